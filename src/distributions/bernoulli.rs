@@ -1,0 +1,99 @@
+//! The Bernoulli distribution: one trial, 0 or 1.
+//!
+//! `P(X = 1) = probs`.
+
+use super::probability::Probability;
+use super::{Distribution, Support, broadcast, certain, extended};
+use crate::{Error, Result};
+use tch::{Device, Kind, Tensor};
+
+/// A batch of Bernoulli distributions.
+#[derive(Debug)]
+pub struct Bernoulli {
+    success: Probability,
+    kind: Kind,
+}
+
+impl Bernoulli {
+    /// From success probabilities inside (0, 1), of any shape.
+    ///
+    /// # Errors
+    /// When a probability is outside. The check reads the values back from their device.
+    pub fn new(probs: &Tensor) -> Result<Self> {
+        let (parameters, kind) = broadcast("Bernoulli", &[probs])?;
+        Probability::check_probs("Bernoulli", &parameters[0])?;
+        Ok(Self { success: Probability::from_probs(&parameters[0]), kind })
+    }
+
+    /// From finite log-odds of success, of any shape.
+    ///
+    /// # Errors
+    /// When a logit is not finite. The check reads the values back from their device.
+    pub fn from_logits(logits: &Tensor) -> Result<Self> {
+        let bernoulli = Self::from_logits_unchecked(logits)?;
+        Probability::check_logits("Bernoulli", logits)?;
+        Ok(bernoulli)
+    }
+
+    /// As [`from_logits`](Self::from_logits), without looking at the values.
+    ///
+    /// # Errors
+    /// When the tensor is not floating-point.
+    pub fn from_logits_unchecked(logits: &Tensor) -> Result<Self> {
+        let (parameters, kind) = broadcast("Bernoulli", &[logits])?;
+        Ok(Self { success: Probability::from_logits(&parameters[0]), kind })
+    }
+}
+
+impl Distribution for Bernoulli {
+    fn name(&self) -> &'static str {
+        "Bernoulli"
+    }
+
+    fn batch_shape(&self) -> Vec<i64> {
+        self.success.log_p.size()
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn device(&self) -> Device {
+        self.success.log_p.device()
+    }
+
+    fn support(&self) -> Support {
+        Support { lowest: 0, highest: Some(1) }
+    }
+
+    fn mean(&self) -> Tensor {
+        self.success.log_p.exp()
+    }
+
+    fn variance(&self) -> Tensor {
+        (&self.success.log_p + &self.success.log_q).exp()
+    }
+
+    fn log_pmf(&self, k: &Tensor) -> Tensor {
+        k * &self.success.log_p + (1.0 - k) * &self.success.log_q
+    }
+
+    fn log_tails(&self, k: i64) -> (Tensor, Tensor) {
+        let (impossible, sure) = certain(&self.success.log_p);
+        match k {
+            ..=0 => (impossible, sure),
+            1 => (self.success.log_q.shallow_clone(), self.success.log_p.shallow_clone()),
+            _ => (sure, impossible),
+        }
+    }
+
+    fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
+        let shape = extended(sample_shape, &self.batch_shape());
+        let probs = self.success.log_p.detach().exp().f_expand(&shape, false).map_err(Error::from)?;
+        Ok(probs.bernoulli().to_kind(self.kind))
+    }
+
+    fn unsqueeze(&self) -> Box<dyn Distribution> {
+        Box::new(Self { success: self.success.unsqueeze(), kind: self.kind })
+    }
+}

@@ -1,0 +1,125 @@
+//! The categorical distribution: one of `n` classes, numbered from 0.
+//!
+//! `P(X = k) = softmax(logits)_k`.
+
+use super::{Distribution, Support, broadcast, certain, check, extended};
+use crate::{Error, Result};
+use tch::{Device, Kind, Tensor};
+
+/// A batch of categorical distributions over the same number of classes.
+#[derive(Debug)]
+pub struct Categorical {
+    /// Normalised log probabilities `[..., n]`.
+    log_probs: Tensor,
+    kind: Kind,
+}
+
+impl Categorical {
+    /// From unnormalised log probabilities `[..., n]`; minus infinity excludes a class.
+    ///
+    /// # Errors
+    /// When a logit is NaN or plus infinity, or a row has no finite logit. The check reads the values back from their device.
+    pub fn new(logits: &Tensor) -> Result<Self> {
+        let categorical = Self::new_unchecked(logits)?;
+        let below_infinity = logits.lt(f64::INFINITY);
+        check(
+            "logits of Categorical",
+            logits,
+            &below_infinity,
+            "finite, or minus infinity for a class that never occurs",
+        )?;
+        let best = logits.amax([-1], false);
+        check("largest logit of a row of Categorical", &best, &best.isfinite(), "finite")?;
+        Ok(categorical)
+    }
+
+    /// As [`new`](Self::new), without looking at the values.
+    ///
+    /// # Errors
+    /// When the tensor is not floating-point, or has no class dimension.
+    pub fn new_unchecked(logits: &Tensor) -> Result<Self> {
+        if logits.size().last().is_none_or(|&classes| classes < 1) {
+            return Err(Error::Shape {
+                what: "logits of Categorical".into(),
+                found: logits.size(),
+                expected: "[..., classes] with at least one class".into(),
+            });
+        }
+        let (parameters, kind) = broadcast("Categorical", &[logits])?;
+        Ok(Self { log_probs: parameters[0].log_softmax(-1, Kind::Double), kind })
+    }
+
+    fn classes(&self) -> i64 {
+        self.log_probs.size().last().copied().unwrap_or(1)
+    }
+
+    fn ranks(&self) -> Tensor {
+        Tensor::arange(self.classes(), (Kind::Double, self.device()))
+    }
+}
+
+impl Distribution for Categorical {
+    fn name(&self) -> &'static str {
+        "Categorical"
+    }
+
+    fn batch_shape(&self) -> Vec<i64> {
+        let mut shape = self.log_probs.size();
+        shape.pop();
+        shape
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn device(&self) -> Device {
+        self.log_probs.device()
+    }
+
+    fn support(&self) -> Support {
+        Support { lowest: 0, highest: Some(self.classes() - 1) }
+    }
+
+    fn mean(&self) -> Tensor {
+        self.log_probs.exp().matmul(&self.ranks())
+    }
+
+    fn variance(&self) -> Tensor {
+        let deviation = self.ranks() - self.mean().unsqueeze(-1);
+        (self.log_probs.exp() * &deviation * &deviation).sum_dim_intlist(-1, false, Kind::Double)
+    }
+
+    fn log_pmf(&self, k: &Tensor) -> Tensor {
+        let first_class = self.log_probs.select(-1, 0);
+        let class = Tensor::broadcast_tensors(&[k, &first_class]).remove(0).to_kind(Kind::Int64);
+        let rows = extended(&class.size(), &[self.classes()]);
+        self.log_probs.expand(&rows, false).gather(-1, &class.unsqueeze(-1), false).squeeze_dim(-1)
+    }
+
+    fn log_tails(&self, k: i64) -> (Tensor, Tensor) {
+        let first = self.log_probs.select(-1, 0);
+        let (impossible, sure) = certain(&first);
+        if k <= 0 {
+            return (impossible, sure);
+        }
+        let classes = self.classes();
+        if k >= classes {
+            return (sure, impossible);
+        }
+        let part = |start, length| self.log_probs.narrow(-1, start, length).logsumexp(-1, false);
+        (part(0, k), part(k, classes - k))
+    }
+
+    fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
+        let batch_shape = self.batch_shape();
+        let draws: i64 = sample_shape.iter().product();
+        let rows = self.log_probs.detach().exp().reshape([-1, self.classes()]);
+        let samples = rows.f_multinomial(draws, true).map_err(Error::from)?.transpose(0, 1);
+        Ok(samples.reshape(extended(sample_shape, &batch_shape)).to_kind(self.kind))
+    }
+
+    fn unsqueeze(&self) -> Box<dyn Distribution> {
+        Box::new(Self { log_probs: self.log_probs.unsqueeze(-2), kind: self.kind })
+    }
+}

@@ -1,0 +1,107 @@
+//! The one error type of the library.
+
+use std::path::PathBuf;
+
+/// A result of this library.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What can go wrong, each in one sentence that says which value, what was allowed, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A parameter lies outside its domain.
+    #[error("{name} is {value}, but must be {allowed}")]
+    InvalidParameter {
+        /// The parameter's name, with its owner.
+        name: String,
+        /// The offending value.
+        value: String,
+        /// What would have been accepted.
+        allowed: String,
+    },
+    /// Tensor shapes do not fit together.
+    #[error("{what}: shape {found:?} does not fit {expected}")]
+    Shape {
+        /// What was being done.
+        what: String,
+        /// The shape that was given.
+        found: Vec<i64>,
+        /// What was expected.
+        expected: String,
+    },
+    /// The window of a truncation misses the distribution.
+    #[error(
+        "the window {lo}..={hi} holds only {mass:.3e} of the mass of a {family} with mean {mean:.4}; \
+         widen it, use `Truncation::tail_mass`, or accept it with `Truncation::any_mass`"
+    )]
+    WindowMissesMass {
+        /// Name of the family.
+        family: String,
+        /// First atom of the window.
+        lo: i64,
+        /// Last atom of the window.
+        hi: i64,
+        /// Mass of the worst row inside the window.
+        mass: f64,
+        /// Mean of that row.
+        mean: f64,
+    },
+    /// Two truncated distributions do not live on the same atoms.
+    #[error("the two distributions live on different atoms ({left} and {right}); truncate both in the same window")]
+    DifferentAtoms {
+        /// Atoms of the first.
+        left: String,
+        /// Atoms of the second.
+        right: String,
+    },
+    /// A file is missing, truncated or malformed.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it and what to do.
+        problem: String,
+    },
+    /// A device was asked for that is not there.
+    #[error("{0}")]
+    Device(String),
+    /// Settings that contradict each other or are out of range.
+    #[error("{0}")]
+    Config(String),
+    /// The loss or a tensor stopped being finite.
+    #[error(
+        "{what} is not finite at epoch {epoch}, step {step}; the last checkpoint is kept: resume from it with a smaller --lr, or inspect the data"
+    )]
+    NotFinite {
+        /// The tensor's name.
+        what: String,
+        /// Epoch, counted from 1.
+        epoch: usize,
+        /// Step in the epoch, counted from 1.
+        step: usize,
+    },
+    /// libtorch reported an error; only its first line is kept.
+    #[error("libtorch: {0}")]
+    Torch(String),
+}
+
+impl Error {
+    pub(crate) fn parameter(name: impl Into<String>, value: impl ToString, allowed: impl Into<String>) -> Self {
+        Error::InvalidParameter { name: name.into(), value: value.to_string(), allowed: allowed.into() }
+    }
+
+    pub(crate) fn file(path: impl Into<PathBuf>, problem: impl ToString) -> Self {
+        Error::File { path: path.into(), problem: problem.to_string() }
+    }
+}
+
+impl From<tch::TchError> for Error {
+    /// Drops the C++ backtrace that libtorch appends to its message.
+    fn from(error: tch::TchError) -> Self {
+        Error::Torch(first_line(&error.to_string()))
+    }
+}
+
+fn first_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().trim().to_string()
+}

@@ -1,0 +1,184 @@
+//! A layer of discrete latents: its family, its prior, and how a network's output becomes a posterior.
+
+use crate::distributions::{Bernoulli, Binomial, Distribution, Geometric, NegativeBinomial, Poisson};
+use crate::truncated::TruncatedDistribution;
+use crate::truncation::Truncation;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+/// The law of a latent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// Counts with variance equal to the mean.
+    Poisson,
+    /// Failures before the first success.
+    Geometric,
+    /// Over-dispersed counts; the prior has `total_count` 3, the posterior learns its own.
+    NegativeBinomial,
+    /// Successes in as many trials as the window has atoms, less one.
+    Binomial,
+    /// Zero or one.
+    Bernoulli,
+    /// One of `n` classes, a one-hot vector; the prior is uniform.
+    Categorical,
+}
+
+/// What the encoder puts out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "kebab-case")]
+pub enum Inference {
+    /// The parameters of the family.
+    Explicit,
+    /// One logit for each atom; the prior, through the KL, gives them shape.
+    Implicit,
+}
+
+/// A layer of independent latents.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LatentConfig {
+    /// Their law.
+    pub family: Family,
+    /// The prior's mean; `None` is 2 for counts and 1/2 for the Bernoulli, and the only choice for the categorical.
+    pub prior: Option<f64>,
+    /// The window, chosen on the prior and shared by the posterior.
+    pub truncation: Truncation,
+    /// What the encoder puts out.
+    pub inference: Inference,
+    /// How many latents.
+    pub latents: i64,
+}
+
+/// `total_count` of the negative binomial prior.
+const PRIOR_TOTAL_COUNT: f64 = 3.0;
+
+/// Smallest rate and `total_count` that an encoder can put out: softplus reaches zero in float32, and a law must not.
+const SMALLEST: f64 = 1e-6;
+
+/// A latent layer, ready to turn network outputs into posteriors.
+#[derive(Debug)]
+pub(super) struct Latent {
+    family: Family,
+    inference: Inference,
+    latents: i64,
+    mean: f64,
+    window: (i64, i64),
+    prior: TruncatedDistribution,
+}
+
+impl Latent {
+    pub fn new(config: &LatentConfig, device: Device) -> Result<Self> {
+        if config.latents < 1 {
+            return Err(Error::parameter("number of latents", config.latents, "at least 1"));
+        }
+        let float = (Kind::Float, device);
+        let (mean, window, prior) = if config.family == Family::Categorical {
+            if config.prior.is_some() {
+                return Err(Error::Config("the categorical prior is uniform: leave --prior away".into()));
+            }
+            let n = config.truncation.atoms().ok_or_else(|| {
+                Error::Config("a categorical latent has no tail: give --truncation as a number of classes".into())
+            })?;
+            (0.0, (0, n - 1), TruncatedDistribution::one_hot(&Tensor::zeros([n], float))?)
+        } else {
+            let mean = config.prior.unwrap_or(if config.family == Family::Bernoulli { 0.5 } else { 2.0 });
+            let law = prior(config, mean, device)?;
+            let window = config.truncation.resolve(law.as_ref())?;
+            (mean, window, TruncatedDistribution::new(law.as_ref(), &config.truncation)?)
+        };
+        Ok(Self { family: config.family, inference: config.inference, latents: config.latents, mean, window, prior })
+    }
+
+    /// How many numbers the encoder must put out.
+    pub fn encoder_width(&self) -> i64 {
+        let per_latent = match (self.inference, self.family) {
+            (Inference::Implicit, _) | (_, Family::Categorical) => self.prior.len(),
+            (_, Family::NegativeBinomial) => 2,
+            _ => 1,
+        };
+        self.latents * per_latent
+    }
+
+    /// How many numbers a draw of the layer has.
+    pub fn decoder_width(&self) -> i64 {
+        if self.family == Family::Categorical { self.latents * self.prior.len() } else { self.latents }
+    }
+
+    pub fn latents(&self) -> i64 {
+        self.latents
+    }
+
+    pub fn prior(&self) -> &TruncatedDistribution {
+        &self.prior
+    }
+
+    /// The posterior `[..., latents]` from an encoder's output `[..., encoder_width]`. An output of zero is the prior.
+    pub fn posterior(&self, output: &Tensor) -> Result<TruncatedDistribution> {
+        let (lo, hi) = self.window;
+        if self.inference == Inference::Implicit || self.family == Family::Categorical {
+            let logits = output.unflatten(-1, [self.latents, self.prior.len()]) + self.prior.log_weights();
+            return match self.family {
+                Family::Categorical => TruncatedDistribution::one_hot(&logits),
+                _ => TruncatedDistribution::from_logits(&logits, lo),
+            };
+        }
+        let positive = |x: &Tensor, at_zero: f64| (x + at_zero.exp_m1().ln()).softplus() + SMALLEST;
+        let log_mean = self.mean.ln();
+        let law: Box<dyn Distribution> = match self.family {
+            Family::Poisson => Box::new(Poisson::new_unchecked(&positive(output, self.mean))?),
+            Family::Geometric => Box::new(Geometric::from_logits_unchecked(&-(output + log_mean))?),
+            Family::NegativeBinomial => {
+                let halves = output.chunk(2, -1);
+                let total_count = positive(&halves[0], PRIOR_TOTAL_COUNT);
+                let logits = &halves[1] + (log_mean - PRIOR_TOTAL_COUNT.ln());
+                Box::new(NegativeBinomial::from_logits_unchecked(&total_count, &logits)?)
+            }
+            Family::Binomial => {
+                Box::new(Binomial::from_logits_unchecked(hi, &(output + logit(self.mean / hi as f64)))?)
+            }
+            Family::Bernoulli | Family::Categorical => {
+                Box::new(Bernoulli::from_logits_unchecked(&(output + logit(self.mean)))?)
+            }
+        };
+        TruncatedDistribution::new(law.as_ref(), &Truncation::between(lo, hi).any_mass())
+    }
+}
+
+fn logit(p: f64) -> f64 {
+    p.ln() - (-p).ln_1p()
+}
+
+fn prior(config: &LatentConfig, mean: f64, device: Device) -> Result<Box<dyn Distribution>> {
+    let scalar = |x: f64| Tensor::from(x).to_kind(Kind::Float).to_device(device);
+    if !(mean > 0.0 && mean.is_finite()) {
+        return Err(Error::parameter("prior mean", mean, "positive and finite"));
+    }
+    Ok(match config.family {
+        Family::Poisson => Box::new(Poisson::new(&scalar(mean))?),
+        Family::Geometric => Box::new(Geometric::from_logits(&scalar(-mean.ln()))?),
+        Family::NegativeBinomial => {
+            let logits = scalar((mean / PRIOR_TOTAL_COUNT).ln());
+            Box::new(NegativeBinomial::from_logits(&scalar(PRIOR_TOTAL_COUNT), &logits)?)
+        }
+        Family::Binomial => {
+            let trials = config.truncation.atoms().map(|n| n - 1).ok_or_else(|| {
+                Error::Config(
+                    "a binomial latent needs --truncation as a number of atoms, one more than its trials".into(),
+                )
+            })?;
+            if mean >= trials as f64 {
+                return Err(Error::parameter("prior mean", mean, format!("below the number of trials, {trials}")));
+            }
+            Box::new(Binomial::from_logits(trials, &scalar(logit(mean / trials as f64)))?)
+        }
+        Family::Bernoulli | Family::Categorical => {
+            if mean >= 1.0 {
+                return Err(Error::parameter("prior mean", mean, "inside (0, 1) for a Bernoulli latent"));
+            }
+            Box::new(Bernoulli::from_logits(&scalar(logit(mean)))?)
+        }
+    })
+}

@@ -1,0 +1,167 @@
+//! A variational autoencoder with one layer of discrete latents and Bernoulli pixels.
+//!
+//! `p(z)` is the truncated prior, `p(x | z)` a product of Bernoulli pixels whose logits are an MLP of `z`, `q(z | x)` the
+//! truncated law that an MLP of `x` puts out. The training objective is the evidence lower bound (ELBO) with `z` relaxed;
+//! likelihoods are reported on hard samples.
+//!
+//! # Source
+//! Kingma, Welling, arXiv 1312.6114; importance-weighted bound: Burda, Grosse, Salakhutdinov, arXiv 1509.00519.
+
+use super::latent::{Latent, LatentConfig};
+use crate::nn::Mlp;
+use crate::relaxation::{Forward, Relaxation};
+use crate::truncated::TruncatedDistribution;
+use crate::{Error, Result};
+use tch::nn::Path;
+use tch::{Kind, Reduction, Tensor, no_grad_guard};
+
+/// The shape of a VAE.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VaeConfig {
+    /// Pixels of an image.
+    pub pixels: i64,
+    /// Widths of the encoder's hidden layers; the decoder has them in reverse.
+    pub hidden: Vec<i64>,
+    /// The latents.
+    pub latent: LatentConfig,
+}
+
+/// Parts of a negative ELBO, in nats, each of shape `[B]`.
+#[derive(Debug)]
+pub struct Elbo {
+    /// `-log p(x | z)`.
+    pub reconstruction: Tensor,
+    /// `KL(q(z | x) || p(z))`, the exact sum over atoms.
+    pub kl: Tensor,
+}
+
+/// Bounds on `-log p(x)` from several hard samples, in nats, each of shape `[B]`.
+#[derive(Debug)]
+pub struct ImportanceBound {
+    /// The negative ELBO's parts, the reconstruction averaged over the samples.
+    pub elbo: Elbo,
+    /// The negative importance-weighted bound.
+    pub neg_iwae: Tensor,
+    /// `E_q[z]`, `[B, decoder inputs]`.
+    pub posterior_mean: Tensor,
+}
+
+/// The model.
+#[derive(Debug)]
+pub struct Vae {
+    encoder: Mlp,
+    decoder: Mlp,
+    latent: Latent,
+}
+
+/// Hard samples that are decoded at once in an evaluation: bounds memory, 10 x batch x pixels numbers.
+const SAMPLES_AT_ONCE: i64 = 10;
+
+impl Vae {
+    /// Parameters are created under `path`, named `encoder.0.weight`, `encoder.0.bias`, `encoder.2.weight`, ...
+    ///
+    /// # Errors
+    /// When a width is below 1, or prior and truncation do not fit the family.
+    pub fn new(path: &Path, config: &VaeConfig) -> Result<Self> {
+        if let Some(width) = config.hidden.iter().chain([&config.pixels]).find(|&&width| width < 1) {
+            return Err(Error::parameter("width of a layer", width, "at least 1"));
+        }
+        let latent = Latent::new(&config.latent, path.device())?;
+        let widths = |first, last| [&[first], config.hidden.as_slice(), &[last]].concat();
+        let encoder = Mlp::new(&(path / "encoder"), &widths(config.pixels, latent.encoder_width()));
+        let mut decoder_widths = widths(config.pixels, latent.decoder_width());
+        decoder_widths.reverse();
+        Ok(Self { encoder, decoder: Mlp::new(&(path / "decoder"), &decoder_widths), latent })
+    }
+
+    /// `q(z | x)`, batch shape `[B, latents]`, of images `[B, pixels]` in `[0, 1]`.
+    ///
+    /// # Errors
+    /// When the images have another number of pixels.
+    pub fn posterior(&self, x: &Tensor) -> Result<TruncatedDistribution> {
+        self.latent.posterior(&self.encoder.forward(x))
+    }
+
+    /// The prior, batch shape `[]`, the same for every latent.
+    pub fn prior(&self) -> &TruncatedDistribution {
+        self.latent.prior()
+    }
+
+    /// Pixel logits `[..., pixels]` of latents as they were drawn (`[..., latents]`, one-hot ones `[..., latents, n]`).
+    pub fn decode(&self, z: &Tensor) -> Tensor {
+        let vectors = self.prior().atoms().dim() == 2;
+        self.decoder.forward(&if vectors { z.flatten(-2, -1) } else { z.shallow_clone() })
+    }
+
+    /// `count` images from the prior, as pixel probabilities `[count, pixels]`.
+    ///
+    /// # Errors
+    /// When libtorch refuses the count.
+    pub fn generate(&self, count: i64) -> Result<Tensor> {
+        let _guard = no_grad_guard();
+        let z = self.prior().sample(&[count, self.latent.latents()])?;
+        Ok(self.decode(&z).sigmoid())
+    }
+
+    /// Images decoded from one hard sample of their posterior, as pixel probabilities `[B, pixels]`.
+    ///
+    /// # Errors
+    /// As [`posterior`](Self::posterior).
+    pub fn reconstruct(&self, x: &Tensor) -> Result<Tensor> {
+        let _guard = no_grad_guard();
+        let z = self.posterior(x)?.sample(&[])?;
+        Ok(self.decode(&z).sigmoid())
+    }
+
+    /// The negative ELBO with one relaxed sample an image: what is trained.
+    ///
+    /// # Errors
+    /// When the temperature is not allowed.
+    pub fn relaxed_elbo(&self, x: &Tensor, temperature: f64, forward: Forward) -> Result<Elbo> {
+        let q = self.posterior(x)?;
+        let z = Relaxation::new(&q, temperature)?.forward(forward).rsample(&[])?;
+        Ok(Elbo { reconstruction: reconstruction(&self.decode(&z), x), kl: self.kl(&q)? })
+    }
+
+    /// Bounds from `samples` hard samples an image, without gradient.
+    ///
+    /// # Errors
+    /// When `samples` is below 1.
+    pub fn importance_bound(&self, x: &Tensor, samples: i64) -> Result<ImportanceBound> {
+        if samples < 1 {
+            return Err(Error::parameter("number of importance samples", samples, "at least 1"));
+        }
+        let _guard = no_grad_guard();
+        let q = self.posterior(x)?;
+        let mut reconstructions = Vec::new();
+        let mut log_ratios = Vec::new();
+        for start in (0..samples).step_by(SAMPLES_AT_ONCE as usize) {
+            let count = SAMPLES_AT_ONCE.min(samples - start);
+            let z = q.sample(&[count])?;
+            let log_ratio = self.prior().log_prob(&z)? - q.log_prob(&z)?;
+            log_ratios.push(log_ratio.sum_dim_intlist(-1, false, None::<Kind>));
+            reconstructions.push(reconstruction(&self.decode(&z), x));
+        }
+        let reconstructions = Tensor::cat(&reconstructions, 0);
+        let log_weights = Tensor::cat(&log_ratios, 0) - &reconstructions;
+        let neg_iwae = (samples as f64).ln() - log_weights.logsumexp(0, false);
+        let elbo = Elbo { reconstruction: reconstructions.mean_dim(0, false, None::<Kind>), kl: self.kl(&q)? };
+        let mean = q.mean();
+        let posterior_mean = if mean.dim() == 3 { mean.flatten(-2, -1) } else { mean };
+        Ok(ImportanceBound { elbo, neg_iwae, posterior_mean })
+    }
+
+    fn kl(&self, q: &TruncatedDistribution) -> Result<Tensor> {
+        Ok(q.kl(self.prior())?.sum_dim_intlist(-1, false, None::<Kind>))
+    }
+}
+
+/// `-log p(x | logits)` in nats, summed over the pixels; `x` broadcasts against the leading dimensions of `logits`.
+fn reconstruction(logits: &Tensor, x: &Tensor) -> Tensor {
+    let x = x.expand_as(logits);
+    logits.binary_cross_entropy_with_logits(&x, None::<&Tensor>, None::<&Tensor>, Reduction::None).sum_dim_intlist(
+        -1,
+        false,
+        None::<Kind>,
+    )
+}

@@ -1,0 +1,51 @@
+//! Fully connected layers with PyTorch's names and initialisation.
+
+use tch::Tensor;
+use tch::nn::{Init, Path};
+
+/// `y = x W^T + b`, initialised as `torch.nn.Linear`: weight and bias uniform within `1 / sqrt(inputs)`.
+///
+/// (tch's own `nn::linear` starts weights wider by a factor of the square root of six.)
+#[derive(Debug)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    /// A layer whose parameters are called `weight` `[outputs, inputs]` and `bias` `[outputs]` under `path`.
+    pub fn new(path: &Path, inputs: i64, outputs: i64) -> Self {
+        let bound = 1.0 / (inputs as f64).sqrt();
+        let init = Init::Uniform { lo: -bound, up: bound };
+        Self { weight: path.var("weight", &[outputs, inputs], init), bias: path.var("bias", &[outputs], init) }
+    }
+
+    /// `[..., inputs]` to `[..., outputs]`.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.linear(&self.weight, Some(&self.bias))
+    }
+}
+
+/// Linear layers with a rectifier between them, numbered as in `torch.nn.Sequential(Linear, ReLU, Linear, ...)`.
+#[derive(Debug)]
+pub struct Mlp {
+    layers: Vec<Linear>,
+}
+
+impl Mlp {
+    /// Layers of these widths, inputs first; `widths` needs at least two numbers to hold a layer.
+    pub fn new(path: &Path, widths: &[i64]) -> Self {
+        let layers =
+            widths.windows(2).enumerate().map(|(i, pair)| Linear::new(&(path / (2 * i)), pair[0], pair[1])).collect();
+        Self { layers }
+    }
+
+    /// `[..., inputs]` to `[..., outputs]`; no activation after the last layer.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let mut h = x.shallow_clone();
+        for (i, layer) in self.layers.iter().enumerate() {
+            h = layer.forward(&if i == 0 { h } else { h.relu() });
+        }
+        h
+    }
+}

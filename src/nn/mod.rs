@@ -1,0 +1,7 @@
+//! Layers and an optimiser, as PyTorch has them: same names, same initialisation, same arithmetic.
+
+mod adam;
+mod mlp;
+
+pub use adam::Adam;
+pub use mlp::{Linear, Mlp};
