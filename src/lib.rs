@@ -1,12 +1,17 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod data;
+pub mod device;
 pub mod distributions;
 mod error;
 pub mod models;
 pub mod nn;
 pub mod relaxation;
 pub mod special;
+pub mod training;
 mod truncated;
 mod truncation;
 

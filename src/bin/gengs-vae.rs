@@ -1,1 +1,319 @@
-fn main() {}
+//! Trains, evaluates and shows a variational autoencoder with discrete latents.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gengs::cli::{Common, Meter, exit_code, interrupted};
+use gengs::models::{Family, Inference};
+use gengs::training::{Control, Estimator, Schedule, Session, TrainConfig, TruncationSetting, draw_pictures, evaluate};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+/// A variational autoencoder with discrete latents, trained by the generalized Gumbel-Softmax estimator
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a model; leaves settings, metrics, checkpoints and pictures in a run folder
+    Train(Box<Train>),
+    /// Evaluate a run on the test images, on hard samples
+    Eval(Eval),
+    /// Draw a grid of samples, and one of test images above their reconstructions
+    Sample(Sample),
+}
+
+/// Defaults are in brackets; a flag wins over --config, which wins over the default.
+#[derive(Debug, Args)]
+struct Train {
+    /// mnist-5k (built in), mnist, static-mnist, omniglot, an idx file, or an .npz with 'x' [N, height, width] [mnist-5k]
+    #[arg(long, value_name = "NAME|FILE")]
+    dataset: Option<String>,
+    /// Folder with the files of the named data sets
+    #[arg(long, env = "GENGS_DATA", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Settings in TOML, the names of these flags with _ for -
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    config: Option<PathBuf>,
+    /// Law of the latents [poisson]
+    #[arg(long)]
+    family: Option<Family>,
+    /// What the encoder puts out: parameters of the family, or one logit an atom [explicit]
+    #[arg(long)]
+    inference: Option<Inference>,
+    /// Mean of the prior [2, or 0.5 for bernoulli]
+    #[arg(long, value_name = "MEAN")]
+    prior: Option<f64>,
+    /// Window of atoms: a number, or the mass that may be cut off, as in tail:1e-6 [12, or 2 for bernoulli]
+    #[arg(long, value_name = "N|tail:MASS")]
+    truncation: Option<TruncationSetting>,
+    /// Gradient through the latents: soft samples, or straight-through [gengs]
+    #[arg(long)]
+    estimator: Option<Estimator>,
+    /// Temperature: a number, or first..last, lowered geometrically over the run [1..0.3]
+    #[arg(long, value_name = "T|FIRST..LAST")]
+    temperature: Option<Schedule>,
+    /// Number of latents [50]
+    #[arg(long, value_name = "K")]
+    latents: Option<i64>,
+    /// Widths of the encoder's hidden layers; the decoder has them in reverse [500,500]
+    #[arg(long, value_delimiter = ',', value_name = "N,N")]
+    hidden: Option<Vec<i64>>,
+    /// Passes over the training images [100]
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Images a step [100]
+    #[arg(long, value_name = "N")]
+    batch_size: Option<i64>,
+    /// Adam's learning rate [0.001]
+    #[arg(long)]
+    lr: Option<f64>,
+    /// Epochs over which the weight of the KL grows from 0 to 1 [0]
+    #[arg(long, value_name = "EPOCHS")]
+    kl_warmup: Option<f64>,
+    /// Where all randomness starts [0]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Run folder [runs/DATASET-FAMILY-INFERENCE]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the run in --out at its last checkpoint, with its settings; only --epochs may be given anew (the
+    /// temperature then follows the new length)
+    #[arg(long)]
+    resume: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct Trained {
+    /// Run folder
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Which checkpoint: best (on the validation images) or last
+    #[arg(long, default_value = "best", value_parser = ["best", "last"])]
+    checkpoint: String,
+    /// Folder with the files of the named data sets [as in training]
+    #[arg(long, env = "GENGS_DATA", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where the randomness starts
+    #[arg(long, default_value_t = 0)]
+    seed: i64,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct Eval {
+    #[command(flatten)]
+    trained: Trained,
+    /// Hard samples an image, for -ELBO and the importance-weighted bound
+    #[arg(long, default_value_t = 100, value_name = "S")]
+    importance_samples: i64,
+    /// Images at once
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    batch_size: i64,
+}
+
+#[derive(Debug, Args)]
+struct Sample {
+    #[command(flatten)]
+    trained: Trained,
+    /// Where the samples go; the reconstructions go beside it, as NAME-reconstructions.png
+    #[arg(long, value_name = "FILE")]
+    png: PathBuf,
+}
+
+fn main() -> ExitCode {
+    exit_code(match Cli::parse().command {
+        Command::Train(train) => train.run(),
+        Command::Eval(eval) => eval.run(),
+        Command::Sample(sample) => sample.run(),
+    })
+}
+
+impl Train {
+    /// What was typed, over the settings file, over the defaults.
+    fn settings(&self) -> anyhow::Result<TrainConfig> {
+        let mut config = match &self.config {
+            Some(path) => TrainConfig::read(path)?,
+            None => TrainConfig::default(),
+        };
+        macro_rules! take {
+            ($($name:ident),*) => { $( if let Some(value) = &self.$name { config.$name = value.clone(); } )* };
+        }
+        take!(
+            dataset,
+            family,
+            inference,
+            estimator,
+            temperature,
+            latents,
+            hidden,
+            epochs,
+            batch_size,
+            lr,
+            kl_warmup,
+            seed
+        );
+        config.data_dir = self.data_dir.clone().or(config.data_dir);
+        config.prior = self.prior.or(config.prior);
+        config.truncation = self.truncation.or(config.truncation);
+        config.check()?;
+        Ok(config)
+    }
+
+    fn session(&self) -> anyhow::Result<(Session, PathBuf)> {
+        let device = self.common.prepare()?;
+        if self.resume {
+            let Some(out) = &self.out else { anyhow::bail!("--resume needs the run folder: --out DIR") };
+            if let Some(flag) = self.flag_that_resume_ignores() {
+                anyhow::bail!(
+                    "--{flag} cannot be given with --resume: the run goes on with its own settings; start a new run for others"
+                );
+            }
+            let session = Session::resume(out, self.epochs, self.data_dir.as_deref(), device)?;
+            return Ok((session, out.clone()));
+        }
+        let config = self.settings()?;
+        let out = self.out.clone().unwrap_or_else(|| default_folder(&config));
+        Ok((Session::start(config, &out, device)?, out))
+    }
+
+    fn flag_that_resume_ignores(&self) -> Option<&'static str> {
+        macro_rules! given {
+            ($($name:ident),*) => { [$( (stringify!($name), self.$name.is_some()) ),*] };
+        }
+        given!(
+            dataset,
+            family,
+            inference,
+            prior,
+            truncation,
+            estimator,
+            temperature,
+            latents,
+            hidden,
+            batch_size,
+            lr,
+            kl_warmup,
+            seed
+        )
+        .into_iter()
+        .find(|&(_, given)| given)
+        .map(|(name, _)| name)
+    }
+
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        let stop = interrupted()?;
+        let (mut session, out) = self.session()?;
+        let steps = session.steps_per_epoch();
+        let epochs = session.config().epochs;
+        let from = session.progress().epochs;
+        self.common.say(format_args!(
+            "{} run in {}: epochs {} to {epochs}, {steps} steps each",
+            if self.resume { "resumed" } else { "new" },
+            out.display(),
+            (from + 1).min(epochs)
+        ));
+
+        let meter = std::cell::RefCell::new(Meter::new(epochs * steps, self.common.quiet));
+        let control = session.run(
+            |report| {
+                meter.borrow_mut().step((report.epoch - 1) * steps + report.step, || {
+                    format!(
+                        "epoch {} -ELBO {:.2} (relaxed) KL {:.2} temperature {:.3}",
+                        report.epoch, report.neg_elbo_relaxed, report.kl, report.temperature
+                    )
+                });
+                if stop.load(Ordering::SeqCst) { Control::Stop } else { Control::Continue }
+            },
+            |record| {
+                let text = format!(
+                    "epoch {}: -ELBO {:.2} (relaxed, training), {:.2} (hard, validation), KL {:.2}, temperature {:.3}",
+                    record.epoch,
+                    record.train_neg_elbo_relaxed,
+                    record.validation_neg_elbo,
+                    record.validation_kl,
+                    record.temperature
+                );
+                meter.borrow().line(record.epoch * steps, &text);
+            },
+        )?;
+        meter.borrow().finish();
+
+        if control == Control::Stop {
+            let command = format!("gengs-vae train --resume --out {}", out.display());
+            self.common.say(format_args!("stopped and saved; go on with: {command}"));
+            return Ok(ExitCode::from(130));
+        }
+        let seconds = session.progress().seconds;
+        if let Some((best, epoch)) = session.progress().best {
+            self.common.say(format_args!(
+                "done in {seconds:.0} s of training; best hard validation -ELBO {best:.2} nats at epoch {epoch}; pictures: {}, {}",
+                out.join("samples.png").display(),
+                out.join("reconstructions.png").display()
+            ));
+        }
+        if self.common.json {
+            println!("{}", serde_json::to_string(session.records())?);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn default_folder(config: &TrainConfig) -> PathBuf {
+    let dataset = Path::new(&config.dataset).file_stem().unwrap_or_default().to_string_lossy();
+    Path::new("runs").join(format!("{dataset}-{}-{}", name(&config.family), name(&config.inference)))
+}
+
+/// The name of a choice as it is typed.
+fn name(choice: &impl ValueEnum) -> String {
+    choice.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default()
+}
+
+impl Eval {
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        let Trained { run, checkpoint, data_dir, seed, common } = &self.trained;
+        let device = common.prepare()?;
+        let (vae, data, config) = Session::model(run, checkpoint, data_dir.as_deref(), device)?;
+        let temperature = config.temperature.last;
+        let result = evaluate(&vae, &data.test, self.importance_samples, temperature, self.batch_size, *seed)?;
+        if common.json {
+            println!("{}", serde_json::to_string(&result)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        println!("{} test images, {} hard samples each, nats an image", result.examples, result.importance_samples);
+        println!("-ELBO            {:.3}", result.neg_elbo);
+        println!("  reconstruction {:.3}", result.reconstruction);
+        println!("  KL             {:.3}", result.kl);
+        println!("-IWAE            {:.3}   importance-weighted bound", result.neg_iwae);
+        println!(
+            "-ELBO relaxed    {:.3}   at temperature {temperature}, soft samples: not a likelihood",
+            result.neg_elbo_relaxed
+        );
+        println!("active units     {}", result.active_units);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Sample {
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        let Trained { run, checkpoint, data_dir, seed, common } = &self.trained;
+        let device = common.prepare()?;
+        let (vae, data, _) = Session::model(run, checkpoint, data_dir.as_deref(), device)?;
+        tch::manual_seed(*seed);
+        let stem = self.png.file_stem().unwrap_or_default().to_string_lossy();
+        let reconstructions = self.png.with_file_name(format!("{stem}-reconstructions.png"));
+        draw_pictures(&vae, &data, &self.png, &reconstructions)?;
+        if common.json {
+            println!("{}", serde_json::json!({ "samples": self.png, "reconstructions": reconstructions }));
+        } else {
+            common.say(format_args!("{} and {}", self.png.display(), reconstructions.display()));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,112 @@
+//! The idx format of MNIST, plain or gzipped: two zero bytes, kind 8 (bytes), the number of dimensions, each dimension as a
+//! big-endian 32-bit number, the bytes.
+
+use super::LARGEST;
+use crate::{Error, Result};
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+/// The shape and the bytes of an idx file.
+pub(super) fn read(path: &Path) -> Result<(Vec<i64>, Vec<u8>)> {
+    let file = File::open(path).map_err(|error| Error::file(path, error))?;
+    parse(path, BufReader::new(file))
+}
+
+/// The same from any source; `name` is what errors call it.
+pub(super) fn parse(name: &Path, mut source: impl Read) -> Result<(Vec<i64>, Vec<u8>)> {
+    let mut start = [0; 2];
+    fill(name, &mut source, &mut start, "the first two bytes")?;
+    let source = start.chain(source);
+    if start == [0x1f, 0x8b] {
+        parse_plain(name, flate2::read::GzDecoder::new(source))
+    } else {
+        parse_plain(name, source)
+    }
+}
+
+fn parse_plain(name: &Path, mut source: impl Read) -> Result<(Vec<i64>, Vec<u8>)> {
+    let mut magic = [0; 4];
+    fill(name, &mut source, &mut magic, "the idx header")?;
+    let [0, 0, 8, dimensions @ 1..=4] = magic else {
+        return Err(Error::file(
+            name,
+            format!("not an idx file of bytes: it starts with {magic:02x?}, not [00, 00, 08, 01..04]"),
+        ));
+    };
+    let mut shape = Vec::new();
+    for _ in 0..dimensions {
+        let mut size = [0; 4];
+        fill(name, &mut source, &mut size, "the idx header")?;
+        shape.push(i64::from(u32::from_be_bytes(size)));
+    }
+    let expected = shape.iter().try_fold(1u64, |product, &size| product.checked_mul(size as u64));
+    let Some(expected) = expected.filter(|&expected| expected <= LARGEST) else {
+        return Err(Error::file(
+            name,
+            format!("its header announces an impossible shape {shape:?}; the file is damaged"),
+        ));
+    };
+    let mut bytes = Vec::new();
+    source
+        .take(expected + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::file(name, format!("damaged: {error}")))?;
+    if bytes.len() as u64 != expected {
+        let found = if bytes.len() as u64 > expected { "more".to_string() } else { bytes.len().to_string() };
+        return Err(Error::file(
+            name,
+            format!("its header announces {expected} bytes, but {found} follow; get the file again"),
+        ));
+    }
+    Ok((shape, bytes))
+}
+
+fn fill(name: &Path, source: &mut impl Read, buffer: &mut [u8], what: &str) -> Result<()> {
+    source
+        .read_exact(buffer)
+        .map_err(|error| Error::file(name, format!("{what} cannot be read ({error}); get the file again")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn parse_bytes(bytes: &[u8]) -> Result<(Vec<i64>, Vec<u8>)> {
+        parse(Path::new("file"), bytes)
+    }
+
+    #[test]
+    fn reads_plain_and_gzipped() {
+        let plain = [0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6];
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&plain).unwrap();
+        let gzipped = encoder.finish().unwrap();
+        for bytes in [plain.to_vec(), gzipped] {
+            assert_eq!(parse_bytes(&bytes).unwrap(), (vec![2, 3], vec![1, 2, 3, 4, 5, 6]));
+        }
+    }
+
+    #[test]
+    fn every_truncation_and_a_huge_header_are_errors() {
+        let whole = [0, 0, 8, 1, 0, 0, 0, 4, 1, 2, 3, 4];
+        for length in 0..whole.len() {
+            assert!(parse_bytes(&whole[..length]).is_err(), "{length} bytes were accepted");
+        }
+        assert!(parse_bytes(&[0, 0, 8, 1, 0, 0, 0, 1, 9, 9]).is_err());
+        let huge = [0, 0, 8, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255];
+        assert!(parse_bytes(&huge).unwrap_err().to_string().contains("impossible shape"));
+    }
+
+    #[test]
+    fn a_damaged_gzip_stream_is_an_error() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&[0, 0, 8, 1, 0, 0, 0, 100]).unwrap();
+        encoder.write_all(&[7; 100]).unwrap();
+        let gzipped = encoder.finish().unwrap();
+        for length in 2..gzipped.len() - 8 {
+            assert!(parse_bytes(&gzipped[..length]).is_err(), "{length} bytes were accepted");
+        }
+    }
+}

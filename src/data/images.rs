@@ -1,0 +1,197 @@
+//! The image sets that a run can name.
+
+use super::npz::Archive;
+use super::{Images, Pixels, idx};
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// Images to train on, to choose by, and to report on, all of one size.
+#[derive(Debug)]
+pub struct Dataset {
+    /// What is trained on.
+    pub train: Images,
+    /// What the best epoch is chosen by.
+    pub validation: Images,
+    /// What results are reported on.
+    pub test: Images,
+    /// Height and width of an image.
+    pub shape: (i64, i64),
+}
+
+/// An image set by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageSet {
+    /// 5,000 digits that come with the crate: 4,500 to train on; the 500 others serve both to choose the best epoch and to
+    /// report on, so numbers on them are optimistic.
+    Mnist5k,
+    /// MNIST, dynamically binarised; the last 10,000 training images are for validation.
+    Mnist,
+    /// MNIST in Larochelle's fixed binarisation.
+    StaticMnist,
+    /// OMNIGLOT at 28x28, dynamically binarised; the last 1,345 training images are for validation.
+    Omniglot,
+    /// An idx file, or an `.npz` with an array `x`, of intensities `[N, height, width]`: of every ten images the last is for
+    /// testing, the one before it for validation.
+    File(PathBuf),
+}
+
+impl ImageSet {
+    /// From `mnist-5k`, `mnist`, `static-mnist`, `omniglot`, or a path.
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "mnist-5k" => ImageSet::Mnist5k,
+            "mnist" => ImageSet::Mnist,
+            "static-mnist" => ImageSet::StaticMnist,
+            "omniglot" => ImageSet::Omniglot,
+            path => ImageSet::File(path.into()),
+        }
+    }
+
+    /// Reads the set; `folder` is where the files of the named sets are looked for.
+    ///
+    /// # Errors
+    /// When a file is missing, truncated or malformed; the message names it.
+    pub fn load(&self, folder: Option<&Path>) -> Result<Dataset> {
+        match self {
+            ImageSet::Mnist5k => built_in(),
+            ImageSet::Mnist => mnist(folder),
+            ImageSet::StaticMnist => static_mnist(folder),
+            ImageSet::Omniglot => omniglot(folder),
+            ImageSet::File(path) => file(path),
+        }
+    }
+}
+
+const SIDE: i64 = 28;
+
+fn built_in() -> Result<Dataset> {
+    let bytes: &[u8] = include_bytes!("digits/images-idx3-ubyte.gz");
+    let (shape, bytes) = idx::parse(Path::new("built-in digits"), bytes)?;
+    let images = Images::new(&bytes, shape[0], SIDE * SIDE, Pixels::Intensity)?;
+    // Sorted by class, 500 each: every tenth image is 50 of each class.
+    let (test, train) = images.every(9, 10);
+    let validation = test.slice(0, test.len())?;
+    Ok(Dataset { train, validation, test, shape: (SIDE, SIDE) })
+}
+
+fn mnist(folder: Option<&Path>) -> Result<Dataset> {
+    let read = |part: &str, count: i64| {
+        let stem = format!("{part}-images-idx3-ubyte");
+        let path = find(folder, "mnist", &[&format!("{stem}.gz"), &stem])?;
+        let (shape, bytes) = idx::read(&path)?;
+        if shape != [count, SIDE, SIDE] {
+            return Err(Error::file(
+                path,
+                format!("holds images of shape {shape:?}, but MNIST's are [{count}, 28, 28]"),
+            ));
+        }
+        Images::new(&bytes, count, SIDE * SIDE, Pixels::Intensity)
+    };
+    let train = read("train", 60_000)?;
+    Ok(Dataset {
+        validation: train.slice(50_000, 60_000)?,
+        train: train.slice(0, 50_000)?,
+        test: read("t10k", 10_000)?,
+        shape: (SIDE, SIDE),
+    })
+}
+
+fn static_mnist(folder: Option<&Path>) -> Result<Dataset> {
+    let path = find(folder, "static-mnist", &["static_binarized_mnist_bits.npz"])?;
+    let mut archive = Archive::open(&path)?;
+    let mut read = |name: &str, count: i64| {
+        let (shape, packed) = archive.bytes(name)?;
+        if shape != [count, SIDE * SIDE / 8] {
+            return Err(Error::file(&path, format!("array '{name}' has shape {shape:?}, not [{count}, 98]")));
+        }
+        // Eight pixels a byte, the most significant bit first.
+        let bits: Vec<u8> = packed.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
+        Images::new(&bits, count, SIDE * SIDE, Pixels::Binary)
+    };
+    Ok(Dataset {
+        train: read("train", 50_000)?,
+        validation: read("valid", 10_000)?,
+        test: read("test", 10_000)?,
+        shape: (SIDE, SIDE),
+    })
+}
+
+fn omniglot(folder: Option<&Path>) -> Result<Dataset> {
+    const TRAIN: usize = 24_345;
+    const VALIDATION: i64 = 1_345;
+    let path = find(folder, "omniglot", &["omniglot28.npz"])?;
+    let mut archive = Archive::open(&path)?;
+    let (shape, bytes) = archive.bytes("x")?;
+    let (flags_shape, is_test) = archive.bytes("is_test")?;
+    if shape.len() != 3 || shape[1..] != [SIDE, SIDE] || flags_shape != shape[..1] {
+        return Err(Error::file(
+            &path,
+            format!("holds 'x' {shape:?} and 'is_test' {flags_shape:?}, not [N, 28, 28] and [N]"),
+        ));
+    }
+    let (mut train, mut test) = (Vec::new(), Vec::new());
+    for (image, flag) in bytes.chunks_exact((SIDE * SIDE) as usize).zip(&is_test) {
+        if *flag == 0 { &mut train } else { &mut test }.extend_from_slice(image);
+    }
+    let images = |bytes: &[u8]| {
+        let count = bytes.len() as i64 / (SIDE * SIDE);
+        Images::new(bytes, count, SIDE * SIDE, Pixels::Intensity).map_err(|error| Error::file(&path, error))
+    };
+    let train = images(&train)?;
+    if train.len() as usize != TRAIN {
+        return Err(Error::file(&path, format!("holds {} training images, not {TRAIN}", train.len())));
+    }
+    let last = train.len() - VALIDATION;
+    Ok(Dataset {
+        validation: train.slice(last, train.len())?,
+        train: train.slice(0, last)?,
+        test: images(&test)?,
+        shape: (SIDE, SIDE),
+    })
+}
+
+fn file(path: &Path) -> Result<Dataset> {
+    if !path.is_file() {
+        return Err(Error::file(
+            path,
+            "no such file; --dataset takes mnist-5k, mnist, static-mnist, omniglot, an idx file, or an .npz with an array 'x'",
+        ));
+    }
+    let (shape, bytes) = if path.extension().is_some_and(|extension| extension == "npz") {
+        Archive::open(path)?.bytes("x")?
+    } else {
+        idx::read(path)?
+    };
+    let [count @ (10..), height @ (1..), width @ (1..)] = shape[..] else {
+        return Err(Error::file(
+            path,
+            format!("holds an array of shape {shape:?}, not at least 10 images [N, height, width]"),
+        ));
+    };
+    let images = Images::new(&bytes, count, height * width, Pixels::Intensity)?;
+    let (test, rest) = images.every(9, 10);
+    let (validation, train) = rest.every(8, 9);
+    Ok(Dataset { train, validation, test, shape: (height, width) })
+}
+
+/// The first of these files that is there.
+fn find(folder: Option<&Path>, set: &str, names: &[&str]) -> Result<PathBuf> {
+    let source = match set {
+        "mnist" => "the four files of MNIST, from its distributors",
+        "static-mnist" => {
+            "an .npz of Larochelle's binarized_mnist_{train,valid,test}.amat, bits packed with numpy.packbits"
+        }
+        _ => "an .npz of OMNIGLOT at 28x28: 'x' u8 [N, 28, 28] with ink 255, 'is_test' [N]",
+    };
+    let Some(folder) = folder else {
+        return Err(Error::Config(format!(
+            "the data set {set} needs a folder with {}: name it with --data-dir or GENGS_DATA ({source})",
+            names.join(" or ")
+        )));
+    };
+    let candidates = || names.iter().map(|name| folder.join(name));
+    candidates().find(|path| path.is_file()).ok_or_else(|| {
+        let looked: Vec<String> = candidates().map(|path| path.display().to_string()).collect();
+        Error::Config(format!("the data set {set} is missing: looked for {}; it is {source}", looked.join(" and ")))
+    })
+}

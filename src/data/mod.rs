@@ -1,0 +1,12 @@
+//! Images to train on: the built-in digits, MNIST, static MNIST, OMNIGLOT, and files of one's own.
+
+mod batches;
+mod idx;
+mod images;
+mod npz;
+
+pub use batches::{Images, Pixels, epoch_order};
+pub use images::{Dataset, ImageSet};
+
+/// The largest file content that is read, in bytes: a corrupted size field must not become an allocation.
+const LARGEST: u64 = 4 << 30;

@@ -1,0 +1,99 @@
+//! Devices by name, and CUDA loaded only when it is asked for.
+//!
+//! The linker drops `libtorch_cuda` from a program that names none of its symbols, and a program that names them does not
+//! start without CUDA. So it is loaded at run time, before the first question about CUDA, and only when a GPU may be wanted.
+
+use crate::{Error, Result};
+use std::path::Path;
+use std::sync::OnceLock;
+use tch::{Cuda, Device};
+
+/// A device from `auto`, `cpu`, `cuda` or `cuda:N`.
+///
+/// `auto` is the first GPU when the machine has one and CUDA loads, else the CPU.
+///
+/// # Errors
+/// When the name is unknown, or CUDA was asked for and cannot be used: the message says what is missing.
+pub fn device(name: &str) -> Result<Device> {
+    match name {
+        "cpu" => Ok(Device::Cpu),
+        "auto" if !gpu_present() => Ok(Device::Cpu),
+        "auto" => Ok(cuda(0).unwrap_or(Device::Cpu)),
+        "cuda" => cuda(0),
+        _ => match name.strip_prefix("cuda:").and_then(|index| index.parse().ok()) {
+            Some(index) => cuda(index),
+            None => Err(Error::parameter("device", format!("'{name}'"), "auto, cpu, cuda or cuda:N")),
+        },
+    }
+}
+
+/// Whether NVIDIA's driver shows a GPU; asks no library.
+fn gpu_present() -> bool {
+    Path::new("/dev/nvidiactl").exists() || Path::new("/dev/dxg").exists()
+}
+
+fn cuda(index: usize) -> Result<Device> {
+    static LOADED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
+    LOADED.get_or_init(load).clone().map_err(Error::Device)?;
+    let count = Cuda::device_count();
+    if !Cuda::is_available() || count < 1 {
+        return Err(Error::Device(
+            "CUDA is loaded, but no GPU can be used; check the driver with nvidia-smi, or use --device cpu".into(),
+        ));
+    }
+    if index as i64 >= count {
+        return Err(Error::parameter(
+            "device",
+            format!("cuda:{index}"),
+            format!("below cuda:{count}: so many GPUs are there"),
+        ));
+    }
+    Ok(Device::Cuda(index))
+}
+
+#[cfg(unix)]
+fn load() -> std::result::Result<(), String> {
+    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+    // SAFETY: libtorch_cuda belongs to the libtorch that this program is linked to; its initialisers register kernels with
+    // that libtorch and have no other precondition. It is never unloaded, since the handle is leaked.
+    match unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) } {
+        Ok(library) => {
+            std::mem::forget(library);
+            Ok(())
+        }
+        Err(error) => Err(format!(
+            "CUDA cannot be loaded ({}); install the CUDA build with ./libtorch-setup.sh --cuda, or use --device cpu",
+            error.to_string().lines().next().unwrap_or_default()
+        )),
+    }
+}
+
+#[cfg(not(unix))]
+fn load() -> std::result::Result<(), String> {
+    Err("CUDA is supported on Linux only; use --device cpu".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_understood_and_wrong_ones_refused() {
+        assert_eq!(device("cpu").unwrap(), Device::Cpu);
+        for wrong in ["gpu", "cuda:", "cuda:x", "cuda:-1", ""] {
+            assert!(device(wrong).unwrap_err().to_string().contains("auto, cpu, cuda"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn cuda_without_a_gpu_is_one_sentence() {
+        if gpu_present() {
+            eprintln!("skipped: this machine has a GPU");
+            return;
+        }
+        assert_eq!(device("auto").unwrap(), Device::Cpu);
+        let message = device("cuda").unwrap_err().to_string();
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(message.contains("--device cpu"), "{message}");
+    }
+}

@@ -1,0 +1,136 @@
+//! Everything that a run is made of; what `config.toml` holds.
+
+use super::schedule::{Schedule, TruncationSetting};
+use crate::data::ImageSet;
+use crate::models::{Family, Inference, LatentConfig, VaeConfig};
+use crate::relaxation::Forward;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// How the gradient goes through the latents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "kebab-case")]
+pub enum Estimator {
+    /// Generalized Gumbel-Softmax with soft samples.
+    Gengs,
+    /// The same with straight-through: the decoder sees integers.
+    GengsSt,
+}
+
+impl From<Estimator> for Forward {
+    fn from(estimator: Estimator) -> Self {
+        match estimator {
+            Estimator::Gengs => Forward::Soft,
+            Estimator::GengsSt => Forward::StraightThrough,
+        }
+    }
+}
+
+/// The settings of a VAE run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// `mnist-5k`, `mnist`, `static-mnist`, `omniglot`, or a path.
+    pub dataset: String,
+    /// Where the files of the named sets lie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// Law of the latents.
+    pub family: Family,
+    /// What the encoder puts out.
+    pub inference: Inference,
+    /// Mean of the prior; absent: 2, or 1/2 for the Bernoulli.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prior: Option<f64>,
+    /// The window; absent: 12 atoms, or 2 for the Bernoulli.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncation: Option<TruncationSetting>,
+    /// How the gradient goes through the latents.
+    pub estimator: Estimator,
+    /// Temperature, from the first to the last step.
+    pub temperature: Schedule,
+    /// Number of latents.
+    pub latents: i64,
+    /// Widths of the encoder's hidden layers; the decoder has them in reverse.
+    pub hidden: Vec<i64>,
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images a step.
+    pub batch_size: i64,
+    /// Adam's learning rate.
+    pub lr: f64,
+    /// Epochs over which the weight of the KL grows from 0 to 1.
+    pub kl_warmup: f64,
+    /// Where all randomness starts.
+    pub seed: u64,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            dataset: "mnist-5k".into(),
+            data_dir: None,
+            family: Family::Poisson,
+            inference: Inference::Explicit,
+            prior: None,
+            truncation: None,
+            estimator: Estimator::Gengs,
+            temperature: Schedule { first: 1.0, last: 0.3 },
+            latents: 50,
+            hidden: vec![500, 500],
+            epochs: 100,
+            batch_size: 100,
+            lr: 1e-3,
+            kl_warmup: 0.0,
+            seed: 0,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// From a TOML file; settings that it leaves out have their defaults, unknown ones are errors.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not TOML with these settings.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
+        toml::from_str(&text).map_err(|error| Error::file(path, error.to_string().trim_end()))
+    }
+
+    /// Fails when a setting is out of its range; the model checks its own.
+    ///
+    /// # Errors
+    /// With the setting's name, its value, and what is allowed.
+    pub fn check(&self) -> Result<()> {
+        let at_least_one = [("epochs", self.epochs as i64), ("batch-size", self.batch_size)];
+        if let Some((name, value)) = at_least_one.into_iter().find(|&(_, value)| value < 1) {
+            return Err(Error::parameter(name, value, "at least 1"));
+        }
+        if !(self.lr > 0.0 && self.lr.is_finite()) {
+            return Err(Error::parameter("lr", self.lr, "positive and finite"));
+        }
+        if !(self.kl_warmup >= 0.0 && self.kl_warmup.is_finite()) {
+            return Err(Error::parameter("kl-warmup", self.kl_warmup, "a number of epochs, 0 or more"));
+        }
+        if self.seed > i64::MAX as u64 {
+            return Err(Error::parameter("seed", self.seed, "below 2^63"));
+        }
+        Ok(())
+    }
+
+    /// The image set.
+    pub fn image_set(&self) -> ImageSet {
+        ImageSet::from_name(&self.dataset)
+    }
+
+    /// The model's shape for images of this many pixels.
+    pub fn vae(&self, pixels: i64) -> VaeConfig {
+        let atoms = if self.family == Family::Bernoulli { 2 } else { 12 };
+        let truncation = self.truncation.unwrap_or(TruncationSetting::Atoms(atoms)).into();
+        let Self { family, inference, prior, latents, .. } = *self;
+        let latent = LatentConfig { family, prior, truncation, inference, latents };
+        VaeConfig { pixels, hidden: self.hidden.clone(), latent }
+    }
+}

@@ -1,0 +1,17 @@
+//! Training: settings, schedules, checkpoints, the loop, the run folder, evaluation, pictures.
+
+mod checkpoint;
+mod config;
+mod evaluate;
+mod pictures;
+mod run_folder;
+mod schedule;
+mod session;
+
+pub use checkpoint::{Checkpoint, Progress};
+pub use config::{Estimator, TrainConfig};
+pub use evaluate::{Evaluation, evaluate};
+pub use pictures::write_grid;
+pub use run_folder::{EpochRecord, RunFolder};
+pub use schedule::{Schedule, TruncationSetting};
+pub use session::{Control, Session, StepReport, draw_pictures};

@@ -1,0 +1,48 @@
+//! Grids of images as PNG.
+
+use crate::{Error, Result};
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+/// Pixels between two images of a grid.
+const GAP: i64 = 2;
+
+/// Grey of the gaps, from 0 (black) to 1.
+const GREY: f64 = 0.35;
+
+/// Writes images `[N, height * width]` with values in `[0, 1]` (1 is white) as a grid with `columns` columns.
+///
+/// # Errors
+/// When the shape does not fit, or the file cannot be written.
+pub fn write_grid(path: &Path, images: &Tensor, shape: (i64, i64), columns: i64) -> Result<()> {
+    let (height, width) = shape;
+    let size = images.size();
+    if size.len() != 2 || size[1] != height * width || size[0] < 1 || columns < 1 {
+        return Err(Error::Shape {
+            what: "images of a grid".into(),
+            found: size,
+            expected: format!("[N, {}] in at least one column", height * width),
+        });
+    }
+    let columns = columns.min(size[0]);
+    let rows = (size[0] + columns - 1) / columns;
+    let (full_height, full_width) = (rows * (height + GAP) + GAP, columns * (width + GAP) + GAP);
+    let canvas = Tensor::full([full_height, full_width], GREY, (Kind::Float, Device::Cpu));
+    for i in 0..size[0] {
+        let (top, left) = (GAP + i / columns * (height + GAP), GAP + i % columns * (width + GAP));
+        let image = images.get(i).to_device(Device::Cpu).to_kind(Kind::Float).reshape([height, width]);
+        canvas.narrow(0, top, height).narrow(1, left, width).copy_(&image);
+    }
+    let pixels = Vec::<u8>::try_from(&(canvas.clamp(0.0, 1.0) * 255.0).round().to_kind(Kind::Uint8).reshape([-1]))?;
+
+    let failed = |error: &dyn std::fmt::Display| Error::file(path, format!("the picture cannot be written ({error})"));
+    let file = File::create(path).map_err(|error| failed(&error))?;
+    let mut encoder = png::Encoder::new(BufWriter::new(file), full_width as u32, full_height as u32);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header().map_err(|error| failed(&error))?;
+    writer.write_image_data(&pixels).map_err(|error| failed(&error))?;
+    writer.finish().map_err(|error| failed(&error))
+}
