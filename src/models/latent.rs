@@ -119,7 +119,7 @@ impl Latent {
     pub fn posterior(&self, output: &Tensor) -> Result<TruncatedDistribution> {
         let (lo, hi) = self.window;
         if self.inference == Inference::Implicit || self.family == Family::Categorical {
-            let logits = output.unflatten(-1, [self.latents, self.prior.len()]) + self.prior.log_weights();
+            let logits = output.unflatten(-1, [self.latents, self.prior.len()]);
             return match self.family {
                 Family::Categorical => TruncatedDistribution::one_hot(&logits),
                 _ => TruncatedDistribution::from_logits(&logits, lo),

@@ -1,0 +1,159 @@
+//! Every family: pmf, tails, moments, samples, and what it refuses.
+
+mod common;
+
+use common::{FAMILIES, close, double, doubles, family, seeded};
+use gengs::prelude::*;
+use tch::{Device, Kind, Tensor};
+
+const CPU: Device = Device::Cpu;
+
+fn tensors(values: &[f64], kind: Kind) -> Vec<Tensor> {
+    values.iter().map(|&value| Tensor::full([], value, (kind, CPU))).collect()
+}
+
+fn typical(name: &str, values: &[f64]) -> Box<dyn Distribution> {
+    family(name, &tensors(values, Kind::Double))
+}
+
+/// The atoms that hold all but 1e-12 of the mass of the typical laws.
+fn atoms(law: &dyn Distribution) -> Tensor {
+    let highest = law.support().highest.unwrap_or(150);
+    Tensor::arange(highest + 1, (Kind::Double, CPU))
+}
+
+#[test]
+fn pmf_moments_and_tails_agree() {
+    for (name, values, _) in FAMILIES {
+        let law = typical(name, values);
+        let ks = atoms(law.as_ref());
+        let pmf = doubles(&law.log_prob(&ks).unwrap().exp());
+        let sum = |f: &dyn Fn(f64) -> f64| pmf.iter().enumerate().map(|(k, p)| p * f(k as f64)).sum::<f64>();
+        close(&format!("{name}: total mass"), sum(&|_| 1.0), 1.0, 1e-12);
+        let mean = sum(&|k| k);
+        close(&format!("{name}: mean"), double(&law.mean()), mean, 1e-10);
+        close(&format!("{name}: variance"), double(&law.variance()), sum(&|k| (k - mean).powi(2)), 1e-9);
+        for k in -1..=pmf.len().min(12) as i64 {
+            let (below, above) = law.log_tails(k);
+            let split = k.clamp(0, pmf.len() as i64) as usize;
+            close(&format!("{name}: P(X < {k})"), double(&below.exp()), pmf[..split].iter().sum(), 1e-12);
+            close(&format!("{name}: P(X >= {k})"), double(&above.exp()), pmf[split..].iter().sum(), 1e-12);
+        }
+    }
+}
+
+#[test]
+fn outside_the_support_the_pmf_is_zero_and_the_gradient_finite() {
+    for (name, values, first) in FAMILIES {
+        let leaves = tensors(values, Kind::Double);
+        let leaves: Vec<Tensor> =
+            leaves.into_iter().enumerate().map(|(i, t)| t.set_requires_grad(i >= first)).collect();
+        let law = family(name, &leaves);
+        let beyond = law.support().highest.map_or(f64::INFINITY, |highest| (highest + 1) as f64);
+        let log_prob = law.log_prob(&Tensor::from_slice(&[-1.0, 0.5, 1.0, beyond])).unwrap();
+        let found = doubles(&log_prob);
+        assert!(found[2].is_finite());
+        assert!([0, 1, 3].iter().all(|&i| found[i] == f64::NEG_INFINITY), "{name}: {found:?}");
+        let gradients = Tensor::run_backward(&[log_prob.select(0, 2)], &leaves[first..], false, false);
+        assert!(gradients.iter().all(|g| double(g).is_finite()), "{name}");
+    }
+}
+
+#[test]
+fn samples_follow_the_pmf() {
+    let _guard = seeded(41);
+    let n = 100_000i64;
+    for (name, values, _) in FAMILIES {
+        let law = typical(name, values);
+        let draws = law.sample(&[n]).unwrap();
+        let pmf = doubles(&law.log_prob(&atoms(law.as_ref())).unwrap().exp());
+        // Atoms with fewer than ten expected draws share a bin.
+        let wide = pmf.iter().take_while(|&&p| p * n as f64 > 10.0).count().min(pmf.len() - 1);
+        let draws = draws.clamp_max(wide as f64).to_kind(Kind::Int64);
+        let counts = doubles(&draws.bincount(None::<&Tensor>, wide as i64 + 1));
+        let expected: Vec<f64> =
+            pmf[..wide].iter().copied().chain([pmf[wide..].iter().sum()]).map(|p| p * n as f64).collect();
+        let chi_squared: f64 = counts.iter().zip(&expected).map(|(o, e)| (o - e).powi(2) / e).sum();
+        // Wilson and Hilferty: the cube root of chi-squared over its degrees of freedom is nearly normal; 3.72 is 1e-4.
+        let freedom = wide as f64;
+        let spread = 2.0 / (9.0 * freedom);
+        let score = ((chi_squared / freedom).cbrt() - (1.0 - spread)) / spread.sqrt();
+        assert!(score < 3.72, "{name}: chi-squared {chi_squared} with {freedom} degrees of freedom");
+    }
+}
+
+#[test]
+fn shapes_broadcast() {
+    let total_count = Tensor::from_slice(&[1.0, 2.0, 3.0]);
+    let probs = Tensor::from_slice(&[0.2, 0.7]).unsqueeze(-1);
+    let law = NegativeBinomial::new(&total_count, &probs).unwrap();
+    assert_eq!(law.batch_shape(), [2, 3]);
+    assert_eq!(law.sample(&[5]).unwrap().size(), [5, 2, 3]);
+    // Every entry is the law of its own two numbers.
+    let ks = Tensor::from_slice(&[0.0, 1.0, 4.0]).reshape([3, 1, 1]);
+    let found = law.log_prob(&ks).unwrap();
+    for (i, p) in [0.2, 0.7].into_iter().enumerate() {
+        for (j, r) in [1.0, 2.0, 3.0].into_iter().enumerate() {
+            let alone = NegativeBinomial::new(&Tensor::from(r), &Tensor::from(p)).unwrap();
+            let expected = doubles(&alone.log_prob(&ks.reshape([3])).unwrap());
+            assert_eq!(doubles(&found.select(1, i as i64).select(1, j as i64)), expected);
+        }
+    }
+    assert!(law.log_prob(&Tensor::zeros([4], (Kind::Double, CPU))).unwrap_err().to_string().contains("batch shape"));
+    let wrong = NegativeBinomial::new(&total_count, &Tensor::from_slice(&[0.1, 0.2]));
+    assert!(wrong.unwrap_err().to_string().contains("NegativeBinomial"));
+}
+
+#[test]
+fn probs_and_logits_are_the_same_law() {
+    let probs = Tensor::from_slice(&[1e-12, 0.2, 0.5, 0.999]);
+    let odds: Tensor = &probs / (1.0 - &probs);
+    let logits = odds.log();
+    let one = Tensor::from(1.5);
+    let pairs: [(Box<dyn Distribution>, Box<dyn Distribution>); 4] = [
+        (Box::new(Geometric::new(&probs).unwrap()), Box::new(Geometric::from_logits(&logits).unwrap())),
+        (Box::new(Binomial::new(7, &probs).unwrap()), Box::new(Binomial::from_logits(7, &logits).unwrap())),
+        (Box::new(Bernoulli::new(&probs).unwrap()), Box::new(Bernoulli::from_logits(&logits).unwrap())),
+        (
+            Box::new(NegativeBinomial::new(&one, &probs).unwrap()),
+            Box::new(NegativeBinomial::from_logits(&one, &logits).unwrap()),
+        ),
+    ];
+    for (left, right) in pairs {
+        let value = Tensor::from(1.0);
+        let (left_log_prob, right_log_prob) = (left.log_prob(&value).unwrap(), right.log_prob(&value).unwrap());
+        for (a, b) in doubles(&left_log_prob).iter().zip(doubles(&right_log_prob)) {
+            close(left.name(), *a, b, 1e-12);
+        }
+    }
+}
+
+#[test]
+fn wrong_parameters_are_named() {
+    let t = |values: &[f64]| Tensor::from_slice(values);
+    let message = |outcome: gengs::Result<()>| outcome.unwrap_err().to_string();
+    for (value, shown) in [(0.0, "is 0,"), (-2.5, "-2.5"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+        let found = message(Poisson::new(&t(&[1.0, value, 3.0])).map(drop));
+        assert!(found.contains("rate of Poisson") && found.contains(shown) && found.contains("positive"), "{found}");
+        let found = message(NegativeBinomial::new(&t(&[value]), &t(&[0.5])).map(drop));
+        assert!(found.contains("total_count") && found.contains(shown), "{found}");
+    }
+    for value in [0.0, 1.0, -0.1, 1.5, f64::NAN] {
+        let wrong = t(&[0.5, value]);
+        let messages = [
+            message(Geometric::new(&wrong).map(drop)),
+            message(Bernoulli::new(&wrong).map(drop)),
+            message(Binomial::new(3, &wrong).map(drop)),
+            message(NegativeBinomial::new(&t(&[1.0]), &wrong).map(drop)),
+        ];
+        assert!(messages.iter().all(|m| m.contains("probs of") && m.contains("(0, 1)")), "{messages:?}");
+    }
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        assert!(message(Geometric::from_logits(&t(&[value])).map(drop)).contains("logits"));
+    }
+    assert!(message(Binomial::new(0, &t(&[0.5])).map(drop)).contains("total_count"));
+    assert!(message(Categorical::new(&t(&[0.0, f64::NAN])).map(drop)).contains("NaN"));
+    assert!(message(Categorical::new(&t(&[f64::NEG_INFINITY; 2])).map(drop)).contains("largest logit"));
+    assert!(message(Categorical::new(&Tensor::from(1.0)).map(drop)).contains("classes"));
+    assert!(message(Poisson::new(&Tensor::from(3i64)).map(drop)).contains("floating-point"));
+}

@@ -1,0 +1,73 @@
+//! Log weights and their derivatives in every parameter, against a 50-digit reference.
+
+mod common;
+
+use common::{close, double, family};
+use gengs::prelude::*;
+use serde::Deserialize;
+use tch::{Device, Kind, Tensor};
+
+#[derive(Deserialize)]
+struct Case {
+    family: String,
+    parameters: Vec<f64>,
+    lo: i64,
+    hi: i64,
+    rows: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    atom: i64,
+    log_weight: f64,
+    derivatives: Vec<f64>,
+}
+
+fn compare(kind: Kind, lowest_log_weight: f64, bound: f64) {
+    let cases: Vec<Case> = serde_json::from_str(include_str!("fixtures/log_weights.json")).unwrap();
+    let mut compared = 0;
+    for case in cases {
+        let fixed = usize::from(case.family == "binomial");
+        let leaves: Vec<Tensor> = case
+            .parameters
+            .iter()
+            .enumerate()
+            .map(|(i, &value)| Tensor::full([], value, (kind, Device::Cpu)).set_requires_grad(i >= fixed))
+            .collect();
+        let truncation = Truncation::between(case.lo, case.hi).any_mass();
+        let q = TruncatedDistribution::new(family(&case.family, &leaves).as_ref(), &truncation).unwrap();
+        for row in case.rows.iter().filter(|row| row.log_weight >= lowest_log_weight) {
+            let what = format!("{kind:?} {} {:?} atom {}", case.family, case.parameters, row.atom);
+            let log_weight = q.log_weights().select(0, row.atom - case.lo);
+            close(&what, double(&log_weight), row.log_weight, bound);
+            let gradients = Tensor::run_backward(&[log_weight], &leaves[fixed..], true, false);
+            for (gradient, &expected) in gradients.iter().zip(&row.derivatives) {
+                let found = double(gradient);
+                close(&format!("{what}, derivative"), found, expected, bound);
+                assert!(found != 0.0 || expected.abs() < 1e-30, "{what}: the gradient is zero, not {expected}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 200, "only {compared} derivatives were compared");
+}
+
+#[test]
+fn in_float32_down_to_a_log_weight_of_minus_80() {
+    compare(Kind::Float, -80.0, 1e-5);
+}
+
+#[test]
+fn in_float64_down_to_a_log_weight_of_minus_10000() {
+    compare(Kind::Double, -1e4, 1e-9);
+}
+
+#[test]
+fn log_pmf_far_out_keeps_its_gradient() {
+    let rate = Tensor::from(1e-4f64).set_requires_grad(true);
+    let value = Poisson::new(&rate).unwrap().log_prob(&Tensor::from(900.0f64)).unwrap();
+    // log(1e-4) * 900 - 1e-4 - log(900!), by Python's math.lgamma.
+    close("log_prob", double(&value), -13515.781950277898, 1e-12);
+    value.backward();
+    close("derivative", double(&rate.grad()), 900.0 / 1e-4 - 1.0, 1e-12);
+}

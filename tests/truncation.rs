@@ -1,0 +1,151 @@
+//! Windows, tails, and the finite law that is left.
+
+mod common;
+
+use common::{close, double, doubles};
+use gengs::prelude::*;
+use tch::{Device, Kind, Tensor};
+
+const CPU: Device = Device::Cpu;
+
+fn poisson(rates: &[f64]) -> Poisson {
+    Poisson::new(&Tensor::from_slice(rates)).unwrap()
+}
+
+#[test]
+fn a_window_that_misses_the_mass_is_an_error_unless_asked_for() {
+    let law = poisson(&[2.0, 40.0]);
+    let message = TruncatedDistribution::new(&law, &Truncation::right(12)).unwrap_err().to_string();
+    assert!(message.contains("0..=11") && message.contains("mean 40") && message.contains("any_mass"), "{message}");
+    let q = TruncatedDistribution::new(&law, &Truncation::right(12).any_mass()).unwrap();
+    // Merged, the last atom takes what is beyond.
+    close("mean of the row that fits", doubles(&q.mean())[0], 2.0, 1e-5);
+    close("mean of the row that does not", doubles(&q.mean())[1], 11.0, 1e-6);
+    let renormalised = TruncatedDistribution::new(&law, &Truncation::right(12).any_mass().renormalize()).unwrap();
+    close("total", doubles(&renormalised.log_weights().exp()).iter().sum(), 2.0, 1e-12);
+}
+
+#[test]
+fn windows_outside_the_support_are_errors() {
+    let law = Binomial::new(5, &Tensor::from(0.5)).unwrap();
+    for truncation in [
+        Truncation::right(0),
+        Truncation::between(3, 2),
+        Truncation::between(-1, 2),
+        Truncation::between(0, 6),
+        Truncation::tail_mass(0.0),
+        Truncation::tail_mass(f64::NAN),
+        Truncation::tail_mass(1.0),
+    ] {
+        let message = TruncatedDistribution::new(&law, &truncation).unwrap_err().to_string();
+        assert!(message.contains("must be"), "{truncation:?}: {message}");
+    }
+    // More atoms than there are is all of them.
+    assert_eq!(TruncatedDistribution::new(&law, &Truncation::right(50)).unwrap().len(), 6);
+}
+
+#[test]
+fn tail_mass_finds_the_smallest_window_that_holds() {
+    for (rates, eps) in
+        [(vec![2.0], 1e-6), (vec![1e-4], 1e-6), (vec![1000.0], 1e-6), (vec![1e6], 1e-6), (vec![0.1, 300.0], 1e-4)]
+    {
+        let law = poisson(&rates);
+        let (lo, hi) = Truncation::tail_mass(eps).resolve(&law).unwrap();
+        let outside = |lo: i64, hi: i64| {
+            let mass = law.log_tails(lo).0.exp() + law.log_tails(hi + 1).1.exp();
+            double(&mass.max())
+        };
+        assert!(outside(lo, hi) <= eps, "{rates:?}: {lo}..={hi} leaves {}", outside(lo, hi));
+        assert!(
+            outside(lo, hi - 1) > eps / 2.0 && (lo == 0 || outside(lo + 1, hi) > eps / 2.0),
+            "{rates:?}: {lo}..={hi} is too wide"
+        );
+        if rates == [1e6] {
+            assert!(hi - lo < 11_000, "{lo}..={hi}");
+            let mean = double(&TruncatedDistribution::new(&law, &Truncation::between(lo, hi)).unwrap().mean());
+            close("mean at a rate of a million", mean, 1e6, 1e-6);
+        }
+    }
+    let (lo, hi) = Truncation::tail_mass(1e-3).resolve(&Binomial::new(100, &Tensor::from(0.5)).unwrap()).unwrap();
+    // P(X <= 33) = 0.000437, P(X <= 34) = 0.000895, by scipy.stats.binom.
+    assert_eq!((lo, hi), (34, 66));
+    let empty = Poisson::new(&Tensor::zeros([0], (Kind::Double, CPU))).unwrap();
+    assert!(Truncation::tail_mass(1e-3).resolve(&empty).unwrap_err().to_string().contains("at least one row"));
+}
+
+#[test]
+fn both_tails_are_merged_into_the_ends() {
+    let law = poisson(&[20.0]);
+    let (lo, hi) = (15, 28);
+    let q = TruncatedDistribution::new(&law, &Truncation::between(lo, hi)).unwrap();
+    let pmf = doubles(&law.log_prob(&Tensor::arange(200, (Kind::Double, CPU))).unwrap().exp());
+    let weights = doubles(&q.log_weights().exp());
+    close("first", weights[0], pmf[..=15].iter().sum(), 1e-13);
+    close("last", weights[13], pmf[28..].iter().sum(), 1e-13);
+    for k in 16..28 {
+        close("interior", weights[k - 15], pmf[k], 1e-13);
+    }
+}
+
+#[test]
+fn a_single_atom_is_certain() {
+    for truncation in [Truncation::right(1), Truncation::between(3, 3)] {
+        let q = TruncatedDistribution::new(&poisson(&[3.0]), &truncation.any_mass()).unwrap();
+        assert_eq!(doubles(q.log_weights()), [0.0]);
+    }
+}
+
+#[test]
+fn kl_and_entropy_are_the_plain_sums() {
+    let truncation = Truncation::right(10);
+    let q = TruncatedDistribution::new(&poisson(&[1.5, 4.0]), &truncation).unwrap();
+    let p = TruncatedDistribution::new(&poisson(&[2.0]), &truncation).unwrap();
+    let weights = |law: &TruncatedDistribution, row: i64| doubles(&law.log_weights().select(0, row).exp());
+    let (kl, entropy) = (doubles(&q.kl(&p).unwrap()), doubles(&q.entropy()));
+    for row in 0..2 {
+        let (a, b) = (weights(&q, row as i64), weights(&p, 0));
+        close("kl", kl[row], a.iter().zip(&b).map(|(a, b)| a * (a / b).ln()).sum(), 1e-12);
+        close("entropy", entropy[row], -a.iter().map(|a| a * a.ln()).sum::<f64>(), 1e-12);
+    }
+    assert!(doubles(&q.kl(&q).unwrap()).iter().all(|&kl| kl == 0.0));
+    let other = TruncatedDistribution::new(&poisson(&[2.0]), &Truncation::right(11)).unwrap();
+    let message = q.kl(&other).unwrap_err().to_string();
+    assert!(message.contains("0..=9") && message.contains("0..=10"), "{message}");
+}
+
+#[test]
+fn excluded_classes_cost_nothing() {
+    let minus = f64::NEG_INFINITY;
+    let logits = Tensor::from_slice(&[0.0, minus, 1.0]).set_requires_grad(true);
+    let q = TruncatedDistribution::from_logits(&logits, 0).unwrap();
+    let p = TruncatedDistribution::from_logits(&Tensor::from_slice(&[0.3, minus, 0.0]), 0).unwrap();
+    let everywhere = TruncatedDistribution::from_logits(&Tensor::zeros([3], (Kind::Double, CPU)), 0).unwrap();
+    let total = q.entropy() + q.kl(&p).unwrap() + q.kl(&everywhere).unwrap();
+    assert!(double(&total).is_finite());
+    let gradient = Tensor::run_backward(&[total], &[&logits], false, false).remove(0);
+    assert!(doubles(&gradient).iter().all(|g| g.is_finite()), "{gradient:?}");
+    assert_eq!(double(&everywhere.kl(&q).unwrap()), f64::INFINITY);
+}
+
+#[test]
+fn log_prob_of_a_hard_sample_is_its_log_weight() {
+    let q = TruncatedDistribution::new(&poisson(&[1.5, 4.0]), &Truncation::between(0, 9)).unwrap();
+    let z = Tensor::from_slice(&[3.0, 0.0, 9.0, 5.0]).reshape([2, 2]);
+    let expected: Vec<f64> = [(0, 3), (1, 0), (0, 9), (1, 5)]
+        .iter()
+        .map(|&(row, k)| double(&q.log_weights().select(0, row).select(0, k)))
+        .collect();
+    assert_eq!(doubles(&q.log_prob(&z).unwrap()), expected);
+    let one_hot = TruncatedDistribution::one_hot(&Tensor::from_slice(&[0.0, 2.0, 1.0])).unwrap();
+    let vector = Tensor::from_slice(&[0.0, 0.0, 1.0]);
+    assert_eq!(double(&one_hot.log_prob(&vector).unwrap()), double(&one_hot.log_weights().select(0, 2)));
+    assert_eq!(doubles(&one_hot.mean()), doubles(&one_hot.log_weights().exp()));
+}
+
+#[test]
+fn logits_need_an_atom_dimension() {
+    for wrong in [Tensor::from(1.0), Tensor::zeros([3, 0], (Kind::Float, CPU)), Tensor::from_slice(&[1i64, 2])] {
+        assert!(TruncatedDistribution::from_logits(&wrong, 0).is_err());
+        assert!(TruncatedDistribution::one_hot(&wrong).is_err());
+    }
+}
