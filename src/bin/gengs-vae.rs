@@ -53,7 +53,7 @@ struct Train {
     /// Gradient through the latents: soft samples, or straight-through [gengs]
     #[arg(long)]
     estimator: Option<Estimator>,
-    /// Temperature: a number, or first..last, lowered geometrically over the run [1..0.3]
+    /// Temperature: a number, or first..last, changed linearly over the run [1..0.3]
     #[arg(long, value_name = "T|FIRST..LAST")]
     temperature: Option<Schedule>,
     /// Number of latents [50]
@@ -74,6 +74,9 @@ struct Train {
     /// Epochs over which the weight of the KL grows from 0 to 1 [0]
     #[arg(long, value_name = "EPOCHS")]
     kl_warmup: Option<f64>,
+    /// Seconds between two checkpoints [10]
+    #[arg(long, value_name = "SECONDS")]
+    checkpoint_every: Option<f64>,
     /// Where all randomness starts [0]
     #[arg(long)]
     seed: Option<u64>,

@@ -115,7 +115,8 @@ impl Latent {
         &self.prior
     }
 
-    /// The posterior `[..., latents]` from an encoder's output `[..., encoder_width]`. An output of zero is the prior.
+    /// The posterior `[..., latents]` from an encoder's output `[..., encoder_width]`. Explicitly, an output of zero is the
+    /// prior; implicitly it is uniform, so that no atom starts out of reach.
     pub fn posterior(&self, output: &Tensor) -> Result<TruncatedDistribution> {
         let (lo, hi) = self.window;
         if self.inference == Inference::Implicit || self.family == Family::Categorical {

@@ -41,13 +41,18 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Writes parameters, optimiser state and progress to `path`, atomically.
+    /// What a checkpoint holds, by name, sharing memory with the model.
+    pub fn contents(store: &VarStore, adam: &Adam) -> Vec<(String, Tensor)> {
+        let mut named: Vec<(String, Tensor)> = store.variables().into_iter().chain(adam.state()).collect();
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        named
+    }
+
+    /// Writes [`contents`](Self::contents) and progress to `path`, atomically.
     ///
     /// # Errors
     /// When the file cannot be written; what stood at `path` is then still there.
-    pub fn write(path: &Path, store: &VarStore, adam: &Adam, progress: &Progress) -> Result<()> {
-        let mut named: Vec<(String, Tensor)> = store.variables().into_iter().chain(adam.state()).collect();
-        named.sort_by(|a, b| a.0.cmp(&b.0));
+    pub fn write(path: &Path, named: &[(String, Tensor)], progress: &Progress) -> Result<()> {
         let failed = |error: &dyn std::fmt::Display| {
             Error::file(path, format!("the checkpoint cannot be written ({error}); the one before it is kept"))
         };

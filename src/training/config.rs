@@ -63,6 +63,8 @@ pub struct TrainConfig {
     pub lr: f64,
     /// Epochs over which the weight of the KL grows from 0 to 1.
     pub kl_warmup: f64,
+    /// Seconds between two checkpoints; 0 is one at every look at the loss.
+    pub checkpoint_every: f64,
     /// Where all randomness starts.
     pub seed: u64,
 }
@@ -84,6 +86,7 @@ impl Default for TrainConfig {
             batch_size: 100,
             lr: 1e-3,
             kl_warmup: 0.0,
+            checkpoint_every: 10.0,
             seed: 0,
         }
     }
@@ -113,6 +116,9 @@ impl TrainConfig {
         }
         if !(self.kl_warmup >= 0.0 && self.kl_warmup.is_finite()) {
             return Err(Error::parameter("kl-warmup", self.kl_warmup, "a number of epochs, 0 or more"));
+        }
+        if !(self.checkpoint_every >= 0.0 && self.checkpoint_every.is_finite()) {
+            return Err(Error::parameter("checkpoint-every", self.checkpoint_every, "a number of seconds, 0 or more"));
         }
         if self.seed > i64::MAX as u64 {
             return Err(Error::parameter("seed", self.seed, "below 2^63"));

@@ -5,7 +5,7 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// A positive quantity that goes geometrically from a first to a last value over a run; written `1.0..0.3`, or `0.5`.
+/// A positive quantity that goes linearly from a first to a last value over a run; written `1.0..0.3`, or `0.5`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Schedule {
@@ -18,7 +18,7 @@ pub struct Schedule {
 impl Schedule {
     /// The value after a fraction of the run, from 0 to 1.
     pub fn at(&self, fraction: f64) -> f64 {
-        self.first * (self.last / self.first).powf(fraction.clamp(0.0, 1.0))
+        self.first + (self.last - self.first) * fraction.clamp(0.0, 1.0)
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
     fn schedules_go_from_first_to_last() {
         let schedule: Schedule = "1.0..0.25".parse().unwrap();
         assert_eq!(schedule.at(0.0), 1.0);
-        assert!((schedule.at(0.5) - 0.5).abs() < 1e-12);
+        assert!((schedule.at(0.5) - 0.625).abs() < 1e-12);
         assert!((schedule.at(1.0) - 0.25).abs() < 1e-12);
         assert_eq!("0.5".parse::<Schedule>().unwrap().at(0.7), 0.5);
         for wrong in ["", "0", "-1", "nan", "1..", "1..0", "a..b", "inf"] {

@@ -49,13 +49,21 @@ pub struct Session {
     config: TrainConfig,
     folder: RunFolder,
     data: Dataset,
-    device: Device,
     store: VarStore,
     vae: Vae,
     adam: Adam,
     progress: Progress,
     records: Vec<EpochRecord>,
+    /// The best epoch since the last checkpoint, in memory until the next one.
+    best: Option<Snapshot>,
+    saved: Instant,
 }
+
+/// Parameters, the model made of them, and their optimiser.
+type Model = (VarStore, Vae, Adam);
+
+/// A copy of what a checkpoint holds.
+type Snapshot = (Vec<(String, Tensor)>, Progress);
 
 /// Importance samples behind the validation result that chooses the best epoch.
 const VALIDATION_SAMPLES: i64 = 1;
@@ -75,11 +83,10 @@ impl Session {
         config.check()?;
         let data = load(&config, device)?;
         tch::manual_seed(config.seed as i64);
-        let (store, vae, adam) = build(&config, &data, device)?;
+        let model = build(&config, &data, device)?;
         let folder = RunFolder::create(path, &config)?;
-        let session =
-            Self { config, folder, data, device, store, vae, adam, progress: Progress::default(), records: Vec::new() };
-        session.save("last.safetensors")?;
+        let mut session = Self::assemble(config, folder, data, model);
+        session.save()?;
         Ok(session)
     }
 
@@ -92,14 +99,30 @@ impl Session {
         config.epochs = epochs.unwrap_or(config.epochs);
         config.check()?;
         let data = load(&config, device)?;
-        let (store, vae, mut adam) = build(&config, &data, device)?;
-        let checkpoint = Checkpoint::read(&folder.file("last.safetensors"))?;
-        checkpoint.restore(&store)?;
-        checkpoint.restore_adam(&mut adam)?;
-        let progress = checkpoint.progress();
-        let mut records = folder.metrics()?;
-        records.retain(|record| record.epoch <= progress.epochs);
-        Ok(Self { config, folder, data, device, store, vae, adam, progress, records })
+        let model = build(&config, &data, device)?;
+        let mut session = Self::assemble(config, folder, data, model);
+        let checkpoint = Checkpoint::read(&session.folder.file("last.safetensors"))?;
+        checkpoint.restore(&session.store)?;
+        checkpoint.restore_adam(&mut session.adam)?;
+        session.progress = checkpoint.progress();
+        session.records = session.folder.metrics()?;
+        session.records.retain(|record| record.epoch <= session.progress.epochs);
+        Ok(session)
+    }
+
+    fn assemble(config: TrainConfig, folder: RunFolder, data: Dataset, (store, vae, adam): Model) -> Self {
+        Self {
+            config,
+            folder,
+            data,
+            store,
+            vae,
+            adam,
+            progress: Progress::default(),
+            records: Vec::new(),
+            best: None,
+            saved: Instant::now(),
+        }
     }
 
     /// The settings.
@@ -123,7 +146,7 @@ impl Session {
     }
 
     /// Trains until the last epoch, or until `on_step` says stop; `on_epoch` sees each finished epoch. Checkpoints are
-    /// written after every epoch and at a stop; at the end, pictures.
+    /// written every so many seconds of the settings, at a stop, and at the end, where pictures are drawn too.
     ///
     /// # Errors
     /// When a loss is not finite, or a file cannot be written.
@@ -133,15 +156,13 @@ impl Session {
         mut on_epoch: impl FnMut(&EpochRecord),
     ) -> Result<Control> {
         while self.progress.epochs < self.config.epochs {
-            let record = match self.epoch(&mut on_step)? {
-                Some(record) => record,
-                None => {
-                    self.save("last.safetensors")?;
-                    return Ok(Control::Stop);
-                }
+            let Some(record) = self.epoch(&mut on_step)? else {
+                self.save()?;
+                return Ok(Control::Stop);
             };
             on_epoch(&record);
         }
+        self.save()?;
         self.pictures(&self.folder.file("samples.png"), &self.folder.file("reconstructions.png"))?;
         Ok(Control::Continue)
     }
@@ -156,10 +177,10 @@ impl Session {
         let epoch = self.progress.epochs + 1;
         let steps = self.steps_per_epoch();
         let count = self.data.train.len();
-        let order = epoch_order(count, self.config.seed, epoch).to_device(self.device);
+        let order = epoch_order(count, self.config.seed, epoch).to_device(self.store.device());
         let total = (self.config.epochs * steps).max(2) - 1;
         let mut clock = Instant::now();
-        let mut recent = Tensor::zeros([2], (Kind::Double, self.device));
+        let mut recent = Tensor::zeros([2], (Kind::Double, self.store.device()));
         let mut temperature = self.config.temperature.last;
 
         for step in self.progress.steps..steps {
@@ -178,6 +199,9 @@ impl Session {
 
             if (step + 1) % STEPS_BETWEEN_LOOKS == 0 || step + 1 == steps {
                 self.look(&mut recent, &mut clock, epoch)?;
+                if step + 1 < steps {
+                    self.save_when_due()?;
+                }
             }
             let seen = (start + size) as f64;
             let [neg_elbo_relaxed, kl] = self.progress.sums.map(|sum| sum / seen);
@@ -206,10 +230,11 @@ impl Session {
         self.progress = Progress { epochs: epoch, steps: 0, sums: [0.0; 2], best, ..self.progress };
         self.records.push(record);
         if better {
-            self.save("best.safetensors")?;
+            let copies =
+                Checkpoint::contents(&self.store, &self.adam).into_iter().map(|(name, t)| (name, t.detach().copy()));
+            self.best = Some((copies.collect(), self.progress));
         }
-        self.save("last.safetensors")?;
-        self.folder.write_metrics(&self.records)?;
+        self.save_when_due()?;
         Ok(Some(record))
     }
 
@@ -246,8 +271,21 @@ impl Session {
         Err(Error::NotFinite { what, epoch, step: self.progress.steps })
     }
 
-    fn save(&self, name: &str) -> Result<()> {
-        Checkpoint::write(&self.folder.file(name), &self.store, &self.adam, &self.progress)
+    fn save_when_due(&mut self) -> Result<()> {
+        if self.saved.elapsed().as_secs_f64() < self.config.checkpoint_every { Ok(()) } else { self.save() }
+    }
+
+    /// Writes the best epoch, the record, and where the run is, in the order in which a crash between them does no harm.
+    fn save(&mut self) -> Result<()> {
+        if let Some((contents, progress)) = &self.best {
+            Checkpoint::write(&self.folder.file("best.safetensors"), contents, progress)?;
+            self.best = None;
+        }
+        self.folder.write_metrics(&self.records)?;
+        let contents = Checkpoint::contents(&self.store, &self.adam);
+        Checkpoint::write(&self.folder.file("last.safetensors"), &contents, &self.progress)?;
+        self.saved = Instant::now();
+        Ok(())
     }
 
     fn pictures(&self, samples: &Path, reconstructions: &Path) -> Result<()> {
@@ -314,7 +352,7 @@ fn load(config: &TrainConfig, device: Device) -> Result<Dataset> {
     })
 }
 
-fn build(config: &TrainConfig, data: &Dataset, device: Device) -> Result<(VarStore, Vae, Adam)> {
+fn build(config: &TrainConfig, data: &Dataset, device: Device) -> Result<Model> {
     let store = VarStore::new(device);
     let vae = Vae::new(&store.root(), &config.vae(data.train.size()))?;
     let adam = Adam::new(&store, config.lr)?;

@@ -1,0 +1,92 @@
+//! Layers and Adam, against PyTorch.
+
+mod common;
+
+use common::{close, double, doubles, seeded};
+use gengs::nn::{Adam, Linear, Mlp};
+use serde::Deserialize;
+use tch::nn::{Init, VarStore};
+use tch::{Device, Kind, Tensor};
+
+#[derive(Deserialize)]
+struct Oracle {
+    start: Vec<f32>,
+    scale: Vec<f32>,
+    lr: f64,
+    path: Vec<Vec<f64>>,
+}
+
+#[test]
+fn adam_walks_as_torch_optim_adam() {
+    let oracle: Oracle = serde_json::from_str(include_str!("fixtures/adam.json")).unwrap();
+    let store = VarStore::new(Device::Cpu);
+    let w = store.root().var("w", &[4], Init::Const(0.0));
+    tch::no_grad(|| w.shallow_clone().copy_(&Tensor::from_slice(&oracle.start)));
+    let mut adam = Adam::new(&store, oracle.lr).unwrap();
+    for expected in oracle.path {
+        adam.zero_grad();
+        (Tensor::from_slice(&oracle.scale) * w.square()).sum(Kind::Float).backward();
+        adam.step();
+        for (found, expected) in doubles(&w).iter().zip(expected) {
+            close("parameter", *found, expected, 1e-6);
+        }
+    }
+    assert_eq!(adam.steps(), 10);
+    assert!(Adam::new(&store, -1.0).unwrap_err().to_string().contains("learning rate"));
+}
+
+#[test]
+fn parameters_without_a_gradient_stay_where_they_are() {
+    let store = VarStore::new(Device::Cpu);
+    let used = store.root().var("used", &[2], Init::Const(1.0));
+    let unused = store.root().var("unused", &[2], Init::Const(1.0));
+    let mut adam = Adam::new(&store, 0.1).unwrap();
+    used.sum(Kind::Float).backward();
+    adam.step();
+    assert_eq!(doubles(&unused), [1.0, 1.0]);
+    assert!(doubles(&used).iter().all(|&w| (w - 0.9).abs() < 1e-6));
+}
+
+#[test]
+fn linear_starts_as_torch_nn_linear() {
+    let _guard = seeded(2);
+    let store = VarStore::new(Device::Cpu);
+    let (inputs, outputs) = (400, 300);
+    let layer = Linear::new(&store.root(), inputs, outputs);
+    let parameters = store.variables();
+    let bound = 1.0 / (inputs as f64).sqrt();
+    for name in ["weight", "bias"] {
+        let parameter = &parameters[name];
+        assert!(double(&parameter.abs().max()) <= bound, "{name}");
+        assert!(double(&parameter.abs().max()) > 0.95 * bound, "{name}");
+    }
+    // A uniform variable within the bound has this standard deviation; 120,000 of them tell it to a quarter of a percent.
+    close("spread", double(&parameters["weight"].std(true)) / (bound / 3f64.sqrt()), 1.0, 0.01);
+    let x = Tensor::randn([2, inputs], (Kind::Float, Device::Cpu));
+    let by_hand = x.matmul(&parameters["weight"].transpose(0, 1)) + &parameters["bias"];
+    assert!(double(&(layer.forward(&x) - by_hand).abs().max()) < 1e-5);
+}
+
+#[test]
+fn mlp_layers_are_numbered_as_in_a_sequential() {
+    let store = VarStore::new(Device::Cpu);
+    let mlp = Mlp::new(&(store.root() / "encoder"), &[3, 5, 4, 2]);
+    let mut names: Vec<String> = store.variables().into_keys().collect();
+    names.sort();
+    let expected = [
+        "encoder.0.bias",
+        "encoder.0.weight",
+        "encoder.2.bias",
+        "encoder.2.weight",
+        "encoder.4.bias",
+        "encoder.4.weight",
+    ];
+    assert_eq!(names, expected);
+    let v = store.variables();
+    let linear = |x: &Tensor, i: usize| {
+        x.matmul(&v[&format!("encoder.{i}.weight")].transpose(0, 1)) + &v[&format!("encoder.{i}.bias")]
+    };
+    let x = Tensor::from_slice(&[1.0f32, -2.0, 0.5]).unsqueeze(0);
+    let by_hand = linear(&linear(&linear(&x, 0).relu(), 2).relu(), 4);
+    assert!(double(&(mlp.forward(&x) - by_hand).abs().max()) < 1e-6);
+}

@@ -1,0 +1,153 @@
+//! The VAE's numbers against enumeration of its latents.
+
+mod common;
+
+use common::{close, double, doubles, seeded};
+use gengs::models::{Family, Inference, LatentConfig, Vae, VaeConfig};
+use gengs::relaxation::Forward;
+use gengs::{TruncatedDistribution, Truncation};
+use tch::nn::VarStore;
+use tch::{Device, Kind, Tensor};
+
+const FAMILIES: [Family; 6] = [
+    Family::Poisson,
+    Family::Geometric,
+    Family::NegativeBinomial,
+    Family::Binomial,
+    Family::Bernoulli,
+    Family::Categorical,
+];
+
+const PIXELS: i64 = 6;
+
+fn model(family: Family, inference: Inference, latents: i64) -> (VarStore, Vae) {
+    let store = VarStore::new(Device::Cpu);
+    let atoms = if family == Family::Bernoulli { 2 } else { 6 };
+    let latent =
+        LatentConfig { family, prior: None, truncation: Truncation::right(atoms).any_mass(), inference, latents };
+    let vae = Vae::new(&store.root(), &VaeConfig { pixels: PIXELS, hidden: vec![8], latent }).unwrap();
+    // Weights far from their small start, so that posteriors differ from the prior and from each other.
+    tch::no_grad(|| store.variables().values().for_each(|w| drop(w.shallow_clone().g_mul_scalar_(3.0))));
+    (store, vae)
+}
+
+fn images() -> Tensor {
+    Tensor::randint(2, [4, PIXELS], (Kind::Float, Device::Cpu))
+}
+
+/// `-log p(x | z)` for every pair of an image and an atom of a single latent, `[B, n]`.
+fn reconstructions(vae: &Vae, x: &Tensor, q: &TruncatedDistribution) -> Tensor {
+    let atoms = q.atoms().unsqueeze(1);
+    let log_probs = vae.decode(&atoms).log_sigmoid();
+    let log_complements = vae.decode(&atoms).neg().log_sigmoid();
+    let off: Tensor = 1.0 - x;
+    -(x.matmul(&log_probs.transpose(0, 1)) + off.matmul(&log_complements.transpose(0, 1)))
+}
+
+fn each(check: impl Fn(&str, &Vae)) {
+    for family in FAMILIES {
+        for inference in [Inference::Explicit, Inference::Implicit] {
+            let (_store, vae) = model(family, inference, 1);
+            check(&format!("{family:?} {inference:?}"), &vae);
+        }
+    }
+}
+
+#[test]
+fn bounds_are_those_of_enumeration() {
+    let _guard = seeded(4);
+    let x = images();
+    each(|what, vae| {
+        let q = vae.posterior(&x).unwrap();
+        let weights = q.log_weights().exp().squeeze_dim(1);
+        let costs = reconstructions(vae, &x, &q);
+        let expected = doubles(&(&weights * &costs).sum_dim_intlist(-1, false, None::<Kind>));
+        let second = doubles(&(&weights * &costs * &costs).sum_dim_intlist(-1, false, None::<Kind>));
+        let log_joint = vae.prior().log_weights() - &costs;
+        let exact = doubles(&-log_joint.logsumexp(-1, false));
+        let kl = doubles(&q.kl(vae.prior()).unwrap());
+
+        let samples = 4000;
+        let bound = vae.importance_bound(&x, samples).unwrap();
+        let reconstruction = doubles(&bound.elbo.reconstruction);
+        let iwae = doubles(&bound.neg_iwae);
+        let elbo_kl = doubles(&bound.elbo.kl);
+        for i in 0..4 {
+            let standard_error = ((second[i] - expected[i].powi(2)).max(0.0) / samples as f64).sqrt();
+            assert!(
+                (reconstruction[i] - expected[i]).abs() < 4.5 * standard_error + 1e-4,
+                "{what}: reconstruction {} instead of {}",
+                reconstruction[i],
+                expected[i]
+            );
+            close(&format!("{what}: KL"), elbo_kl[i], kl[i], 1e-5);
+            // With thousands of samples the importance-weighted bound is tight; it never beats the truth by more than noise.
+            assert!((iwae[i] - exact[i]).abs() < 0.1, "{what}: bound {} instead of {}", iwae[i], exact[i]);
+            assert!(expected[i] + kl[i] >= exact[i] - 1e-4, "{what}: the ELBO exceeds the likelihood");
+        }
+    });
+}
+
+#[test]
+fn the_importance_bound_grows_with_samples() {
+    let _guard = seeded(6);
+    let (_store, vae) = model(Family::Poisson, Inference::Explicit, 5);
+    let x = images().repeat([2000, 1]);
+    let bound = |samples| double(&vae.importance_bound(&x, samples).unwrap().neg_iwae.mean(Kind::Double));
+    let (one, five, fifty) = (bound(1), bound(5), bound(50));
+    assert!(one > five && five > fifty, "{one} {five} {fifty}");
+    assert!(vae.importance_bound(&x, 0).unwrap_err().to_string().contains("importance samples"));
+}
+
+#[test]
+fn a_zero_output_of_the_encoder_is_the_prior() {
+    each(|what, vae| {
+        // An encoder of zeros puts out zeros.
+        let x = Tensor::zeros([1, PIXELS], (Kind::Float, Device::Cpu));
+        assert!(vae.posterior(&x).is_ok(), "{what}");
+    });
+    for family in FAMILIES {
+        let (store, vae) = model(family, Inference::Explicit, 3);
+        tch::no_grad(|| store.variables().values().for_each(|w| drop(w.shallow_clone().zero_())));
+        let x = Tensor::ones([2, PIXELS], (Kind::Float, Device::Cpu));
+        let kl = vae.posterior(&x).unwrap().kl(vae.prior()).unwrap();
+        assert!(double(&kl.abs().max()) < 1e-5, "{family:?}: {kl:?}");
+    }
+}
+
+#[test]
+fn the_relaxed_objective_has_a_gradient_everywhere_and_the_hard_limit_its_value() {
+    let _guard = seeded(8);
+    let x = images();
+    for family in FAMILIES {
+        for inference in [Inference::Explicit, Inference::Implicit] {
+            for forward in [Forward::Soft, Forward::StraightThrough] {
+                let (store, vae) = model(family, inference, 3);
+                let elbo = vae.relaxed_elbo(&x, 0.5, forward).unwrap();
+                (elbo.reconstruction + elbo.kl).sum(Kind::Float).backward();
+                for (name, variable) in store.variables() {
+                    let gradient = variable.grad();
+                    assert!(gradient.defined() && gradient.isfinite().all().int64_value(&[]) == 1, "{family:?} {name}");
+                    assert!(double(&gradient.abs().sum(Kind::Double)) > 0.0, "{family:?} {inference:?} {name}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn settings_that_do_not_fit_are_refused() {
+    let refused = |family, prior, truncation| {
+        let store = VarStore::new(Device::Cpu);
+        let latent = LatentConfig { family, prior, truncation, inference: Inference::Explicit, latents: 2 };
+        Vae::new(&store.root(), &VaeConfig { pixels: PIXELS, hidden: vec![4], latent }).unwrap_err().to_string()
+    };
+    assert!(refused(Family::Poisson, Some(-1.0), Truncation::right(12)).contains("prior mean is -1"));
+    assert!(refused(Family::Poisson, Some(50.0), Truncation::right(12)).contains("mass"));
+    assert!(refused(Family::Bernoulli, Some(1.0), Truncation::right(2)).contains("(0, 1)"));
+    assert!(refused(Family::Binomial, Some(11.0), Truncation::right(12)).contains("below the number of trials"));
+    assert!(refused(Family::Binomial, None, Truncation::tail_mass(1e-3)).contains("number of atoms"));
+    assert!(refused(Family::Binomial, None, Truncation::right(1)).contains("total_count"));
+    assert!(refused(Family::Categorical, Some(2.0), Truncation::right(12)).contains("uniform"));
+    assert!(refused(Family::Categorical, None, Truncation::tail_mass(1e-3)).contains("number of classes"));
+}
