@@ -138,6 +138,28 @@ fn main() -> ExitCode {
     })
 }
 
+/// The settings that a run keeps for its whole life: all but where the data lies and how long it lasts.
+macro_rules! fixed_settings {
+    ($apply:ident) => {
+        $apply!(
+            dataset,
+            family,
+            inference,
+            prior,
+            truncation,
+            estimator,
+            temperature,
+            latents,
+            hidden,
+            batch_size,
+            lr,
+            kl_warmup,
+            checkpoint_every,
+            seed
+        )
+    };
+}
+
 impl Train {
     /// What was typed, over the settings file, over the defaults.
     fn settings(&self) -> anyhow::Result<TrainConfig> {
@@ -146,25 +168,11 @@ impl Train {
             None => TrainConfig::default(),
         };
         macro_rules! take {
-            ($($name:ident),*) => { $( if let Some(value) = &self.$name { config.$name = value.clone(); } )* };
+            ($($name:ident),*) => { $( if let Some(value) = &self.$name { config.$name = value.clone().into(); } )* };
         }
-        take!(
-            dataset,
-            family,
-            inference,
-            estimator,
-            temperature,
-            latents,
-            hidden,
-            epochs,
-            batch_size,
-            lr,
-            kl_warmup,
-            seed
-        );
+        fixed_settings!(take);
+        config.epochs = self.epochs.unwrap_or(config.epochs);
         config.data_dir = self.data_dir.clone().or(config.data_dir);
-        config.prior = self.prior.or(config.prior);
-        config.truncation = self.truncation.or(config.truncation);
         config.check()?;
         Ok(config)
     }
@@ -186,28 +194,11 @@ impl Train {
         Ok((Session::start(config, &out, device)?, out))
     }
 
-    fn flag_that_resume_ignores(&self) -> Option<&'static str> {
+    fn flag_that_resume_ignores(&self) -> Option<String> {
         macro_rules! given {
             ($($name:ident),*) => { [$( (stringify!($name), self.$name.is_some()) ),*] };
         }
-        given!(
-            dataset,
-            family,
-            inference,
-            prior,
-            truncation,
-            estimator,
-            temperature,
-            latents,
-            hidden,
-            batch_size,
-            lr,
-            kl_warmup,
-            seed
-        )
-        .into_iter()
-        .find(|&(_, given)| given)
-        .map(|(name, _)| name)
+        fixed_settings!(given).into_iter().find(|&(_, given)| given).map(|(name, _)| name.replace('_', "-"))
     }
 
     fn run(&self) -> anyhow::Result<ExitCode> {
