@@ -22,11 +22,14 @@ pub fn log1mexp(x: &Tensor) -> Tensor {
     near.where_self(&x.gt(LN_HALF), &far)
 }
 
-/// Levels of a continued fraction at the argument where it converges most slowly, the mean.
+/// Levels of a continued fraction: `base + slope sqrt(size)`.
 ///
-/// Measured against 6,000 levels for `k` up to 1e6: a relative error below 1e-11 needs about `1.6 sqrt(k) + 20` levels.
-fn levels(k: f64) -> i64 {
-    24 + (2.0 * k.max(0.0).sqrt()).ceil() as i64
+/// Each fraction converges most slowly at the argument where it is handed over to the other one, near the mean. There, the
+/// levels for a relative error of 1e-10 were counted against 8,000 levels, for sizes from 1 to 10,000: 13, 21, 51, 190 (at 1, 11,
+/// 200, 10,000) for the lower incomplete gamma function, 1, 10, 37, 150 for the upper one, and at most 18, 37, 77, 200 for the
+/// incomplete beta function with a second parameter of 0.1 and more.
+fn levels(base: f64, slope: f64, size: f64) -> i64 {
+    (base + slope * size.max(0.0).sqrt()).ceil() as i64
 }
 
 /// `(log P(a, x), log Q(a, x))`, the regularised lower and upper incomplete gamma functions, for an integer `a >= 1`.
@@ -40,10 +43,9 @@ pub fn log_incomplete_gamma(a: i64, x: &Tensor) -> (Tensor, Tensor) {
     let split = a + 1.0;
     let below = x.clamp_max(split);
     let above = x.clamp_min(split);
-    let depth = levels(a);
 
     let mut t = below.ones_like();
-    for i in (1..=depth).rev() {
+    for i in (1..=levels(14.0, 2.4, a)).rev() {
         let m = (i / 2) as f64;
         let c = if i % 2 == 0 {
             m / ((a + 2.0 * m - 1.0) * (a + 2.0 * m))
@@ -54,6 +56,7 @@ pub fn log_incomplete_gamma(a: i64, x: &Tensor) -> (Tensor, Tensor) {
     }
     let log_p = below.log() * a - &below - log_factorial(a) - t.log();
 
+    let depth = levels(3.0, 2.6, a);
     let mut t = &above + (2 * depth + 1) as f64 - a;
     for i in (1..=depth).rev() {
         let i = i as f64;
@@ -82,7 +85,7 @@ pub fn log_incomplete_beta(a: &Tensor, b: &Tensor, log_x: &Tensor, log_y: &Tenso
     let u = log_u.exp();
 
     let mut t = u.ones_like();
-    for i in (1..=levels(size)).rev() {
+    for i in (1..=levels(24.0, 3.0, size)).rev() {
         let m = (i / 2) as f64;
         let d = if i % 2 == 0 {
             (&q - m) * m / ((&p + (2.0 * m - 1.0)) * (&p + 2.0 * m))

@@ -22,6 +22,8 @@ pub struct TruncatedDistribution {
     atoms: Tensor,
     /// Names the atoms, so that two laws on the same ones recognise each other without comparing tensors.
     place: Place,
+    /// Whether a weight may be zero, so that `0 log 0` needs care; laws on the integers have none.
+    may_vanish: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +76,13 @@ impl TruncatedDistribution {
             log_weights = log_weights.log_softmax(-1, Kind::Double);
         }
         let kind = distribution.kind();
-        Ok(Self { log_weights: log_weights.to_kind(kind), atoms: ks.to_kind(kind), place: Place::Integers { lo, hi } })
+        Ok(Self {
+            log_weights: log_weights.to_kind(kind),
+            atoms: ks.to_kind(kind),
+            place: Place::Integers { lo, hi },
+            // Half precision ends at -65,504, below which log weights round to minus infinity.
+            may_vanish: distribution.may_vanish() || kind == Kind::Half,
+        })
     }
 
     /// From free logits `[..., n]` on the integers `lowest, lowest + 1, ...` (implicit inference).
@@ -84,7 +92,7 @@ impl TruncatedDistribution {
     pub fn from_logits(logits: &Tensor, lowest: i64) -> Result<Self> {
         let (log_weights, n) = normalized(logits)?;
         let atoms = Tensor::arange_start(lowest, lowest + n, (log_weights.kind(), log_weights.device()));
-        Ok(Self { log_weights, atoms, place: Place::Integers { lo: lowest, hi: lowest + n - 1 } })
+        Ok(Self { log_weights, atoms, place: Place::Integers { lo: lowest, hi: lowest + n - 1 }, may_vanish: true })
     }
 
     /// From free logits `[..., n]` on the `n` one-hot vectors, the usual categorical latent; a draw has shape `[..., n]`.
@@ -94,7 +102,7 @@ impl TruncatedDistribution {
     pub fn one_hot(logits: &Tensor) -> Result<Self> {
         let (log_weights, n) = normalized(logits)?;
         let atoms = Tensor::eye(n, (log_weights.kind(), log_weights.device()));
-        Ok(Self { log_weights, atoms, place: Place::OneHot { n } })
+        Ok(Self { log_weights, atoms, place: Place::OneHot { n }, may_vanish: true })
     }
 
     /// Normalised log weights `[..., n]`, in the parameters' kind.
@@ -172,6 +180,10 @@ impl TruncatedDistribution {
     pub fn kl(&self, other: &TruncatedDistribution) -> Result<Tensor> {
         if self.place != other.place {
             return Err(Error::DifferentAtoms { left: self.place.to_string(), right: other.place.to_string() });
+        }
+        if !self.may_vanish {
+            let difference = self.log_weights.f_sub(&other.log_weights)?;
+            return Ok((self.log_weights.exp() * difference).sum_dim_intlist(-1, false, None::<Kind>));
         }
         let (weights, log_weights, zero) = self.without_zeros();
         let other_log_weights = other.log_weights.f_where_scalarother(&zero.logical_not(), 0.0)?;

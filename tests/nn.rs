@@ -36,6 +36,31 @@ fn adam_walks_as_torch_optim_adam() {
 }
 
 #[test]
+fn one_pass_and_tensor_operations_are_the_same_update() {
+    let _guard = seeded(12);
+    let start = Tensor::randn([40, 30], (Kind::Float, Device::Cpu));
+    let scale = Tensor::rand([40, 30], (Kind::Float, Device::Cpu)) * 10.0;
+    // Float64 takes the way of tensor operations, float32 on the CPU the single pass.
+    let path = |wide: bool| {
+        let mut store = VarStore::new(Device::Cpu);
+        let w = store.root().var("w", &[40, 30], Init::Const(0.0));
+        if wide {
+            store.double();
+        }
+        tch::no_grad(|| w.shallow_clone().copy_(&start));
+        let mut adam = Adam::new(&store, 0.01).unwrap();
+        for _ in 0..20 {
+            adam.zero_grad();
+            (&scale * w.square()).sum(w.kind()).backward();
+            adam.step();
+        }
+        w.detach().to_kind(Kind::Double)
+    };
+    let difference = double(&(path(false) - path(true)).abs().max());
+    assert!(difference < 1e-5, "{difference}");
+}
+
+#[test]
 fn parameters_without_a_gradient_stay_where_they_are() {
     let store = VarStore::new(Device::Cpu);
     let used = store.root().var("used", &[2], Init::Const(1.0));

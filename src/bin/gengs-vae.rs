@@ -41,7 +41,7 @@ struct Train {
     /// Law of the latents [poisson]
     #[arg(long)]
     family: Option<Family>,
-    /// What the encoder puts out: parameters of the family, or one logit an atom [explicit]
+    /// What the encoder puts out: parameters of the family, or one logit an atom [implicit]
     #[arg(long)]
     inference: Option<Inference>,
     /// Mean of the prior [2, or 0.5 for bernoulli]

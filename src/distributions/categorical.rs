@@ -81,6 +81,10 @@ impl Distribution for Categorical {
         Support { lowest: 0, highest: Some(self.classes() - 1) }
     }
 
+    fn may_vanish(&self) -> bool {
+        true
+    }
+
     fn mean(&self) -> Tensor {
         self.log_probs.exp().matmul(&self.ranks())
     }

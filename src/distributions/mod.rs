@@ -50,6 +50,11 @@ pub trait Distribution: std::fmt::Debug {
     /// Where the mass lies; one for the whole batch.
     fn support(&self) -> Support;
 
+    /// Whether an atom inside the support may weigh exactly nothing.
+    fn may_vanish(&self) -> bool {
+        false
+    }
+
     /// `E[X]`, of shape `batch_shape`, float64.
     fn mean(&self) -> Tensor;
 

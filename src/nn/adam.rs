@@ -7,7 +7,7 @@
 
 use crate::{Error, Result};
 use tch::nn::VarStore;
-use tch::{Tensor, no_grad_guard};
+use tch::{Device, Kind, Tensor, no_grad_guard};
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
@@ -64,16 +64,12 @@ impl Adam {
         self.steps += 1;
         let correction1 = 1.0 - BETA1.powi(self.steps as i32);
         let correction2 = (1.0 - BETA2.powi(self.steps as i32)).sqrt();
+        let rule = Rule { learning_rate: self.learning_rate / correction1, correction: 1.0 / correction2 };
         for slot in &mut self.slots {
             let gradient = slot.parameter.grad();
-            if !gradient.defined() {
-                continue;
+            if gradient.defined() && !rule.apply_in_place(slot, &gradient) {
+                rule.apply(slot, &gradient);
             }
-            let _ = slot.exp_avg.lerp_(&gradient, 1.0 - BETA1);
-            let _ = slot.exp_avg_sq.g_mul_scalar_(BETA2);
-            let _ = slot.exp_avg_sq.addcmul_(&(&gradient * (1.0 - BETA2)), &gradient);
-            let denominator = (slot.exp_avg_sq.sqrt() / correction2).g_add_scalar_(EPS);
-            let _ = slot.parameter.addcdiv_(&(&slot.exp_avg * (-self.learning_rate / correction1)), &denominator);
         }
     }
 
@@ -98,5 +94,49 @@ impl Adam {
     /// Continues as after `steps` updates; the tensors of [`state`](Self::state) are to be overwritten by the caller.
     pub fn set_steps(&mut self, steps: i64) {
         self.steps = steps;
+    }
+}
+
+/// One update, with the corrections for the zeros that the averages started from.
+struct Rule {
+    learning_rate: f64,
+    correction: f64,
+}
+
+impl Rule {
+    /// As tensor operations, anywhere.
+    fn apply(&self, slot: &mut Slot, gradient: &Tensor) {
+        let _ = slot.exp_avg.lerp_(gradient, 1.0 - BETA1);
+        let _ = slot.exp_avg_sq.g_mul_scalar_(BETA2);
+        let _ = slot.exp_avg_sq.addcmul_(&(gradient * (1.0 - BETA2)), gradient);
+        let denominator = (slot.exp_avg_sq.sqrt() * self.correction).g_add_scalar_(EPS);
+        let _ = slot.parameter.addcdiv_(&(&slot.exp_avg * -self.learning_rate), &denominator);
+    }
+
+    /// In a single pass over memory, where all four tensors are dense float32 on the CPU; false where they are not.
+    fn apply_in_place(&self, slot: &mut Slot, gradient: &Tensor) -> bool {
+        let count = slot.parameter.numel();
+        let dense = |t: &Tensor| {
+            t.device() == Device::Cpu && t.kind() == Kind::Float && t.is_contiguous() && t.numel() == count
+        };
+        if ![&slot.parameter, &slot.exp_avg, &slot.exp_avg_sq, gradient].into_iter().all(dense) {
+            return false;
+        }
+        // SAFETY: each tensor is dense, holds `count` floats on the CPU, and is kept alive by the borrow of `slot` and
+        // `gradient`. Parameter, averages and gradient have storages of their own, so that no two slices overlap, and `step`
+        // has exclusive use of them: backward passes have ended, and libtorch keeps no thread that writes to them.
+        let (p, m, v, g) = unsafe {
+            let writable = |t: &Tensor| std::slice::from_raw_parts_mut(t.data_ptr().cast::<f32>(), count);
+            let g = std::slice::from_raw_parts(gradient.data_ptr().cast::<f32>(), count);
+            (writable(&slot.parameter), writable(&slot.exp_avg), writable(&slot.exp_avg_sq), g)
+        };
+        let (learning_rate, correction, eps) = (self.learning_rate as f32, self.correction as f32, EPS as f32);
+        let (keep1, take1, keep2, take2) = (BETA1 as f32, (1.0 - BETA1) as f32, BETA2 as f32, (1.0 - BETA2) as f32);
+        for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
+            *m = keep1 * *m + take1 * g;
+            *v = keep2 * *v + take2 * g * g;
+            *p -= learning_rate * *m / (v.sqrt() * correction + eps);
+        }
+        true
     }
 }

@@ -75,7 +75,7 @@ impl Default for TrainConfig {
             dataset: "mnist-5k".into(),
             data_dir: None,
             family: Family::Poisson,
-            inference: Inference::Explicit,
+            inference: Inference::Implicit,
             prior: None,
             truncation: None,
             estimator: Estimator::Gengs,

@@ -1,0 +1,66 @@
+"""A training step of the same VAE in eager PyTorch: milliseconds a step.
+
+usage: python3 vae_step.py explicit|implicit THREADS STEPS       (needs torch 2.11; benches/peers/vae_step.sh runs it beside gengs)
+
+The model of `gengs-vae`: 784-500-500, 50 Poisson latents, 12 atoms, decoder in reverse, batch 100, Adam 1e-3, relaxed ELBO with the
+exact KL on the truncated laws. Explicit weights are formed as a PyTorch user would: float32 log-pmf, tail as log(1 - sum).
+"""
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+inference, threads, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+torch.set_num_threads(threads)
+torch.manual_seed(0)
+K, N = 50, 12
+
+
+def mlp(*widths):
+    layers = []
+    for a, b in zip(widths, widths[1:]):
+        layers += [nn.Linear(a, b), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+encoder = mlp(784, 500, 500, K if inference == "explicit" else K * N)
+decoder = mlp(K, 500, 500, 784)
+optimiser = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
+atoms = torch.arange(float(N))
+
+
+def truncated(rate):
+    log_pmf = torch.xlogy(atoms[:-1], rate) - rate - torch.lgamma(atoms[:-1] + 1)
+    tail = torch.log((1 - log_pmf.exp().sum(-1, keepdim=True)).clamp_min(1e-20))
+    return torch.cat([log_pmf, tail], -1)
+
+
+prior = truncated(torch.tensor([2.0]))
+images = torch.randint(0, 2, (50_000, 784), dtype=torch.uint8)
+order = torch.randperm(len(images))
+
+
+def step(i):
+    start = i * 100 % 50_000
+    x = images[order[start:start + 100]].float()
+    out = encoder(x)
+    if inference == "explicit":
+        log_q = truncated(F.softplus(out.unsqueeze(-1) + 1.85) + 1e-6)
+    else:
+        log_q = F.log_softmax(out.view(-1, K, N), -1)
+    z = F.gumbel_softmax(log_q, tau=0.5) @ atoms
+    kl = (log_q.exp() * (log_q - prior)).sum()
+    loss = (F.binary_cross_entropy_with_logits(decoder(z), x, reduction="sum") + kl) / 100
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+
+
+for i in range(20):
+    step(i)
+start = time.perf_counter()
+for i in range(steps):
+    step(i)
+print((time.perf_counter() - start) / steps * 1e3)
