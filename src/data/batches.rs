@@ -119,8 +119,6 @@ mod tests {
         assert_ne!(order(3, 1), order(3, 2));
         assert_ne!(order(3, 1), order(4, 1));
         // Pinned: a change of generator would silently change every run.
-        assert_eq!(order(3, 1)[..5], PINNED);
+        assert_eq!(order(3, 1)[..5], [88, 394, 326, 379, 792]);
     }
-
-    const PINNED: [i64; 5] = [0, 0, 0, 0, 0];
 }
