@@ -66,6 +66,9 @@ fn bounds_are_those_of_enumeration() {
         let log_joint = vae.prior().log_weights() - &costs;
         let exact = doubles(&-log_joint.logsumexp(-1, false));
         let kl = doubles(&q.kl(vae.prior()).unwrap());
+        // E_q w^2 / (E_q w)^2 - 1 of the importance weights w = p(x, z) / q(z | x), by enumeration.
+        let log_second = (&log_joint * 2.0 - q.log_weights().squeeze_dim(1)).logsumexp(-1, false);
+        let spread = doubles(&(log_second - log_joint.logsumexp(-1, false) * 2.0).expm1());
 
         let samples = 4000;
         let bound = vae.importance_bound(&x, samples).unwrap();
@@ -81,8 +84,11 @@ fn bounds_are_those_of_enumeration() {
                 expected[i]
             );
             close(&format!("{what}: KL"), elbo_kl[i], kl[i], 1e-5);
-            // With thousands of samples the importance-weighted bound is tight; it never beats the truth by more than noise.
-            assert!((iwae[i] - exact[i]).abs() < 0.1, "{what}: bound {} instead of {}", iwae[i], exact[i]);
+            // The mean of S weights is the likelihood within its standard error; its logarithm, within the same, relative.
+            let relative = (spread[i] / samples as f64).sqrt();
+            assert!(relative < 0.3, "{what}: the weights are too wild to compare, {relative}");
+            let off = (iwae[i] - exact[i]).abs();
+            assert!(off < 5.0 * relative + 1e-4, "{what}: bound {} instead of {}", iwae[i], exact[i]);
             assert!(expected[i] + kl[i] >= exact[i] - 1e-4, "{what}: the ELBO exceeds the likelihood");
         }
     });
@@ -147,7 +153,7 @@ fn settings_that_do_not_fit_are_refused() {
     assert!(refused(Family::Bernoulli, Some(1.0), Truncation::right(2)).contains("(0, 1)"));
     assert!(refused(Family::Binomial, Some(11.0), Truncation::right(12)).contains("below the number of trials"));
     assert!(refused(Family::Binomial, None, Truncation::tail_mass(1e-3)).contains("number of atoms"));
-    assert!(refused(Family::Binomial, None, Truncation::right(1)).contains("total_count"));
+    assert!(refused(Family::Binomial, None, Truncation::right(1)).contains("number of trials, 0"));
     assert!(refused(Family::Categorical, Some(2.0), Truncation::right(12)).contains("uniform"));
     assert!(refused(Family::Categorical, None, Truncation::tail_mass(1e-3)).contains("number of classes"));
 }
