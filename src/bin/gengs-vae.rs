@@ -29,7 +29,7 @@ enum Command {
 /// Defaults are in brackets; a flag wins over --config, which wins over the default.
 #[derive(Debug, Args)]
 struct Train {
-    /// mnist-5k (built in), mnist, static-mnist, omniglot, an idx file, or an .npz with 'x' [N, height, width] [mnist-5k]
+    /// mnist-5k (built in), mnist, static-mnist, omniglot, an idx file, or an .npz with 'x' [N, height, width] [default: mnist-5k]
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
     /// Folder with the files of the named data sets
@@ -38,49 +38,49 @@ struct Train {
     /// Settings in TOML, the names of these flags with _ for -
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
-    /// Law of the latents [poisson]
+    /// Law of the latents [default: poisson]
     #[arg(long)]
     family: Option<Family>,
-    /// What the encoder puts out: parameters of the family, or one logit an atom [implicit]
+    /// What the encoder puts out: parameters of the family, or one logit an atom [default: implicit]
     #[arg(long)]
     inference: Option<Inference>,
-    /// Mean of the prior [2, or 0.5 for bernoulli]
+    /// Mean of the prior [default: 2, or 0.5 for bernoulli]
     #[arg(long, value_name = "MEAN")]
     prior: Option<f64>,
-    /// Window of atoms: a number, or the mass that may be cut off, as in tail:1e-6 [12, or 2 for bernoulli]
+    /// Window of atoms: a number, or the mass that may be cut off, as in tail:1e-6 [default: 12, or 2 for bernoulli]
     #[arg(long, value_name = "N|tail:MASS")]
     truncation: Option<TruncationSetting>,
-    /// Gradient through the latents: soft samples, or straight-through [gengs]
+    /// Gradient through the latents: soft samples, or straight-through [default: gengs]
     #[arg(long)]
     estimator: Option<Estimator>,
-    /// Temperature: a number, or first..last, changed linearly over the run [1..0.3]
+    /// Temperature: a number, or first..last, changed linearly over the run [default: 1..0.3]
     #[arg(long, value_name = "T|FIRST..LAST")]
     temperature: Option<Schedule>,
-    /// Number of latents [50]
+    /// Number of latents [default: 50]
     #[arg(long, value_name = "K")]
     latents: Option<i64>,
-    /// Widths of the encoder's hidden layers; the decoder has them in reverse [500,500]
+    /// Widths of the encoder's hidden layers; the decoder has them in reverse [default: 500,500]
     #[arg(long, value_delimiter = ',', value_name = "N,N")]
     hidden: Option<Vec<i64>>,
-    /// Passes over the training images [100]
+    /// Passes over the training images [default: 100]
     #[arg(long)]
     epochs: Option<usize>,
-    /// Images a step [100]
+    /// Images a step [default: 100]
     #[arg(long, value_name = "N")]
     batch_size: Option<i64>,
-    /// Adam's learning rate [0.001]
+    /// Adam's learning rate [default: 0.001]
     #[arg(long)]
     lr: Option<f64>,
-    /// Epochs over which the weight of the KL grows from 0 to 1 [0]
+    /// Epochs over which the weight of the KL grows from 0 to 1 [default: 0]
     #[arg(long, value_name = "EPOCHS")]
     kl_warmup: Option<f64>,
-    /// Seconds between two checkpoints [10]
+    /// Seconds between two checkpoints [default: 10]
     #[arg(long, value_name = "SECONDS")]
     checkpoint_every: Option<f64>,
-    /// Where all randomness starts [0]
+    /// Where all randomness starts [default: 0]
     #[arg(long)]
     seed: Option<u64>,
-    /// Run folder [runs/DATASET-FAMILY-INFERENCE]
+    /// Run folder [default: runs/DATASET-FAMILY-INFERENCE]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Go on with the run in --out at its last checkpoint, with its settings; only --epochs may be given anew (the
@@ -99,7 +99,7 @@ struct Trained {
     /// Which checkpoint: best (on the validation images) or last
     #[arg(long, default_value = "best", value_parser = ["best", "last"])]
     checkpoint: String,
-    /// Folder with the files of the named data sets [as in training]
+    /// Folder with the files of the named data sets [default: as in training]
     #[arg(long, env = "GENGS_DATA", value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Where the randomness starts
