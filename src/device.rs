@@ -61,10 +61,14 @@ fn load() -> std::result::Result<(), String> {
             std::mem::forget(library);
             Ok(())
         }
-        Err(error) => Err(format!(
-            "CUDA cannot be loaded ({}); install the CUDA build with ./libtorch-setup.sh --cuda, or use --device cpu",
-            error.to_string().lines().next().unwrap_or_default()
-        )),
+        Err(error) => {
+            // The loader's own words are in the source: which file was missing.
+            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            let cause = cause.lines().next().unwrap_or_default();
+            Err(format!(
+                "CUDA cannot be loaded ({cause}); install the CUDA build with ./libtorch-setup.sh --cuda, or use --device cpu"
+            ))
+        }
     }
 }
 

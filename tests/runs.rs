@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::seeded;
-use gengs::models::{Family, Inference};
+use common::{LATENT_FAMILIES, seeded};
+use gengs::models::Inference;
 use gengs::training::{Checkpoint, Control, RunFolder, Session, TrainConfig, evaluate};
 use std::path::Path;
 use tch::Device;
@@ -41,14 +41,7 @@ fn go(_: &gengs::training::StepReport) -> Control {
 fn training_lowers_the_loss_for_every_family() {
     let _guard = seeded(0);
     let folder = tempfile::tempdir().unwrap();
-    for family in [
-        Family::Poisson,
-        Family::Geometric,
-        Family::NegativeBinomial,
-        Family::Binomial,
-        Family::Bernoulli,
-        Family::Categorical,
-    ] {
+    for family in LATENT_FAMILIES {
         for inference in [Inference::Explicit, Inference::Implicit] {
             let config = TrainConfig { family, inference, epochs: 30, ..config(folder.path()) };
             let out = folder.path().join(format!("{family:?}-{inference:?}"));

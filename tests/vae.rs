@@ -2,21 +2,12 @@
 
 mod common;
 
-use common::{close, double, doubles, seeded};
+use common::{LATENT_FAMILIES, close, double, doubles, seeded};
 use gengs::models::{Family, Inference, LatentConfig, Vae, VaeConfig};
 use gengs::relaxation::Forward;
 use gengs::{TruncatedDistribution, Truncation};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
-
-const FAMILIES: [Family; 6] = [
-    Family::Poisson,
-    Family::Geometric,
-    Family::NegativeBinomial,
-    Family::Binomial,
-    Family::Bernoulli,
-    Family::Categorical,
-];
 
 const PIXELS: i64 = 6;
 
@@ -45,7 +36,7 @@ fn reconstructions(vae: &Vae, x: &Tensor, q: &TruncatedDistribution) -> Tensor {
 }
 
 fn each(check: impl Fn(&str, &Vae)) {
-    for family in FAMILIES {
+    for family in LATENT_FAMILIES {
         for inference in [Inference::Explicit, Inference::Implicit] {
             let (_store, vae) = model(family, inference, 1);
             check(&format!("{family:?} {inference:?}"), &vae);
@@ -112,7 +103,7 @@ fn a_zero_output_of_the_encoder_is_the_prior() {
         let x = Tensor::zeros([1, PIXELS], (Kind::Float, Device::Cpu));
         assert!(vae.posterior(&x).is_ok(), "{what}");
     });
-    for family in FAMILIES {
+    for family in LATENT_FAMILIES {
         let (store, vae) = model(family, Inference::Explicit, 3);
         tch::no_grad(|| store.variables().values().for_each(|w| drop(w.shallow_clone().zero_())));
         let x = Tensor::ones([2, PIXELS], (Kind::Float, Device::Cpu));
@@ -125,7 +116,7 @@ fn a_zero_output_of_the_encoder_is_the_prior() {
 fn the_relaxed_objective_has_a_gradient_everywhere_and_the_hard_limit_its_value() {
     let _guard = seeded(8);
     let x = images();
-    for family in FAMILIES {
+    for family in LATENT_FAMILIES {
         for inference in [Inference::Explicit, Inference::Implicit] {
             for forward in [Forward::Soft, Forward::StraightThrough] {
                 let (store, vae) = model(family, inference, 3);

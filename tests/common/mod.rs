@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 use gengs::distributions::{Bernoulli, Binomial, Categorical, Distribution, Geometric, NegativeBinomial, Poisson};
+use gengs::models::Family;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Kind, Tensor};
 
@@ -52,4 +53,14 @@ pub const FAMILIES: [(&str, &[f64], usize); 6] = [
     ("binomial", &[9.0, 0.4], 1),
     ("bernoulli", &[0.35], 0),
     ("categorical", &[0.1, -0.4, 0.9, 0.3, -1.0], 0),
+];
+
+/// The families that a latent of the VAE may have.
+pub const LATENT_FAMILIES: [Family; 6] = [
+    Family::Poisson,
+    Family::Geometric,
+    Family::NegativeBinomial,
+    Family::Binomial,
+    Family::Bernoulli,
+    Family::Categorical,
 ];
