@@ -70,11 +70,6 @@ impl RunFolder {
         self.path.join(name)
     }
 
-    /// The folder itself.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// The epochs recorded so far.
     ///
     /// # Errors

@@ -140,11 +140,6 @@ impl Session {
         &self.records
     }
 
-    /// The parameters.
-    pub fn store(&self) -> &VarStore {
-        &self.store
-    }
-
     /// Trains until the last epoch, or until `on_step` says stop; `on_epoch` sees each finished epoch. Checkpoints are
     /// written every so many seconds of the settings, at a stop, and at the end, where pictures are drawn too.
     ///
