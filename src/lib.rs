@@ -11,19 +11,24 @@ pub mod models;
 pub mod nn;
 pub mod relaxation;
 pub mod special;
+mod summation;
 pub mod training;
 mod truncated;
 mod truncation;
+mod truncation_error;
 
 pub use error::{Error, Result};
 pub use truncated::TruncatedDistribution;
 pub use truncation::{Tail, Truncation, Window};
+pub use truncation_error::TruncationError;
 
 /// What most programs need.
 pub mod prelude {
     pub use crate::distributions::{
-        Bernoulli, Binomial, Categorical, Distribution, Geometric, NegativeBinomial, Poisson,
+        Bernoulli, BetaBinomial, Binomial, Categorical, ConwayMaxwellPoisson, Custom, DiscretizedLogistic,
+        Distribution, Geometric, Hypergeometric, Mixture, Multinomial, NegativeBinomial, Poisson, Skellam, Support,
+        ZeroInflatedPoisson, Zipf,
     };
-    pub use crate::relaxation::{Forward, Relaxation, Temperature};
-    pub use crate::{TruncatedDistribution, Truncation, Window};
+    pub use crate::relaxation::{Forward, MultinomialRelaxation, Relaxation, Scheme, Temperature};
+    pub use crate::{Tail, TruncatedDistribution, Truncation, TruncationError, Window};
 }

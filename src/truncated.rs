@@ -7,9 +7,10 @@
 //! # Source
 //! Joo et al., arXiv 2003.01847 (truncation with the tail on the last atom; free logits as *implicit* inference).
 
-use crate::distributions::{Distribution, Support};
+use crate::distributions::Distribution;
 use crate::relaxation::noise::gumbel;
 use crate::truncation::{Tail, Truncation};
+use crate::truncation_error::{Origin, TruncationError};
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -18,18 +19,22 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 pub struct TruncatedDistribution {
     /// Normalised log weights `[..., n]`.
     log_weights: Tensor,
-    /// Atoms `[n]` or `[n, d]`.
+    /// Atoms `[n]` or `[n, d]`, or `[..., n]` where each row has its own.
     atoms: Tensor,
     /// Names the atoms, so that two laws on the same ones recognise each other without comparing tensors.
     place: Place,
     /// Whether a weight may be zero, so that `0 log 0` needs care; laws on the integers have none.
     may_vanish: bool,
+    /// What was truncated, and where; nothing for laws that were finite from the start.
+    origin: Option<Origin>,
 }
 
+/// The events that the atoms stand for: with merged tails, `X <= lo` and `X >= hi` at the ends.
 #[derive(Debug, Clone, PartialEq)]
 enum Place {
     Integers { lo: i64, hi: i64 },
     OneHot { n: i64 },
+    Counts { total: i64, classes: i64 },
 }
 
 impl std::fmt::Display for Place {
@@ -37,6 +42,7 @@ impl std::fmt::Display for Place {
         match self {
             Place::Integers { lo, hi } => write!(f, "integers {lo}..={hi}"),
             Place::OneHot { n } => write!(f, "{n} one-hot vectors"),
+            Place::Counts { total, classes } => write!(f, "vectors of {classes} counts that sum to {total}"),
         }
     }
 }
@@ -54,34 +60,39 @@ impl TruncatedDistribution {
         }
         let device = distribution.device();
         let ks = Tensor::f_arange_start(lo, hi + 1, (Kind::Double, device))?;
-        let Support { lowest, highest } = distribution.support();
-        let merge = truncation.tail == Tail::Merge && lo < hi;
-        let (mass_below, mass_above) = (lo > lowest, highest.is_none_or(|highest| hi < highest));
-        let interior_lo = lo + i64::from(merge && mass_below);
-        let interior_hi = hi - i64::from(merge && mass_above);
+        let (mass_below, mass_above) = distribution.support().beyond_window(lo, hi);
+        let merge = truncation.tail != Tail::Renormalize && lo < hi;
+        let (merge_below, merge_above) = (merge && mass_below, merge && mass_above);
+        let interior_lo = lo + i64::from(merge_below);
+        let interior_hi = hi - i64::from(merge_above);
 
         let mut parts = Vec::with_capacity(3);
-        if interior_lo > lo {
-            parts.push(distribution.log_tails(lo + 1).0.unsqueeze(-1));
+        if merge_below {
+            parts.push(distribution.log_tails(lo + 1)?.0.unsqueeze(-1));
         }
         if interior_lo <= interior_hi {
             let interior = ks.narrow(0, interior_lo - lo, interior_hi - interior_lo + 1);
             parts.push(distribution.unsqueeze().log_pmf(&interior));
         }
-        if interior_hi < hi {
-            parts.push(distribution.log_tails(hi).1.unsqueeze(-1));
+        if merge_above {
+            parts.push(distribution.log_tails(hi)?.1.unsqueeze(-1));
         }
         let mut log_weights = if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(&parts, -1) };
-        if truncation.tail == Tail::Renormalize || lo == hi {
+        if !merge {
             log_weights = log_weights.log_softmax(-1, Kind::Double);
         }
+        let atoms = if truncation.tail == Tail::MergeAtMean && (mass_below || mass_above) {
+            atoms_at_tail_means(distribution, &ks, &log_weights, (merge_below, merge_above))?
+        } else {
+            ks
+        };
         let kind = distribution.kind();
         Ok(Self {
             log_weights: log_weights.to_kind(kind),
-            atoms: ks.to_kind(kind),
+            atoms: atoms.to_kind(kind),
             place: Place::Integers { lo, hi },
-            // Half precision ends at -65,504, below which log weights round to minus infinity.
-            may_vanish: distribution.may_vanish() || kind == Kind::Half,
+            may_vanish: distribution.may_vanish(),
+            origin: Some(Origin::new(distribution, lo, hi, truncation.tail)),
         })
     }
 
@@ -92,7 +103,7 @@ impl TruncatedDistribution {
     pub fn from_logits(logits: &Tensor, lowest: i64) -> Result<Self> {
         let (log_weights, n) = normalized(logits)?;
         let atoms = Tensor::arange_start(lowest, lowest + n, (log_weights.kind(), log_weights.device()));
-        Ok(Self { log_weights, atoms, place: Place::Integers { lo: lowest, hi: lowest + n - 1 }, may_vanish: true })
+        Ok(Self::finite(log_weights, atoms, Place::Integers { lo: lowest, hi: lowest + n - 1 }))
     }
 
     /// From free logits `[..., n]` on the `n` one-hot vectors, the usual categorical latent; a draw has shape `[..., n]`.
@@ -102,7 +113,28 @@ impl TruncatedDistribution {
     pub fn one_hot(logits: &Tensor) -> Result<Self> {
         let (log_weights, n) = normalized(logits)?;
         let atoms = Tensor::eye(n, (log_weights.kind(), log_weights.device()));
-        Ok(Self { log_weights, atoms, place: Place::OneHot { n }, may_vanish: true })
+        Ok(Self::finite(log_weights, atoms, Place::OneHot { n }))
+    }
+
+    /// The law of a vector of counts, from its outcomes `[n, classes]` and their log weights `[..., n]`.
+    pub(crate) fn counts(log_weights: Tensor, outcomes: Tensor, total: i64) -> Self {
+        let classes = outcomes.size()[1];
+        Self::finite(log_weights, outcomes, Place::Counts { total, classes })
+    }
+
+    fn finite(log_weights: Tensor, atoms: Tensor, place: Place) -> Self {
+        Self { log_weights, atoms, place, may_vanish: true, origin: None }
+    }
+
+    /// What the truncation lost, as upper bounds; nothing for laws from logits, which were finite from the start.
+    ///
+    /// # Errors
+    /// When a tail is a sum that does not end.
+    pub fn truncation_error(&self) -> Result<TruncationError> {
+        match &self.origin {
+            Some(origin) => TruncationError::of(origin),
+            None => Ok(TruncationError::none(&self.log_weights.select(-1, 0))),
+        }
     }
 
     /// Normalised log weights `[..., n]`, in the parameters' kind.
@@ -110,14 +142,14 @@ impl TruncatedDistribution {
         &self.log_weights
     }
 
-    /// Atoms, `[n]` or `[n, d]`.
+    /// Atoms, `[n]` or `[n, d]`; `[..., n]` where tails were merged at their means, which differ from row to row.
     pub fn atoms(&self) -> &Tensor {
         &self.atoms
     }
 
     /// The number of atoms.
     pub fn len(&self) -> i64 {
-        self.atoms.size()[0]
+        self.log_weights.size().last().copied().unwrap_or(1)
     }
 
     /// Never: a truncated distribution has at least one atom.
@@ -144,7 +176,7 @@ impl TruncatedDistribution {
 
     /// `E[Z]`, of shape `batch_shape` (`+ [d]`).
     pub fn mean(&self) -> Tensor {
-        self.log_weights.exp().matmul(&self.atoms)
+        self.weigh(&self.log_weights.exp(), &self.atoms)
     }
 
     /// `Var[Z]`, of shape `batch_shape` (`+ [d]`, coordinate by coordinate).
@@ -152,19 +184,37 @@ impl TruncatedDistribution {
         let weights = self.log_weights.exp();
         match self.place {
             Place::Integers { .. } => {
-                let deviation = &self.atoms - weights.matmul(&self.atoms).unsqueeze(-1);
+                let deviation = &self.atoms - self.mean().unsqueeze(-1);
                 (weights * &deviation * &deviation).sum_dim_intlist(-1, false, None::<Kind>)
             }
             Place::OneHot { .. } => &weights * (1.0 - &weights),
+            Place::Counts { .. } => weights.matmul(&self.atoms.square()) - weights.matmul(&self.atoms).square(),
         }
     }
 
     /// `E[f(Z)]` by enumeration: the exact expectation, with an exact gradient in the log weights and in `f`.
     ///
     /// # Shapes
-    /// `f` maps the atoms `[n]` or `[n, d]` to `[n]`; the result has shape `batch_shape`.
+    /// `f` maps the [`atoms`](Self::atoms) `[n]`, `[n, d]` or `[..., n]` to `[n]` or `[..., n]`; the result has shape `batch_shape`.
     pub fn expectation(&self, f: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
-        self.log_weights.exp().matmul(&f(&self.atoms))
+        let values = f(&self.atoms);
+        (self.log_weights.exp() * values).sum_dim_intlist(-1, false, None::<Kind>)
+    }
+
+    /// The linear map from weights `[..., n]` to values, for atoms or functions of them.
+    pub(crate) fn weigh(&self, weights: &Tensor, values: &Tensor) -> Tensor {
+        if self.has_own_atoms() {
+            (weights * values).sum_dim_intlist(-1, false, None::<Kind>)
+        } else {
+            weights.matmul(values)
+        }
+    }
+
+    /// Whether each row has its own atoms.
+    fn has_own_atoms(&self) -> bool {
+        matches!(self.place, Place::Integers { .. })
+            && self.atoms.dim() == self.log_weights.dim()
+            && self.atoms.dim() > 1
     }
 
     /// The entropy in nats, of shape `batch_shape`.
@@ -214,22 +264,67 @@ impl TruncatedDistribution {
     /// When a value is not a hard sample of this law's shape.
     pub fn log_prob(&self, value: &Tensor) -> Result<Tensor> {
         let index = match self.place {
+            Place::Integers { lo, hi } if self.has_own_atoms() => {
+                (value - lo as f64).round().clamp(0.0, (hi - lo) as f64)
+            }
             Place::Integers { lo, .. } => value - lo as f64,
             Place::OneHot { .. } => value.argmax(-1, false),
+            Place::Counts { .. } => {
+                let same = value.unsqueeze(-2).f_eq_tensor(&self.atoms)?.all_dim(-1, false);
+                if same.any_dim(-1, false).all().int64_value(&[]) == 0 {
+                    return Err(Error::Shape {
+                        what: "log_prob of a value that is no outcome".into(),
+                        found: value.size(),
+                        expected: self.place.to_string(),
+                    });
+                }
+                same.to_kind(Kind::Int8).argmax(-1, false)
+            }
         };
         let rows = [index.size().as_slice(), &[self.len()]].concat();
         let log_weights = self.log_weights.f_expand(&rows, false)?;
         Ok(log_weights.f_gather(-1, &index.to_kind(Kind::Int64).unsqueeze(-1), false)?.squeeze_dim(-1))
     }
 
-    /// The atoms at these indices.
+    /// The atoms at these indices, `sample_shape + batch_shape`.
     pub(crate) fn select(&self, index: Tensor) -> Tensor {
+        if self.has_own_atoms() {
+            let rows = [index.size().as_slice(), &[self.len()]].concat();
+            return self.atoms.expand(&rows, false).gather(-1, &index.unsqueeze(-1), false).squeeze_dim(-1);
+        }
         let mut shape = index.size();
         shape.extend(&self.atoms.size()[1..]);
         self.atoms.index_select(0, &index.reshape([-1])).reshape(shape)
     }
 }
 
+/// The window's integers, with the ends that hold a tail moved to the mean of what they stand for: `[..., n]`.
+fn atoms_at_tail_means(
+    distribution: &dyn Distribution,
+    ks: &Tensor,
+    log_weights: &Tensor,
+    (merge_below, merge_above): (bool, bool),
+) -> Result<Tensor> {
+    let n = ks.size()[0];
+    let all = ks.expand_as(log_weights);
+    if n == 1 {
+        return Ok(distribution.mean().unsqueeze(-1));
+    }
+    let (lo, hi) = (ks.double_value(&[0]), ks.double_value(&[n - 1]));
+    let interior = all.narrow(-1, i64::from(merge_below), n - i64::from(merge_below) - i64::from(merge_above));
+    let mut parts = vec![interior];
+    if merge_below {
+        let beyond = distribution.log_excesses(lo as i64)?.0.unsqueeze(-1) - log_weights.narrow(-1, 0, 1);
+        parts.insert(0, -beyond.exp() + lo);
+    }
+    if merge_above {
+        let beyond = distribution.log_excesses(hi as i64)?.1.unsqueeze(-1) - log_weights.narrow(-1, n - 1, 1);
+        parts.push(beyond.exp() + hi);
+    }
+    Ok(Tensor::cat(&parts, -1))
+}
+
+/// Log weights in float32, or float64 for float64 logits, and their number.
 fn normalized(logits: &Tensor) -> Result<(Tensor, i64)> {
     let n = logits.size().last().copied().unwrap_or(0);
     if n < 1 || !logits.is_floating_point() {
@@ -239,13 +334,14 @@ fn normalized(logits: &Tensor) -> Result<(Tensor, i64)> {
             expected: "a floating-point tensor [..., n] with at least one atom".into(),
         });
     }
-    Ok((logits.log_softmax(-1, None::<Kind>), n))
+    let kind = if logits.kind() == Kind::Double { Kind::Double } else { Kind::Float };
+    Ok((logits.log_softmax(-1, kind), n))
 }
 
 /// Fails when some row has less than half of its mass in `lo..=hi`.
 fn check_mass(distribution: &dyn Distribution, lo: i64, hi: i64) -> Result<()> {
     let _guard = no_grad_guard();
-    let inside: Tensor = 1.0 - distribution.log_tails(lo).0.exp() - distribution.log_tails(hi + 1).1.exp();
+    let inside: Tensor = 1.0 - distribution.log_tails(lo)?.0.exp() - distribution.log_tails(hi + 1)?.1.exp();
     let missed = inside.ge(0.5).logical_not();
     if missed.any().int64_value(&[]) == 0 {
         return Ok(());

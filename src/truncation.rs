@@ -1,6 +1,6 @@
 //! The choice of window: which atoms of a distribution are kept, and what becomes of the rest.
 
-use crate::distributions::{Distribution, Support};
+use crate::distributions::{Distribution, LARGEST_ATOM};
 use crate::{Error, Result};
 use tch::{Tensor, no_grad_guard};
 
@@ -12,7 +12,7 @@ pub enum Window {
     /// The atoms from the first to the second number, inclusive.
     Between(i64, i64),
     /// The smallest window that leaves at most this mass outside, in the worst row of the batch; half of it on each side
-    /// where there are two. Found by bisection on the tails, which reads them back from their device.
+    /// where there are two. Found from the mean outwards by bisection on the tails, which reads them back from their device.
     TailMass(f64),
 }
 
@@ -22,6 +22,9 @@ pub enum Tail {
     /// It joins the atom at the window's end (the paper's choice).
     #[default]
     Merge,
+    /// It joins the atom at the window's end, and that atom moves to the mean of all it stands for, `E[k | tail]`: the truncated
+    /// law has the mean of the distribution, and its derivative. That atom is not an integer, and differs from row to row.
+    MergeAtMean,
     /// It is dropped, and what remains is scaled to one.
     Renormalize,
 }
@@ -56,6 +59,12 @@ impl Truncation {
         Self { tail: Tail::Renormalize, ..self }
     }
 
+    /// Merge the tail into the last atom, and move that atom to the tail's mean; see [`Tail::MergeAtMean`].
+    #[must_use]
+    pub fn merge_at_mean(self) -> Self {
+        Self { tail: Tail::MergeAtMean, ..self }
+    }
+
     /// Accept a window with less than half of the mass, without looking: for training steps, where looking would read the
     /// parameters back from their device.
     #[must_use]
@@ -76,24 +85,36 @@ impl Truncation {
     /// # Errors
     /// When the window is empty, lies outside the support, or cannot be found.
     pub fn resolve(&self, distribution: &dyn Distribution) -> Result<(i64, i64)> {
-        let Support { lowest, highest } = distribution.support();
-        let within = |hi: i64| highest.map_or(hi, |highest| hi.min(highest));
-        match self.window {
-            Window::Right(n) if n < 1 => Err(Error::parameter("number of atoms of a truncation", n, "at least 1")),
-            Window::Right(n) => Ok((lowest, within(lowest.saturating_add(n - 1)))),
+        let support = distribution.support();
+        let (lo, hi) = match self.window {
+            Window::Right(n) if n < 1 => {
+                return Err(Error::parameter("number of atoms of a truncation", n, "at least 1"));
+            }
+            Window::Right(n) => {
+                let lowest = support.lowest.ok_or_else(|| {
+                    let window = format!("window of the first {n} atoms");
+                    let family = format!("a {}, whose support has no first atom", distribution.name());
+                    Error::parameter(window, family, "given as an interval or a tail mass")
+                })?;
+                (lowest, support.nearest(lowest.saturating_add(n - 1)))
+            }
             Window::Between(lo, hi) => {
-                if lo > hi || lo < lowest || highest.is_some_and(|highest| hi > highest) {
-                    let end = highest.map_or("without end".to_string(), |highest| format!("to {highest}"));
+                if lo > hi || support.nearest(lo) != lo || support.nearest(hi) != hi {
                     return Err(Error::parameter(
                         "window of a truncation",
                         format!("{lo}..={hi}"),
-                        format!("an interval within the support, from {lowest} {end}"),
+                        format!("an interval within the support, {support}"),
                     ));
                 }
-                Ok((lo, hi))
+                (lo, hi)
             }
-            Window::TailMass(mass) => find_window(distribution, mass),
+            Window::TailMass(mass) => find_window(distribution, mass)?,
+        };
+        if lo < -LARGEST_ATOM || hi > LARGEST_ATOM {
+            let allowed = format!("within -{LARGEST_ATOM}..={LARGEST_ATOM}, the integers that float32 holds");
+            return Err(Error::parameter("window of a truncation", format!("{lo}..={hi}"), allowed));
         }
+        Ok((lo, hi))
     }
 }
 
@@ -103,66 +124,83 @@ impl From<Window> for Truncation {
     }
 }
 
-/// The largest window that a search may return: 2^24 atoms, beyond which float32 cannot count.
-const LARGEST_ATOM: i64 = 1 << 24;
-
+/// The smallest window with at most `mass` outside.
 fn find_window(distribution: &dyn Distribution, mass: f64) -> Result<(i64, i64)> {
     if !(mass > 0.0 && mass < 1.0) {
         return Err(Error::parameter("tail mass of a truncation", mass, "inside (0, 1)"));
     }
     let _guard = no_grad_guard();
-    let Support { lowest, highest } = distribution.support();
-    if distribution.mean().numel() == 0 {
+    let mean = distribution.mean();
+    if mean.numel() == 0 {
         return Err(Error::parameter("batch of a distribution truncated by tail mass", "empty", "at least one row"));
     }
-    let worst = |log_mass: Tensor| log_mass.max().double_value(&[]);
-    let half = (mass / 2.0).ln();
-
-    // Below: the largest lo with P(X < lo) <= mass / 2. Kept at the support's start when nothing can be dropped.
-    let droppable = |lo: i64| worst(distribution.log_tails(lo).0) <= half;
-    let mut lo = lowest;
-    if droppable(lowest + 1) {
-        let last = highest.unwrap_or(LARGEST_ATOM);
-        lo = bisect(lowest + 1, last, |k| !droppable(k)).unwrap_or(last + 1) - 1;
-    }
-    // Above: the smallest hi with P(X > hi) within what is left of the budget.
-    let below = if lo == lowest { 0.0 } else { mass / 2.0 };
-    let budget = (mass - below).ln();
-    let fits = |hi: i64| worst(distribution.log_tails(hi + 1).1) <= budget;
-    let hi = match highest {
-        Some(highest) => bisect(lo, highest, fits).unwrap_or(highest),
-        None => bisect(lo, LARGEST_ATOM, fits).ok_or_else(|| {
-            Error::parameter(
-                format!("window of a {} for a tail mass of {mass:e}", distribution.name()),
-                format!("beyond atom {LARGEST_ATOM}"),
-                "reached by a larger tail mass or a smaller mean",
-            )
-        })?,
+    let out_of_reach = |found: String| {
+        Error::parameter(
+            format!("window of a {} for a tail mass of {mass:e}", distribution.name()),
+            found,
+            format!(
+                "within -{LARGEST_ATOM}..={LARGEST_ATOM}; take a larger tail mass or parameters of a smaller scale"
+            ),
+        )
     };
-    Ok((lo, hi))
+    let support = distribution.support();
+    let atom_near = |mean: f64| {
+        if mean.is_nan() || mean.abs() > LARGEST_ATOM as f64 {
+            return Err(out_of_reach(format!("around a mean of {mean}")));
+        }
+        Ok(support.nearest(mean.floor() as i64))
+    };
+    let (first, last) = (support.nearest(-LARGEST_ATOM), support.nearest(LARGEST_ATOM));
+    let worst = |log_mass: Tensor| log_mass.max().double_value(&[]);
+
+    // Below: the largest lo with P(X < lo) <= mass / 2, which is the support's start when nothing can be dropped.
+    let droppable = |lo: i64| Ok(worst(distribution.log_tails(lo)?.0) <= (mass / 2.0).ln());
+    let start = atom_near(mean.min().double_value(&[]))?;
+    let lo = last_that(start, first, last, droppable)?.ok_or_else(|| out_of_reach(format!("open below {first}")))?;
+    // Above: the smallest hi with P(X > hi) within what is left of the budget.
+    let below = if support.lowest == Some(lo) { 0.0 } else { mass / 2.0 };
+    let fits = |hi: i64| Ok(worst(distribution.log_tails(hi + 1)?.1) <= (mass - below).ln());
+    let start = atom_near(mean.max().double_value(&[]))?.max(lo);
+    let hi = last_that(-start, -last, -lo, |k| fits(-k))?.ok_or_else(|| out_of_reach(format!("open above {last}")))?;
+    Ok((lo, -hi))
 }
 
-/// The smallest `k` in `first..=last` for which the monotone `holds` is true, by doubling steps and bisection.
-fn bisect(first: i64, last: i64, holds: impl Fn(i64) -> bool) -> Option<i64> {
-    let mut fails_below = first;
-    let mut step = 1;
-    let mut candidate = first;
-    while !holds(candidate) {
-        if candidate >= last {
-            return None;
+/// The largest `k` in `first..=last` for which `holds`, true up to some point and false beyond it, is true; by steps that double
+/// from `start`, then by bisection.
+fn last_that(start: i64, first: i64, last: i64, holds: impl Fn(i64) -> Result<bool>) -> Result<Option<i64>> {
+    let (mut step, mut yes, mut no) = (1, start, start);
+    if holds(start)? {
+        loop {
+            if yes == last {
+                return Ok(Some(last));
+            }
+            no = (yes + step).min(last);
+            if !holds(no)? {
+                break;
+            }
+            yes = no;
+            step *= 2;
         }
-        fails_below = candidate + 1;
-        candidate = (candidate + step).min(last);
-        step *= 2;
+    } else {
+        loop {
+            if no == first {
+                return Ok(None);
+            }
+            yes = (no - step).max(first);
+            if holds(yes)? {
+                break;
+            }
+            no = yes;
+            step *= 2;
+        }
     }
-    let mut holds_at = candidate;
-    while fails_below < holds_at {
-        let middle = fails_below + (holds_at - fails_below) / 2;
-        if holds(middle) {
-            holds_at = middle;
+    while yes + 1 < no {
+        let middle = yes + (no - yes) / 2;
+        if holds(middle)? {
+            yes = middle;
         } else {
-            fails_below = middle + 1;
+            no = middle;
         }
     }
-    Some(holds_at)
+    Ok(Some(yes))
 }

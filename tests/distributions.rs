@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{FAMILIES, close, double, doubles, family, seeded};
+use common::{FAMILIES, close, double, doubles, family, seeded, wide_window};
 use gengs::prelude::*;
 use tch::{Device, Kind, Tensor};
 
@@ -18,26 +18,29 @@ fn typical(name: &str, values: &[f64]) -> Box<dyn Distribution> {
 
 /// The atoms that hold all but 1e-12 of the mass of the typical laws.
 fn atoms(law: &dyn Distribution) -> Tensor {
-    let highest = law.support().highest.unwrap_or(150);
-    Tensor::arange(highest + 1, (Kind::Double, CPU))
+    let (lo, hi) = wide_window(law);
+    Tensor::arange_start(lo, hi + 1, (Kind::Double, CPU))
 }
 
 #[test]
 fn pmf_moments_and_tails_agree() {
     for (name, values, _) in FAMILIES {
         let law = typical(name, values);
-        let ks = atoms(law.as_ref());
-        let pmf = doubles(&law.log_prob(&ks).unwrap().exp());
-        let sum = |f: &dyn Fn(f64) -> f64| pmf.iter().enumerate().map(|(k, p)| p * f(k as f64)).sum::<f64>();
+        let ks = doubles(&atoms(law.as_ref()));
+        let pmf = doubles(&law.log_prob(&atoms(law.as_ref())).unwrap().exp());
+        let sum = |f: &dyn Fn(f64) -> f64| pmf.iter().zip(&ks).map(|(p, &k)| p * f(k)).sum::<f64>();
         close(&format!("{name}: total mass"), sum(&|_| 1.0), 1.0, 1e-12);
         let mean = sum(&|k| k);
         close(&format!("{name}: mean"), double(&law.mean()), mean, 1e-10);
         close(&format!("{name}: variance"), double(&law.variance()), sum(&|k| (k - mean).powi(2)), 1e-9);
-        for k in -1..=pmf.len().min(12) as i64 {
-            let (below, above) = law.log_tails(k);
-            let split = k.clamp(0, pmf.len() as i64) as usize;
-            close(&format!("{name}: P(X < {k})"), double(&below.exp()), pmf[..split].iter().sum(), 1e-12);
-            close(&format!("{name}: P(X >= {k})"), double(&above.exp()), pmf[split..].iter().sum(), 1e-12);
+        for k in -9..=13 {
+            let (below, above) = law.log_tails(k).unwrap();
+            let edge = k as f64;
+            close(&format!("{name}: P(X < {k})"), double(&below.exp()), sum(&|x| f64::from(x < edge)), 1e-12);
+            close(&format!("{name}: P(X >= {k})"), double(&above.exp()), sum(&|x| f64::from(x >= edge)), 1e-12);
+            let (below, above) = law.log_excesses(k).unwrap();
+            close(&format!("{name}: E({k} - X)+"), double(&below.exp()), sum(&|x| (edge - x).max(0.0)), 1e-11);
+            close(&format!("{name}: E(X - {k})+"), double(&above.exp()), sum(&|x| (x - edge).max(0.0)), 1e-11);
         }
     }
 }
@@ -50,7 +53,8 @@ fn outside_the_support_the_pmf_is_zero_and_the_gradient_finite() {
             leaves.into_iter().enumerate().map(|(i, t)| t.set_requires_grad(i >= first)).collect();
         let law = family(name, &leaves);
         let beyond = law.support().highest.map_or(f64::INFINITY, |highest| (highest + 1) as f64);
-        let log_prob = law.log_prob(&Tensor::from_slice(&[-1.0, 0.5, 1.0, beyond])).unwrap();
+        let below = law.support().lowest.map_or(f64::NEG_INFINITY, |lowest| (lowest - 1) as f64);
+        let log_prob = law.log_prob(&Tensor::from_slice(&[below, 0.5, 1.0, beyond])).unwrap();
         let found = doubles(&log_prob);
         assert!(found[2].is_finite());
         assert!([0, 1, 3].iter().all(|&i| found[i] == f64::NEG_INFINITY), "{name}: {found:?}");
@@ -66,13 +70,18 @@ fn samples_follow_the_pmf() {
     for (name, values, _) in FAMILIES {
         let law = typical(name, values);
         let draws = law.sample(&[n]).unwrap();
-        let pmf = doubles(&law.log_prob(&atoms(law.as_ref())).unwrap().exp());
-        // Atoms with fewer than ten expected draws share a bin.
-        let wide = pmf.iter().take_while(|&&p| p * n as f64 > 10.0).count().min(pmf.len() - 1);
-        let draws = draws.clamp_max(wide as f64).to_kind(Kind::Int64);
+        assert_eq!((draws.size(), draws.kind()), (vec![n], Kind::Double), "{name}");
+        let ks = atoms(law.as_ref());
+        let pmf = doubles(&law.log_prob(&ks).unwrap().exp());
+        // Atoms with fewer than ten expected draws, at either end, share a bin.
+        let frequent = |&p: &f64| p * n as f64 > 10.0;
+        let first = pmf.iter().position(frequent).unwrap();
+        let wide = pmf[first..].iter().take_while(|&p| frequent(p)).count().min(pmf.len() - first - 1);
+        let draws = (draws - ks.double_value(&[first as i64])).clamp(0.0, wide as f64).to_kind(Kind::Int64);
         let counts = doubles(&draws.bincount(None::<&Tensor>, wide as i64 + 1));
-        let expected: Vec<f64> =
-            pmf[..wide].iter().copied().chain([pmf[wide..].iter().sum()]).map(|p| p * n as f64).collect();
+        let mut expected: Vec<f64> = pmf[first..first + wide].iter().map(|p| p * n as f64).collect();
+        expected[0] += pmf[..first].iter().sum::<f64>() * n as f64;
+        expected.push(pmf[first + wide..].iter().sum::<f64>() * n as f64);
         let chi_squared: f64 = counts.iter().zip(&expected).map(|(o, e)| (o - e).powi(2) / e).sum();
         // Wilson and Hilferty: the cube root of chi-squared over its degrees of freedom is nearly normal; 3.72 is 1e-4.
         let freedom = wide as f64;

@@ -3,9 +3,9 @@
 //! `P(X = 1) = probs`.
 
 use super::probability::Probability;
-use super::{Distribution, Support, broadcast, certain, extended};
-use crate::{Error, Result};
-use tch::{Device, Kind, Tensor};
+use super::{Distribution, Parameter, Support, broadcast, certain, extended, only};
+use crate::Result;
+use tch::{Kind, Tensor};
 
 /// A batch of Bernoulli distributions.
 #[derive(Debug)]
@@ -46,24 +46,24 @@ impl Bernoulli {
 }
 
 impl Distribution for Bernoulli {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "Bernoulli"
-    }
-
-    fn batch_shape(&self) -> Vec<i64> {
-        self.success.log_p.size()
     }
 
     fn kind(&self) -> Kind {
         self.kind
     }
 
-    fn device(&self) -> Device {
-        self.success.log_p.device()
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![self.success.parameter()]
+    }
+
+    fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
+        Box::new(Self { success: self.success.with_value(only(values)), kind: self.kind })
     }
 
     fn support(&self) -> Support {
-        Support { lowest: 0, highest: Some(1) }
+        Support::between(0, 1)
     }
 
     fn mean(&self) -> Tensor {
@@ -78,22 +78,18 @@ impl Distribution for Bernoulli {
         k * &self.success.log_p + (1.0 - k) * &self.success.log_q
     }
 
-    fn log_tails(&self, k: i64) -> (Tensor, Tensor) {
+    fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
         let (impossible, sure) = certain(&self.success.log_p);
-        match k {
+        Ok(match k {
             ..=0 => (impossible, sure),
             1 => (self.success.log_q.shallow_clone(), self.success.log_p.shallow_clone()),
             _ => (sure, impossible),
-        }
+        })
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let shape = extended(sample_shape, &self.batch_shape());
-        let probs = self.success.log_p.detach().exp().f_expand(&shape, false).map_err(Error::from)?;
+        let probs = self.success.log_p.detach().exp().f_expand(&shape, false)?;
         Ok(probs.bernoulli().to_kind(self.kind))
-    }
-
-    fn unsqueeze(&self) -> Box<dyn Distribution> {
-        Box::new(Self { success: self.success.unsqueeze(), kind: self.kind })
     }
 }

@@ -3,10 +3,10 @@
 //! `P(X = k) = C(total_count, k) probs^k (1 - probs)^(total_count - k)` for `k = 0 .. total_count`.
 
 use super::probability::Probability;
-use super::{Distribution, Support, broadcast, certain, extended};
+use super::{Distribution, Parameter, Support, broadcast, certain, check_count, extended, only};
 use crate::special::{log_factorial, log_incomplete_beta};
-use crate::{Error, Result};
-use tch::{Device, Kind, Tensor};
+use crate::{Result, summation};
+use tch::{Kind, Tensor};
 
 /// A batch of binomial distributions with one number of trials.
 #[derive(Debug)]
@@ -17,18 +17,18 @@ pub struct Binomial {
 }
 
 impl Binomial {
-    /// From a number of trials, at least 1, and success probabilities inside (0, 1), of any shape.
+    /// From a number of trials, from 1 to [`LARGEST_ATOM`](super::LARGEST_ATOM), and success probabilities inside (0, 1), of any shape.
     ///
     /// # Errors
     /// When a value is outside its domain. The check reads the probabilities back from their device.
     pub fn new(total_count: i64, probs: &Tensor) -> Result<Self> {
-        check_total_count(total_count)?;
+        check_count("total_count of Binomial", total_count)?;
         let (parameters, kind) = broadcast("Binomial", &[probs])?;
         Probability::check_probs("Binomial", &parameters[0])?;
         Ok(Self { total_count, success: Probability::from_probs(&parameters[0]), kind })
     }
 
-    /// From a number of trials, at least 1, and finite log-odds of success.
+    /// From a number of trials, from 1 to [`LARGEST_ATOM`](super::LARGEST_ATOM), and finite log-odds of success.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -41,40 +41,34 @@ impl Binomial {
     /// As [`from_logits`](Self::from_logits), without looking at the logits.
     ///
     /// # Errors
-    /// When the number of trials is below 1, or the tensor is not floating-point.
+    /// When the number of trials is out of range, or the tensor is not floating-point.
     pub fn from_logits_unchecked(total_count: i64, logits: &Tensor) -> Result<Self> {
-        check_total_count(total_count)?;
+        check_count("total_count of Binomial", total_count)?;
         let (parameters, kind) = broadcast("Binomial", &[logits])?;
         Ok(Self { total_count, success: Probability::from_logits(&parameters[0]), kind })
     }
 }
 
-fn check_total_count(total_count: i64) -> Result<()> {
-    if total_count < 1 {
-        return Err(Error::parameter("total_count of Binomial", total_count, "at least 1"));
-    }
-    Ok(())
-}
-
 impl Distribution for Binomial {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "Binomial"
-    }
-
-    fn batch_shape(&self) -> Vec<i64> {
-        self.success.log_p.size()
     }
 
     fn kind(&self) -> Kind {
         self.kind
     }
 
-    fn device(&self) -> Device {
-        self.success.log_p.device()
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![self.success.parameter()]
+    }
+
+    fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
+        let success = self.success.with_value(only(values));
+        Box::new(Self { total_count: self.total_count, success, kind: self.kind })
     }
 
     fn support(&self) -> Support {
-        Support { lowest: 0, highest: Some(self.total_count) }
+        Support::between(0, self.total_count)
     }
 
     fn mean(&self) -> Tensor {
@@ -92,29 +86,29 @@ impl Distribution for Binomial {
         log_coefficient + k * &self.success.log_p + failures * &self.success.log_q
     }
 
-    fn log_tails(&self, k: i64) -> (Tensor, Tensor) {
-        let log_p = &self.success.log_p;
+    fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
+        let Probability { log_p, log_q, .. } = &self.success;
         if k <= 0 {
-            return certain(log_p);
+            return Ok(certain(log_p));
         }
         if k > self.total_count {
             let (impossible, sure) = certain(log_p);
-            return (sure, impossible);
+            return Ok((sure, impossible));
         }
-        // P(X >= k) = I_probs(k, total_count - k + 1).
+        if self.total_count > summation::FROM {
+            return summation::log_tails(self, k);
+        }
+        // P(X >= k) = I_probs(k, total_count - k + 1), whose factor is k (1 - probs) P(X = k).
         let a = log_p.full_like(k as f64);
         let b = log_p.full_like((self.total_count - k + 1) as f64);
-        let (upper, lower) = log_incomplete_beta(&a, &b, log_p, &self.success.log_q, self.total_count as f64);
-        (lower, upper)
+        let log_factor = self.log_pmf(&a) + log_q + (k as f64).ln();
+        let (upper, lower) = log_incomplete_beta(&a, &b, log_p, log_q, &log_factor, self.total_count as f64);
+        Ok((lower, upper))
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let shape = extended(sample_shape, &self.batch_shape());
-        let probs = self.success.log_p.detach().exp().f_expand(&shape, false).map_err(Error::from)?.contiguous();
+        let probs = self.success.log_p.detach().exp().f_expand(&shape, false)?.contiguous();
         Ok(Tensor::binomial(&probs.full_like(self.total_count as f64), &probs).to_kind(self.kind))
-    }
-
-    fn unsqueeze(&self) -> Box<dyn Distribution> {
-        Box::new(Self { total_count: self.total_count, success: self.success.unsqueeze(), kind: self.kind })
     }
 }

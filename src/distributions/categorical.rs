@@ -2,13 +2,14 @@
 //!
 //! `P(X = k) = softmax(logits)_k`.
 
-use super::{Distribution, Support, broadcast, certain, check, extended};
+use super::{Distribution, Parameter, Support, broadcast, certain, check, extended, only};
 use crate::{Error, Result};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// A batch of categorical distributions over the same number of classes.
 #[derive(Debug)]
 pub struct Categorical {
+    logits: Tensor,
     /// Normalised log probabilities `[..., n]`.
     log_probs: Tensor,
     kind: Kind,
@@ -46,7 +47,11 @@ impl Categorical {
             });
         }
         let (parameters, kind) = broadcast("Categorical", &[logits])?;
-        Ok(Self { log_probs: parameters[0].log_softmax(-1, Kind::Double), kind })
+        Ok(Self::of(only(parameters), kind))
+    }
+
+    fn of(logits: Tensor, kind: Kind) -> Self {
+        Self { log_probs: logits.log_softmax(-1, Kind::Double), logits, kind }
     }
 
     fn classes(&self) -> i64 {
@@ -54,35 +59,37 @@ impl Categorical {
     }
 
     fn ranks(&self) -> Tensor {
-        Tensor::arange(self.classes(), (Kind::Double, self.device()))
+        Tensor::arange(self.classes(), (Kind::Double, self.log_probs.device()))
     }
 }
 
 impl Distribution for Categorical {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "Categorical"
-    }
-
-    fn batch_shape(&self) -> Vec<i64> {
-        let mut shape = self.log_probs.size();
-        shape.pop();
-        shape
     }
 
     fn kind(&self) -> Kind {
         self.kind
     }
 
-    fn device(&self) -> Device {
-        self.log_probs.device()
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter { name: "logits".into(), value: self.logits.shallow_clone(), own_dims: 1 }]
+    }
+
+    fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
+        Box::new(Self::of(only(values), self.kind))
     }
 
     fn support(&self) -> Support {
-        Support { lowest: 0, highest: Some(self.classes() - 1) }
+        Support::between(0, self.classes() - 1)
     }
 
     fn may_vanish(&self) -> bool {
         true
+    }
+
+    fn is_smooth(&self) -> bool {
+        false
     }
 
     fn mean(&self) -> Tensor {
@@ -101,29 +108,25 @@ impl Distribution for Categorical {
         self.log_probs.expand(&rows, false).gather(-1, &class.unsqueeze(-1), false).squeeze_dim(-1)
     }
 
-    fn log_tails(&self, k: i64) -> (Tensor, Tensor) {
+    fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
         let first = self.log_probs.select(-1, 0);
         let (impossible, sure) = certain(&first);
         if k <= 0 {
-            return (impossible, sure);
+            return Ok((impossible, sure));
         }
         let classes = self.classes();
         if k >= classes {
-            return (sure, impossible);
+            return Ok((sure, impossible));
         }
         let part = |start, length| self.log_probs.narrow(-1, start, length).logsumexp(-1, false);
-        (part(0, k), part(k, classes - k))
+        Ok((part(0, k), part(k, classes - k)))
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let batch_shape = self.batch_shape();
         let draws: i64 = sample_shape.iter().product();
         let rows = self.log_probs.detach().exp().reshape([-1, self.classes()]);
-        let samples = rows.f_multinomial(draws, true).map_err(Error::from)?.transpose(0, 1);
+        let samples = rows.f_multinomial(draws, true)?.transpose(0, 1);
         Ok(samples.reshape(extended(sample_shape, &batch_shape)).to_kind(self.kind))
-    }
-
-    fn unsqueeze(&self) -> Box<dyn Distribution> {
-        Box::new(Self { log_probs: self.log_probs.unsqueeze(-2), kind: self.kind })
     }
 }

@@ -3,10 +3,10 @@
 //! `P(X = k) = probs (1 - probs)^k` for `k = 0, 1, ...`; mean `(1 - probs) / probs`.
 
 use super::probability::Probability;
-use super::{Distribution, Support, broadcast, certain, extended};
+use super::{Distribution, Parameter, Support, broadcast, certain, extended, only};
+use crate::Result;
 use crate::special::log1mexp;
-use crate::{Error, Result};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// A batch of geometric distributions.
 #[derive(Debug)]
@@ -26,13 +26,13 @@ impl Geometric {
         Ok(Self { success: Probability::from_probs(&parameters[0]), kind })
     }
 
-    /// From finite log-odds of success, of any shape.
+    /// From log-odds of success within -300..=300, of any shape.
     ///
     /// # Errors
-    /// When a logit is not finite. The check reads the values back from their device.
+    /// When a logit is outside. The check reads the values back from their device.
     pub fn from_logits(logits: &Tensor) -> Result<Self> {
         let geometric = Self::from_logits_unchecked(logits)?;
-        Probability::check_logits("Geometric", logits)?;
+        Probability::check_moderate_logits("Geometric", logits)?;
         Ok(geometric)
     }
 
@@ -47,24 +47,24 @@ impl Geometric {
 }
 
 impl Distribution for Geometric {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "Geometric"
-    }
-
-    fn batch_shape(&self) -> Vec<i64> {
-        self.success.log_p.size()
     }
 
     fn kind(&self) -> Kind {
         self.kind
     }
 
-    fn device(&self) -> Device {
-        self.success.log_p.device()
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![self.success.parameter()]
+    }
+
+    fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
+        Box::new(Self { success: self.success.with_value(only(values)), kind: self.kind })
     }
 
     fn support(&self) -> Support {
-        Support { lowest: 0, highest: None }
+        Support::from(0)
     }
 
     fn mean(&self) -> Tensor {
@@ -79,23 +79,19 @@ impl Distribution for Geometric {
         k * &self.success.log_q + &self.success.log_p
     }
 
-    fn log_tails(&self, k: i64) -> (Tensor, Tensor) {
+    fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
         if k <= 0 {
-            return certain(&self.success.log_q);
+            return Ok(certain(&self.success.log_q));
         }
         let upper = &self.success.log_q * k as f64;
-        (log1mexp(&upper), upper)
+        Ok((log1mexp(&upper), upper))
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let shape = extended(sample_shape, &self.batch_shape());
         let scale = self.success.log_q.detach().neg();
         // floor(E / c) with E ~ Exp(1) exceeds k - 1 with probability exp(-c k) = (1 - probs)^k.
-        let waiting = Tensor::f_empty(&shape, (Kind::Double, self.device())).map_err(Error::from)?.exponential_(1.0);
+        let waiting = Tensor::f_empty(&shape, (Kind::Double, self.device()))?.exponential_(1.0);
         Ok((waiting / scale).floor().to_kind(self.kind))
-    }
-
-    fn unsqueeze(&self) -> Box<dyn Distribution> {
-        Box::new(Self { success: self.success.unsqueeze(), kind: self.kind })
     }
 }

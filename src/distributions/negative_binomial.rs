@@ -4,12 +4,10 @@
 //! torch.distributions: `probs` is the probability of what is *counted*, the mean is `total_count probs / (1 - probs)`.
 
 use super::probability::Probability;
-use super::{Distribution, Support, broadcast, certain, check, extended};
-use crate::special::log_incomplete_beta;
-use crate::{Error, Result};
-use tch::{Device, Kind, Tensor};
-
-const POSITIVE: &str = "positive and finite";
+use super::{Distribution, Parameter, Support, broadcast, certain, check_positive, extended, pair};
+use crate::special::{log_gamma_ratio, log_incomplete_beta};
+use crate::{Result, summation};
+use tch::{Kind, Tensor};
 
 /// A batch of negative binomial distributions; `total_count` need not be an integer.
 #[derive(Debug)]
@@ -26,20 +24,20 @@ impl NegativeBinomial {
     /// When a value is outside its domain (the check reads the values back from their device), or the shapes do not fit.
     pub fn new(total_count: &Tensor, probs: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("NegativeBinomial", &[total_count, probs])?;
-        check_total_count(&parameters[0])?;
-        Probability::check_probs("NegativeBinomial", &parameters[1])?;
-        let counted = Probability::from_probs(&parameters[1]);
-        Ok(Self { total_count: parameters[0].shallow_clone(), counted, kind })
+        let (total_count, probs) = pair(parameters);
+        check_positive("total_count of NegativeBinomial", &total_count)?;
+        Probability::check_probs("NegativeBinomial", &probs)?;
+        Ok(Self { total_count, counted: Probability::from_probs(&probs), kind })
     }
 
-    /// From positive `total_count` and finite log-odds of what is counted.
+    /// From positive `total_count` and log-odds of what is counted within -300..=300.
     ///
     /// # Errors
     /// As [`new`](Self::new).
     pub fn from_logits(total_count: &Tensor, logits: &Tensor) -> Result<Self> {
         let negative_binomial = Self::from_logits_unchecked(total_count, logits)?;
-        check_total_count(&negative_binomial.total_count)?;
-        Probability::check_logits("NegativeBinomial", logits)?;
+        check_positive("total_count of NegativeBinomial", &negative_binomial.total_count)?;
+        Probability::check_moderate_logits("NegativeBinomial", logits)?;
         Ok(negative_binomial)
     }
 
@@ -49,35 +47,31 @@ impl NegativeBinomial {
     /// When a tensor is not floating-point, or the shapes do not fit.
     pub fn from_logits_unchecked(total_count: &Tensor, logits: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("NegativeBinomial", &[total_count, logits])?;
-        let counted = Probability::from_logits(&parameters[1]);
-        Ok(Self { total_count: parameters[0].shallow_clone(), counted, kind })
+        let (total_count, logits) = pair(parameters);
+        Ok(Self { total_count, counted: Probability::from_logits(&logits), kind })
     }
-}
-
-fn check_total_count(total_count: &Tensor) -> Result<()> {
-    let inside = total_count.gt(0.0).logical_and(&total_count.isfinite());
-    check("total_count of NegativeBinomial", total_count, &inside, POSITIVE)
 }
 
 impl Distribution for NegativeBinomial {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "NegativeBinomial"
-    }
-
-    fn batch_shape(&self) -> Vec<i64> {
-        self.total_count.size()
     }
 
     fn kind(&self) -> Kind {
         self.kind
     }
 
-    fn device(&self) -> Device {
-        self.total_count.device()
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::scalar("total_count", &self.total_count), self.counted.parameter()]
+    }
+
+    fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
+        let (total_count, counted) = pair(values);
+        Box::new(Self { total_count, counted: self.counted.with_value(counted), kind: self.kind })
     }
 
     fn support(&self) -> Support {
-        Support { lowest: 0, highest: None }
+        Support::from(0)
     }
 
     fn mean(&self) -> Tensor {
@@ -90,34 +84,30 @@ impl Distribution for NegativeBinomial {
 
     fn log_pmf(&self, k: &Tensor) -> Tensor {
         let r = &self.total_count;
-        let log_coefficient = (k + r).lgamma() - r.lgamma() - (k + 1.0).lgamma();
+        let log_coefficient = log_gamma_ratio(r, k) - (k + 1.0).lgamma();
         log_coefficient + r * &self.counted.log_q + k * &self.counted.log_p
     }
 
-    fn log_tails(&self, k: i64) -> (Tensor, Tensor) {
+    fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
         if k <= 0 {
-            return certain(&self.total_count);
+            return Ok(certain(&self.total_count));
         }
-        // P(X >= k) = I_probs(k, total_count).
+        if k > summation::FROM {
+            return summation::log_tails(self, k);
+        }
+        // P(X >= k) = I_probs(k, total_count), whose factor is k P(X = k).
         let a = self.total_count.full_like(k as f64);
-        let (upper, lower) =
-            log_incomplete_beta(&a, &self.total_count, &self.counted.log_p, &self.counted.log_q, k as f64);
-        (lower, upper)
+        let log_factor = self.log_pmf(&a) + (k as f64).ln();
+        let Probability { log_p, log_q, .. } = &self.counted;
+        let (upper, lower) = log_incomplete_beta(&a, &self.total_count, log_p, log_q, &log_factor, k as f64);
+        Ok((lower, upper))
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let shape = extended(sample_shape, &self.batch_shape());
-        let total_count = self.total_count.detach().f_expand(&shape, false).map_err(Error::from)?;
+        let total_count = self.total_count.detach().f_expand(&shape, false)?;
         let odds = (&self.counted.log_p - &self.counted.log_q).detach().exp();
         let rate = total_count.contiguous().internal_standard_gamma() * odds;
         Ok(rate.poisson().to_kind(self.kind))
-    }
-
-    fn unsqueeze(&self) -> Box<dyn Distribution> {
-        Box::new(Self {
-            total_count: self.total_count.unsqueeze(-1),
-            counted: self.counted.unsqueeze(),
-            kind: self.kind,
-        })
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! `P(X = k) = rate^k exp(-rate) / k!` for `k = 0, 1, ...`; mean and variance are the rate.
 
-use super::{Distribution, Support, broadcast, certain, check, extended};
+use super::{Distribution, Parameter, Support, broadcast, certain, check_positive, extended, only};
 use crate::special::log_incomplete_gamma;
-use crate::{Error, Result};
-use tch::{Device, Kind, Tensor};
+use crate::{Result, summation};
+use tch::{Kind, Tensor};
 
 /// A batch of Poisson distributions.
 #[derive(Debug)]
@@ -21,9 +21,13 @@ impl Poisson {
     /// When a rate is not positive and finite. The check reads the rates back from their device.
     pub fn new(rate: &Tensor) -> Result<Self> {
         let poisson = Self::new_unchecked(rate)?;
-        let rate = &poisson.rate;
-        check("rate of Poisson", rate, &rate.gt(0.0).logical_and(&rate.isfinite()), "positive and finite")?;
+        check_positive("rate of Poisson", &poisson.rate)?;
         Ok(poisson)
+    }
+
+    /// The same at other rates, float64.
+    pub(super) fn at(&self, rate: &Tensor) -> Self {
+        Self { rate: rate.shallow_clone(), kind: self.kind }
     }
 
     /// As [`new`](Self::new), without looking at the values: for training steps, where the network makes them positive.
@@ -31,30 +35,30 @@ impl Poisson {
     /// # Errors
     /// When the tensor is not floating-point.
     pub fn new_unchecked(rate: &Tensor) -> Result<Self> {
-        let (mut parameters, kind) = broadcast("Poisson", &[rate])?;
-        Ok(Self { rate: parameters.remove(0), kind })
+        let (parameters, kind) = broadcast("Poisson", &[rate])?;
+        Ok(Self { rate: only(parameters), kind })
     }
 }
 
 impl Distribution for Poisson {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "Poisson"
-    }
-
-    fn batch_shape(&self) -> Vec<i64> {
-        self.rate.size()
     }
 
     fn kind(&self) -> Kind {
         self.kind
     }
 
-    fn device(&self) -> Device {
-        self.rate.device()
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::scalar("rate", &self.rate)]
+    }
+
+    fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
+        Box::new(self.at(&only(values)))
     }
 
     fn support(&self) -> Support {
-        Support { lowest: 0, highest: None }
+        Support::from(0)
     }
 
     fn mean(&self) -> Tensor {
@@ -69,22 +73,21 @@ impl Distribution for Poisson {
         k * self.rate.log() - &self.rate - (k + 1.0).lgamma()
     }
 
-    fn log_tails(&self, k: i64) -> (Tensor, Tensor) {
+    fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
         if k <= 0 {
-            return certain(&self.rate);
+            return Ok(certain(&self.rate));
+        }
+        if k > summation::FROM {
+            return summation::log_tails(self, k);
         }
         // P(X >= k) is the lower incomplete gamma function P(k, rate).
         let (upper, lower) = log_incomplete_gamma(k, &self.rate);
-        (lower, upper)
+        Ok((lower, upper))
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let shape = extended(sample_shape, &self.batch_shape());
-        let rate = self.rate.detach().f_expand(&shape, false).map_err(Error::from)?;
+        let rate = self.rate.detach().f_expand(&shape, false)?;
         Ok(rate.poisson().to_kind(self.kind))
-    }
-
-    fn unsqueeze(&self) -> Box<dyn Distribution> {
-        Box::new(Self { rate: self.rate.unsqueeze(-1), kind: self.kind })
     }
 }

@@ -20,7 +20,10 @@
 //! Joo, Kim, Shin, Moon, "Generalized Gumbel-Softmax Gradient Estimator for Generic Discrete Random Variables", arXiv
 //! 2003.01847; straight-through: Jang, Gu, Poole, "Categorical Reparameterization with Gumbel-Softmax", arXiv 1611.01144.
 
+mod multinomial;
 pub mod noise;
+
+pub use multinomial::{MultinomialRelaxation, Scheme};
 
 use crate::distributions::broadcasts;
 use crate::truncated::TruncatedDistribution;
@@ -120,17 +123,73 @@ impl<'a> Relaxation<'a> {
     /// When the noise does not broadcast.
     pub fn rsample_with_noise(&self, noise: &Tensor) -> Result<Tensor> {
         let perturbed = self.law.log_weights().f_add(noise)?;
-        let soft = match &self.temperature {
-            Temperature::Scalar(0.0) => return Ok(self.law.select(perturbed.argmax(-1, false))),
-            Temperature::Scalar(t) => perturbed.shallow_clone() / t.max(COLDEST),
-            Temperature::Tensor(t) => &perturbed / t.clamp_min(COLDEST).unsqueeze(-1),
+        let Some(cooled) = self.cool(&perturbed) else {
+            return Ok(self.law.select(perturbed.argmax(-1, false)));
         };
-        let weights = soft.softmax(-1, None::<Kind>);
-        let relaxed = weights.matmul(self.law.atoms());
+        let weights = cooled.softmax(-1, None::<Kind>);
+        let relaxed = self.law.weigh(&weights, self.law.atoms());
         Ok(match self.forward {
             Forward::Soft => relaxed,
             // The difference is exactly zero, and an integer plus zero is that integer, bit for bit.
-            Forward::StraightThrough => self.law.select(weights.argmax(-1, false)) + (&relaxed - relaxed.detach()),
+            Forward::StraightThrough => {
+                self.law.select(weights.argmax(-1, false)).detach() + (&relaxed - relaxed.detach())
+            }
         })
     }
+
+    /// The logarithms of the relaxed weights of the atoms, `sample_shape + batch_shape + [n]`: the variable that has a density. Its
+    /// value is [`transform`](Self::transform).
+    ///
+    /// # Errors
+    /// When libtorch refuses the shape, or the temperature is zero.
+    pub fn rsample_log_weights(&self, sample_shape: &[i64]) -> Result<Tensor> {
+        let shape = [sample_shape, &self.law.log_weights().size()].concat();
+        let perturbed = self.law.log_weights() + gumbel(&shape, self.law.kind(), self.law.device())?;
+        Ok(self.cool(&perturbed).ok_or_else(no_density)?.log_softmax(-1, None::<Kind>))
+    }
+
+    /// The value `sum_k w_k c_k` of relaxed log weights `[..., n]`.
+    pub fn transform(&self, log_weights: &Tensor) -> Tensor {
+        self.law.weigh(&log_weights.exp(), self.law.atoms())
+    }
+
+    /// The log density of relaxed log weights `y` as [`rsample_log_weights`](Self::rsample_log_weights) draws them, float64, of shape
+    /// `sample_shape + batch_shape`:
+    /// `log (n - 1)! + (n - 1) log t + sum_k (log pi_k - t y_k) - n log sum_k exp(log pi_k - t y_k)` at temperature `t`, with respect to
+    /// all but one of the `y_k`. It is finite at low temperatures and for thousands of atoms, where the density of the weights themselves
+    /// is not. (The value `z` of an integer law has none in closed form; that of one-hot atoms is `exp(y)`.)
+    ///
+    /// # Errors
+    /// When the shapes do not broadcast, or the temperature is zero.
+    ///
+    /// # Source
+    /// Maddison, Mnih, Teh, "The Concrete Distribution", arXiv 1611.00712, appendix (ExpConcrete).
+    pub fn log_prob(&self, log_weights: &Tensor) -> Result<Tensor> {
+        let law = self.law.log_weights().to_kind(Kind::Double);
+        let temperature = match &self.temperature {
+            Temperature::Scalar(0.0) => return Err(no_density()),
+            Temperature::Scalar(t) => law.full_like(t.max(COLDEST)).narrow(-1, 0, 1),
+            Temperature::Tensor(t) => t.to_kind(Kind::Double).clamp_min(COLDEST).unsqueeze(-1),
+        };
+        // Atoms without mass are not part of the simplex.
+        let none = law.eq(f64::NEG_INFINITY);
+        let score = law.f_sub(&(log_weights.to_kind(Kind::Double).f_mul(&temperature)?))?;
+        let sum = score.masked_fill(&none, 0.0).sum_dim_intlist(-1, false, Kind::Double);
+        let n = none.logical_not().sum_dim_intlist(-1, false, Kind::Double);
+        let log_sum = score.masked_fill(&none, f64::NEG_INFINITY).logsumexp(-1, false);
+        Ok(sum - log_sum * &n + (&n - 1.0) * temperature.squeeze_dim(-1).log() + n.lgamma())
+    }
+
+    /// Perturbed log weights divided by the temperature; nothing at zero.
+    fn cool(&self, perturbed: &Tensor) -> Option<Tensor> {
+        match &self.temperature {
+            Temperature::Scalar(0.0) => None,
+            Temperature::Scalar(t) => Some(perturbed / t.max(COLDEST)),
+            Temperature::Tensor(t) => Some(perturbed / t.clamp_min(COLDEST).unsqueeze(-1)),
+        }
+    }
+}
+
+fn no_density() -> Error {
+    Error::parameter("temperature", 0, "positive for a density: at zero the relaxation is the discrete law itself")
 }

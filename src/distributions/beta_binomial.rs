@@ -1,0 +1,103 @@
+//! The beta-binomial distribution: a binomial whose probability is beta-distributed; over-dispersed successes.
+//!
+//! `P(X = k) = C(total_count, k) B(k + concentration1, total_count - k + concentration0) / B(concentration1, concentration0)` for
+//! `k = 0 .. total_count`; mean `total_count concentration1 / (concentration1 + concentration0)`. Names as in Pyro.
+
+use super::{Distribution, Parameter, Support, broadcast, check_count, check_positive, extended, pair};
+use crate::Result;
+use crate::special::{log_factorial, log_gamma_ratio};
+use tch::{Kind, Tensor};
+
+/// A batch of beta-binomial distributions with one number of trials.
+#[derive(Debug)]
+pub struct BetaBinomial {
+    total_count: i64,
+    concentration1: Tensor,
+    concentration0: Tensor,
+    kind: Kind,
+}
+
+impl BetaBinomial {
+    /// From a number of trials, from 1 to [`LARGEST_ATOM`](super::LARGEST_ATOM), and positive concentrations of success and failure, which
+    /// broadcast together.
+    ///
+    /// # Errors
+    /// When a value is outside its domain (the check reads the concentrations back from their device), or the shapes do not fit.
+    pub fn new(total_count: i64, concentration1: &Tensor, concentration0: &Tensor) -> Result<Self> {
+        let law = Self::new_unchecked(total_count, concentration1, concentration0)?;
+        check_positive("concentration1 of BetaBinomial", &law.concentration1)?;
+        check_positive("concentration0 of BetaBinomial", &law.concentration0)?;
+        Ok(law)
+    }
+
+    /// As [`new`](Self::new), without looking at the concentrations.
+    ///
+    /// # Errors
+    /// When the number of trials is out of range, a tensor is not floating-point, or the shapes do not fit.
+    pub fn new_unchecked(total_count: i64, concentration1: &Tensor, concentration0: &Tensor) -> Result<Self> {
+        check_count("total_count of BetaBinomial", total_count)?;
+        let (parameters, kind) = broadcast("BetaBinomial", &[concentration1, concentration0])?;
+        let (concentration1, concentration0) = pair(parameters);
+        Ok(Self { total_count, concentration1, concentration0, kind })
+    }
+}
+
+impl Distribution for BetaBinomial {
+    fn name(&self) -> &str {
+        "BetaBinomial"
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::scalar("concentration1", &self.concentration1),
+            Parameter::scalar("concentration0", &self.concentration0),
+        ]
+    }
+
+    fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
+        let (concentration1, concentration0) = pair(values);
+        Box::new(Self { total_count: self.total_count, concentration1, concentration0, kind: self.kind })
+    }
+
+    fn support(&self) -> Support {
+        Support::between(0, self.total_count)
+    }
+
+    fn mean(&self) -> Tensor {
+        &self.concentration1 / (&self.concentration1 + &self.concentration0) * self.total_count as f64
+    }
+
+    fn variance(&self) -> Tensor {
+        let n = self.total_count as f64;
+        let total = &self.concentration1 + &self.concentration0;
+        (&self.concentration1 / &total) * (&self.concentration0 / &total) * n * ((&total + n) / (&total + 1.0))
+    }
+
+    fn log_pmf(&self, k: &Tensor) -> Tensor {
+        let n = self.total_count as f64;
+        let failures = n - k;
+        let log_coefficient = log_factorial(n) - (k + 1.0).lgamma() - (&failures + 1.0).lgamma();
+        let total = &self.concentration1 + &self.concentration0;
+        log_coefficient + log_gamma_ratio(&self.concentration1, k) + log_gamma_ratio(&self.concentration0, &failures)
+            - log_gamma_ratio(&total, &total.full_like(n))
+    }
+
+    fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
+        let shape = extended(sample_shape, &self.batch_shape());
+        let gamma = |concentration: &Tensor| -> Result<Tensor> {
+            // Below 1e-100 a gamma variable underflows, and so do both; scaled up, their ratio is what matters.
+            Ok(concentration.detach().f_expand(&shape, false)?.contiguous().internal_standard_gamma())
+        };
+        let (successes, failures) = (gamma(&self.concentration1)?, gamma(&self.concentration0)?);
+        let mean = (&self.concentration1 / (&self.concentration1 + &self.concentration0)).detach();
+        let total = &successes + &failures;
+        // Where both underflow, all of the probability is at 0 and 1, in the proportion of the concentrations.
+        let extreme = mean.f_expand(&shape, false)?.bernoulli();
+        let probs = (successes / total.clamp_min(f64::MIN_POSITIVE)).where_self(&total.gt(f64::MIN_POSITIVE), &extreme);
+        Ok(Tensor::binomial(&probs.full_like(self.total_count as f64), &probs).to_kind(self.kind))
+    }
+}

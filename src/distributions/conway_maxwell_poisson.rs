@@ -1,0 +1,144 @@
+//! The Conway-Maxwell-Poisson distribution: counts with more or less variance than a Poisson's.
+//!
+//! `P(X = k) = rate^k / (k!)^nu / Z` for `k = 0, 1, ...`; `nu = 1` is the Poisson, `nu < 1` spreads it, `nu > 1` narrows it,
+//! and `nu -> 0` is a geometric. `Z` and the moments are sums over all that carries mass, on a grid that follows the square
+//! root of the atom, as the law's width does.
+
+use super::{Distribution, LARGEST_ATOM, Parameter, Support, broadcast, check, check_positive, pair};
+use crate::summation::Grid;
+use crate::{Error, Result};
+use std::sync::Arc;
+use tch::{Kind, Tensor, no_grad_guard};
+
+/// Terms that a normalising sum may have.
+const MOST_TERMS: usize = 1 << 20;
+
+/// A batch of Conway-Maxwell-Poisson distributions.
+#[derive(Debug)]
+pub struct ConwayMaxwellPoisson {
+    rate: Tensor,
+    nu: Tensor,
+    kind: Kind,
+    grid: Arc<Grid>,
+    /// `log Z`.
+    log_normalizer: Tensor,
+}
+
+impl ConwayMaxwellPoisson {
+    /// From positive rates and positive dispersions `nu`, which broadcast together. How far the normalising sum must go is found
+    /// by looking at the values, which reads them back from their device.
+    ///
+    /// # Errors
+    /// When a value is not positive and finite, the shapes do not fit, or the law lies beyond
+    /// [`LARGEST_ATOM`].
+    pub fn new(rate: &Tensor, nu: &Tensor) -> Result<Self> {
+        let (parameters, kind) = broadcast("ConwayMaxwellPoisson", &[rate, nu])?;
+        let (rate, nu) = pair(parameters);
+        check_positive("rate of ConwayMaxwellPoisson", &rate)?;
+        check_positive("nu of ConwayMaxwellPoisson", &nu)?;
+        let grid = Arc::new(grid(&rate, &nu)?);
+        Ok(Self::of(rate, nu, kind, grid))
+    }
+
+    fn of(rate: Tensor, nu: Tensor, kind: Kind, grid: Arc<Grid>) -> Self {
+        let ks = grid.offsets(rate.device());
+        let terms = log_terms(&rate.unsqueeze(-1), &nu.unsqueeze(-1), &ks) + grid.log_weights(rate.device());
+        Self { log_normalizer: terms.logsumexp(-1, false), rate, nu, kind, grid }
+    }
+
+    /// `E[f(X)]` by the normalising sum, for `f` of the atoms `[n]` or `[..., n]`.
+    fn expectation(&self, f: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+        let ks = self.grid.offsets(self.rate.device());
+        let terms = log_terms(&self.rate.unsqueeze(-1), &self.nu.unsqueeze(-1), &ks)
+            + self.grid.log_weights(self.rate.device())
+            - self.log_normalizer.unsqueeze(-1);
+        (terms.exp() * f(&ks)).sum_dim_intlist(-1, false, Kind::Double)
+    }
+}
+
+/// The logarithm of `rate^k / (k!)^nu`.
+fn log_terms(rate: &Tensor, nu: &Tensor, k: &Tensor) -> Tensor {
+    k * rate.log() - nu * (k + 1.0).lgamma()
+}
+
+/// Nodes on which every row's terms can be summed.
+fn grid(rate: &Tensor, nu: &Tensor) -> Result<Grid> {
+    let _guard = no_grad_guard();
+    let mut grid = Grid::default();
+    if rate.numel() == 0 {
+        grid.push_block(0, 1);
+        return Ok(grid);
+    }
+    let mode = (rate.log() / nu).exp().floor();
+    let reachable = mode.le(LARGEST_ATOM as f64);
+    let allowed = format!("small enough for rate^(1/nu) to be at most {LARGEST_ATOM}, or 1 if nu is tiny");
+    check("rate of ConwayMaxwellPoisson", rate, &reachable, &allowed)?;
+    let highest = log_terms(rate, nu, &mode);
+    let mut end = 64i64;
+    let over = |end: i64| {
+        let k = rate.full_like(end as f64);
+        let over = (log_terms(rate, nu, &k) + 2.0 * (end as f64).ln()).lt_tensor(&(&highest - 42.0));
+        over.logical_and(&mode.lt_tensor(&k)).all().int64_value(&[]) != 0
+    };
+    while !over(end) {
+        if end >= 1 << 40 {
+            let rate = rate.max().double_value(&[]);
+            return Err(Error::parameter(
+                "rate of ConwayMaxwellPoisson",
+                rate,
+                "below 1 by more than 1e-10 if nu is tiny",
+            ));
+        }
+        end *= 2;
+    }
+    let narrowest = nu.max().double_value(&[]);
+    let (mut start, mut terms) = (0, 0);
+    while start < end {
+        let width = 3.0 * (start as f64 / narrowest).sqrt();
+        let size = (width.min(start as f64 / 2.0) as i64).clamp(1, end - start);
+        grid.push_block(start, size);
+        start += size;
+        terms += 1;
+        if terms > MOST_TERMS / 8 {
+            let allowed = format!("such that all laws of a batch can be summed in {MOST_TERMS} terms");
+            return Err(Error::parameter("nu of ConwayMaxwellPoisson", narrowest, allowed));
+        }
+    }
+    Ok(grid)
+}
+
+impl Distribution for ConwayMaxwellPoisson {
+    fn name(&self) -> &str {
+        "ConwayMaxwellPoisson"
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::scalar("rate", &self.rate), Parameter::scalar("nu", &self.nu)]
+    }
+
+    fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
+        let (rate, nu) = pair(values);
+        Box::new(Self::of(rate, nu, self.kind, self.grid.clone()))
+    }
+
+    fn support(&self) -> Support {
+        Support::from(0)
+    }
+
+    fn mean(&self) -> Tensor {
+        self.expectation(Tensor::shallow_clone)
+    }
+
+    fn variance(&self) -> Tensor {
+        let mean = self.mean().unsqueeze(-1);
+        self.expectation(|k| (k - mean).square())
+    }
+
+    fn log_pmf(&self, k: &Tensor) -> Tensor {
+        log_terms(&self.rate, &self.nu, k) - &self.log_normalizer
+    }
+}

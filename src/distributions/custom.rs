@@ -1,0 +1,289 @@
+//! A distribution of the user's own: a log-pmf as a closure over a support.
+//!
+//! Nothing else is asked for. Tails, moments and samples are sums of the pmf over the integers, which end where the **ratio
+//! test** bounds the rest: when `p(k + 1) / p(k) = r` and later ratios are no larger, what follows `k` is at most `p(k) r / (1 - r)`.
+//! For a tail that falls off by ever larger ratios a bound can be given instead.
+
+use super::{Distribution, Parameter, Support, broadcast, extended};
+use crate::summation::{self, Direction, NOTHING};
+use crate::{Error, Result};
+use std::sync::Arc;
+use tch::{Device, Kind, Tensor, no_grad_guard};
+
+type LogPmf = Arc<dyn Fn(&[Tensor], &Tensor) -> Tensor + Send + Sync>;
+
+/// How far a law's total may be from one and still count as normalised.
+const NORMALIZED: f64 = 1e-6;
+
+/// A batch of distributions with a log-pmf of the user's own.
+///
+/// ```
+/// use gengs::prelude::*;
+/// use tch::Tensor;
+///
+/// // The logarithmic distribution: P(X = k) = -p^k / (k log(1 - p)) for k = 1, 2, ...
+/// let p = Tensor::from_slice(&[0.3, 0.8]).set_requires_grad(true);
+/// let law = Custom::builder("Logarithmic", Support::from(1))
+///     .parameter("p", &p)
+///     .build(|parameters, k| k * parameters[0].log() - k.log() - (-(-&parameters[0]).log1p()).log())?;
+/// let exact = -&p / ((1.0 - &p) * (-&p).log1p());
+/// assert!((law.mean() - exact).abs().max().double_value(&[]) < 1e-12);
+/// # Ok::<(), gengs::Error>(())
+/// ```
+pub struct Custom {
+    law: Arc<Law>,
+    parameters: Vec<Tensor>,
+    log_normalizer: Option<Tensor>,
+}
+
+/// What the laws of a batch share.
+struct Law {
+    name: String,
+    names: Vec<String>,
+    support: Support,
+    log_pmf: LogPmf,
+    tail_bound: Option<LogPmf>,
+    kind: Kind,
+    /// The integers outside which there is less than 1e-18 of the mass.
+    first: i64,
+    last: i64,
+}
+
+impl std::fmt::Debug for Custom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct(&self.law.name).field("parameters", &self.parameters).finish_non_exhaustive()
+    }
+}
+
+/// What a [`Custom`] distribution is made of, before its log-pmf.
+pub struct CustomBuilder {
+    name: String,
+    names: Vec<String>,
+    parameters: Vec<Tensor>,
+    support: Support,
+    tail_bound: Option<LogPmf>,
+    unnormalized: bool,
+}
+
+impl std::fmt::Debug for CustomBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CustomBuilder")
+            .field("name", &self.name)
+            .field("support", &self.support)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CustomBuilder {
+    /// Adds a parameter, handed to the log-pmf in the order of the calls; all broadcast together.
+    #[must_use]
+    pub fn parameter(mut self, name: &str, value: &Tensor) -> Self {
+        self.names.push(name.into());
+        self.parameters.push(value.shallow_clone());
+        self
+    }
+
+    /// Ends sums by a bound instead of the ratio test: the closure gives an upper bound of the log mass of `k` and all integers
+    /// farther from zero on that side, for the parameters and `k` as the log-pmf gets them.
+    #[must_use]
+    pub fn tail_bound(mut self, bound: impl Fn(&[Tensor], &Tensor) -> Tensor + Send + Sync + 'static) -> Self {
+        self.tail_bound = Some(Arc::new(bound));
+        self
+    }
+
+    /// Divides by the sum of all terms, which is part of the gradient.
+    #[must_use]
+    pub fn unnormalized(mut self) -> Self {
+        self.unnormalized = true;
+        self
+    }
+
+    /// The distribution with this log-pmf: from the parameters and integers `k` of the support, both float64, to `log P(X = k)`, by tensor
+    /// operations that broadcast them; minus infinity where there is no mass.
+    ///
+    /// # Errors
+    /// When parameters do not broadcast, the log-pmf has another shape, is NaN or plus infinity, does not fall off, or (unless it may be
+    /// unnormalised) does not sum to one within 1e-6. Looks at the values, which reads them back from their device.
+    pub fn build(self, log_pmf: impl Fn(&[Tensor], &Tensor) -> Tensor + Send + Sync + 'static) -> Result<Custom> {
+        let (parameters, kind) = if self.parameters.is_empty() {
+            (Vec::new(), Kind::Float)
+        } else {
+            broadcast(&self.name, &self.parameters.iter().collect::<Vec<_>>())?
+        };
+        for (name, values) in self.names.iter().zip(&parameters) {
+            super::check(&format!("{name} of {}", self.name), values, &values.isfinite(), "finite")?;
+        }
+        let anywhere = self.support.nearest(0);
+        let law = Law {
+            name: self.name,
+            names: self.names,
+            support: self.support,
+            log_pmf: Arc::new(log_pmf),
+            tail_bound: self.tail_bound,
+            kind,
+            first: anywhere,
+            last: anywhere,
+        };
+        let mut custom = Custom { law: Arc::new(law), parameters, log_normalizer: None };
+        custom.check_shape()?;
+        let (first, last) = custom.extent()?;
+        let law = Arc::into_inner(custom.law).map(|law| Law { first, last, ..law });
+        custom.law = Arc::new(law.ok_or_else(|| Error::Config("a law was shared while it was built".into()))?);
+        let log_total = custom.log_total();
+        let total = log_total.detach().exp();
+        if self.unnormalized {
+            super::check(
+                &format!("total of {}", custom.law.name),
+                &total,
+                &log_total.isfinite(),
+                "positive and finite",
+            )?;
+            custom.log_normalizer = Some(log_total);
+        } else {
+            let is_one = (&total - 1.0).abs().le(NORMALIZED);
+            let allowed = "1 within 1e-6; call `unnormalized` on the builder to divide by it, or give a `tail_bound` if mass lies beyond a gap";
+            super::check(
+                &format!("total mass of {} between {first} and {last}", custom.law.name),
+                &total,
+                &is_one,
+                allowed,
+            )?;
+        }
+        Ok(custom)
+    }
+}
+
+impl Custom {
+    /// Starts a distribution of this name on this support.
+    pub fn builder(name: &str, support: Support) -> CustomBuilder {
+        CustomBuilder {
+            name: name.into(),
+            names: Vec::new(),
+            parameters: Vec::new(),
+            support,
+            tail_bound: None,
+            unnormalized: false,
+        }
+    }
+
+    fn device_of(parameters: &[Tensor]) -> Device {
+        parameters.first().map_or(Device::Cpu, Tensor::device)
+    }
+
+    /// Fails unless the closure maps a row of atoms to a row for each law, without NaN.
+    fn check_shape(&self) -> Result<()> {
+        let _guard = no_grad_guard();
+        let rows: Vec<Tensor> = self.parameters.iter().map(|p| p.unsqueeze(-1)).collect();
+        let k = self.law.first as f64;
+        let device = Self::device_of(&self.parameters);
+        let ks = Tensor::from_slice(&[k, k]).to_device(device);
+        let found = (self.law.log_pmf)(&rows, &ks).size();
+        let expected = extended(&self.batch_shape(), &[2]);
+        if found != expected {
+            return Err(Error::Shape {
+                what: format!("log-pmf of {} at two atoms", self.law.name),
+                found,
+                expected: format!("{expected:?}, the parameters' shape and one entry an atom"),
+            });
+        }
+        Ok(())
+    }
+
+    /// The integers that hold all but a negligible part of the mass.
+    fn extent(&self) -> Result<(i64, i64)> {
+        let support = self.law.support;
+        let start = support.nearest(0);
+        let last = match support.highest {
+            Some(highest) => highest,
+            None => start + summation::reach(self, start, Direction::Up)? - 1,
+        };
+        let first = match support.lowest {
+            Some(lowest) => lowest,
+            None => start - summation::reach(self, start, Direction::Down)? + 1,
+        };
+        if last - first > 2 * super::LARGEST_ATOM {
+            let allowed = format!("of at most {} integers", 2 * super::LARGEST_ATOM);
+            return Err(Error::parameter(
+                format!("support of {}", self.law.name),
+                format!("{first}..={last}"),
+                allowed,
+            ));
+        }
+        Ok((first, last))
+    }
+
+    fn extent_atoms(&self) -> Tensor {
+        let Law { first, last, .. } = *self.law;
+        Tensor::arange_start(first, last + 1, (Kind::Double, Self::device_of(&self.parameters)))
+    }
+
+    fn log_total(&self) -> Tensor {
+        let rows: Vec<Tensor> = self.parameters.iter().map(|p| p.unsqueeze(-1)).collect();
+        let terms = (self.law.log_pmf)(&rows, &self.extent_atoms()).to_kind(Kind::Double);
+        terms.clamp_min(NOTHING).logsumexp(-1, false)
+    }
+
+    fn expectation(&self, f: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+        let ks = self.extent_atoms();
+        let weights = self.unsqueeze().log_pmf(&ks).clamp_min(NOTHING).exp();
+        (weights * f(&ks)).sum_dim_intlist(-1, false, Kind::Double)
+    }
+}
+
+impl Distribution for Custom {
+    fn name(&self) -> &str {
+        &self.law.name
+    }
+
+    fn kind(&self) -> Kind {
+        self.law.kind
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        self.law.names.iter().zip(&self.parameters).map(|(name, value)| Parameter::scalar(name, value)).collect()
+    }
+
+    fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
+        let mut custom = Self { law: self.law.clone(), parameters: values, log_normalizer: None };
+        custom.log_normalizer = self.log_normalizer.is_some().then(|| custom.log_total());
+        Box::new(custom)
+    }
+
+    fn support(&self) -> Support {
+        self.law.support
+    }
+
+    fn may_vanish(&self) -> bool {
+        true
+    }
+
+    fn is_smooth(&self) -> bool {
+        false
+    }
+
+    fn log_tail_bound(&self, k: i64) -> Option<Tensor> {
+        let k = Tensor::from(k as f64).to_device(Self::device_of(&self.parameters));
+        let bound = self.law.tail_bound.as_ref()?(&self.parameters, &k).to_kind(Kind::Double);
+        Some(match &self.log_normalizer {
+            Some(log_normalizer) => bound - log_normalizer,
+            None => bound,
+        })
+    }
+
+    fn mean(&self) -> Tensor {
+        self.expectation(Tensor::shallow_clone)
+    }
+
+    fn variance(&self) -> Tensor {
+        let mean = self.mean().unsqueeze(-1);
+        self.expectation(|k| (k - mean).square())
+    }
+
+    fn log_pmf(&self, k: &Tensor) -> Tensor {
+        let log_pmf = (self.law.log_pmf)(&self.parameters, k).to_kind(Kind::Double);
+        match &self.log_normalizer {
+            Some(log_normalizer) => log_pmf - log_normalizer,
+            None => log_pmf,
+        }
+    }
+}

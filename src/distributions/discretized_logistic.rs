@@ -1,0 +1,124 @@
+//! The discretised logistic distribution: a logistic variable rounded to the nearest integer.
+//!
+//! `P(X = k) = sigmoid((k + 1/2 - loc) / scale) - sigmoid((k - 1/2 - loc) / scale)` for all integers `k`. Truncated to `0 ..= 255` with
+//! merged tails it is the pixel likelihood of PixelCNN++ (Salimans, Karpathy, Chen, Kingma, arXiv 1701.05517).
+
+use super::{Distribution, LARGEST_ATOM, Parameter, Support, broadcast, check, extended, pair};
+use crate::Result;
+use crate::special::log1mexp;
+use crate::summation::Grid;
+use tch::{Kind, Tensor};
+
+/// A batch of discretised logistic distributions.
+#[derive(Debug)]
+pub struct DiscretizedLogistic {
+    loc: Tensor,
+    scale: Tensor,
+    kind: Kind,
+}
+
+impl DiscretizedLogistic {
+    /// From centres within +-[`LARGEST_ATOM`] and positive scales up to [`LARGEST_ATOM`], which broadcast together.
+    ///
+    /// # Errors
+    /// When a value is outside its domain (the check reads the values back from their device), or the shapes do not fit.
+    pub fn new(loc: &Tensor, scale: &Tensor) -> Result<Self> {
+        let law = Self::new_unchecked(loc, scale)?;
+        let largest = LARGEST_ATOM as f64;
+        let allowed = format!("within -{LARGEST_ATOM}..={LARGEST_ATOM}");
+        check("loc of DiscretizedLogistic", &law.loc, &law.loc.abs().le(largest), &allowed)?;
+        let inside = law.scale.gt(0.0).logical_and(&law.scale.le(largest));
+        check("scale of DiscretizedLogistic", &law.scale, &inside, &format!("positive and at most {LARGEST_ATOM}"))?;
+        Ok(law)
+    }
+
+    /// As [`new`](Self::new), without looking at the values.
+    ///
+    /// # Errors
+    /// When a tensor is not floating-point, or the shapes do not fit.
+    pub fn new_unchecked(loc: &Tensor, scale: &Tensor) -> Result<Self> {
+        let (parameters, kind) = broadcast("DiscretizedLogistic", &[loc, scale])?;
+        let (loc, scale) = pair(parameters);
+        Ok(Self { loc, scale, kind })
+    }
+
+    /// The log-pmf at a given distance from `loc`. With `a` and `b` the ends of the bin in units of the scale,
+    /// `sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b))`, in which nothing cancels.
+    fn log_pmf_at(&self, distance: &Tensor, scale: &Tensor) -> Tensor {
+        let below = ((distance + 0.5) / scale).log_sigmoid();
+        let above = ((distance - 0.5) / scale).neg().log_sigmoid();
+        below + above + log1mexp(&scale.reciprocal().neg())
+    }
+
+    /// `E[f(X - centre)]` with the integer nearest to `loc` as the centre; both are returned.
+    fn about_centre(&self, f: impl Fn(&Tensor) -> Tensor) -> (Tensor, Tensor) {
+        let centre = self.loc.detach().round();
+        let distance = (&centre - &self.loc).unsqueeze(-1);
+        let scale = self.scale.unsqueeze(-1);
+        let grid = Grid::half_line();
+        let (offsets, log_weights) = (grid.offsets(self.loc.device()), grid.log_weights(self.loc.device()));
+        let side = |offsets: &Tensor, log_weights: &Tensor| {
+            let weights = (self.log_pmf_at(&(&distance + offsets), &scale) + log_weights).exp();
+            (weights * f(offsets)).sum_dim_intlist(-1, false, Kind::Double)
+        };
+        let rest = offsets.size()[0] - 1;
+        let below = side(&offsets.narrow(0, 1, rest).neg(), &log_weights.narrow(0, 1, rest));
+        (centre, side(&offsets, &log_weights) + below)
+    }
+}
+
+impl Distribution for DiscretizedLogistic {
+    fn name(&self) -> &str {
+        "DiscretizedLogistic"
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::scalar("loc", &self.loc), Parameter::scalar("scale", &self.scale)]
+    }
+
+    fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
+        let (loc, scale) = pair(values);
+        Box::new(Self { loc, scale, kind: self.kind })
+    }
+
+    fn support(&self) -> Support {
+        Support::INTEGERS
+    }
+
+    /// Of tiny scales, weights fall below what float32 holds.
+    fn may_vanish(&self) -> bool {
+        true
+    }
+
+    fn mean(&self) -> Tensor {
+        let (centre, deviation) = self.about_centre(Tensor::shallow_clone);
+        centre + deviation
+    }
+
+    fn variance(&self) -> Tensor {
+        let (_, deviation) = self.about_centre(Tensor::shallow_clone);
+        let (_, square) = self.about_centre(Tensor::square);
+        (square - deviation.square()).clamp_min(0.0)
+    }
+
+    fn log_pmf(&self, k: &Tensor) -> Tensor {
+        self.log_pmf_at(&(k - &self.loc), &self.scale)
+    }
+
+    fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
+        let edge = (self.loc.neg() + (k as f64 - 0.5)) / &self.scale;
+        Ok((edge.log_sigmoid(), edge.neg().log_sigmoid()))
+    }
+
+    fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
+        let shape = extended(sample_shape, &self.batch_shape());
+        let uniform = Tensor::f_rand(&shape, (Kind::Double, self.loc.device()))?;
+        // Zero, one draw in 2^53, would be at minus infinity.
+        let logistic = uniform.clamp_min(f64::EPSILON / 4.0).logit(None);
+        Ok((logistic * self.scale.detach() + self.loc.detach()).round().to_kind(self.kind))
+    }
+}

@@ -1,0 +1,116 @@
+//! The hypergeometric distribution: successes among draws without replacement.
+//!
+//! `P(X = k) = C(successes, k) C(population - successes, draws - k) / C(population, draws)`; mean `draws successes / population`.
+//!
+//! Its two tensors are whole numbers. Where both kinds of item outnumber the draws, the pmf continues smoothly to all real
+//! numbers by the gamma function and still sums to one (Vandermonde's identity holds for them); there, and there only, fractions
+//! are accepted, and gradients mean something: that of the mean is `draws / population` in `successes`.
+
+use super::{Distribution, Parameter, Support, broadcast, check, check_count, pair};
+use crate::Result;
+use crate::special::{log_factorial, log_gamma_ratio};
+use tch::{Kind, Tensor};
+
+/// Beyond it, float64 does not hold all whole numbers.
+const LARGEST_POPULATION: f64 = 9e15;
+
+/// A batch of hypergeometric distributions with one number of draws.
+#[derive(Debug)]
+pub struct Hypergeometric {
+    draws: i64,
+    population: Tensor,
+    successes: Tensor,
+    support: Support,
+    kind: Kind,
+}
+
+impl Hypergeometric {
+    /// From the size of the population, how many of it are successes, and a number of draws from 1 to
+    /// [`LARGEST_ATOM`](super::LARGEST_ATOM).
+    ///
+    /// # Errors
+    /// When a value is outside its domain (the check reads the tensors back from their device), or the shapes do not fit.
+    pub fn new(population: &Tensor, successes: &Tensor, draws: i64) -> Result<Self> {
+        check_count("draws of Hypergeometric", draws)?;
+        let (parameters, kind) = broadcast("Hypergeometric", &[population, successes])?;
+        let (population, successes) = pair(parameters);
+        let n = draws as f64;
+        check(
+            "population of Hypergeometric",
+            &population,
+            &population.ge(n).logical_and(&population.le(LARGEST_POPULATION)),
+            &format!("from the number of draws, {draws}, to 9e15"),
+        )?;
+        let failures = &population - &successes;
+        let within = successes.ge(0.0).logical_and(&failures.ge(0.0));
+        check("successes of Hypergeometric", &successes, &within, "from 0 to the population")?;
+        let whole = |t: &Tensor| t.eq_tensor(&t.floor());
+        let plenty = successes.ge(n).logical_and(&failures.ge(n));
+        let allowed = "a whole number, unless successes and failures outnumber the draws";
+        for (name, values) in
+            [("successes of Hypergeometric", &successes), ("population of Hypergeometric", &population)]
+        {
+            check(name, values, &whole(values).logical_or(&plenty), allowed)?;
+        }
+        let support = if population.numel() == 0 {
+            Support::between(0, draws)
+        } else {
+            let lowest = draws - (failures.max().double_value(&[]).min(n)) as i64;
+            Support::between(lowest, (successes.max().double_value(&[]).min(n)) as i64)
+        };
+        Ok(Self { draws, population, successes, support, kind })
+    }
+}
+
+impl Distribution for Hypergeometric {
+    fn name(&self) -> &str {
+        "Hypergeometric"
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::scalar("population", &self.population), Parameter::scalar("successes", &self.successes)]
+    }
+
+    fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
+        let (population, successes) = pair(values);
+        Box::new(Self { draws: self.draws, population, successes, support: self.support, kind: self.kind })
+    }
+
+    fn support(&self) -> Support {
+        self.support
+    }
+
+    fn may_vanish(&self) -> bool {
+        true
+    }
+
+    fn mean(&self) -> Tensor {
+        &self.successes / &self.population * self.draws as f64
+    }
+
+    fn variance(&self) -> Tensor {
+        let n = self.draws as f64;
+        let rate = &self.successes / &self.population;
+        let left = (&self.population - n) / (&self.population - 1.0).clamp_min(1.0);
+        &rate * (1.0 - &rate) * n * left
+    }
+
+    fn log_pmf(&self, k: &Tensor) -> Tensor {
+        let n = self.draws as f64;
+        let failures = &self.population - &self.successes;
+        // Atoms of the batch's support that are none of a row's are computed at the nearest one, and then vanish.
+        let inside = k.le_tensor(&self.successes).logical_and(&(n - k).le_tensor(&failures));
+        let k = &k.minimum(&self.successes.detach()).maximum(&(n - &failures).detach());
+        let failed = n - k;
+        let log_coefficient = log_factorial(n) - (k + 1.0).lgamma() - (&failed + 1.0).lgamma();
+        // C(m, j) j! = Gamma(m + 1) / Gamma(m - j + 1).
+        let log_falling = |m: &Tensor, j: &Tensor| log_gamma_ratio(&(m - j + 1.0), j);
+        let log_pmf = log_coefficient + log_falling(&self.successes, k) + log_falling(&failures, &failed)
+            - log_falling(&self.population, &self.population.full_like(n));
+        log_pmf.where_self(&inside, &log_pmf.full_like(f64::NEG_INFINITY))
+    }
+}

@@ -1,0 +1,173 @@
+//! A finite mixture: one of several distributions, of any families, drawn with given weights.
+//!
+//! `P(X = k) = sum_i softmax(logits)_i P_i(X = k)`. Tails, excesses and moments are those of the components, weighted.
+
+use super::{Categorical, Distribution, Parameter, Support, broadcasts, certain, extended, masked_log_pmf, only};
+use crate::summation::NOTHING;
+use crate::{Error, Result};
+use tch::{Kind, Tensor};
+
+/// A batch of mixtures of the same families.
+#[derive(Debug)]
+pub struct Mixture {
+    logits: Tensor,
+    log_weights: Tensor,
+    components: Vec<Box<dyn Distribution>>,
+    support: Support,
+    kind: Kind,
+}
+
+impl Mixture {
+    /// From unnormalised log weights `[..., components]` (minus infinity excludes one) and the components, whose batch shapes
+    /// broadcast against `[...]` and each other.
+    ///
+    /// # Errors
+    /// When a logit is NaN or plus infinity, a row has no finite logit, there is not one component for each weight, or shapes
+    /// do not fit. The check reads the logits back from their device.
+    pub fn new(logits: &Tensor, components: Vec<Box<dyn Distribution>>) -> Result<Self> {
+        // The weights are a categorical law, and are checked and normalised as one.
+        let weights = Categorical::new(logits)?;
+        let count = components.len() as i64;
+        if logits.size().last() != Some(&count) {
+            return Err(Error::Shape {
+                what: "logits of Mixture".into(),
+                found: logits.size(),
+                expected: format!("[..., {count}], one for each component"),
+            });
+        }
+        let mut batch_shape = weights.batch_shape();
+        for component in &components {
+            let shape = component.batch_shape();
+            if !broadcasts(&shape, &batch_shape) {
+                return Err(Error::Shape {
+                    what: format!("batch shape of the component {} of Mixture", component.name()),
+                    found: shape,
+                    expected: format!("the batch shape {batch_shape:?} of the logits and the components before"),
+                });
+            }
+            batch_shape = broadcast_shape(&batch_shape, &shape);
+        }
+        let double = weights.kind() == Kind::Double || components.iter().any(|c| c.kind() == Kind::Double);
+        let kind = if double { Kind::Double } else { Kind::Float };
+        let expanded = |parameter: Parameter| {
+            let own = &parameter.value.size()[parameter.value.dim() - parameter.own_dims..];
+            parameter.value.expand(extended(&batch_shape, own), false)
+        };
+        let logits = expanded(only(weights.parameters()));
+        let components: Vec<_> = components
+            .iter()
+            .map(|component| component.with_parameters(component.parameters().into_iter().map(expanded).collect()))
+            .collect();
+        let ends =
+            |end: fn(Support) -> Option<i64>| components.iter().map(|c| end(c.support())).collect::<Option<Vec<_>>>();
+        let support = Support {
+            lowest: ends(|support| support.lowest).and_then(|ends| ends.into_iter().min()),
+            highest: ends(|support| support.highest).and_then(|ends| ends.into_iter().max()),
+        };
+        Ok(Self::of(logits, components, support, kind))
+    }
+
+    fn of(logits: Tensor, components: Vec<Box<dyn Distribution>>, support: Support, kind: Kind) -> Self {
+        Self { log_weights: logits.log_softmax(-1, Kind::Double), logits, components, support, kind }
+    }
+
+    /// `log sum_i w_i exp(x_i)`, minus infinity where all terms vanish.
+    fn mix(&self, terms: &[Tensor]) -> Tensor {
+        let terms = Tensor::stack(terms, -1) + &self.log_weights;
+        let sum = terms.clamp_min(NOTHING).logsumexp(-1, false);
+        let vanished = sum.le(NOTHING / 2.0);
+        sum.masked_fill(&vanished, f64::NEG_INFINITY)
+    }
+
+    /// `sum_i w_i x_i`.
+    fn average(&self, value: impl Fn(&dyn Distribution) -> Tensor) -> Tensor {
+        let values: Vec<Tensor> = self.components.iter().map(|component| value(component.as_ref())).collect();
+        (Tensor::stack(&values, -1) * self.log_weights.exp()).sum_dim_intlist(-1, false, Kind::Double)
+    }
+
+    /// A pair of logarithms from those of each component.
+    fn mix_pairs(&self, each: impl Fn(&dyn Distribution) -> Result<(Tensor, Tensor)>) -> Result<(Tensor, Tensor)> {
+        let pairs = self.components.iter().map(|component| each(component.as_ref())).collect::<Result<Vec<_>>>()?;
+        let (below, above): (Vec<Tensor>, Vec<Tensor>) = pairs.into_iter().unzip();
+        Ok((self.mix(&below), self.mix(&above)))
+    }
+}
+
+fn broadcast_shape(left: &[i64], right: &[i64]) -> Vec<i64> {
+    let dims = left.len().max(right.len());
+    let at = |shape: &[i64], i: usize| if i + shape.len() >= dims { shape[i + shape.len() - dims] } else { 1 };
+    (0..dims).map(|i| if at(left, i) == 1 { at(right, i) } else { at(left, i) }).collect()
+}
+
+impl Distribution for Mixture {
+    fn name(&self) -> &str {
+        "Mixture"
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        let own = Parameter { name: "logits".into(), value: self.logits.shallow_clone(), own_dims: 1 };
+        let theirs = self.components.iter().enumerate().flat_map(|(i, component)| {
+            let named = move |p: Parameter| Parameter { name: format!("components[{i}].{}", p.name), ..p };
+            component.parameters().into_iter().map(named)
+        });
+        [own].into_iter().chain(theirs).collect()
+    }
+
+    fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
+        let mut values = values.into_iter();
+        let logits = values.next().unwrap_or_else(|| self.logits.shallow_clone());
+        let components = self
+            .components
+            .iter()
+            .map(|component| component.with_parameters(values.by_ref().take(component.parameters().len()).collect()))
+            .collect();
+        Box::new(Self::of(logits, components, self.support, self.kind))
+    }
+
+    fn support(&self) -> Support {
+        self.support
+    }
+
+    fn may_vanish(&self) -> bool {
+        true
+    }
+
+    fn mean(&self) -> Tensor {
+        self.average(|component| component.mean())
+    }
+
+    fn variance(&self) -> Tensor {
+        let mean = self.mean();
+        self.average(|component| component.variance() + (component.mean() - &mean).square())
+    }
+
+    fn log_pmf(&self, k: &Tensor) -> Tensor {
+        let each: Vec<Tensor> = self.components.iter().map(|component| masked_log_pmf(component.as_ref(), k)).collect();
+        self.mix(&each)
+    }
+
+    fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
+        if self.support.lowest.is_some_and(|lowest| k <= lowest) {
+            return Ok(certain(&self.log_weights.select(-1, 0)));
+        }
+        self.mix_pairs(|component| component.log_tails(k))
+    }
+
+    fn log_excesses(&self, k: i64) -> Result<(Tensor, Tensor)> {
+        self.mix_pairs(|component| component.log_excesses(k))
+    }
+
+    fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
+        let chosen = Categorical::new_unchecked(&self.logits)?.sample(sample_shape)?;
+        let mut draws = chosen.zeros_like().to_kind(self.kind);
+        for (i, component) in self.components.iter().enumerate() {
+            let draw = component.sample(sample_shape)?.to_kind(self.kind);
+            draws = draw.where_self(&chosen.eq(i as f64), &draws);
+        }
+        Ok(draws)
+    }
+}

@@ -1,0 +1,221 @@
+//! The multinomial distribution: how often each of several classes occurs in a fixed number of draws; a vector of counts.
+//!
+//! `P(X = x) = total_count! prod_i probs_i^x_i / x_i!` for counts that sum to `total_count`. It is a law of vectors, so it stands beside
+//! the trait of the laws on the integers; [`enumerate`](Multinomial::enumerate) makes it a
+//! [`TruncatedDistribution`], and [`MultinomialRelaxation`](crate::relaxation::MultinomialRelaxation) draws from it with a gradient.
+
+use super::{broadcast, broadcasts, check, check_count, extended, only};
+use crate::special::log_factorial;
+use crate::{Error, Result, TruncatedDistribution};
+use tch::{Device, Kind, Tensor, no_grad_guard};
+
+/// The most outcomes that are enumerated.
+pub const MOST_OUTCOMES: i64 = 100_000;
+
+/// A batch of multinomial distributions with one number of draws.
+#[derive(Debug)]
+pub struct Multinomial {
+    total_count: i64,
+    /// Normalised log probabilities `[..., classes]`, float64.
+    log_probs: Tensor,
+    kind: Kind,
+}
+
+impl Multinomial {
+    /// From a number of draws, from 1 to [`LARGEST_ATOM`](super::LARGEST_ATOM), and positive, finite weights `[..., classes]` of the classes, which need not sum
+    /// to one.
+    ///
+    /// # Errors
+    /// When a value is outside its domain (the check reads the weights back from their device), or there is no class dimension.
+    pub fn new(total_count: i64, probs: &Tensor) -> Result<Self> {
+        let (parameters, _) = broadcast("Multinomial", &[probs])?;
+        super::check_positive("probs of Multinomial", &only(parameters))?;
+        let law = Self::from_logits_unchecked(total_count, &probs.to_kind(Kind::Double).log())?;
+        let kind = if probs.kind() == Kind::Double { Kind::Double } else { Kind::Float };
+        Ok(Self { kind, ..law })
+    }
+
+    /// From finite, unnormalised log probabilities `[..., classes]`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn from_logits(total_count: i64, logits: &Tensor) -> Result<Self> {
+        let law = Self::from_logits_unchecked(total_count, logits)?;
+        check("logits of Multinomial", logits, &logits.isfinite(), "finite")?;
+        Ok(law)
+    }
+
+    /// As [`from_logits`](Self::from_logits), without looking at the values.
+    ///
+    /// # Errors
+    /// When the number of draws is out of range, the tensor is not floating-point, or has no class dimension.
+    pub fn from_logits_unchecked(total_count: i64, logits: &Tensor) -> Result<Self> {
+        check_count("total_count of Multinomial", total_count)?;
+        if logits.size().last().is_none_or(|&classes| classes < 1) {
+            return Err(Error::Shape {
+                what: "logits of Multinomial".into(),
+                found: logits.size(),
+                expected: "[..., classes] with at least one class".into(),
+            });
+        }
+        let (parameters, kind) = broadcast("Multinomial", &[logits])?;
+        Ok(Self { total_count, log_probs: only(parameters).log_softmax(-1, Kind::Double), kind })
+    }
+
+    /// The number of draws.
+    pub fn total_count(&self) -> i64 {
+        self.total_count
+    }
+
+    /// The number of classes.
+    pub fn classes(&self) -> i64 {
+        self.log_probs.size().last().copied().unwrap_or(1)
+    }
+
+    /// Normalised log probabilities `[..., classes]`, float64.
+    pub fn log_probs(&self) -> &Tensor {
+        &self.log_probs
+    }
+
+    /// The shape of the batch, without the class dimension.
+    pub fn batch_shape(&self) -> Vec<i64> {
+        let mut shape = self.log_probs.size();
+        shape.pop();
+        shape
+    }
+
+    /// The kind of draws: float64 for float64 parameters, else float32.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The device of the parameters.
+    pub fn device(&self) -> Device {
+        self.log_probs.device()
+    }
+
+    /// `E[X]`, of shape `batch_shape + [classes]`, float64.
+    pub fn mean(&self) -> Tensor {
+        self.log_probs.exp() * self.total_count as f64
+    }
+
+    /// `Var[X]`, coordinate by coordinate, of shape `batch_shape + [classes]`, float64.
+    pub fn variance(&self) -> Tensor {
+        let probs = self.log_probs.exp();
+        &probs * (1.0 - &probs) * self.total_count as f64
+    }
+
+    /// `log P(X = value)`, float64; minus infinity for what are not counts that sum to `total_count`.
+    ///
+    /// # Shapes
+    /// `value` `[..., classes]` broadcasts against `batch_shape + [classes]`.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn log_prob(&self, value: &Tensor) -> Result<Tensor> {
+        if !broadcasts(&value.size(), &self.log_probs.size()) {
+            return Err(Error::Shape {
+                what: "log_prob of a value".into(),
+                found: value.size(),
+                expected: format!("the shape {:?}", self.log_probs.size()),
+            });
+        }
+        let value = value.to_kind(Kind::Double);
+        let sum = |t: &Tensor| t.sum_dim_intlist(-1, false, Kind::Double);
+        let counts = value.ge(0.0).logical_and(&value.eq_tensor(&value.floor())).all_dim(-1, false);
+        let inside = counts.logical_and(&sum(&value).eq(self.total_count as f64));
+        let safe = value.where_self(&inside.unsqueeze(-1), &value.zeros_like());
+        let log_prob =
+            sum(&(&safe * &self.log_probs)) + log_factorial(self.total_count as f64) - sum(&(safe + 1.0).lgamma());
+        Ok(log_prob.where_self(&inside, &log_prob.full_like(f64::NEG_INFINITY)))
+    }
+
+    /// Exact draws of shape `sample_shape + batch_shape + [classes]`, without gradient: class by class, a binomial of what is left.
+    ///
+    /// # Errors
+    /// When libtorch refuses the shape.
+    pub fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
+        let _guard = no_grad_guard();
+        let shape = extended(sample_shape, &self.batch_shape());
+        let mut left = Tensor::f_full(&shape, self.total_count as f64, (Kind::Double, self.device()))?;
+        let mut counts = Vec::with_capacity(self.classes() as usize);
+        for (log_p, _) in self.conditionals() {
+            let probs = log_p.exp().clamp(0.0, 1.0).expand(&shape, false).contiguous();
+            let count = Tensor::f_binomial(&left, &probs)?;
+            left -= &count;
+            counts.push(count);
+        }
+        counts.push(left);
+        Ok(Tensor::stack(&counts, -1).to_kind(self.kind))
+    }
+
+    /// For each class but the last, the log probability that a draw that is in none of the classes before is in it, and that it is not.
+    pub(crate) fn conditionals(&self) -> Vec<(Tensor, Tensor)> {
+        let classes = self.classes();
+        let log_rest = self.log_probs.flip([-1]).logcumsumexp(-1).flip([-1]);
+        (0..classes - 1)
+            .map(|i| {
+                let here = log_rest.select(-1, i);
+                (self.log_probs.select(-1, i) - &here, log_rest.select(-1, i + 1) - here)
+            })
+            .collect()
+    }
+
+    /// `KL(self || other)` in nats, of the broadcast batch shape, float64: `total_count` times that of one draw.
+    ///
+    /// # Errors
+    /// When the numbers of draws or of classes differ, or the batch shapes do not broadcast.
+    pub fn kl(&self, other: &Multinomial) -> Result<Tensor> {
+        if (self.total_count, self.classes()) != (other.total_count, other.classes()) {
+            let describe =
+                |law: &Multinomial| format!("vectors of {} counts that sum to {}", law.classes(), law.total_count);
+            return Err(Error::DifferentAtoms { left: describe(self), right: describe(other) });
+        }
+        let difference = self.log_probs.f_sub(&other.log_probs)?;
+        Ok((self.log_probs.exp() * difference).sum_dim_intlist(-1, false, Kind::Double) * self.total_count as f64)
+    }
+
+    /// How many outcomes there are, `C(total_count + classes - 1, classes - 1)`; as a float, since it may be huge.
+    pub fn outcomes(&self) -> f64 {
+        (1..self.classes()).fold(1.0, |count, i| count * (self.total_count + i) as f64 / i as f64).round()
+    }
+
+    /// The law on all its outcomes, in lexicographic order: atoms `[outcomes, classes]` (the paper's multinomial).
+    ///
+    /// # Errors
+    /// When there are more than 100,000 outcomes.
+    pub fn enumerate(&self) -> Result<TruncatedDistribution> {
+        if self.outcomes() > MOST_OUTCOMES as f64 {
+            return Err(Error::parameter(
+                format!(
+                    "number of outcomes of a Multinomial of {} draws and {} classes",
+                    self.total_count,
+                    self.classes()
+                ),
+                self.outcomes(),
+                format!("at most {MOST_OUTCOMES} to be enumerated; relax it as categoricals or conditional binomials"),
+            ));
+        }
+        let mut outcomes = Vec::new();
+        compositions(self.total_count, self.classes() as usize, &mut Vec::new(), &mut outcomes);
+        let outcomes = Tensor::from_slice(&outcomes).reshape([-1, self.classes()]).to_device(self.device());
+        let log_coefficients = (&outcomes + 1.0).lgamma().sum_dim_intlist(-1, false, Kind::Double).neg()
+            + log_factorial(self.total_count as f64);
+        let log_weights = self.log_probs.matmul(&outcomes.tr()) + log_coefficients;
+        Ok(TruncatedDistribution::counts(log_weights.to_kind(self.kind), outcomes.to_kind(self.kind), self.total_count))
+    }
+}
+
+/// All vectors of `classes` counts that sum to `total`, appended one after the other to `outcomes`, each after `prefix`.
+fn compositions(total: i64, classes: usize, prefix: &mut Vec<f64>, outcomes: &mut Vec<f64>) {
+    if classes == 1 {
+        outcomes.extend(prefix.iter());
+        outcomes.push(total as f64);
+        return;
+    }
+    for count in 0..=total {
+        prefix.push(count as f64);
+        compositions(total - count, classes - 1, prefix, outcomes);
+        prefix.pop();
+    }
+}

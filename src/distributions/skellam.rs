@@ -1,0 +1,83 @@
+//! The Skellam distribution: the difference of two independent Poisson counts, on all integers.
+//!
+//! `P(X = k) = exp(-rate1 - rate2) (rate1 / rate2)^(k / 2) I_|k|(2 sqrt(rate1 rate2))`; mean `rate1 - rate2`, variance `rate1 + rate2`.
+
+use super::{Distribution, Parameter, Poisson, Support, broadcast, check_positive, pair};
+use crate::Result;
+use crate::special::log_bessel_i_scaled;
+use tch::{Kind, Tensor};
+
+/// A batch of Skellam distributions.
+#[derive(Debug)]
+pub struct Skellam {
+    rate1: Tensor,
+    rate2: Tensor,
+    kind: Kind,
+}
+
+impl Skellam {
+    /// From the positive rates of what is counted up and of what is counted down, which broadcast together.
+    ///
+    /// # Errors
+    /// When a rate is not positive and finite (the check reads the rates back from their device), or the shapes do not fit.
+    pub fn new(rate1: &Tensor, rate2: &Tensor) -> Result<Self> {
+        let skellam = Self::new_unchecked(rate1, rate2)?;
+        check_positive("rate1 of Skellam", &skellam.rate1)?;
+        check_positive("rate2 of Skellam", &skellam.rate2)?;
+        Ok(skellam)
+    }
+
+    /// As [`new`](Self::new), without looking at the values.
+    ///
+    /// # Errors
+    /// When a tensor is not floating-point, or the shapes do not fit.
+    pub fn new_unchecked(rate1: &Tensor, rate2: &Tensor) -> Result<Self> {
+        let (parameters, kind) = broadcast("Skellam", &[rate1, rate2])?;
+        let (rate1, rate2) = pair(parameters);
+        Ok(Self { rate1, rate2, kind })
+    }
+}
+
+impl Distribution for Skellam {
+    fn name(&self) -> &str {
+        "Skellam"
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::scalar("rate1", &self.rate1), Parameter::scalar("rate2", &self.rate2)]
+    }
+
+    fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
+        let (rate1, rate2) = pair(values);
+        Box::new(Self { rate1, rate2, kind: self.kind })
+    }
+
+    fn support(&self) -> Support {
+        Support::INTEGERS
+    }
+
+    fn mean(&self) -> Tensor {
+        &self.rate1 - &self.rate2
+    }
+
+    fn variance(&self) -> Tensor {
+        &self.rate1 + &self.rate2
+    }
+
+    fn log_pmf(&self, k: &Tensor) -> Tensor {
+        let (log1, log2) = (self.rate1.log(), self.rate2.log());
+        // -rate1 - rate2 + x = -(sqrt(rate1) - sqrt(rate2))^2 for the Bessel function's argument x.
+        let difference = (&self.rate1 - &self.rate2) / (self.rate1.sqrt() + self.rate2.sqrt());
+        let log_x = (&log1 + &log2) / 2.0 + std::f64::consts::LN_2;
+        log_bessel_i_scaled(&k.abs(), &log_x) + k * ((log1 - log2) / 2.0) - difference.square()
+    }
+
+    fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
+        let draw = |rate: &Tensor| Poisson::new_unchecked(rate)?.sample(sample_shape);
+        Ok((draw(&self.rate1)? - draw(&self.rate2)?).to_kind(self.kind))
+    }
+}

@@ -1,0 +1,113 @@
+//! The zero-inflated Poisson distribution: zero with probability `gate`, and otherwise a Poisson count.
+//!
+//! `P(X = 0) = gate + (1 - gate) exp(-rate)`, `P(X = k) = (1 - gate) rate^k exp(-rate) / k!` for `k > 0`; mean `(1 - gate) rate`.
+//! Names as in Pyro.
+
+use super::probability::Probability;
+use super::{Distribution, Parameter, Poisson, Support, broadcast, certain, check, check_positive, extended, pair};
+use crate::Result;
+use tch::{Kind, Tensor};
+
+/// A batch of zero-inflated Poisson distributions.
+#[derive(Debug)]
+pub struct ZeroInflatedPoisson {
+    gate: Probability,
+    rate: Tensor,
+    poisson: Poisson,
+    kind: Kind,
+}
+
+impl ZeroInflatedPoisson {
+    /// From the probability inside (0, 1) of a zero that the Poisson did not draw, and positive rates, which broadcast together.
+    ///
+    /// # Errors
+    /// When a value is outside its domain (the check reads the values back from their device), or the shapes do not fit.
+    pub fn new(gate: &Tensor, rate: &Tensor) -> Result<Self> {
+        let (parameters, kind) = broadcast("ZeroInflatedPoisson", &[gate, rate])?;
+        let (gate, rate) = pair(parameters);
+        check("gate of ZeroInflatedPoisson", &gate, &gate.gt(0.0).logical_and(&gate.lt(1.0)), "inside (0, 1)")?;
+        check_positive("rate of ZeroInflatedPoisson", &rate)?;
+        Self::of(Probability::from_probs(&gate), rate, kind)
+    }
+
+    /// As [`new`](Self::new), from finite log-odds of the gate, and without looking at the values.
+    ///
+    /// # Errors
+    /// When a tensor is not floating-point, or the shapes do not fit.
+    pub fn from_logits_unchecked(gate_logits: &Tensor, rate: &Tensor) -> Result<Self> {
+        let (parameters, kind) = broadcast("ZeroInflatedPoisson", &[gate_logits, rate])?;
+        let (gate_logits, rate) = pair(parameters);
+        Self::of(Probability::from_logits(&gate_logits), rate, kind)
+    }
+
+    fn of(gate: Probability, rate: Tensor, kind: Kind) -> Result<Self> {
+        Ok(Self { gate, poisson: Poisson::new_unchecked(&rate)?, rate, kind })
+    }
+
+    /// `(below, above)` of the Poisson part, scaled; below, `log_share` of the gate is added.
+    fn with_gate(&self, (below, above): (Tensor, Tensor), log_share: f64) -> (Tensor, Tensor) {
+        let below = (below + &self.gate.log_q).logaddexp(&(&self.gate.log_p + log_share));
+        (below, above + &self.gate.log_q)
+    }
+}
+
+impl Distribution for ZeroInflatedPoisson {
+    fn name(&self) -> &str {
+        "ZeroInflatedPoisson"
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        let gate = self.gate.parameter();
+        let name = if gate.name == "probs" { "gate" } else { "gate_logits" };
+        vec![Parameter::scalar(name, &gate.value), Parameter::scalar("rate", &self.rate)]
+    }
+
+    fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
+        let (gate, rate) = pair(values);
+        let poisson = self.poisson.at(&rate);
+        Box::new(Self { gate: self.gate.with_value(gate), rate, poisson, kind: self.kind })
+    }
+
+    fn support(&self) -> Support {
+        Support::from(0)
+    }
+
+    fn mean(&self) -> Tensor {
+        self.gate.log_q.exp() * &self.rate
+    }
+
+    fn variance(&self) -> Tensor {
+        self.gate.log_q.exp() * &self.rate * (&self.rate * self.gate.log_p.exp() + 1.0)
+    }
+
+    fn log_pmf(&self, k: &Tensor) -> Tensor {
+        let counted = self.poisson.log_pmf(k) + &self.gate.log_q;
+        let at_zero = counted.logaddexp(&self.gate.log_p);
+        at_zero.where_self(&k.eq(0.0), &counted)
+    }
+
+    fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
+        if k <= 0 {
+            return Ok(certain(&self.rate));
+        }
+        Ok(self.with_gate(self.poisson.log_tails(k)?, 0.0))
+    }
+
+    fn log_excesses(&self, k: i64) -> Result<(Tensor, Tensor)> {
+        let excesses = self.poisson.log_excesses(k)?;
+        if k <= 0 {
+            return Ok((excesses.0, (self.mean() - k as f64).log()));
+        }
+        Ok(self.with_gate(excesses, (k as f64).ln()))
+    }
+
+    fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
+        let shape = extended(sample_shape, &self.batch_shape());
+        let counted = self.gate.log_q.detach().exp().f_expand(&shape, false)?.bernoulli();
+        Ok(self.poisson.sample(sample_shape)?.to_kind(self.kind) * counted.to_kind(self.kind))
+    }
+}

@@ -1,0 +1,94 @@
+//! The Zipf distribution on a finite range: ranks, the second half as frequent as the first if the exponent is one.
+//!
+//! `P(X = k) = k^-exponent / sum_j j^-exponent` for `k = 1 .. size`.
+
+use super::{Distribution, Parameter, Support, broadcast, check_count, check_positive, only};
+use crate::Result;
+use crate::summation::Grid;
+use tch::{Kind, Tensor};
+
+/// A batch of Zipf distributions with one number of ranks.
+#[derive(Debug)]
+pub struct Zipf {
+    size: i64,
+    exponent: Tensor,
+    kind: Kind,
+    /// `log sum_j j^-exponent`.
+    log_normalizer: Tensor,
+}
+
+impl Zipf {
+    /// From a number of ranks, from 1 to [`LARGEST_ATOM`](super::LARGEST_ATOM), and positive exponents of any shape.
+    ///
+    /// # Errors
+    /// When a value is outside its domain. The check reads the exponents back from their device.
+    pub fn new(size: i64, exponent: &Tensor) -> Result<Self> {
+        let zipf = Self::new_unchecked(size, exponent)?;
+        check_positive("exponent of Zipf", &zipf.exponent)?;
+        Ok(zipf)
+    }
+
+    /// As [`new`](Self::new), without looking at the exponents.
+    ///
+    /// # Errors
+    /// When the number of ranks is out of range, or the tensor is not floating-point.
+    pub fn new_unchecked(size: i64, exponent: &Tensor) -> Result<Self> {
+        check_count("size of Zipf", size)?;
+        let (parameters, kind) = broadcast("Zipf", &[exponent])?;
+        Ok(Self::of(size, only(parameters), kind))
+    }
+
+    fn of(size: i64, exponent: Tensor, kind: Kind) -> Self {
+        Self { size, log_normalizer: log_terms(size, &exponent).1.logsumexp(-1, false), exponent, kind }
+    }
+
+    /// `E[f(X - 1)]` by the normalising sum.
+    fn expectation(&self, f: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+        let (offsets, log_terms) = log_terms(self.size, &self.exponent);
+        let weights = (log_terms - self.log_normalizer.unsqueeze(-1)).exp();
+        (weights * f(&offsets)).sum_dim_intlist(-1, false, Kind::Double)
+    }
+}
+
+/// Ranks less one, and the logarithms of their terms `[..., n]`, as many as the sum over all ranks needs.
+fn log_terms(size: i64, exponent: &Tensor) -> (Tensor, Tensor) {
+    let grid = Grid::graded(size);
+    let offsets = grid.offsets(exponent.device());
+    let log_terms = grid.log_weights(exponent.device()) - exponent.unsqueeze(-1) * offsets.log1p();
+    (offsets, log_terms)
+}
+
+impl Distribution for Zipf {
+    fn name(&self) -> &str {
+        "Zipf"
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::scalar("exponent", &self.exponent)]
+    }
+
+    fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
+        Box::new(Self::of(self.size, only(values), self.kind))
+    }
+
+    fn support(&self) -> Support {
+        Support::between(1, self.size)
+    }
+
+    fn mean(&self) -> Tensor {
+        self.expectation(Tensor::shallow_clone) + 1.0
+    }
+
+    fn variance(&self) -> Tensor {
+        let mean = self.expectation(Tensor::shallow_clone).unsqueeze(-1);
+        self.expectation(|offset| (offset - mean).square())
+    }
+
+    fn log_pmf(&self, k: &Tensor) -> Tensor {
+        -&self.exponent * k.log() - &self.log_normalizer
+    }
+}
