@@ -135,44 +135,45 @@ pub fn log_gamma_ratio(x: &Tensor, d: &Tensor) -> Tensor {
     large.where_self(&is_large, &small)
 }
 
-/// `log I_v(x)`, the modified Bessel function of the first kind, less `x`, for `v >= 0` and `x > 0`.
+/// Where `v^2 + x^2` reaches its square, the modified Bessel function `I_v(x)` is taken from Debye's expansion, and below it from its
+/// power series.
+pub const BESSEL_SWITCH: f64 = 40.0;
+
+/// `log(I_v(x) Gamma(v + 1) (2 / x)^v)` for `v >= 0`, `x > 0`, both below [`BESSEL_SWITCH`]: the power series of the modified Bessel
+/// function of the first kind without its first factor.
 ///
 /// # Shapes
-/// `v` and `log_x` are float64 and broadcast together; `log_x` is `log x`, so that no small `x` underflows.
+/// Two float64 tensors that broadcast together: `v`, and `x^2 / 4`.
 ///
 /// # Source
-/// NIST Digital Library of Mathematical Functions, 10.25.2 (the power series) where `v^2 + x^2 < 1600`, and 10.41.3 (the
-/// uniform expansion of Debye) elsewhere.
-pub fn log_bessel_i_scaled(v: &Tensor, log_x: &Tensor) -> Tensor {
-    const SWITCH: f64 = 40.0;
-    let x = log_x.exp();
-    let w = (v.square() + x.square()).sqrt();
-    let is_small = w.lt(SWITCH);
-
-    // Power series, by Horner's scheme; at x < 40 what follows its 56th term is below 1e-16 of the sum.
-    let x_small = x.clamp_max(SWITCH);
-    let v_small = v.clamp_max(SWITCH);
-    let quarter = x_small.square() / 4.0;
-    let mut sum = (&quarter * &v_small).zeros_like() + 1.0;
+/// NIST Digital Library of Mathematical Functions, 10.25.2; what follows its 56th term is below 1e-16 of the sum.
+pub fn log_bessel_series(v: &Tensor, quarter_square: &Tensor) -> Tensor {
+    let mut sum = (quarter_square * v).zeros_like() + 1.0;
     for m in (1..=56).rev() {
         let m = f64::from(m);
-        sum = sum * (&quarter / ((&v_small + m) * m)) + 1.0;
+        sum = sum * (quarter_square / ((v + m) * m)) + 1.0;
     }
-    let log_x_small = log_x.clamp_max(SWITCH.ln());
-    let series = &v_small * (log_x_small - std::f64::consts::LN_2) - (&v_small + 1.0).lgamma() + sum.log() - &x_small;
+    sum.log()
+}
 
-    // With s = (v / w)^2, the k-th term of Debye's expansion is a polynomial in s over w^k.
-    let w_large = w.clamp_min(SWITCH);
-    let s = (v / &w_large).square();
-    let inverse = w_large.reciprocal();
+/// `log(I_v(x) sqrt(2 pi w) exp(-w) ((v + w) / x)^v)` with `w = sqrt(v^2 + x^2)`, at least [`BESSEL_SWITCH`]: the correction of Debye's
+/// uniform expansion of the modified Bessel function of the first kind.
+///
+/// # Shapes
+/// Two float64 tensors that broadcast together.
+///
+/// # Source
+/// NIST Digital Library of Mathematical Functions, 10.41.3.
+pub fn log_bessel_debye(v: &Tensor, w: &Tensor) -> Tensor {
+    // With s = (v / w)^2, the k-th term is a polynomial in s over w^k.
+    let s = (v / w).square();
+    let inverse = w.reciprocal();
     let mut expansion = s.zeros_like();
     for coefficients in debye().iter().rev() {
         let polynomial = coefficients.iter().rev().fold(s.zeros_like(), |sum, &c| sum * &s + c);
         expansion = (expansion + polynomial) * &inverse;
     }
-    let exponent = v.square() / (&w_large + &x) - v * (v / &x).asinh();
-    let large = exponent - (w_large * std::f64::consts::TAU).log() / 2.0 + expansion.log1p();
-    series.where_self(&is_small, &large)
+    expansion.log1p()
 }
 
 /// Coefficients, in powers of `p^2`, of the polynomials `U_k(p) / p^k` for `k = 1 ..= 12`; the remainder is below 1e-15 for `w >= 40`.

@@ -9,6 +9,7 @@
 
 use crate::distributions::Distribution;
 use crate::relaxation::noise::gumbel;
+use crate::summation::NOTHING;
 use crate::truncation::{Tail, Truncation};
 use crate::truncation_error::{Origin, TruncationError};
 use crate::{Error, Result};
@@ -25,6 +26,8 @@ pub struct TruncatedDistribution {
     place: Place,
     /// Whether a weight may be zero, so that `0 log 0` needs care; laws on the integers have none.
     may_vanish: bool,
+    /// Whether the end atoms were moved to their tails' means, away from the integers.
+    ends_moved: bool,
     /// What was truncated, and where; nothing for laws that were finite from the start.
     origin: Option<Origin>,
 }
@@ -79,9 +82,10 @@ impl TruncatedDistribution {
         }
         let mut log_weights = if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(&parts, -1) };
         if !merge {
-            log_weights = log_weights.log_softmax(-1, Kind::Double);
+            log_weights = normalized_rows(&log_weights, distribution.may_vanish());
         }
-        let atoms = if truncation.tail == Tail::MergeAtMean && (mass_below || mass_above) {
+        let ends_moved = truncation.tail == Tail::MergeAtMean && (mass_below || mass_above);
+        let atoms = if ends_moved {
             atoms_at_tail_means(distribution, &ks, &log_weights, (merge_below, merge_above))?
         } else {
             ks
@@ -92,6 +96,7 @@ impl TruncatedDistribution {
             atoms: atoms.to_kind(kind),
             place: Place::Integers { lo, hi },
             may_vanish: distribution.may_vanish(),
+            ends_moved,
             origin: Some(Origin::new(distribution, lo, hi, truncation.tail)),
         })
     }
@@ -123,7 +128,7 @@ impl TruncatedDistribution {
     }
 
     fn finite(log_weights: Tensor, atoms: Tensor, place: Place) -> Self {
-        Self { log_weights, atoms, place, may_vanish: true, origin: None }
+        Self { log_weights, atoms, place, may_vanish: true, ends_moved: false, origin: None }
     }
 
     /// What the truncation lost, as upper bounds; nothing for laws from logits, which were finite from the start.
@@ -212,9 +217,7 @@ impl TruncatedDistribution {
 
     /// Whether each row has its own atoms.
     fn has_own_atoms(&self) -> bool {
-        matches!(self.place, Place::Integers { .. })
-            && self.atoms.dim() == self.log_weights.dim()
-            && self.atoms.dim() > 1
+        self.ends_moved && self.atoms.dim() > 1
     }
 
     /// The entropy in nats, of shape `batch_shape`.
@@ -264,9 +267,7 @@ impl TruncatedDistribution {
     /// When a value is not a hard sample of this law's shape.
     pub fn log_prob(&self, value: &Tensor) -> Result<Tensor> {
         let index = match self.place {
-            Place::Integers { lo, hi } if self.has_own_atoms() => {
-                (value - lo as f64).round().clamp(0.0, (hi - lo) as f64)
-            }
+            Place::Integers { lo, hi } if self.ends_moved => (value - lo as f64).round().clamp(0.0, (hi - lo) as f64),
             Place::Integers { lo, .. } => value - lo as f64,
             Place::OneHot { .. } => value.argmax(-1, false),
             Place::Counts { .. } => {
@@ -296,6 +297,16 @@ impl TruncatedDistribution {
         shape.extend(&self.atoms.size()[1..]);
         self.atoms.index_select(0, &index.reshape([-1])).reshape(shape)
     }
+}
+
+/// Each row scaled to a total of one; a row without any mass becomes uniform.
+fn normalized_rows(log_weights: &Tensor, may_vanish: bool) -> Tensor {
+    if !may_vanish {
+        return log_weights.log_softmax(-1, Kind::Double);
+    }
+    let normalized = log_weights.clamp_min(NOTHING).log_softmax(-1, Kind::Double);
+    let vanished = normalized.le(NOTHING / 2.0);
+    normalized.masked_fill(&vanished, f64::NEG_INFINITY)
 }
 
 /// The window's integers, with the ends that hold a tail moved to the mean of what they stand for: `[..., n]`.

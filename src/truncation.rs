@@ -25,7 +25,7 @@ pub enum Tail {
     /// It joins the atom at the window's end, and that atom moves to the mean of all it stands for, `E[k | tail]`: the truncated
     /// law has the mean of the distribution, and its derivative. That atom is not an integer, and differs from row to row.
     MergeAtMean,
-    /// It is dropped, and what remains is scaled to one.
+    /// It is dropped, and what remains is scaled to one; where nothing remains at all, to a uniform law.
     Renormalize,
 }
 
@@ -70,6 +70,11 @@ impl Truncation {
     #[must_use]
     pub fn any_mass(self) -> Self {
         Self { any_mass: true, ..self }
+    }
+
+    /// What becomes of the mass outside the window.
+    pub fn tail(&self) -> Tail {
+        self.tail
     }
 
     /// The number of atoms, where it was given as one.

@@ -29,7 +29,7 @@ impl ConwayMaxwellPoisson {
     /// by looking at the values, which reads them back from their device.
     ///
     /// # Errors
-    /// When a value is not positive and finite, the shapes do not fit, or the law lies beyond
+    /// When a value is not positive or above 1e30, the shapes do not fit, or the law lies beyond
     /// [`LARGEST_ATOM`].
     pub fn new(rate: &Tensor, nu: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("ConwayMaxwellPoisson", &[rate, nu])?;

@@ -22,7 +22,7 @@ pub struct Multinomial {
 }
 
 impl Multinomial {
-    /// From a number of draws, from 1 to [`LARGEST_ATOM`](super::LARGEST_ATOM), and positive, finite weights `[..., classes]` of the classes, which need not sum
+    /// From a number of draws, from 1 to [`LARGEST_ATOM`](super::LARGEST_ATOM), and positive weights `[..., classes]` of the classes, which need not sum
     /// to one.
     ///
     /// # Errors

@@ -15,10 +15,10 @@ pub struct Poisson {
 }
 
 impl Poisson {
-    /// From positive, finite rates of any shape.
+    /// From positive rates up to 1e30, of any shape.
     ///
     /// # Errors
-    /// When a rate is not positive and finite. The check reads the rates back from their device.
+    /// When a rate is outside. The check reads the rates back from their device.
     pub fn new(rate: &Tensor) -> Result<Self> {
         let poisson = Self::new_unchecked(rate)?;
         check_positive("rate of Poisson", &poisson.rate)?;

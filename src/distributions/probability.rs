@@ -30,7 +30,8 @@ impl Probability {
     }
 
     pub fn check_probs(family: &str, probs: &Tensor) -> Result<()> {
-        check(&format!("probs of {family}"), probs, &probs.gt(0.0).logical_and(&probs.lt(1.0)), "inside (0, 1)")
+        let inside = probs.ge(1e-30).logical_and(&probs.lt(1.0));
+        check(&format!("probs of {family}"), probs, &inside, "inside (0, 1), and not below 1e-30")
     }
 
     pub fn check_logits(family: &str, logits: &Tensor) -> Result<()> {

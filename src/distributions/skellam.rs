@@ -4,7 +4,7 @@
 
 use super::{Distribution, Parameter, Poisson, Support, broadcast, check_positive, pair};
 use crate::Result;
-use crate::special::log_bessel_i_scaled;
+use crate::special::{BESSEL_SWITCH, log_bessel_debye, log_bessel_series};
 use tch::{Kind, Tensor};
 
 /// A batch of Skellam distributions.
@@ -19,7 +19,7 @@ impl Skellam {
     /// From the positive rates of what is counted up and of what is counted down, which broadcast together.
     ///
     /// # Errors
-    /// When a rate is not positive and finite (the check reads the rates back from their device), or the shapes do not fit.
+    /// When a rate is not positive or above 1e30 (the check reads the rates back from their device), or the shapes do not fit.
     pub fn new(rate1: &Tensor, rate2: &Tensor) -> Result<Self> {
         let skellam = Self::new_unchecked(rate1, rate2)?;
         check_positive("rate1 of Skellam", &skellam.rate1)?;
@@ -69,11 +69,25 @@ impl Distribution for Skellam {
     }
 
     fn log_pmf(&self, k: &Tensor) -> Tensor {
-        let (log1, log2) = (self.rate1.log(), self.rate2.log());
-        // -rate1 - rate2 + x = -(sqrt(rate1) - sqrt(rate2))^2 for the Bessel function's argument x.
+        let v = k.abs();
+        // The rate of the side on which k lies.
+        let log_rate = self.rate1.log().where_self(&k.ge(0.0), &self.rate2.log());
+        let product = &self.rate1 * &self.rate2;
+        let x = product.sqrt() * 2.0;
+        let w = (v.square() + x.square()).sqrt();
+        let is_small = w.lt(BESSEL_SWITCH);
+
+        let v_small = v.clamp_max(BESSEL_SWITCH);
+        let series = log_bessel_series(&v_small, &product.clamp_max(BESSEL_SWITCH.powi(2) / 4.0));
+        let small = &v * &log_rate - (&v + 1.0).lgamma() - &self.rate1 - &self.rate2 + series;
+
+        // rate1 + rate2 - x is a square, and w - x a ratio: so nothing of the size of the rates cancels.
+        let w = w.clamp_min(BESSEL_SWITCH);
         let difference = (&self.rate1 - &self.rate2) / (self.rate1.sqrt() + self.rate2.sqrt());
-        let log_x = (&log1 + &log2) / 2.0 + std::f64::consts::LN_2;
-        log_bessel_i_scaled(&k.abs(), &log_x) + k * ((log1 - log2) / 2.0) - difference.square()
+        let exponent = v.square() / (&w + &x) - difference.square();
+        let large = &v * (log_rate - ((&v + &w) / 2.0).log()) + exponent + log_bessel_debye(&v, &w)
+            - (w * std::f64::consts::TAU).log() / 2.0;
+        small.where_self(&is_small, &large)
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {

@@ -1,6 +1,8 @@
 //! What the tests share: a lock on libtorch's global generator, comparisons, the families.
 #![allow(dead_code)]
 
+pub mod plain;
+
 use gengs::models::Family;
 use gengs::prelude::*;
 use std::sync::{Mutex, MutexGuard, PoisonError};
