@@ -131,7 +131,8 @@ pub fn log_gamma_ratio(x: &Tensor, d: &Tensor) -> Tensor {
     let large = (&x_large - 0.5) * (&step / &x_large).log1p() + &step * end_large.log() - &step
         + correction(&end_large)
         - correction(&x_large);
-    let small = end.lgamma() - x.lgamma();
+    // Near zero the gamma function's own pole cancels: Gamma(x) = Gamma(x + 1) / x, on both sides.
+    let small = (end + 1.0).lgamma() - (x + 1.0).lgamma() - (d / x).log1p();
     large.where_self(&is_large, &small)
 }
 

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::distributions::{Distribution, cloned};
 use crate::truncation::Tail;
-use tch::{Kind, Tensor};
+use tch::{Kind, Tensor, no_grad_guard, with_grad};
 
 /// Room for the rounding of tails and excesses, which are right to 1e-8 or better, relative to each of their parts.
 const ROUNDING: f64 = 1e-7;
@@ -33,7 +33,9 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    /// Keeps the parameters' values, not their graph.
     pub fn new(distribution: &dyn Distribution, lo: i64, hi: i64, tail: Tail) -> Self {
+        let _guard = no_grad_guard();
         Self { law: cloned(distribution), lo, hi, tail }
     }
 }
@@ -44,7 +46,12 @@ impl TruncationError {
         Self { total_variation: zero.shallow_clone(), mean: zero, mean_derivatives: Vec::new() }
     }
 
+    /// Takes derivatives even inside a caller's `no_grad`.
     pub(crate) fn of(origin: &Origin) -> Result<Self> {
+        with_grad(|| Self::with_derivatives(origin))
+    }
+
+    fn with_derivatives(origin: &Origin) -> Result<Self> {
         let own_leaf = |value: Tensor| value.detach().copy().set_requires_grad(true);
         let parameters = origin.law.parameters();
         let leaves: Vec<Tensor> =

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{close, double, family};
+use common::{FAMILIES, close, double, family};
 use gengs::prelude::*;
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
@@ -27,7 +27,7 @@ fn compare(kind: Kind, lowest_log_weight: f64, bound: f64) {
     let cases: Vec<Case> = serde_json::from_str(include_str!("fixtures/log_weights.json")).unwrap();
     let mut compared = 0;
     for case in cases {
-        let fixed = usize::from(case.family == "binomial");
+        let (_, _, fixed) = FAMILIES.into_iter().find(|family| family.0 == case.family).unwrap();
         let leaves: Vec<Tensor> = case
             .parameters
             .iter()
@@ -49,7 +49,7 @@ fn compare(kind: Kind, lowest_log_weight: f64, bound: f64) {
             }
         }
     }
-    assert!(compared > 200, "only {compared} derivatives were compared");
+    assert!(compared > 500, "only {compared} derivatives were compared");
 }
 
 #[test]
@@ -60,14 +60,4 @@ fn in_float32_down_to_a_log_weight_of_minus_80() {
 #[test]
 fn in_float64_down_to_a_log_weight_of_minus_10000() {
     compare(Kind::Double, -1e4, 1e-9);
-}
-
-#[test]
-fn log_pmf_far_out_keeps_its_gradient() {
-    let rate = Tensor::from(1e-4f64).set_requires_grad(true);
-    let value = Poisson::new(&rate).unwrap().log_prob(&Tensor::from(900.0f64)).unwrap();
-    // log(1e-4) * 900 - 1e-4 - log(900!), by Python's math.lgamma.
-    close("log_prob", double(&value), -13515.781950277898, 1e-12);
-    value.backward();
-    close("derivative", double(&rate.grad()), 900.0 / 1e-4 - 1.0, 1e-12);
 }

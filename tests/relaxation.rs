@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{close, double, doubles, seeded};
+use common::{FAMILIES, close, double, doubles, family, seeded};
 use gengs::prelude::*;
 use gengs::relaxation::noise::gumbel;
 use serde::Deserialize;
@@ -51,49 +51,6 @@ fn a_seeded_draw_is_pytorchs_bit_for_bit() {
     let hard = Relaxation::new(&q, oracle.temperature).unwrap().forward(Forward::StraightThrough);
     let hard = hard.rsample_with_noise(&noise).unwrap();
     assert_eq!(doubles(&hard), oracle.hard.iter().map(|&k| k as f64).collect::<Vec<_>>());
-}
-
-#[test]
-fn straight_through_is_a_bitwise_integer_with_the_soft_gradient() {
-    let rate = Tensor::full([1000], 7.3, (Kind::Float, CPU)).set_requires_grad(true);
-    let q = TruncatedDistribution::new(&Poisson::new(&rate).unwrap(), &Truncation::right(30)).unwrap();
-    let guard = seeded(5);
-    let noise = gumbel(&[1000, 30], Kind::Float, CPU).unwrap();
-    drop(guard);
-    let draw = |forward| Relaxation::new(&q, 0.4).unwrap().forward(forward).rsample_with_noise(&noise).unwrap();
-    let (hard, soft) = (draw(Forward::StraightThrough), draw(Forward::Soft));
-    for value in Vec::<f32>::try_from(hard.reshape([-1])).unwrap() {
-        assert_eq!(value.to_bits(), value.round().to_bits(), "{value} is not an integer");
-    }
-    let gradient = |z: &Tensor| Tensor::run_backward(&[z.sum(Kind::Float)], &[&rate], true, false).remove(0);
-    assert_eq!(doubles(&gradient(&hard)), doubles(&gradient(&soft)));
-}
-
-#[test]
-fn temperatures() {
-    let q = poisson(3.0, 15);
-    for wrong in [-1.0, -1e-300, f64::NAN, f64::INFINITY] {
-        assert!(Relaxation::new(&q, wrong).unwrap_err().to_string().contains("temperature"), "{wrong}");
-        let tensor = Tensor::from(wrong);
-        assert!(Relaxation::new(&q, tensor).is_err(), "{wrong} as a tensor");
-    }
-    assert!(Relaxation::new(&q, Tensor::from(0.0)).is_err(), "a tensor of zero has no gradient to take");
-    assert!(Relaxation::new(&q, Tensor::ones([3], (Kind::Float, CPU)).set_requires_grad(true)).is_ok());
-
-    let guard = seeded(3);
-    let noise = gumbel(&[500, 15], Kind::Float, CPU).unwrap();
-    drop(guard);
-    let at = |temperature: f64| doubles(&Relaxation::new(&q, temperature).unwrap().rsample_with_noise(&noise).unwrap());
-    let hard = at(0.0);
-    assert!(hard.iter().all(|z| z.fract() == 0.0));
-    for tiny in [1e-38, 1e-45, 1e-300] {
-        assert_eq!(at(tiny), hard, "temperature {tiny}");
-    }
-    // A temperature is a number or a tensor; the same one is the same draw.
-    let tensor = Relaxation::new(&q, Tensor::from(0.5f32)).unwrap().rsample_with_noise(&noise).unwrap();
-    for (a, b) in doubles(&tensor).iter().zip(at(0.5)) {
-        close("temperature as a tensor", *a, b, 1e-6);
-    }
 }
 
 #[test]
@@ -151,54 +108,6 @@ fn relaxed_moments() {
 }
 
 #[test]
-fn noise_is_finite_and_its_tail_is_gumbels() {
-    let _guard = seeded(23);
-    for kind in [Kind::Double, Kind::Float, Kind::Half, Kind::BFloat16] {
-        let n = 10_000_000i64;
-        let noise = gumbel(&[n], kind, CPU).unwrap();
-        assert_eq!(noise.kind(), kind);
-        assert_eq!(noise.isfinite().all().int64_value(&[]), 1, "{kind:?}");
-        if matches!(kind, Kind::Double | Kind::Float) {
-            let expected = n as f64 * (-(-(-10f64).exp()).exp_m1());
-            let found = double(&noise.gt(10.0).sum(Kind::Int64));
-            assert!(
-                (found - expected).abs() < 5.0 * expected.sqrt(),
-                "{kind:?}: {found} draws above 10, not {expected}"
-            );
-            // Mean: Euler's constant, standard deviation pi / sqrt 6.
-            let mean = double(&noise.mean(Kind::Double));
-            assert!((mean - 0.577_215_664_9).abs() < 4.0 * 1.2825 / (n as f64).sqrt(), "{kind:?}: mean {mean}");
-        }
-    }
-}
-
-#[test]
-fn an_exponential_of_zero_becomes_finite_noise() {
-    // What the noise does to the one value that would be infinite.
-    let smallest = Tensor::zeros([1], (Kind::Float, CPU)).clamp_min(f64::from(f32::MIN_POSITIVE)).log().neg();
-    assert!(double(&smallest).is_finite() && double(&smallest) > 87.0);
-}
-
-#[test]
-fn rows_and_calls_are_independent() {
-    let _guard = seeded(29);
-    let rate = Tensor::full([2], 4.0, (Kind::Float, CPU));
-    let q = TruncatedDistribution::new(&Poisson::new(&rate).unwrap(), &Truncation::right(20)).unwrap();
-    let relaxation = Relaxation::new(&q, 0.3).unwrap();
-    let n = 100_000;
-    let (first, second) = (relaxation.rsample(&[n]).unwrap(), relaxation.rsample(&[n]).unwrap());
-    assert_eq!(first.size(), [n, 2]);
-    let correlation = |a: &Tensor, b: &Tensor| {
-        let (a, b) = (a.to_kind(Kind::Double), b.to_kind(Kind::Double));
-        let centred = |t: &Tensor| t - t.mean(Kind::Double);
-        double(&((centred(&a) * centred(&b)).mean(Kind::Double) / (a.var(true) * b.var(true)).sqrt()))
-    };
-    let bound = 4.0 / (n as f64).sqrt();
-    assert!(correlation(&first.select(1, 0), &first.select(1, 1)).abs() < bound, "rows of a batch share noise");
-    assert!(correlation(&first.select(1, 0), &second.select(1, 0)).abs() < bound, "calls share noise");
-}
-
-#[test]
 fn hard_samples_follow_the_law() {
     let _guard = seeded(31);
     let q = poisson(2.0, 8);
@@ -210,16 +119,91 @@ fn hard_samples_follow_the_law() {
     assert!(chi_squared < 29.88, "chi-squared {chi_squared}: {counts:?} instead of {expected:?}");
 }
 
+/// The density of relaxed log weights, against PyTorch's `ExpRelaxedCategorical(t, logits=[.1, -.4, .9])` at `log_softmax([.3, -1.2, .5])`, and
+/// with two atoms against an integral of one.
 #[test]
-fn half_precision_keeps_the_law() {
-    for kind in [Kind::Half, Kind::BFloat16] {
-        let rate = Tensor::full([], 20.0, (kind, CPU));
-        let q = TruncatedDistribution::new(&Poisson::new(&rate).unwrap(), &Truncation::right(60)).unwrap();
-        assert_eq!(q.kind(), kind);
-        let mean =
-            double(&(q.log_weights().to_kind(Kind::Double).exp() * q.atoms().to_kind(Kind::Double)).sum(Kind::Double));
-        // The log weights are right to the kind's last digit: 2^-11 or 2^-8 of numbers up to 40 around the mode's -2.4.
-        let bound = if kind == Kind::Half { 2e-2 } else { 2e-1 };
-        assert!((mean - 20.0).abs() < bound, "{kind:?}: {mean}");
+fn density_of_the_relaxation() {
+    let q = TruncatedDistribution::one_hot(&Tensor::from_slice(&[0.1, -0.4, 0.9])).unwrap();
+    let y = Tensor::from_slice(&[0.3, -1.2, 0.5]).log_softmax(-1, Kind::Double);
+    let torch = [(0.1, -7.554287850297356), (0.5, -4.117441702092284), (2.0, -3.078855266030413)];
+    for (temperature, expected) in torch {
+        let found = double(&Relaxation::new(&q, temperature).unwrap().log_prob(&y).unwrap());
+        close(&format!("temperature {temperature}"), found, expected, 1e-12);
+    }
+    // With u = y_1 - y_0, the logit of the second weight.
+    let pair = TruncatedDistribution::from_logits(&Tensor::from_slice(&[0.3, -0.8]), 4).unwrap();
+    for temperature in [0.1, 1.0, 3.0] {
+        let step = 0.002 / temperature;
+        let u = Tensor::arange_start(-30_000, 30_001, (Kind::Double, CPU)) * step;
+        let y = Tensor::stack(&[u.neg().log_sigmoid(), u.log_sigmoid()], -1);
+        let relaxation = Relaxation::new(&pair, temperature).unwrap();
+        let density = relaxation.log_prob(&y).unwrap();
+        close("integral", double(&density.exp().sum(Kind::Double)) * step, 1.0, 1e-9);
+        // The value of the sample is the map of its weights.
+        close("value", double(&relaxation.transform(&y).select(0, 30_000)), 4.5, 1e-12);
+    }
+    assert!(Relaxation::new(&q, 0.0).unwrap().log_prob(&y).unwrap_err().to_string().contains("density"));
+    assert!(Relaxation::new(&q, 0.0).unwrap().rsample_log_weights(&[]).unwrap_err().to_string().contains("density"));
+}
+
+/// First and second derivatives of a relaxed sample in every parameter of every family, against finite differences; with a sample shape,
+/// a batch, and in float32.
+#[test]
+fn derivatives_of_samples_of_every_family() {
+    let guard = seeded(77);
+    let noise = gumbel(&[2, 3, 20], Kind::Double, CPU).unwrap();
+    drop(guard);
+    for (name, values, first) in FAMILIES {
+        let z_at = |p: &[Tensor]| {
+            let law = family(name, p);
+            let support = law.support();
+            let lo = support.lowest.unwrap_or(-6);
+            let window = Truncation::between(lo, support.highest.unwrap_or(lo + 19).min(lo + 19)).any_mass();
+            let q = TruncatedDistribution::new(law.as_ref(), &window.merge_at_mean()).unwrap();
+            Relaxation::new(&q, 0.6).unwrap().rsample_with_noise(&noise.narrow(-1, 0, q.len())).unwrap()
+        };
+        let at = |i: usize, shift: f64| -> Vec<Tensor> {
+            let tensor = |(j, &v): (usize, &f64)| match j < first {
+                true => Tensor::from(v),
+                false => Tensor::full([3], if i == j { v + shift } else { v }, (Kind::Double, CPU)),
+            };
+            values.iter().enumerate().map(tensor).collect()
+        };
+        for i in first..values.len() {
+            let mut leaves = at(i, 0.0);
+            leaves[i] = leaves[i].set_requires_grad(true);
+            let z = z_at(&leaves);
+            assert_eq!(z.size(), [2, 3], "{name}");
+            let slope = Tensor::run_backward(&[z.sum(Kind::Double)], &[&leaves[i]], true, true).remove(0);
+            let second = Tensor::run_backward(&[slope.sum(Kind::Double)], &[&leaves[i]], true, false).remove(0);
+            let h = 1e-4;
+            let sum = |shift: f64| z_at(&at(i, shift)).sum_dim_intlist(0, false, Kind::Double);
+            let (up, middle, down) = (sum(h), sum(0.0), sum(-h));
+            let expected_slope: Tensor = (&up - &down) / (2.0 * h);
+            let expected_second: Tensor = (up - middle * 2.0 + down) / (h * h);
+            for row in 0..3 {
+                let what = format!("{name}, parameter {i}, row {row}");
+                close(&what, double(&slope.get(row)), double(&expected_slope.get(row)), 1e-6);
+                close(&format!("{what}, twice"), double(&second.get(row)), double(&expected_second.get(row)), 1e-4);
+            }
+            let floats: Vec<Tensor> = at(i, 0.0)
+                .iter()
+                .enumerate()
+                .map(|(j, t)| if j < first { t.copy() } else { t.to_kind(Kind::Float) })
+                .collect();
+            let law = family(name, &floats);
+            let support = law.support();
+            let lo = support.lowest.unwrap_or(-6);
+            let window = Truncation::between(lo, support.highest.unwrap_or(lo + 19).min(lo + 19)).any_mass();
+            let q = TruncatedDistribution::new(law.as_ref(), &window.merge_at_mean()).unwrap();
+            let float = Relaxation::new(&q, 0.6)
+                .unwrap()
+                .rsample_with_noise(&noise.narrow(-1, 0, q.len()).to_kind(Kind::Float))
+                .unwrap();
+            assert_eq!(float.kind(), Kind::Float, "{name}");
+            for (a, b) in doubles(&float).iter().zip(doubles(&z)) {
+                close(&format!("{name} in float32"), *a, b, 1e-5);
+            }
+        }
     }
 }

@@ -73,6 +73,28 @@ fn tail_mass_finds_the_smallest_window_that_holds() {
     assert!(Truncation::tail_mass(1e-3).resolve(&empty).unwrap_err().to_string().contains("at least one row"));
 }
 
+/// At a scale of a million, windows are as wide as the law, not as its mean; the mean is right to what is stated, and to rounding.
+#[test]
+fn windows_follow_the_width_of_the_law() {
+    let t = |x: f64| Tensor::from(x);
+    let laws: [Box<dyn Distribution>; 7] = [
+        Box::new(Poisson::new(&t(1e6)).unwrap()),
+        Box::new(ConwayMaxwellPoisson::new(&t(1e6), &t(1.0)).unwrap()),
+        Box::new(Skellam::new(&t(1e6), &t(2e5)).unwrap()),
+        Box::new(DiscretizedLogistic::new(&t(1e6), &t(300.0)).unwrap()),
+        Box::new(Binomial::new(10_000_000, &t(0.1)).unwrap()),
+        Box::new(Hypergeometric::new(&t(1e8), &t(5e7), 2_000_000).unwrap()),
+        Box::new(BetaBinomial::new(2_000_000, &t(5e6), &t(5e6)).unwrap()),
+    ];
+    for law in laws {
+        let q = TruncatedDistribution::new(law.as_ref(), &Truncation::tail_mass(1e-6)).unwrap();
+        assert!(q.len() < 20_000, "{}: {} atoms", law.name(), q.len());
+        let (mean, exact) = (double(&q.mean()), double(&law.mean()));
+        let stated = double(&q.truncation_error().unwrap().mean);
+        assert!((mean - exact).abs() <= stated + 1e-8 * exact, "{}: mean {mean}", law.name());
+    }
+}
+
 #[test]
 fn both_tails_are_merged_into_the_ends() {
     let law = poisson(&[20.0]);

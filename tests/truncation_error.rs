@@ -25,7 +25,7 @@ fn random_parameters(name: &str, rng: &mut ChaCha8Rng) -> Vec<f64> {
         "poisson" => vec![magnitude(rng, -6.0, 6.0)],
         "geometric" => vec![1.0 / (1.0 + magnitude(rng, -4.0, 4.0))],
         "negative-binomial" => {
-            let (r, mean) = (magnitude(rng, -2.0, 4.0), magnitude(rng, -4.0, 4.0));
+            let (r, mean) = (magnitude(rng, -1.0, 4.0), magnitude(rng, -4.0, 3.5));
             vec![r, mean / (mean + r)]
         }
         "binomial" => vec![magnitude(rng, 0.3, 5.0).round(), rng.random_range(0.001..0.999)],
@@ -42,7 +42,7 @@ fn random_parameters(name: &str, rng: &mut ChaCha8Rng) -> Vec<f64> {
         "zero-inflated-poisson" => vec![rng.random_range(0.01..0.99), magnitude(rng, -6.0, 6.0)],
         "conway-maxwell-poisson" => {
             let nu = magnitude(rng, -0.5, 0.5);
-            vec![magnitude(rng, -6.0, 4.0).powf(nu), nu]
+            vec![magnitude(rng, -6.0, 6.0).powf(nu), nu]
         }
         "skellam" => vec![magnitude(rng, -6.0, 6.0), magnitude(rng, -6.0, 6.0)],
         "discretized-logistic" => vec![rng.random_range(-1000.0..1000.0), magnitude(rng, -1.0, 3.5)],

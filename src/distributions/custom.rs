@@ -7,10 +7,24 @@
 use super::{Distribution, Parameter, Support, broadcast, extended};
 use crate::summation::{self, Direction, NOTHING};
 use crate::{Error, Result};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-type LogPmf = Arc<dyn Fn(&[Tensor], &Tensor) -> Tensor + Send + Sync>;
+/// A closure of the user's. It may own tensors, which can be sent to another thread but not shared with it: hence the lock.
+#[derive(Clone)]
+struct Closure(Arc<Mutex<dyn Fn(&[Tensor], &Tensor) -> Tensor + Send>>);
+
+impl Closure {
+    fn new(closure: impl Fn(&[Tensor], &Tensor) -> Tensor + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(closure)))
+    }
+
+    /// In float64.
+    fn call(&self, parameters: &[Tensor], k: &Tensor) -> Tensor {
+        let closure = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        closure(parameters, k).to_kind(Kind::Double)
+    }
+}
 
 /// How far a law's total may be from one and still count as normalised.
 const NORMALIZED: f64 = 1e-6;
@@ -41,8 +55,8 @@ struct Law {
     name: String,
     names: Vec<String>,
     support: Support,
-    log_pmf: LogPmf,
-    tail_bound: Option<LogPmf>,
+    log_pmf: Closure,
+    tail_bound: Option<Closure>,
     kind: Kind,
     /// The integers outside which there is less than 1e-18 of the mass.
     first: i64,
@@ -61,7 +75,7 @@ pub struct CustomBuilder {
     names: Vec<String>,
     parameters: Vec<Tensor>,
     support: Support,
-    tail_bound: Option<LogPmf>,
+    tail_bound: Option<Closure>,
     unnormalized: bool,
 }
 
@@ -86,8 +100,8 @@ impl CustomBuilder {
     /// Ends sums by a bound instead of the ratio test: the closure gives an upper bound of the log mass of `k` and all integers
     /// farther from zero on that side, for the parameters and `k` as the log-pmf gets them.
     #[must_use]
-    pub fn tail_bound(mut self, bound: impl Fn(&[Tensor], &Tensor) -> Tensor + Send + Sync + 'static) -> Self {
-        self.tail_bound = Some(Arc::new(bound));
+    pub fn tail_bound(mut self, bound: impl Fn(&[Tensor], &Tensor) -> Tensor + Send + 'static) -> Self {
+        self.tail_bound = Some(Closure::new(bound));
         self
     }
 
@@ -104,7 +118,7 @@ impl CustomBuilder {
     /// # Errors
     /// When parameters do not broadcast, the log-pmf has another shape, is NaN or plus infinity, does not fall off, or (unless it may be
     /// unnormalised) does not sum to one within 1e-6. Looks at the values, which reads them back from their device.
-    pub fn build(self, log_pmf: impl Fn(&[Tensor], &Tensor) -> Tensor + Send + Sync + 'static) -> Result<Custom> {
+    pub fn build(self, log_pmf: impl Fn(&[Tensor], &Tensor) -> Tensor + Send + 'static) -> Result<Custom> {
         let (parameters, kind) = if self.parameters.is_empty() {
             (Vec::new(), Kind::Float)
         } else {
@@ -118,7 +132,7 @@ impl CustomBuilder {
             name: self.name,
             names: self.names,
             support: self.support,
-            log_pmf: Arc::new(log_pmf),
+            log_pmf: Closure::new(log_pmf),
             tail_bound: self.tail_bound,
             kind,
             first: anywhere,
@@ -177,7 +191,7 @@ impl Custom {
         let k = self.law.first as f64;
         let device = Self::device_of(&self.parameters);
         let ks = Tensor::from_slice(&[k, k]).to_device(device);
-        let found = (self.law.log_pmf)(&rows, &ks).size();
+        let found = self.law.log_pmf.call(&rows, &ks).size();
         let expected = extended(&self.batch_shape(), &[2]);
         if found != expected {
             return Err(Error::Shape {
@@ -219,7 +233,7 @@ impl Custom {
 
     fn log_total(&self) -> Tensor {
         let rows: Vec<Tensor> = self.parameters.iter().map(|p| p.unsqueeze(-1)).collect();
-        let terms = (self.law.log_pmf)(&rows, &self.extent_atoms()).to_kind(Kind::Double);
+        let terms = self.law.log_pmf.call(&rows, &self.extent_atoms());
         terms.clamp_min(NOTHING).logsumexp(-1, false)
     }
 
@@ -263,7 +277,7 @@ impl Distribution for Custom {
 
     fn log_tail_bound(&self, k: i64) -> Option<Tensor> {
         let k = Tensor::from(k as f64).to_device(Self::device_of(&self.parameters));
-        let bound = self.law.tail_bound.as_ref()?(&self.parameters, &k).to_kind(Kind::Double);
+        let bound = self.law.tail_bound.as_ref()?.call(&self.parameters, &k);
         Some(match &self.log_normalizer {
             Some(log_normalizer) => bound - log_normalizer,
             None => bound,
@@ -280,7 +294,7 @@ impl Distribution for Custom {
     }
 
     fn log_pmf(&self, k: &Tensor) -> Tensor {
-        let log_pmf = (self.law.log_pmf)(&self.parameters, k).to_kind(Kind::Double);
+        let log_pmf = self.law.log_pmf.call(&self.parameters, k);
         match &self.log_normalizer {
             Some(log_normalizer) => log_pmf - log_normalizer,
             None => log_pmf,

@@ -156,7 +156,7 @@ impl<'a> Relaxation<'a> {
     /// The log density of relaxed log weights `y` as [`rsample_log_weights`](Self::rsample_log_weights) draws them, float64, of shape
     /// `sample_shape + batch_shape`:
     /// `log (n - 1)! + (n - 1) log t + sum_k (log pi_k - t y_k) - n log sum_k exp(log pi_k - t y_k)` at temperature `t`, with respect to
-    /// all but one of the `y_k`. It is finite at low temperatures and for thousands of atoms, where the density of the weights themselves
+    /// the `n - 1` differences of the `y_k` from one of them. It is finite at low temperatures and for thousands of atoms, where the density of the weights themselves
     /// is not. (The value `z` of an integer law has none in closed form; that of one-hot atoms is `exp(y)`.)
     ///
     /// # Errors

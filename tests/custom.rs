@@ -1,0 +1,156 @@
+//! Distributions of the user's own: sums that end, and what is said when they do not.
+
+mod common;
+
+use common::{close, double, doubles, seeded};
+use gengs::prelude::*;
+use tch::{Device, Kind, Tensor};
+
+fn table(weights: &[f64]) -> impl Fn(&[Tensor], &Tensor) -> Tensor + Send + 'static {
+    let weights = Tensor::from_slice(weights).log();
+    move |_, k| weights.index_select(0, &k.to_kind(Kind::Int64).reshape([-1])).reshape(k.size())
+}
+
+/// The closure of a Poisson behaves as the Poisson: tails, moments, excesses, gradients, windows.
+#[test]
+fn a_closure_is_as_good_as_a_family() {
+    for rate in [0.01, 3.0, 400.0] {
+        let leaf = || Tensor::from_slice(&[rate, 1.1 * rate]).set_requires_grad(true);
+        let (ours, theirs) = (leaf(), leaf());
+        let poisson = Poisson::new(&theirs).unwrap();
+        let custom = Custom::builder("Counts", Support::from(0))
+            .parameter("rate", &ours)
+            .build(|p, k| k * p[0].log() - &p[0] - (k + 1.0).lgamma())
+            .unwrap();
+        let unnormalized = Custom::builder("Counts", Support::from(0))
+            .parameter("rate", &ours)
+            .unnormalized()
+            .build(|p, k| k * p[0].log() - (k + 1.0).lgamma())
+            .unwrap();
+        for law in [&custom, &unnormalized] {
+            for k in [1, 1 + rate as i64, 2 * rate as i64 + 9, 3 * rate as i64 + 40] {
+                let (below, above) = law.log_tails(k).unwrap();
+                let (exact_below, exact_above) = poisson.log_tails(k).unwrap();
+                let excesses = law.log_excesses(k).unwrap();
+                let exact_excesses = poisson.log_excesses(k).unwrap();
+                for (found, exact) in [
+                    (below, exact_below),
+                    (above, exact_above),
+                    (excesses.0, exact_excesses.0),
+                    (excesses.1, exact_excesses.1),
+                ] {
+                    for (a, b) in doubles(&found).iter().zip(doubles(&exact)) {
+                        close(&format!("rate {rate}, k {k}"), *a, b, 1e-9);
+                    }
+                    let slope = |t: &Tensor, leaf: &Tensor| {
+                        doubles(&Tensor::run_backward(&[t.sum(Kind::Double)], &[leaf], true, false)[0])
+                    };
+                    for (a, b) in slope(&found, &ours).iter().zip(slope(&exact, &theirs)) {
+                        close(&format!("rate {rate}, k {k}, derivative"), *a, b, 1e-8);
+                    }
+                }
+            }
+            for (a, b) in doubles(&law.mean()).iter().zip(doubles(&poisson.mean())) {
+                close("mean", *a, b, 1e-10);
+            }
+            for (a, b) in doubles(&law.variance()).iter().zip(doubles(&poisson.variance())) {
+                close("variance", *a, b, 1e-9);
+            }
+            let truncation = Truncation::tail_mass(1e-8);
+            assert_eq!(truncation.resolve(law).unwrap(), truncation.resolve(&poisson).unwrap());
+        }
+    }
+}
+
+#[test]
+fn fixed_tables_and_two_sided_laws() {
+    let law = Custom::builder("Table", Support::between(0, 3)).build(table(&[0.1, 0.2, 0.3, 0.4])).unwrap();
+    close("mean of a table", double(&law.mean()), 2.0, 1e-12);
+    let q = TruncatedDistribution::new(&law, &Truncation::between(1, 3)).unwrap();
+    assert_eq!(doubles(&q.log_weights().exp()).iter().map(|w| (w * 1e4).round()).collect::<Vec<_>>(), [3e3, 3e3, 4e3]);
+    // A discrete Laplace law, p(k) = (1 - a) / (1 + a) a^|k|, on all integers.
+    let a = Tensor::from(0.6).set_requires_grad(true);
+    let laplace = Custom::builder("DiscreteLaplace", Support::INTEGERS)
+        .parameter("a", &a)
+        .build(|p, k| k.abs() * p[0].log() + p[0].neg().log1p() - p[0].log1p())
+        .unwrap();
+    close("mean", double(&laplace.mean()), 0.0, 1e-12);
+    close("variance", double(&laplace.variance()), 2.0 * 0.6 / 0.16, 1e-12);
+    close("P(X >= 3)", double(&laplace.log_tails(3).unwrap().1.exp()), 0.6f64.powi(3) / 1.6, 1e-12);
+    close("P(X < -4)", double(&laplace.log_tails(-4).unwrap().0.exp()), 0.6f64.powi(5) / 1.6, 1e-12);
+    let (lo, hi) = Truncation::tail_mass(1e-4).resolve(&laplace).unwrap();
+    assert_eq!(lo, -hi);
+    let _guard = seeded(2);
+    let mean = double(&laplace.sample(&[100_000]).unwrap().mean(Kind::Double));
+    assert!(mean.abs() < 4.0 * (7.5f64 / 1e5).sqrt(), "{mean}");
+}
+
+#[test]
+fn a_bound_ends_a_sum_that_the_ratio_test_does_not_trust() {
+    // p(k) proportional to exp(-sqrt k): ratios rise to one, and the rest is below its integral, 2 (sqrt k + 1) exp(-sqrt k).
+    let law = Custom::builder("Stretched", Support::from(0))
+        .tail_bound(|_, k| ((k - 1.0).sqrt() + 1.0).log() - (k - 1.0).sqrt() + 2f64.ln())
+        .unnormalized()
+        .build(|_, k| -k.sqrt())
+        .unwrap();
+    let (mut z, mut mean) = (0.0, 0.0);
+    for k in (0..20_000).rev() {
+        let p = (-f64::from(k).sqrt()).exp();
+        z += p;
+        mean += p * f64::from(k);
+    }
+    close("mean", double(&law.mean()), mean / z, 1e-12);
+}
+
+#[test]
+fn what_cannot_be_summed_is_named() {
+    let builder = |name: &str| Custom::builder(name, Support::from(1));
+    let message = |outcome: gengs::Result<Custom>| outcome.unwrap_err().to_string();
+
+    let found = message(builder("Zeta").build(|_, k| k.log() * -2.0 - (std::f64::consts::PI.powi(2) / 6.0).ln()));
+    assert!(found.contains("tail of Zeta") && found.contains("bound on the tail"), "{found}");
+    let found = message(builder("Half").build(|_, k| k * -1.0));
+    assert!(found.contains("total mass of Half") && found.contains("unnormalized"), "{found}");
+    let found = message(builder("Broken").build(|_, k| (k - 3.0).log()));
+    assert!(found.contains("log-pmf of Broken") && found.contains("NaN"), "{found}");
+    let found = message(builder("Flat").build(|_, _| Tensor::from(0.0)));
+    assert!(found.contains("log-pmf of Flat at two atoms") && found.contains("[2]"), "{found}");
+    let p = Tensor::from_slice(&[0.5, f64::NAN]);
+    let found = message(builder("Geo").parameter("p", &p).build(|p, k| k * p[0].log()));
+    assert!(found.contains("p of Geo is NaN"), "{found}");
+    let found =
+        message(Custom::builder("Empty", Support::from(0)).unnormalized().build(|_, k| k.full_like(f64::NEG_INFINITY)));
+    assert!(found.contains("Empty"), "{found}");
+    let found = message(Custom::builder("Wide", Support::between(0, 1 << 40)).build(|_, k| k * 0.0));
+    assert!(found.contains("support of Wide"), "{found}");
+    // A law with no first atom has no first n.
+    let skellam = Skellam::new(&Tensor::from(1.0), &Tensor::from(2.0)).unwrap();
+    let found = Truncation::right(5).resolve(&skellam).unwrap_err().to_string();
+    assert!(found.contains("Skellam") && found.contains("no first atom"), "{found}");
+}
+
+/// Pairs of different families in the same window; and the sentence when the windows differ.
+#[test]
+fn kl_of_every_pair() {
+    let scalar = |x: f64| Tensor::full([], x, (Kind::Double, Device::Cpu));
+    let laws: Vec<Box<dyn Distribution>> = vec![
+        Box::new(Poisson::new(&scalar(3.0)).unwrap()),
+        Box::new(NegativeBinomial::new(&scalar(2.0), &scalar(0.5)).unwrap()),
+        Box::new(ConwayMaxwellPoisson::new(&scalar(4.0), &scalar(1.5)).unwrap()),
+        Box::new(Skellam::new(&scalar(5.0), &scalar(2.0)).unwrap()),
+        Box::new(DiscretizedLogistic::new(&scalar(3.0), &scalar(1.0)).unwrap()),
+        Box::new(Binomial::new(30, &scalar(0.1)).unwrap()),
+    ];
+    let truncated = |law: &dyn Distribution, hi| TruncatedDistribution::new(law, &Truncation::between(0, hi)).unwrap();
+    for p in &laws {
+        for q in &laws {
+            let (p, q) = (truncated(p.as_ref(), 12), truncated(q.as_ref(), 12));
+            let (w, v) = (doubles(p.log_weights()), doubles(q.log_weights()));
+            let expected: f64 = w.iter().zip(&v).map(|(a, b)| a.exp() * (a - b)).sum();
+            close("kl", double(&p.kl(&q).unwrap()), expected, 1e-12);
+            assert!(expected >= 0.0);
+        }
+    }
+    let message = truncated(laws[0].as_ref(), 12).kl(&truncated(laws[1].as_ref(), 13)).unwrap_err().to_string();
+    assert!(message.contains("0..=12") && message.contains("0..=13") && message.contains("same window"), "{message}");
+}
