@@ -71,6 +71,9 @@ fn samples_follow_the_pmf() {
         let law = typical(name, values);
         let draws = law.sample(&[n]).unwrap();
         assert_eq!((draws.size(), draws.kind()), (vec![n], Kind::Double), "{name}");
+        // 3.89 is 1e-4 on both sides of a normal.
+        let error = double(&(draws.mean(Kind::Double) - law.mean()));
+        assert!(error.abs() < 3.89 * (double(&law.variance()) / n as f64).sqrt(), "{name}: mean off by {error}");
         let ks = atoms(law.as_ref());
         let pmf = doubles(&law.log_prob(&ks).unwrap().exp());
         // Atoms with fewer than ten expected draws, at either end, share a bin.

@@ -12,7 +12,9 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// A closure of the user's. It may own tensors, which can be sent to another thread but not shared with it: hence the lock.
 #[derive(Clone)]
-struct Closure(Arc<Mutex<dyn Fn(&[Tensor], &Tensor) -> Tensor + Send>>);
+struct Closure(Arc<Mutex<OfParametersAndAtoms>>);
+
+type OfParametersAndAtoms = dyn Fn(&[Tensor], &Tensor) -> Tensor + Send;
 
 impl Closure {
     fn new(closure: impl Fn(&[Tensor], &Tensor) -> Tensor + Send + 'static) -> Self {
@@ -39,9 +41,10 @@ const NORMALIZED: f64 = 1e-6;
 /// let p = Tensor::from_slice(&[0.3, 0.8]).set_requires_grad(true);
 /// let law = Custom::builder("Logarithmic", Support::from(1))
 ///     .parameter("p", &p)
-///     .build(|parameters, k| k * parameters[0].log() - k.log() - (-(-&parameters[0]).log1p()).log())?;
-/// let exact = -&p / ((1.0 - &p) * (-&p).log1p());
-/// assert!((law.mean() - exact).abs().max().double_value(&[]) < 1e-12);
+///     .build(|parameters, k| k * parameters[0].log() - k.log() - parameters[0].neg().log1p().neg().log())?;
+/// let exact: Tensor = -&p / ((1.0 - &p) * (-&p).log1p());
+/// let error = (law.mean() - exact).abs().max().double_value(&[]);
+/// assert!(error < 1e-12);
 /// # Ok::<(), gengs::Error>(())
 /// ```
 pub struct Custom {

@@ -317,10 +317,10 @@ pub(crate) fn check(name: &str, values: &Tensor, inside: &Tensor, allowed: &str)
     Err(Error::parameter(name, first, allowed))
 }
 
-/// Fails unless all values are positive and at most 1e30, beyond which products of parameters leave float64. Reads the parameter back
-/// from its device.
+/// Fails unless all values are positive and within 1e-300..=1e30, beyond which products and quotients of parameters leave float64. Reads
+/// the parameter back from its device.
 pub(crate) fn check_positive(name: &str, values: &Tensor) -> Result<()> {
-    check(name, values, &values.gt(0.0).logical_and(&values.le(1e30)), "positive and at most 1e30")
+    check(name, values, &values.ge(1e-300).logical_and(&values.le(1e30)), "positive, from 1e-300 to 1e30")
 }
 
 /// Fails unless a number of trials lies in what a window can hold.
