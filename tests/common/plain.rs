@@ -389,7 +389,7 @@ fn logistic_above(loc: f64, scale: f64, end: f64) -> Side {
         side.excess += tail;
         side.derivatives[0] += slope;
         side.derivatives[1] += slope * x;
-        if x > 0.0 && tail < side.excess * 1e-20 {
+        if x > 0.0 && tail <= side.excess * 1e-20 {
             return side;
         }
         j += 1.0;
