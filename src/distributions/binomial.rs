@@ -2,8 +2,9 @@
 //!
 //! `P(X = k) = C(total_count, k) probs^k (1 - probs)^(total_count - k)` for `k = 0 .. total_count`.
 
-use super::probability::Probability;
+use super::probability::{PlainProbability, Probability};
 use super::{Distribution, Parameter, Support, broadcast, certain, check_count, extended, only};
+use crate::relaxation::one_pass::{Atom, Rows, Walk, Walks};
 use crate::special::{log_factorial, log_incomplete_beta};
 use crate::{Result, summation};
 use tch::{Kind, Tensor};
@@ -106,9 +107,43 @@ impl Distribution for Binomial {
         Ok((lower, upper))
     }
 
+    fn rows(&self) -> Option<Box<dyn Rows>> {
+        let (trials, success) = (self.total_count as f64, self.success.plain());
+        let law = move |[value, _]: [f64; 2]| BinomialWalk { trials, success: success(value) };
+        Some(Box::new(Walks::new(&self.parameters(), law)?))
+    }
+
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let shape = extended(sample_shape, &self.batch_shape());
         let probs = self.success.log_p.detach().exp().f_expand(&shape, false)?.contiguous();
         Ok(Tensor::binomial(&probs.full_like(self.total_count as f64), &probs).to_kind(self.kind))
+    }
+}
+
+pub(super) struct BinomialWalk {
+    pub trials: f64,
+    pub success: PlainProbability,
+}
+
+impl Walk for BinomialWalk {
+    #[inline(always)]
+    fn start(&self) -> Atom {
+        Atom { log_weight: self.trials * self.success.log_q, scores: [self.trials * self.success.slope_q, 0.0] }
+    }
+
+    #[inline(always)]
+    fn step(&self, k: f64, scores: &mut [f64; 2]) -> f64 {
+        scores[0] += self.success.slope_p - self.success.slope_q;
+        (self.trials - k) / (k + 1.0) * (self.success.log_p - self.success.log_q).exp()
+    }
+
+    #[inline(always)]
+    fn mean(&self) -> f64 {
+        self.trials * self.success.p
+    }
+
+    #[inline(always)]
+    fn highest(&self) -> Option<i64> {
+        Some(self.trials as i64)
     }
 }

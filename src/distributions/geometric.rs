@@ -2,9 +2,10 @@
 //!
 //! `P(X = k) = probs (1 - probs)^k` for `k = 0, 1, ...`; mean `(1 - probs) / probs`.
 
-use super::probability::Probability;
+use super::probability::{PlainProbability, Probability};
 use super::{Distribution, Parameter, Support, broadcast, certain, extended, only};
 use crate::Result;
+use crate::relaxation::one_pass::{Atom, Rows, Walk, Walks};
 use crate::special::log1mexp;
 use tch::{Kind, Tensor};
 
@@ -87,11 +88,41 @@ impl Distribution for Geometric {
         Ok((log1mexp(&upper), upper))
     }
 
+    fn rows(&self) -> Option<Box<dyn Rows>> {
+        let success = self.success.plain();
+        Some(Box::new(Walks::new(&self.parameters(), move |[value, _]| GeometricWalk(success(value)))?))
+    }
+
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let shape = extended(sample_shape, &self.batch_shape());
         let scale = self.success.log_q.detach().neg();
         // floor(E / c) with E ~ Exp(1) exceeds k - 1 with probability exp(-c k) = (1 - probs)^k.
         let waiting = Tensor::f_empty(&shape, (Kind::Double, self.device()))?.exponential_(1.0);
         Ok((waiting / scale).floor().to_kind(self.kind))
+    }
+}
+
+struct GeometricWalk(PlainProbability);
+
+impl Walk for GeometricWalk {
+    #[inline(always)]
+    fn start(&self) -> Atom {
+        Atom { log_weight: self.0.log_p, scores: [self.0.slope_p, 0.0] }
+    }
+
+    #[inline(always)]
+    fn step(&self, _k: f64, scores: &mut [f64; 2]) -> f64 {
+        scores[0] += self.0.slope_q;
+        self.0.q
+    }
+
+    #[inline(always)]
+    fn advance(&self, _log_weight: f64, _ratio: f64, k: f64) -> f64 {
+        self.0.log_p + (k + 1.0) * self.0.log_q
+    }
+
+    #[inline(always)]
+    fn mean(&self) -> f64 {
+        self.0.q / self.0.p
     }
 }

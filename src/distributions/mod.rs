@@ -2,7 +2,7 @@
 //!
 //! One family, one file. Every result is **float64**, whatever the kind of the parameters: a log-pmf is a small difference
 //! of large numbers (`k log rate - rate - log k!` at a rate of 1,000 subtracts terms of 7,000), and float32 has no digits
-//! left for it. [`TruncatedDistribution`](crate::TruncatedDistribution) rounds at the end: to float64 for float64 parameters,
+//! left for it. [`TruncatedDistribution`] rounds at the end: to float64 for float64 parameters,
 //! to float32 for all others, so that half-precision parameters give laws in float32.
 //!
 //! | family | support | parameters |
@@ -60,6 +60,7 @@ pub use skellam::Skellam;
 pub use zero_inflated_poisson::ZeroInflatedPoisson;
 pub use zipf::Zipf;
 
+use crate::relaxation::one_pass::Rows;
 use crate::summation;
 use crate::truncation::Truncation;
 use crate::{Error, Result, TruncatedDistribution};
@@ -211,6 +212,12 @@ pub trait Distribution: std::fmt::Debug + Send {
         let rows = window.log_weights().exp().reshape([-1, window.len()]);
         let index = rows.f_multinomial(sample_shape.iter().product(), true)?.transpose(0, 1).reshape(shape);
         Ok(window.select(index))
+    }
+
+    /// The laws of the batch as plain numbers, for the one-pass sampler; nothing where the family does not offer it, or is not on
+    /// the CPU.
+    fn rows(&self) -> Option<Box<dyn Rows>> {
+        None
     }
 
     /// The broadcast shape of the parameters.

@@ -3,8 +3,9 @@
 //! `P(X = k) = Gamma(k + total_count) / (k! Gamma(total_count)) (1 - probs)^total_count probs^k`, as in
 //! torch.distributions: `probs` is the probability of what is *counted*, the mean is `total_count probs / (1 - probs)`.
 
-use super::probability::Probability;
+use super::probability::{PlainProbability, Probability};
 use super::{Distribution, Parameter, Support, broadcast, certain, check_positive, extended, pair};
+use crate::relaxation::one_pass::{Atom, Rows, Walk, Walks};
 use crate::special::{log_gamma_ratio, log_incomplete_beta};
 use crate::{Result, summation};
 use tch::{Kind, Tensor};
@@ -103,11 +104,42 @@ impl Distribution for NegativeBinomial {
         Ok((lower, upper))
     }
 
+    fn rows(&self) -> Option<Box<dyn Rows>> {
+        let counted = self.counted.plain();
+        let law = move |[r, value]: [f64; 2]| NegativeBinomialWalk { r, counted: counted(value) };
+        Some(Box::new(Walks::new(&self.parameters(), law)?))
+    }
+
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let shape = extended(sample_shape, &self.batch_shape());
         let total_count = self.total_count.detach().f_expand(&shape, false)?;
         let odds = (&self.counted.log_p - &self.counted.log_q).detach().exp();
         let rate = total_count.contiguous().internal_standard_gamma() * odds;
         Ok(rate.poisson().to_kind(self.kind))
+    }
+}
+
+struct NegativeBinomialWalk {
+    r: f64,
+    counted: PlainProbability,
+}
+
+impl Walk for NegativeBinomialWalk {
+    #[inline(always)]
+    fn start(&self) -> Atom {
+        Atom { log_weight: self.r * self.counted.log_q, scores: [self.counted.log_q, self.r * self.counted.slope_q] }
+    }
+
+    /// The score in `total_count` is `digamma(k + r) - digamma(r) + log(1 - p)`, a sum of `1 / (r + j)`.
+    #[inline(always)]
+    fn step(&self, k: f64, scores: &mut [f64; 2]) -> f64 {
+        scores[0] += 1.0 / (self.r + k);
+        scores[1] += self.counted.slope_p;
+        self.counted.p * (self.r + k) / (k + 1.0)
+    }
+
+    #[inline(always)]
+    fn mean(&self) -> f64 {
+        self.r * self.counted.p / self.counted.q
     }
 }

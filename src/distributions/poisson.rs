@@ -3,7 +3,8 @@
 //! `P(X = k) = rate^k exp(-rate) / k!` for `k = 0, 1, ...`; mean and variance are the rate.
 
 use super::{Distribution, Parameter, Support, broadcast, certain, check_positive, extended, only};
-use crate::special::log_incomplete_gamma;
+use crate::relaxation::one_pass::{Atom, Rows, Walk, Walks};
+use crate::special::{log_factorials, log_incomplete_gamma};
 use crate::{Result, summation};
 use tch::{Kind, Tensor};
 
@@ -85,9 +86,44 @@ impl Distribution for Poisson {
         Ok((lower, upper))
     }
 
+    fn rows(&self) -> Option<Box<dyn Rows>> {
+        Some(Box::new(Walks::new(&self.parameters(), |[rate, _]| PoissonWalk { rate, log_rate: rate.ln() })?))
+    }
+
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let shape = extended(sample_shape, &self.batch_shape());
         let rate = self.rate.detach().f_expand(&shape, false)?;
         Ok(rate.poisson().to_kind(self.kind))
+    }
+}
+
+struct PoissonWalk {
+    rate: f64,
+    log_rate: f64,
+}
+
+impl Walk for PoissonWalk {
+    #[inline(always)]
+    fn start(&self) -> Atom {
+        Atom { log_weight: -self.rate, scores: [-1.0, 0.0] }
+    }
+
+    #[inline(always)]
+    fn step(&self, k: f64, scores: &mut [f64; 2]) -> f64 {
+        scores[0] += 1.0 / self.rate;
+        self.rate / (k + 1.0)
+    }
+
+    #[inline(always)]
+    fn advance(&self, log_weight: f64, ratio: f64, k: f64) -> f64 {
+        match log_factorials().get(k as usize + 1) {
+            Some(log_factorial) => (k + 1.0) * self.log_rate - self.rate - log_factorial,
+            None => log_weight + ratio.ln(),
+        }
+    }
+
+    #[inline(always)]
+    fn mean(&self) -> f64 {
+        self.rate
     }
 }

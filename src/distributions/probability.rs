@@ -53,11 +53,45 @@ impl Probability {
         Parameter::scalar(name, &self.given)
     }
 
+    /// The row-wise counterpart, from a parameter's value.
+    pub fn plain(&self) -> impl Fn(f64) -> PlainProbability + Send + Sync + 'static {
+        let form = self.form;
+        move |value| match form {
+            Form::Probs => {
+                PlainProbability::new(value, 1.0 - value, value.ln(), (-value).ln_1p(), value * (1.0 - value))
+            }
+            Form::Logits => {
+                let log_sigmoid = |x: f64| x.min(0.0) - (-x.abs()).exp().ln_1p();
+                let (log_p, log_q) = (log_sigmoid(value), log_sigmoid(-value));
+                PlainProbability::new(log_p.exp(), log_q.exp(), log_p, log_q, 1.0)
+            }
+        }
+    }
+
     /// Another probability, given in the same form.
     pub fn with_value(&self, value: Tensor) -> Self {
         match self.form {
             Form::Probs => Self::from_probs(&value),
             Form::Logits => Self::from_logits(&value),
         }
+    }
+}
+
+/// A probability as plain numbers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PlainProbability {
+    pub p: f64,
+    pub q: f64,
+    pub log_p: f64,
+    pub log_q: f64,
+    /// `d log p / d parameter` and `d log(1 - p) / d parameter`.
+    pub slope_p: f64,
+    pub slope_q: f64,
+}
+
+impl PlainProbability {
+    /// `p (1 - p)` over `scale` is `dp / d parameter`.
+    fn new(p: f64, q: f64, log_p: f64, log_q: f64, scale: f64) -> Self {
+        Self { p, q, log_p, log_q, slope_p: q / scale, slope_q: -p / scale }
     }
 }

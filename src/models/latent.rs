@@ -1,6 +1,8 @@
 //! A layer of discrete latents: its family, its prior, and how a network's output becomes a posterior.
 
 use crate::distributions::{Bernoulli, Binomial, Distribution, Geometric, NegativeBinomial, Poisson};
+use crate::relaxation::one_pass::{NoiseKey, OnePass, OnePassDraw};
+use crate::relaxation::{Forward, Relaxation};
 use crate::truncated::TruncatedDistribution;
 use crate::truncation::Truncation;
 use crate::{Error, Result};
@@ -119,16 +121,51 @@ impl Latent {
     /// prior; implicitly it is uniform, so that no atom starts out of reach.
     pub fn posterior(&self, output: &Tensor) -> Result<TruncatedDistribution> {
         let (lo, hi) = self.window;
+        match self.law(output)? {
+            Law::OneHot(logits) => TruncatedDistribution::one_hot(&logits),
+            Law::Logits(logits) => TruncatedDistribution::from_logits(&logits, lo),
+            Law::Family(law) => TruncatedDistribution::new(law.as_ref(), &Truncation::between(lo, hi).any_mass()),
+        }
+    }
+
+    /// A relaxed draw `[..., latents]` of the posterior and its KL to the prior, of the same shape. With a key, the noise is that of
+    /// its counter, and the one-pass sampler draws where it can; else the noise comes from libtorch's generator.
+    pub fn draw(
+        &self,
+        output: &Tensor,
+        temperature: f64,
+        forward: Forward,
+        key: Option<NoiseKey>,
+    ) -> Result<(Tensor, Tensor)> {
+        if let Some(key) = key.filter(|_| temperature > 0.0) {
+            let (lo, hi) = self.window;
+            let sampler = OnePass::new(lo, hi, temperature)?.forward(forward).kl_to(&self.prior)?;
+            let draw = match self.law(output)? {
+                Law::OneHot(_) => None,
+                Law::Logits(logits) => sampler.rsample_logits(&logits, key)?,
+                Law::Family(law) => sampler.rsample(law.as_ref(), key)?,
+            };
+            if let Some(OnePassDraw { z, kl: Some(kl) }) = draw {
+                return Ok((z, kl));
+            }
+        }
+        let q = self.posterior(output)?;
+        let z = Relaxation::new(&q, temperature)?.forward(forward).rsample(&[])?;
+        Ok((z, q.kl(&self.prior)?))
+    }
+
+    /// The posterior before it is truncated.
+    fn law(&self, output: &Tensor) -> Result<Law> {
         if self.inference == Inference::Implicit || self.family == Family::Categorical {
             let logits = output.unflatten(-1, [self.latents, self.prior.len()]);
-            return match self.family {
-                Family::Categorical => TruncatedDistribution::one_hot(&logits),
-                _ => TruncatedDistribution::from_logits(&logits, lo),
-            };
+            return Ok(match self.family {
+                Family::Categorical => Law::OneHot(logits),
+                _ => Law::Logits(logits),
+            });
         }
         let positive = |x: &Tensor, at_zero: f64| (x + at_zero.exp_m1().ln()).softplus() + SMALLEST;
         let log_mean = self.mean.ln();
-        let law: Box<dyn Distribution> = match self.family {
+        Ok(Law::Family(match self.family {
             Family::Poisson => Box::new(Poisson::new_unchecked(&positive(output, self.mean))?),
             Family::Geometric => Box::new(Geometric::from_logits_unchecked(&-(output + log_mean))?),
             Family::NegativeBinomial => {
@@ -138,14 +175,24 @@ impl Latent {
                 Box::new(NegativeBinomial::from_logits_unchecked(&total_count, &logits)?)
             }
             Family::Binomial => {
-                Box::new(Binomial::from_logits_unchecked(hi, &(output + logit(self.mean / hi as f64)))?)
+                let trials = self.window.1;
+                Box::new(Binomial::from_logits_unchecked(trials, &(output + logit(self.mean / trials as f64)))?)
             }
             Family::Bernoulli | Family::Categorical => {
                 Box::new(Bernoulli::from_logits_unchecked(&(output + logit(self.mean)))?)
             }
-        };
-        TruncatedDistribution::new(law.as_ref(), &Truncation::between(lo, hi).any_mass())
+        }))
     }
+}
+
+/// A posterior before it is truncated.
+enum Law {
+    /// Logits of classes.
+    OneHot(Tensor),
+    /// Logits of the window's atoms.
+    Logits(Tensor),
+    /// A family's law.
+    Family(Box<dyn Distribution>),
 }
 
 fn logit(p: f64) -> f64 {

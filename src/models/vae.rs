@@ -9,7 +9,8 @@
 
 use super::latent::{Latent, LatentConfig};
 use crate::nn::Mlp;
-use crate::relaxation::{Forward, Relaxation};
+use crate::relaxation::Forward;
+use crate::relaxation::one_pass::NoiseKey;
 use crate::truncated::TruncatedDistribution;
 use crate::{Error, Result};
 use tch::nn::Path;
@@ -113,14 +114,16 @@ impl Vae {
         Ok(self.decode(&z).sigmoid())
     }
 
-    /// The negative ELBO with one relaxed sample an image: what is trained.
+    /// The negative ELBO with one relaxed sample an image: what is trained. With a key, the noise is a function of it, and the one-pass
+    /// sampler draws where it can (a CPU, a temperature above zero, not a categorical latent); without one, the noise comes from libtorch's
+    /// generator.
     ///
     /// # Errors
     /// When the temperature is not allowed.
-    pub fn relaxed_elbo(&self, x: &Tensor, temperature: f64, forward: Forward) -> Result<Elbo> {
-        let q = self.posterior(x)?;
-        let z = Relaxation::new(&q, temperature)?.forward(forward).rsample(&[])?;
-        Ok(Elbo { reconstruction: reconstruction(&self.decode(&z), x), kl: self.kl(&q)? })
+    pub fn relaxed_elbo(&self, x: &Tensor, temperature: f64, forward: Forward, key: Option<NoiseKey>) -> Result<Elbo> {
+        let (z, kl) = self.latent.draw(&self.encoder.forward(x), temperature, forward, key)?;
+        let kl = kl.sum_dim_intlist(-1, false, None::<Kind>);
+        Ok(Elbo { reconstruction: reconstruction(&self.decode(&z), x), kl })
     }
 
     /// Bounds from `samples` hard samples an image, without gradient.

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! As the temperature goes to zero `z` tends to an exact draw of the law. Everything is a graph of tensor operations, so that
-//! autograd gives gradients of any order.
+//! autograd gives gradients of any order; where a first derivative on the CPU is all that is needed, [`one_pass`] gives the same
+//! numbers without any tensor of the atoms.
 //!
 //! # Bias and variance
 //! The gradient is exact for the relaxed objective `E f(z)` and biased for the discrete one: the bias falls with the temperature,
@@ -22,6 +23,7 @@
 
 mod multinomial;
 pub mod noise;
+pub mod one_pass;
 
 pub use multinomial::{MultinomialRelaxation, Scheme};
 

@@ -52,7 +52,7 @@ pub fn evaluate(
         let device = vae.prior().device();
         let x = images.batch(&Tensor::arange_start(start, end, (Kind::Int64, device)));
         let bound = vae.importance_bound(&x, samples)?;
-        let relaxed = vae.relaxed_elbo(&x, temperature, crate::relaxation::Forward::Soft)?;
+        let relaxed = vae.relaxed_elbo(&x, temperature, crate::relaxation::Forward::Soft, None)?;
         let parts = [bound.elbo.reconstruction, bound.elbo.kl, bound.neg_iwae, relaxed.reconstruction + relaxed.kl];
         for (sum, part) in sums.iter_mut().zip(parts) {
             *sum += part.sum(Kind::Double).double_value(&[]);

@@ -11,6 +11,7 @@ use super::run_folder::{EpochRecord, RunFolder};
 use crate::data::{Dataset, epoch_order};
 use crate::models::Vae;
 use crate::nn::Adam;
+use crate::relaxation::one_pass::NoiseKey;
 use crate::{Error, Result};
 use std::path::Path;
 use std::time::Instant;
@@ -189,7 +190,8 @@ impl Session {
             let size = self.config.batch_size.min(count - start);
             tch::manual_seed(step_seed(self.config.seed, epoch, step));
             let x = self.data.train.batch(&order.narrow(0, start, size));
-            recent += self.step(&x, temperature, kl_weight)?;
+            let key = NoiseKey::new(self.config.seed, done as u64);
+            recent += self.step(&x, temperature, kl_weight, key)?;
             self.progress.steps = step + 1;
 
             if (step + 1) % STEPS_BETWEEN_LOOKS == 0 || step + 1 == steps {
@@ -234,8 +236,8 @@ impl Session {
     }
 
     /// One update; returns the batch's sums of negative ELBO and KL, on the device.
-    fn step(&mut self, x: &Tensor, temperature: f64, kl_weight: f64) -> Result<Tensor> {
-        let elbo = self.vae.relaxed_elbo(x, temperature, self.config.estimator.into())?;
+    fn step(&mut self, x: &Tensor, temperature: f64, kl_weight: f64, key: NoiseKey) -> Result<Tensor> {
+        let elbo = self.vae.relaxed_elbo(x, temperature, self.config.estimator.into(), Some(key))?;
         let reconstruction = elbo.reconstruction.sum(None::<Kind>);
         let kl = elbo.kl.sum(None::<Kind>);
         let loss = (&reconstruction + &kl * kl_weight) / x.size()[0] as f64;

@@ -1,0 +1,256 @@
+//! The one-pass sampler against the tensor graph, on the same noise; and its noise.
+
+mod common;
+
+use common::{close, double, doubles, family};
+use gengs::prelude::*;
+use gengs::relaxation::one_pass::{NoiseKey, OnePass};
+use tch::{Device, Kind, Tensor};
+
+const CPU: Device = Device::Cpu;
+
+/// A family, how many of its parameters are whole numbers, a column for each parameter, and a window.
+type Case = (&'static str, usize, Vec<Vec<f64>>, (i64, i64));
+
+/// Families that walk, with a few different laws each.
+fn cases() -> Vec<Case> {
+    vec![
+        ("poisson", 0, vec![vec![0.01, 0.7, 2.0, 11.0, 30.0]], (0, 11)),
+        ("poisson", 0, vec![vec![1e-6, 0.1, 1e4]], (0, 11)),
+        ("poisson", 0, vec![vec![2.0, 0.5]], (0, 0)),
+        ("poisson", 0, vec![vec![80.0, 100.0, 130.0]], (60, 140)),
+        ("poisson", 0, vec![vec![5.0, 5000.0]], (0, 5200)),
+        ("geometric", 0, vec![vec![0.02, 0.3, 0.9]], (0, 14)),
+        ("geometric", 0, vec![vec![0.1, 0.2]], (3, 40)),
+        ("negative-binomial", 0, vec![vec![0.01, 3.0, 40.0], vec![0.9, 0.5, 0.3]], (0, 29)),
+        ("binomial", 1, vec![vec![9.0], vec![0.01, 0.4, 0.99]], (0, 9)),
+        ("binomial", 1, vec![vec![50.0], vec![0.3, 0.5]], (8, 40)),
+        ("bernoulli", 0, vec![vec![0.02, 0.35, 0.9]], (0, 1)),
+    ]
+}
+
+/// `z`, `kl` and their gradients in every parameter, by the one-pass sampler and by the tensor graph in float64, for the same numbers.
+fn compare(kind: Kind, bound: f64) {
+    let mut compared = 0;
+    for (name, first, columns, (lo, hi)) in cases() {
+        let leaves = |kind_of_leaf: Kind, requires_grad: bool| -> Vec<Tensor> {
+            let tensor = |(i, values): (usize, &Vec<f64>)| match i < first {
+                true => Tensor::from(values[0]),
+                // Two rows of the batch, so that both row and latent are counted.
+                false => {
+                    let rounded = Tensor::from_slice(values).to_kind(kind).to_kind(kind_of_leaf);
+                    rounded.repeat([2, 1]).set_requires_grad(requires_grad)
+                }
+            };
+            columns.iter().enumerate().map(tensor).collect()
+        };
+        let ours = leaves(kind, true);
+        let theirs = leaves(Kind::Double, true);
+        let ones: Vec<Tensor> = leaves(Kind::Double, false)
+            .iter()
+            .enumerate()
+            .map(|(i, t)| if i < first { t.copy() } else { t.select(0, 0).select(0, 0) })
+            .collect();
+        let truncation = Truncation::between(lo, hi).any_mass();
+        let prior = TruncatedDistribution::new(family(name, &ones).as_ref(), &truncation).unwrap();
+        let q = TruncatedDistribution::new(family(name, &theirs).as_ref(), &truncation).unwrap();
+        let key = NoiseKey::new(7, 3);
+        let noise = key.gumbel(q.log_weights().size().as_slice(), kind).unwrap().to_kind(Kind::Double);
+        for forward in [Forward::Soft, Forward::StraightThrough] {
+            for temperature in [0.3, 1.0] {
+                let law = family(name, &ours);
+                let sampler = OnePass::new(lo, hi, temperature).unwrap().forward(forward).kl_to(&prior).unwrap();
+                let draw = sampler.rsample(law.as_ref(), key).unwrap().unwrap();
+                let relaxation = Relaxation::new(&q, temperature).unwrap().forward(forward);
+                let z = relaxation.rsample_with_noise(&noise).unwrap();
+                let kl = q.kl(&prior).unwrap();
+                for (what, found, expected) in [("z", draw.z, z), ("kl", draw.kl.unwrap(), kl)] {
+                    let what =
+                        format!("{kind:?} {name} {columns:?} in {lo}..={hi}, {forward:?}, {temperature}: {what}");
+                    assert_eq!((found.size(), found.kind()), (expected.size(), kind), "{what}");
+                    agree(&what, &found, &expected, bound);
+                    if forward == Forward::StraightThrough && what.ends_with('z') {
+                        assert!(doubles(&found).iter().all(|z| z.fract() == 0.0), "{what}");
+                    }
+                    let slopes = |of: &Tensor, leaves: &[Tensor]| {
+                        Tensor::run_backward(&[of.sum(Kind::Double)], &leaves[first..], true, false)
+                    };
+                    for (a, b) in slopes(&found, &ours).iter().zip(slopes(&expected, &theirs)) {
+                        agree(&format!("{what}, gradient"), a, &b, bound);
+                        compared += a.numel();
+                    }
+                }
+            }
+        }
+    }
+    assert!(compared > 200, "{compared}");
+}
+
+/// All entries to `bound`, relative to the largest: a derivative that is a small difference of large terms has their rounding.
+fn agree(what: &str, found: &Tensor, expected: &Tensor, bound: f64) {
+    let (found, expected) = (doubles(found), doubles(expected));
+    let largest = expected.iter().fold(1.0f64, |largest, x| largest.max(x.abs()));
+    for (a, b) in found.iter().zip(&expected) {
+        close(what, *a / largest, *b / largest, bound);
+    }
+}
+
+#[test]
+fn equals_the_tensor_graph_in_float64() {
+    compare(Kind::Double, 1e-10);
+}
+
+#[test]
+fn equals_the_tensor_graph_in_float32() {
+    compare(Kind::Float, 1e-5);
+}
+
+#[test]
+fn results_depend_on_the_key_and_the_place_only() {
+    let rate = (Tensor::arange(40 * 7, (Kind::Float, CPU)) * 0.01 + 0.1).reshape([40, 7]);
+    let draw = |rate: &Tensor, key: NoiseKey| {
+        let sampler = OnePass::new(0, 11, 0.5).unwrap();
+        sampler.rsample(&Poisson::new(rate).unwrap(), key).unwrap().unwrap().z
+    };
+    let key = NoiseKey::new(1, 2);
+    let whole = draw(&rate, key);
+    for parts in [2, 5] {
+        let rows = 40 / parts;
+        let split: Vec<Tensor> = (0..parts)
+            .map(|i| draw(&rate.narrow(0, i * rows, rows), NoiseKey { first_row: (i * rows) as u32, ..key }))
+            .collect();
+        assert_eq!(doubles(&Tensor::cat(&split, 0)), doubles(&whole), "in {parts} parts");
+    }
+    // A wider window leaves the noise of the atoms that both have.
+    let (narrow, wide) = (key.gumbel(&[2, 3, 12], Kind::Float).unwrap(), key.gumbel(&[2, 3, 64], Kind::Float).unwrap());
+    assert_eq!(doubles(&narrow), doubles(&wide.narrow(-1, 0, 12)));
+    for other in [NoiseKey::new(1, 3), NoiseKey::new(2, 2), NoiseKey { first_row: 1, ..key }] {
+        assert!(doubles(&draw(&rate, other)) != doubles(&whole), "{other:?}");
+    }
+}
+
+#[test]
+fn noise_by_counter_is_gumbel_and_independent_across_keys() {
+    // 5 million numbers each; bounds are four or five standard errors.
+    for kind in [Kind::Float, Kind::Double] {
+        let noise = NoiseKey::new(11, 0).gumbel(&[1000, 50, 100], kind).unwrap();
+        let n = 5e6f64;
+        assert_eq!(noise.isfinite().all().int64_value(&[]), 1);
+        let mean = double(&noise.mean(Kind::Double));
+        assert!((mean - 0.577_215_664_9).abs() < 4.0 * 1.2825 / n.sqrt(), "{kind:?}: mean {mean}");
+        let expected = n * (-(-(-10f64).exp()).exp_m1());
+        let above = double(&noise.gt(10.0).sum(Kind::Int64));
+        assert!((above - expected).abs() < 5.0 * expected.sqrt(), "{kind:?}: {above} above 10, not {expected}");
+        // Uniformity of exp(-exp(-g)) in 256 bins: chi-squared with 255 degrees of freedom, mean 255, deviation 22.6.
+        let uniform = noise.to_kind(Kind::Double).neg().exp().neg().exp();
+        let counts = doubles(
+            &(uniform * 256.0)
+                .floor()
+                .clamp(0.0, 255.0)
+                .to_kind(Kind::Int64)
+                .reshape([-1])
+                .bincount(None::<&Tensor>, 256),
+        );
+        let chi_squared: f64 = counts.iter().map(|count| (count - n / 256.0).powi(2) / (n / 256.0)).sum();
+        assert!((chi_squared - 255.0).abs() < 4.0 * 22.6, "{kind:?}: chi-squared {chi_squared}");
+        // Neighbouring seeds, steps, rows, latents and atoms are uncorrelated.
+        let base = NoiseKey::new(11, 5);
+        let at = |key: NoiseKey| key.gumbel(&[1000, 50, 20], kind).unwrap().to_kind(Kind::Double);
+        let first = at(base);
+        let others = [
+            ("seed", at(NoiseKey { seed: 12, ..base })),
+            ("step", at(NoiseKey { step: 6, ..base })),
+            ("row", at(NoiseKey { first_row: 1, ..base })),
+            ("latent", first.roll([1], [1])),
+            ("atom", first.roll([1], [2])),
+        ];
+        for (what, other) in others {
+            let centred = |t: &Tensor| t - t.mean(Kind::Double);
+            let correlation = double(&(centred(&first) * centred(&other)).mean(Kind::Double)) / 1.6449;
+            assert!(
+                correlation.abs() < 4.0 / 1e6f64.sqrt(),
+                "{kind:?}: neighbouring {what}s correlate by {correlation}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_it_does_not_do_is_left_to_the_graph_or_refused() {
+    let key = NoiseKey::new(0, 0);
+    let skellam = Skellam::new(&Tensor::from(1.0), &Tensor::from(2.0)).unwrap();
+    assert!(OnePass::new(0, 5, 0.5).unwrap().rsample(&skellam, key).unwrap().is_none());
+    for (lo, hi, temperature) in [(3, 2, 0.5), (-1, 2, 0.5), (0, 5, 0.0), (0, 5, f64::NAN), (0, 5, -1.0)] {
+        assert!(OnePass::new(lo, hi, temperature).unwrap_err().to_string().contains("one-pass"));
+    }
+    let rate = Tensor::from_slice(&[1.0, 2.0]);
+    let batch = TruncatedDistribution::new(&Poisson::new(&rate).unwrap(), &Truncation::right(6)).unwrap();
+    assert!(OnePass::new(0, 5, 0.5).unwrap().kl_to(&batch).unwrap_err().to_string().contains("prior"));
+    assert!(key.gumbel(&[3], Kind::Float).unwrap_err().to_string().contains("latents, atoms"));
+}
+
+/// Free logits: `z`, the KL and their gradients in every logit.
+#[test]
+fn free_logits_equal_the_tensor_graph() {
+    for (kind, bound) in [(Kind::Double, 1e-10), (Kind::Float, 1e-5)] {
+        for n in [2i64, 12, 16, 45] {
+            let guard = common::seeded(n);
+            let values = (Tensor::randn([6, 5, n], (Kind::Double, CPU)) * 2.0).to_kind(kind);
+            drop(guard);
+            let ours = values.copy().set_requires_grad(true);
+            let theirs = values.to_kind(Kind::Double).set_requires_grad(true);
+            let prior = Poisson::new(&Tensor::from(2.0)).unwrap();
+            let prior = TruncatedDistribution::new(&prior, &Truncation::right(n).any_mass()).unwrap();
+            let q = TruncatedDistribution::from_logits(&theirs, 0).unwrap();
+            let key = NoiseKey { first_row: 9, ..NoiseKey::new(5, 1 << 33) };
+            let noise = key.gumbel(&[6, 5, n], kind).unwrap().to_kind(Kind::Double);
+            for (forward, temperature) in
+                [(Forward::Soft, 0.4), (Forward::StraightThrough, 1.0), (Forward::Soft, 1e-30)]
+            {
+                let sampler = OnePass::new(0, n - 1, temperature).unwrap().forward(forward);
+                let draw = sampler.kl_to(&prior).unwrap().rsample_logits(&ours, key).unwrap().unwrap();
+                let alone = sampler.rsample_logits(&ours, key).unwrap().unwrap();
+                assert!(alone.kl.is_none() && doubles(&alone.z) == doubles(&draw.z));
+                let z = Relaxation::new(&q, temperature).unwrap().forward(forward).rsample_with_noise(&noise).unwrap();
+                let kl = q.kl(&prior).unwrap();
+                for (what, found, expected) in [("z", draw.z, z), ("kl", draw.kl.unwrap(), kl)] {
+                    let what = format!("{kind:?}, {n} logits, {forward:?}, {temperature}: {what}");
+                    agree(&what, &found, &expected, bound);
+                    if temperature < 1e-3 && what.ends_with('z') {
+                        continue;
+                    }
+                    let slope = |of: &Tensor, leaf: &Tensor| {
+                        Tensor::run_backward(&[of.sum(Kind::Double)], &[leaf], true, false).remove(0)
+                    };
+                    agree(&format!("{what}, gradient"), &slope(&found, &ours), &slope(&expected, &theirs), bound);
+                }
+            }
+        }
+    }
+    let wrong = OnePass::new(0, 5, 0.5)
+        .unwrap()
+        .rsample_logits(&Tensor::zeros([2, 5], (Kind::Float, CPU)), NoiseKey::new(0, 0));
+    assert!(wrong.unwrap_err().to_string().contains("[..., 6]"));
+}
+
+/// One, two and three threads: bit for bit.
+#[test]
+fn threads_do_not_matter() {
+    let guard = common::seeded(4);
+    let logits = Tensor::randn([200, 20, 12], (Kind::Float, CPU));
+    let rate = Tensor::rand([200, 20], (Kind::Float, CPU)) * 3.0 + 0.01;
+    let before = tch::get_num_threads();
+    let results: Vec<[Vec<f64>; 2]> = [1, 2, 3]
+        .into_iter()
+        .map(|threads| {
+            tch::set_num_threads(threads);
+            let sampler = OnePass::new(0, 11, 0.5).unwrap();
+            let key = NoiseKey::new(3, 4);
+            let of_rate = sampler.rsample(&Poisson::new(&rate).unwrap(), key).unwrap().unwrap().z;
+            [doubles(&of_rate), doubles(&sampler.rsample_logits(&logits, key).unwrap().unwrap().z)]
+        })
+        .collect();
+    tch::set_num_threads(before);
+    drop(guard);
+    assert!(results[0] == results[1] && results[0] == results[2]);
+}
