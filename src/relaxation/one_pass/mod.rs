@@ -33,6 +33,10 @@ use tch::{Device, Kind, Tensor};
 /// Latents that one task of the thread pool draws.
 const A_TASK: usize = 512;
 
+/// Atoms of a batch below which the calling thread draws alone. libtorch's own threads keep their cores busy for some milliseconds after
+/// each of its operations, waiting for the next; a second pool has to wait for them, longer than a small batch takes.
+const WORTH_THREADS: usize = 250_000;
+
 /// Draws with a gradient, and the KL to a prior.
 #[derive(Debug)]
 pub struct OnePassDraw {
@@ -150,7 +154,11 @@ impl<'a> OnePass<'a> {
             let log_prior = log_prior.as_deref();
             pulp::Arch::new().dispatch(OfRows { kernel, place, rows, log_prior, results, parameters: width });
         };
-        pool()?.install(|| results.par_chunks_mut(A_TASK * stride).enumerate().for_each(task));
+        if count * kernel.atoms() < WORTH_THREADS {
+            results.chunks_mut(A_TASK * stride).enumerate().for_each(task);
+        } else {
+            pool()?.install(|| results.par_chunks_mut(A_TASK * stride).enumerate().for_each(task));
+        }
 
         let results = Tensor::from_slice(&results).reshape([shape, &[stride as i64]].concat());
         let column = |i: usize| results.select(-1, i as i64);
@@ -182,10 +190,14 @@ impl<'a> OnePass<'a> {
             let (log_prior, logits) = (log_prior.as_deref(), values.as_slice());
             pulp::Arch::new().dispatch(OfLogits { kernel, place, log_prior, logits, results, derivatives });
         };
-        pool()?.install(|| {
-            let slots = results.par_chunks_mut(A_TASK * 2).zip(derivatives.par_chunks_mut(A_TASK * width));
-            slots.enumerate().for_each(task);
-        });
+        if count * kernel.atoms() < WORTH_THREADS {
+            results.chunks_mut(A_TASK * 2).zip(derivatives.chunks_mut(A_TASK * width)).enumerate().for_each(task);
+        } else {
+            pool()?.install(|| {
+                let slots = results.par_chunks_mut(A_TASK * 2).zip(derivatives.par_chunks_mut(A_TASK * width));
+                slots.enumerate().for_each(task);
+            });
+        }
 
         let results = Tensor::from_slice(&results).reshape([batch, &[2]].concat());
         let derivatives = Tensor::from_slice(&derivatives).reshape([batch, &[kinds as i64, n]].concat());
