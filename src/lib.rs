@@ -7,6 +7,7 @@ pub mod data;
 pub mod device;
 pub mod distributions;
 mod error;
+pub mod estimators;
 pub mod models;
 pub mod nn;
 pub mod relaxation;

@@ -215,6 +215,11 @@ impl TruncatedDistribution {
         }
     }
 
+    /// Whether the atoms are successive integers.
+    pub(crate) fn is_on_integers(&self) -> bool {
+        matches!(self.place, Place::Integers { .. }) && !self.ends_moved
+    }
+
     /// Whether each row has its own atoms.
     fn has_own_atoms(&self) -> bool {
         self.ends_moved && self.atoms.dim() > 1

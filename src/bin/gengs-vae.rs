@@ -2,8 +2,9 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gengs::cli::{Common, Meter, exit_code, interrupted};
+use gengs::estimators::EstimatorKind;
 use gengs::models::{Family, Inference};
-use gengs::training::{Control, Estimator, Schedule, Session, TrainConfig, TruncationSetting, draw_pictures, evaluate};
+use gengs::training::{Control, Schedule, Session, TrainConfig, TruncationSetting, draw_pictures, evaluate};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -50,9 +51,12 @@ struct Train {
     /// Window of atoms: a number, or the mass that may be cut off, as in tail:1e-6 [default: 12, or 2 for bernoulli]
     #[arg(long, value_name = "N|tail:MASS")]
     truncation: Option<TruncationSetting>,
-    /// Gradient through the latents: soft samples, or straight-through [default: gengs]
-    #[arg(long)]
-    estimator: Option<Estimator>,
+    /// Gradient through the latents [default: gengs]
+    #[arg(long, value_name = "NAME")]
+    estimator: Option<EstimatorKind>,
+    /// Samples an image and step [default: 1, or 2 for estimators that compare samples]
+    #[arg(long, value_name = "S")]
+    samples: Option<i64>,
     /// Temperature: a number, or first..last, changed linearly over the run [default: 1..0.3]
     #[arg(long, value_name = "T|FIRST..LAST")]
     temperature: Option<Schedule>,
@@ -148,6 +152,7 @@ macro_rules! fixed_settings {
             prior,
             truncation,
             estimator,
+            samples,
             temperature,
             latents,
             hidden,

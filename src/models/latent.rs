@@ -120,12 +120,23 @@ impl Latent {
     /// The posterior `[..., latents]` from an encoder's output `[..., encoder_width]`. Explicitly, an output of zero is the
     /// prior; implicitly it is uniform, so that no atom starts out of reach.
     pub fn posterior(&self, output: &Tensor) -> Result<TruncatedDistribution> {
+        Ok(self.posterior_and_family(output)?.0)
+    }
+
+    /// The same, and the family's law before it was truncated, where there is one.
+    pub fn posterior_and_family(
+        &self,
+        output: &Tensor,
+    ) -> Result<(TruncatedDistribution, Option<Box<dyn Distribution>>)> {
         let (lo, hi) = self.window;
-        match self.law(output)? {
-            Law::OneHot(logits) => TruncatedDistribution::one_hot(&logits),
-            Law::Logits(logits) => TruncatedDistribution::from_logits(&logits, lo),
-            Law::Family(law) => TruncatedDistribution::new(law.as_ref(), &Truncation::between(lo, hi).any_mass()),
-        }
+        Ok(match self.law(output)? {
+            Law::OneHot(logits) => (TruncatedDistribution::one_hot(&logits)?, None),
+            Law::Logits(logits) => (TruncatedDistribution::from_logits(&logits, lo)?, None),
+            Law::Family(law) => {
+                let q = TruncatedDistribution::new(law.as_ref(), &Truncation::between(lo, hi).any_mass())?;
+                (q, Some(law))
+            }
+        })
     }
 
     /// A relaxed draw `[..., latents]` of the posterior and its KL to the prior, of the same shape. With a key, the noise is that of

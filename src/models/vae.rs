@@ -8,6 +8,7 @@
 //! Kingma, Welling, arXiv 1312.6114; importance-weighted bound: Burda, Grosse, Salakhutdinov, arXiv 1509.00519.
 
 use super::latent::{Latent, LatentConfig};
+use crate::estimators::{Estimate, Estimator, Expectation, Setting};
 use crate::nn::Mlp;
 use crate::relaxation::Forward;
 use crate::relaxation::one_pass::NoiseKey;
@@ -53,6 +54,7 @@ pub struct Vae {
     encoder: Mlp,
     decoder: Mlp,
     latent: Latent,
+    pixels: i64,
 }
 
 /// Hard samples that are decoded at once in an evaluation: bounds memory, 10 x batch x pixels numbers.
@@ -72,7 +74,7 @@ impl Vae {
         let encoder = Mlp::new(&(path / "encoder"), &widths(config.pixels, latent.encoder_width()));
         let mut decoder_widths = widths(config.pixels, latent.decoder_width());
         decoder_widths.reverse();
-        Ok(Self { encoder, decoder: Mlp::new(&(path / "decoder"), &decoder_widths), latent })
+        Ok(Self { encoder, decoder: Mlp::new(&(path / "decoder"), &decoder_widths), latent, pixels: config.pixels })
     }
 
     /// `q(z | x)`, batch shape `[B, latents]`, of images `[B, pixels]` in `[0, 1]`.
@@ -124,6 +126,37 @@ impl Vae {
         let (z, kl) = self.latent.draw(&self.encoder.forward(x), temperature, forward, key)?;
         let kl = kl.sum_dim_intlist(-1, false, None::<Kind>);
         Ok(Elbo { reconstruction: reconstruction(&self.decode(&z), x), kl })
+    }
+
+    /// The negative ELBO with its gradient by an estimator, from so many samples an image. For bounds of several samples,
+    /// which include the prior, the parts still sum to the bound, and the KL carries no gradient.
+    ///
+    /// # Errors
+    /// When the estimator is not made for these latents, or needs more samples.
+    pub fn estimated_elbo(&self, x: &Tensor, estimator: &mut dyn Estimator, samples: i64) -> Result<Elbo> {
+        let (q, family) = self.latent.posterior_and_family(&self.encoder.forward(x))?;
+        let f = |z: &Tensor| reconstruction(&self.decode(z), x);
+        let mut expectation = Expectation::new(&q, &f)?.samples(samples)?.context(x).prior(self.prior());
+        if let Some(family) = &family {
+            expectation = expectation.distribution(family.as_ref());
+        }
+        let Estimate { surrogate, info } = estimator.estimate(&expectation)?;
+        let kl = self.kl(&q)?;
+        if info.includes_prior {
+            let kl = kl.detach();
+            return Ok(Elbo { reconstruction: surrogate - &kl, kl });
+        }
+        Ok(Elbo { reconstruction: surrogate, kl })
+    }
+
+    /// What an estimator for this model is built from.
+    pub fn estimator_setting(&self, temperature: f64) -> Setting {
+        Setting {
+            width: self.latent.decoder_width(),
+            features: Some(self.pixels),
+            temperature,
+            device: self.prior().device(),
+        }
     }
 
     /// Bounds from `samples` hard samples an image, without gradient.

@@ -60,15 +60,30 @@ impl Adam {
 
     /// One update from the gradients; parameters without one are left alone.
     pub fn step(&mut self) {
+        let gradients: Vec<Tensor> = self.slots.iter().map(|slot| slot.parameter.grad()).collect();
+        self.update(&gradients);
+    }
+
+    /// One update from the gradient of a loss, whose graph is kept; the gradients that the parameters carry stay as they are.
+    ///
+    /// # Errors
+    /// When the loss is not a scalar with a graph.
+    pub fn descend(&mut self, loss: &Tensor) -> Result<()> {
+        let parameters: Vec<&Tensor> = self.slots.iter().map(|slot| &slot.parameter).collect();
+        let gradients = Tensor::f_run_backward(&[loss], &parameters, true, false)?;
+        self.update(&gradients);
+        Ok(())
+    }
+
+    fn update(&mut self, gradients: &[Tensor]) {
         let _guard = no_grad_guard();
         self.steps += 1;
         let correction1 = 1.0 - BETA1.powi(self.steps as i32);
         let correction2 = (1.0 - BETA2.powi(self.steps as i32)).sqrt();
         let rule = Rule { learning_rate: self.learning_rate / correction1, correction: 1.0 / correction2 };
-        for slot in &mut self.slots {
-            let gradient = slot.parameter.grad();
-            if gradient.defined() && !rule.apply_in_place(slot, &gradient) {
-                rule.apply(slot, &gradient);
+        for (slot, gradient) in self.slots.iter_mut().zip(gradients) {
+            if gradient.defined() && !rule.apply_in_place(slot, gradient) {
+                rule.apply(slot, gradient);
             }
         }
     }

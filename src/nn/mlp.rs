@@ -1,7 +1,7 @@
 //! Fully connected layers with PyTorch's names and initialisation.
 
-use tch::Tensor;
 use tch::nn::{Init, Path};
+use tch::{Tensor, no_grad_guard};
 
 /// `y = x W^T + b`, initialised as `torch.nn.Linear`: weight and bias uniform within `1 / sqrt(inputs)`.
 ///
@@ -18,6 +18,14 @@ impl Linear {
         let bound = 1.0 / (inputs as f64).sqrt();
         let init = Init::Uniform { lo: -bound, up: bound };
         Self { weight: path.var("weight", &[outputs, inputs], init), bias: path.var("bias", &[outputs], init) }
+    }
+
+    /// Sets weight and bias to zero.
+    pub(crate) fn clear(&self) {
+        let _guard = no_grad_guard();
+        for parameter in [&self.weight, &self.bias] {
+            let _ = parameter.shallow_clone().zero_();
+        }
     }
 
     /// `[..., inputs]` to `[..., outputs]`.

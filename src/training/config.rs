@@ -2,31 +2,11 @@
 
 use super::schedule::{Schedule, TruncationSetting};
 use crate::data::ImageSet;
+use crate::estimators::EstimatorKind;
 use crate::models::{Family, Inference, LatentConfig, VaeConfig};
-use crate::relaxation::Forward;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-
-/// How the gradient goes through the latents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "kebab-case")]
-pub enum Estimator {
-    /// Generalized Gumbel-Softmax with soft samples.
-    Gengs,
-    /// The same with straight-through: the decoder sees integers.
-    GengsSt,
-}
-
-impl From<Estimator> for Forward {
-    fn from(estimator: Estimator) -> Self {
-        match estimator {
-            Estimator::Gengs => Forward::Soft,
-            Estimator::GengsSt => Forward::StraightThrough,
-        }
-    }
-}
 
 /// The settings of a VAE run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,7 +28,10 @@ pub struct TrainConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncation: Option<TruncationSetting>,
     /// How the gradient goes through the latents.
-    pub estimator: Estimator,
+    pub estimator: EstimatorKind,
+    /// Samples an image and step; absent: as few as the estimator works with, one or two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<i64>,
     /// Temperature, from the first to the last step.
     pub temperature: Schedule,
     /// Number of latents.
@@ -78,7 +61,8 @@ impl Default for TrainConfig {
             inference: Inference::Implicit,
             prior: None,
             truncation: None,
-            estimator: Estimator::Gengs,
+            estimator: EstimatorKind::Gengs,
+            samples: None,
             temperature: Schedule { first: 1.0, last: 0.3 },
             latents: 50,
             hidden: vec![500, 500],
@@ -111,6 +95,15 @@ impl TrainConfig {
         if let Some((name, value)) = at_least_one.into_iter().find(|&(_, value)| value < 1) {
             return Err(Error::parameter(name, value, "at least 1"));
         }
+        let fewest = self.estimator.fewest_samples();
+        if self.samples() < fewest {
+            let allowed = format!("at least {fewest} for the estimator {}", self.estimator);
+            return Err(Error::parameter("samples", self.samples(), allowed));
+        }
+        if self.samples() > 1 && matches!(self.estimator, EstimatorKind::Gengs | EstimatorKind::GengsSt) {
+            let allowed = format!("1 for the estimator {}", self.estimator);
+            return Err(Error::parameter("samples", self.samples(), allowed));
+        }
         if !(self.lr > 0.0 && self.lr.is_finite()) {
             return Err(Error::parameter("lr", self.lr, "positive and finite"));
         }
@@ -124,6 +117,11 @@ impl TrainConfig {
             return Err(Error::parameter("seed", self.seed, "below 2^63"));
         }
         Ok(())
+    }
+
+    /// Samples an image and step.
+    pub fn samples(&self) -> i64 {
+        self.samples.unwrap_or(self.estimator.fewest_samples())
     }
 
     /// The image set.

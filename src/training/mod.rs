@@ -9,7 +9,7 @@ mod schedule;
 mod session;
 
 pub use checkpoint::{Checkpoint, Progress};
-pub use config::{Estimator, TrainConfig};
+pub use config::TrainConfig;
 pub use evaluate::{Evaluation, evaluate};
 pub use pictures::write_grid;
 pub use run_folder::{EpochRecord, RunFolder};

@@ -9,8 +9,10 @@ use super::evaluate::evaluate;
 use super::pictures::write_grid;
 use super::run_folder::{EpochRecord, RunFolder};
 use crate::data::{Dataset, epoch_order};
-use crate::models::Vae;
+use crate::estimators::{Estimator, EstimatorKind};
+use crate::models::{Elbo, Vae};
 use crate::nn::Adam;
+use crate::relaxation::Forward;
 use crate::relaxation::one_pass::NoiseKey;
 use crate::{Error, Result};
 use std::path::Path;
@@ -50,9 +52,7 @@ pub struct Session {
     config: TrainConfig,
     folder: RunFolder,
     data: Dataset,
-    store: VarStore,
-    vae: Vae,
-    adam: Adam,
+    model: Model,
     progress: Progress,
     records: Vec<EpochRecord>,
     /// The best epoch since the last checkpoint, in memory until the next one.
@@ -60,8 +60,15 @@ pub struct Session {
     saved: Instant,
 }
 
-/// Parameters, the model made of them, and their optimiser.
-type Model = (VarStore, Vae, Adam);
+/// Parameters, the model made of them, and what trains them.
+#[derive(Debug)]
+struct Model {
+    store: VarStore,
+    vae: Vae,
+    adam: Adam,
+    /// Of the latents' gradient, where the relaxed sample itself is not differentiated.
+    estimator: Option<Box<dyn Estimator>>,
+}
 
 /// A copy of what a checkpoint holds.
 type Snapshot = (Vec<(String, Tensor)>, Progress);
@@ -103,22 +110,19 @@ impl Session {
         let model = build(&config, &data, device)?;
         let mut session = Self::assemble(config, folder, data, model);
         let checkpoint = Checkpoint::read(&session.folder.file("last.safetensors"))?;
-        checkpoint.restore(&session.store)?;
-        checkpoint.restore_adam(&mut session.adam)?;
+        session.model.restore(&checkpoint)?;
         session.progress = checkpoint.progress();
         session.records = session.folder.metrics()?;
         session.records.retain(|record| record.epoch <= session.progress.epochs);
         Ok(session)
     }
 
-    fn assemble(config: TrainConfig, folder: RunFolder, data: Dataset, (store, vae, adam): Model) -> Self {
+    fn assemble(config: TrainConfig, folder: RunFolder, data: Dataset, model: Model) -> Self {
         Self {
             config,
             folder,
             data,
-            store,
-            vae,
-            adam,
+            model,
             progress: Progress::default(),
             records: Vec::new(),
             best: None,
@@ -173,10 +177,10 @@ impl Session {
         let epoch = self.progress.epochs + 1;
         let steps = self.steps_per_epoch();
         let count = self.data.train.len();
-        let order = epoch_order(count, self.config.seed, epoch).to_device(self.store.device());
+        let order = epoch_order(count, self.config.seed, epoch).to_device(self.model.store.device());
         let total = (self.config.epochs * steps).max(2) - 1;
         let mut clock = Instant::now();
-        let mut recent = Tensor::zeros([2], (Kind::Double, self.store.device()));
+        let mut recent = Tensor::zeros([2], (Kind::Double, self.model.store.device()));
         let mut temperature = self.config.temperature.last;
 
         for step in self.progress.steps..steps {
@@ -209,8 +213,14 @@ impl Session {
             }
         }
 
-        let validation =
-            evaluate(&self.vae, &self.data.validation, VALIDATION_SAMPLES, temperature, 500, self.config.seed as i64)?;
+        let validation = evaluate(
+            &self.model.vae,
+            &self.data.validation,
+            VALIDATION_SAMPLES,
+            temperature,
+            500,
+            self.config.seed as i64,
+        )?;
         self.progress.seconds += clock.elapsed().as_secs_f64();
         let [train_neg_elbo_relaxed, train_kl] = self.progress.sums.map(|sum| sum / count as f64);
         let record = EpochRecord {
@@ -227,8 +237,7 @@ impl Session {
         self.progress = Progress { epochs: epoch, steps: 0, sums: [0.0; 2], best, ..self.progress };
         self.records.push(record);
         if better {
-            let copies =
-                Checkpoint::contents(&self.store, &self.adam).into_iter().map(|(name, t)| (name, t.detach().copy()));
+            let copies = self.model.contents().into_iter().map(|(name, t)| (name, t.detach().copy()));
             self.best = Some((copies.collect(), self.progress));
         }
         self.save_when_due()?;
@@ -237,14 +246,14 @@ impl Session {
 
     /// One update; returns the batch's sums of negative ELBO and KL, on the device.
     fn step(&mut self, x: &Tensor, temperature: f64, kl_weight: f64, key: NoiseKey) -> Result<Tensor> {
-        let elbo = self.vae.relaxed_elbo(x, temperature, self.config.estimator.into(), Some(key))?;
+        let elbo = self.model.elbo(x, &self.config, temperature, key)?;
         let reconstruction = elbo.reconstruction.sum(None::<Kind>);
         let kl = elbo.kl.sum(None::<Kind>);
         let loss = (&reconstruction + &kl * kl_weight) / x.size()[0] as f64;
-        self.adam.zero_grad();
+        self.model.adam.zero_grad();
         loss.f_backward()?;
-        self.adam.step();
-        self.progress.updates = self.adam.steps();
+        self.model.adam.step();
+        self.progress.updates = self.model.adam.steps();
         let kl = kl.detach();
         Ok(Tensor::stack(&[reconstruction.detach() + &kl, kl], 0).to_kind(Kind::Double))
     }
@@ -260,7 +269,7 @@ impl Session {
         if self.progress.sums.iter().all(|sum| sum.is_finite()) {
             return Ok(());
         }
-        let mut named: Vec<_> = self.store.variables().into_iter().collect();
+        let mut named: Vec<_> = self.model.store.variables().into_iter().collect();
         named.sort_by(|a, b| a.0.cmp(&b.0));
         let finite = |tensor: &Tensor| tensor.isfinite().all().int64_value(&[]) == 1;
         let broken = named.iter().find(|(_, tensor)| !finite(tensor));
@@ -279,7 +288,7 @@ impl Session {
             self.best = None;
         }
         self.folder.write_metrics(&self.records)?;
-        let contents = Checkpoint::contents(&self.store, &self.adam);
+        let contents = self.model.contents();
         Checkpoint::write(&self.folder.file("last.safetensors"), &contents, &self.progress)?;
         self.saved = Instant::now();
         Ok(())
@@ -287,7 +296,7 @@ impl Session {
 
     fn pictures(&self, samples: &Path, reconstructions: &Path) -> Result<()> {
         tch::manual_seed(self.config.seed as i64);
-        draw_pictures(&self.vae, &self.data, samples, reconstructions)
+        draw_pictures(&self.model.vae, &self.data, samples, reconstructions)
     }
 
     /// The model of a finished or unfinished run, with the data it was trained on: checkpoint `best` or `last`.
@@ -302,9 +311,9 @@ impl Session {
     ) -> Result<(Vae, Dataset, TrainConfig)> {
         let (folder, config) = open(path, data_dir)?;
         let data = load(&config, device)?;
-        let (store, vae, _) = build(&config, &data, device)?;
-        Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?.restore(&store)?;
-        Ok((vae, data, config))
+        let model = build(&config, &data, device)?;
+        Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?.restore(&model.store)?;
+        Ok((model.vae, data, config))
     }
 }
 
@@ -353,7 +362,51 @@ fn build(config: &TrainConfig, data: &Dataset, device: Device) -> Result<Model> 
     let store = VarStore::new(device);
     let vae = Vae::new(&store.root(), &config.vae(data.train.size()))?;
     let adam = Adam::new(&store, config.lr)?;
-    Ok((store, vae, adam))
+    let estimator = match config.estimator {
+        EstimatorKind::Gengs | EstimatorKind::GengsSt => None,
+        kind => {
+            let setting = vae.estimator_setting(config.temperature.first);
+            // Tried on one image first, so that one that does not fit the latents leaves no run behind.
+            let image = data.train.batch(&Tensor::zeros([1], (Kind::Int64, device)));
+            vae.estimated_elbo(&image, kind.build(&setting)?.as_mut(), config.samples())?;
+            Some(kind.build(&setting)?)
+        }
+    };
+    Ok(Model { store, vae, adam, estimator })
+}
+
+impl Model {
+    /// The batch's negative ELBO with a gradient by the run's estimator.
+    fn elbo(&mut self, x: &Tensor, config: &TrainConfig, temperature: f64, key: NoiseKey) -> Result<Elbo> {
+        let Some(estimator) = &mut self.estimator else {
+            let forward = match config.estimator {
+                EstimatorKind::GengsSt => Forward::StraightThrough,
+                _ => Forward::Soft,
+            };
+            return self.vae.relaxed_elbo(x, temperature, forward, Some(key));
+        };
+        estimator.set_temperature(temperature);
+        self.vae.estimated_elbo(x, estimator.as_mut(), config.samples())
+    }
+
+    /// What a checkpoint holds, by name, sharing memory with the model.
+    fn contents(&mut self) -> Vec<(String, Tensor)> {
+        let mut named = Checkpoint::contents(&self.store, &self.adam);
+        if let Some(learned) = self.estimator.as_mut().and_then(|estimator| estimator.learned()) {
+            named.extend(Checkpoint::contents(&learned.store, &learned.adam));
+        }
+        named
+    }
+
+    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        checkpoint.restore(&self.store)?;
+        checkpoint.restore_adam(&mut self.adam)?;
+        if let Some(learned) = self.estimator.as_mut().and_then(|estimator| estimator.learned()) {
+            checkpoint.restore(&learned.store)?;
+            checkpoint.restore_adam(&mut learned.adam)?;
+        }
+        Ok(())
+    }
 }
 
 /// A seed for the noise of a step, by the finaliser of SplitMix64 (Steele, Lea, Flood, 2014) over the three numbers.

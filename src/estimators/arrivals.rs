@@ -1,0 +1,95 @@
+//! Exponential arrival times: a Poisson count as the number of arrivals before time 1, softly counted.
+//!
+//! `t_i` are cumulated `Exp(rate)` waiting times and `z = sum_i h((1 - t_i) / temperature)` with a soft step `h`: the logistic function, or the cubic
+//! `3 u^2 - 2 u^3`, `u = clamp(x / 2 + 1/2, 0, 1)`, which is exactly 0 and 1 beyond one temperature on each side. The gradient goes through the
+//! times, `d t_i / d rate = -t_i / rate`. As many arrivals are drawn as can be counted at all, up to 1e-9: an arrival forgotten is a mean that falls short.
+//!
+//! The latents are untruncated: where the law's window cuts a tail off, this estimator does not see it.
+//!
+//! # Source
+//! The construction is that of a Poisson process; the cubic is the smoothstep function.
+
+use super::{Estimate, Estimator, EstimatorKind, Expectation, check_temperature};
+use crate::{Error, Result};
+use tch::{Kind, Tensor, no_grad_guard};
+
+/// The soft step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The logistic function.
+    Sigmoid,
+    /// `3 u^2 - 2 u^3`.
+    Cubic,
+}
+
+/// Differentiates the arrival times of a Poisson process.
+#[derive(Debug)]
+pub struct ExponentialArrivals {
+    temperature: f64,
+    step: Step,
+}
+
+impl ExponentialArrivals {
+    /// At this temperature.
+    ///
+    /// # Errors
+    /// When it is not positive and finite.
+    pub fn new(temperature: f64, step: Step) -> Result<Self> {
+        check_temperature(temperature)?;
+        Ok(Self { temperature, step })
+    }
+
+    /// The time after which an arrival counts for less than 1e-9.
+    fn end(&self) -> f64 {
+        1.0 + self.temperature * if self.step == Step::Cubic { 1.0 } else { 9.0 * std::f64::consts::LN_10 }
+    }
+}
+
+/// Arrivals that are drawn for an expected number, so that the last falls behind the end with probability 1 - 1e-9 or more.
+fn enough(expected: f64) -> i64 {
+    (expected + 7.0 * expected.sqrt() + 15.0).ceil() as i64
+}
+
+impl Estimator for ExponentialArrivals {
+    fn kind(&self) -> EstimatorKind {
+        match self.step {
+            Step::Sigmoid => EstimatorKind::EatSigmoid,
+            Step::Cubic => EstimatorKind::EatCubic,
+        }
+    }
+
+    /// Reads the largest rate back from its device.
+    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
+        let rate = match of.distribution {
+            Some(law) if law.name() == "Poisson" => law.parameters().remove(0).value.to_kind(law.kind()),
+            other => {
+                let found = other.map_or("no distribution", |law| law.name());
+                return Err(Error::parameter("family of exponential arrival times", found, "a Poisson"));
+            }
+        };
+        let largest = rate.max().double_value(&[]);
+        if !largest.is_finite() {
+            return Err(Error::parameter("largest rate of exponential arrival times", largest, "finite"));
+        }
+        let arrivals = enough(largest * self.end());
+        let shape = [&[of.samples], rate.size().as_slice(), &[arrivals]].concat();
+        let waits = {
+            let _guard = no_grad_guard();
+            Tensor::f_empty(&shape, (rate.kind(), rate.device()))?.f_exponential_(1.0)?
+        };
+        let late: Tensor = (1.0 - waits.cumsum(-1, None) / rate.unsqueeze(-1)) / self.temperature;
+        let counted = match self.step {
+            Step::Sigmoid => late.sigmoid(),
+            Step::Cubic => {
+                let u = (late / 2.0 + 0.5).clamp(0.0, 1.0);
+                u.square() * (3.0 - 2.0 * &u)
+            }
+        };
+        let z = counted.sum_dim_intlist(-1, false, None::<Kind>);
+        Ok(Estimate::mean_of(&of.value(&z)?, of.samples))
+    }
+
+    fn set_temperature(&mut self, temperature: f64) {
+        self.temperature = temperature;
+    }
+}

@@ -1,0 +1,48 @@
+//! The generalized Gumbel-Softmax estimator: the gradient goes through the relaxed sample.
+//!
+//! `z = sum_k w_k c_k`, `w = softmax((log pi + g) / temperature)`; straight-through hands `f` the atom of largest weight and keeps the
+//! slope of `z`. Exact for the relaxed objective, biased for the discrete one: the bias falls with the temperature, the variance
+//! grows with its inverse. `f`'s own gradient is taken where `f` was evaluated: at relaxed values, or at integers.
+//!
+//! # Source
+//! Joo, Kim, Shin, Moon, arXiv 2003.01847; straight-through: Jang, Gu, Poole, arXiv 1611.01144.
+
+use super::{Estimate, Estimator, EstimatorKind, Expectation, check_temperature};
+use crate::Result;
+use crate::relaxation::{Forward, Relaxation};
+
+/// Differentiates relaxed samples.
+#[derive(Debug)]
+pub struct Gengs {
+    temperature: f64,
+    forward: Forward,
+}
+
+impl Gengs {
+    /// At this temperature.
+    ///
+    /// # Errors
+    /// When it is not positive and finite.
+    pub fn new(temperature: f64, forward: Forward) -> Result<Self> {
+        check_temperature(temperature)?;
+        Ok(Self { temperature, forward })
+    }
+}
+
+impl Estimator for Gengs {
+    fn kind(&self) -> EstimatorKind {
+        match self.forward {
+            Forward::Soft => EstimatorKind::Gengs,
+            Forward::StraightThrough => EstimatorKind::GengsSt,
+        }
+    }
+
+    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
+        let relaxation = Relaxation::new(of.law, self.temperature)?.forward(self.forward);
+        Ok(Estimate::mean_of(&of.value(&relaxation.rsample(&[of.samples])?)?, of.samples))
+    }
+
+    fn set_temperature(&mut self, temperature: f64) {
+        self.temperature = temperature;
+    }
+}

@@ -1,0 +1,49 @@
+//! GO, dequantised: the slope of `f` between the integers, times the flow of mass past them.
+//!
+//! `d E f(z) = sum_k (-dF(k)) (f(k + 1) - f(k)) = E[ g(z) f'(z + u) ]` with `g(z) = -dF(z) / p(z)` and `u` uniform on (0, 1), which turns the
+//! difference into a slope. No temperature; unbiased for one latent. With several, all are dequantised at once, and `f` is differentiated away
+//! from the integers in every coordinate: a bias, unless `f` is a sum over the latents. Or a few at random, in each sample, and the rest stays
+//! integer: with one at a time the estimate is unbiased again, at the price of variance. `f`'s own gradient is always taken at integers.
+//!
+//! # Source
+//! Cong, Zhao, Bai, Carin, "GO Gradient for Expectation-Based Objectives", arXiv 1901.06020, which has the difference `f(z + 1) - f(z)`.
+
+use super::dequantized::Flow;
+use super::{Estimate, Estimator, EstimatorKind, Expectation, over_latents};
+use crate::Result;
+
+/// Differentiates between the integers.
+#[derive(Debug, Clone, Copy)]
+pub struct Go {
+    one_at_a_time: bool,
+}
+
+impl Go {
+    /// With all latents of a row dequantised at once, or one at a time.
+    pub fn new(one_at_a_time: bool) -> Self {
+        Self { one_at_a_time }
+    }
+}
+
+impl Estimator for Go {
+    fn kind(&self) -> EstimatorKind {
+        if self.one_at_a_time { EstimatorKind::GoOne } else { EstimatorKind::Go }
+    }
+
+    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
+        let flow = Flow::new(of, "go")?;
+        let hard = of.hard()?;
+        let value = of.value(&hard.z)?;
+        let mut u = hard.z.rand_like();
+        let mut speed = flow.at(of, &hard.index);
+        if self.one_at_a_time {
+            let chosen = u.rand_like().argmax(-1, true);
+            let one = u.zeros_like().scatter_value(-1, &chosen, 1.0);
+            u = u * &one;
+            speed = speed * one * of.latents() as f64;
+        }
+        let (_, slope) = of.value_and_slope(&(&hard.z + u))?;
+        let estimate = value + over_latents(&(speed * slope.to_kind(of.law.kind())));
+        Ok(Estimate::mean_of(&estimate, 2 * of.samples))
+    }
+}

@@ -1,0 +1,116 @@
+//! What an estimator learns or remembers: a store of its own and an optimiser for it.
+
+use super::Expectation;
+use crate::Result;
+use crate::nn::{Adam, Linear};
+use tch::nn::{Path, VarStore};
+use tch::{Device, Kind, Tensor, no_grad_guard};
+
+/// Variables of an estimator, all named `estimator.*`, and the optimiser of those that are trained.
+#[derive(Debug)]
+pub struct Learned {
+    /// The variables.
+    pub store: VarStore,
+    /// The optimiser.
+    pub adam: Adam,
+}
+
+/// Adam's learning rate for control variates and baselines: ten times that of a usual network, which they must keep up with.
+const LEARNING_RATE: f64 = 1e-2;
+
+/// The share of the past that a moving average keeps at each call.
+const KEPT: f64 = 0.9;
+
+impl Learned {
+    /// Variables as `build` makes them.
+    pub(super) fn new<T>(device: Device, build: impl FnOnce(&Path) -> T) -> Result<(Self, T)> {
+        let store = VarStore::new(device);
+        let built = build(&(store.root() / "estimator"));
+        let adam = Adam::new(&store, LEARNING_RATE)?;
+        Ok((Self { store, adam }, built))
+    }
+
+    /// One step down the gradient of a loss; leaves all other gradients alone.
+    pub(super) fn descend(&mut self, loss: &Tensor) -> Result<()> {
+        self.adam.descend(loss)
+    }
+}
+
+/// Moving averages of the mean and the variance of a signal, over the calls before.
+#[derive(Debug)]
+pub(super) struct Moments {
+    mean: Tensor,
+    variance: Tensor,
+    weight: Tensor,
+}
+
+impl Moments {
+    /// Starts without a past, at mean 0 and variance 1.
+    pub fn new(path: &Path) -> Self {
+        Self {
+            mean: path.zeros_no_train("mean", &[]),
+            variance: path.zeros_no_train("variance", &[]),
+            weight: path.zeros_no_train("weight", &[]),
+        }
+    }
+
+    /// The mean of the calls before, 0 at the first.
+    pub fn mean(&self) -> Tensor {
+        &self.mean / self.weight.clamp_min(f64::from(f32::MIN_POSITIVE))
+    }
+
+    /// The standard deviation of the calls before, 1 at the first.
+    pub fn deviation(&self) -> Tensor {
+        let past = self.weight.gt(0.0).to_kind(Kind::Float);
+        let variance = &self.variance / self.weight.clamp_min(f64::from(f32::MIN_POSITIVE));
+        (variance * &past - past + 1.0).sqrt()
+    }
+
+    /// Adds the signal of a call; a single number says nothing of the variance but its distance from the mean before.
+    pub fn update(&mut self, signal: &Tensor) {
+        let _guard = no_grad_guard();
+        let signal = signal.to_kind(Kind::Float);
+        let variance = (&signal - signal.mean(Kind::Float)).square().mean(Kind::Float);
+        let keep = |average: &mut Tensor, new: &Tensor| {
+            let _ = average.lerp_(new, 1.0 - KEPT);
+        };
+        keep(&mut self.mean, &signal.mean(Kind::Float));
+        keep(&mut self.variance, &variance);
+        let whole = self.weight.ones_like();
+        keep(&mut self.weight, &whole);
+    }
+}
+
+/// A network of a row's values and of its law's moments: the free part of a control variate.
+#[derive(Debug)]
+pub(super) struct Critic {
+    layers: [Linear; 3],
+}
+
+/// Units of the critic's hidden layers.
+const HIDDEN: i64 = 64;
+
+impl Critic {
+    /// For rows of so many numbers. Starts at zero: its last layer is.
+    pub fn new(path: &Path, width: i64) -> Self {
+        let last = Linear::new(&(path / 4), HIDDEN, 1);
+        last.clear();
+        Self { layers: [Linear::new(&(path / 0), 3 * width, HIDDEN), Linear::new(&(path / 2), HIDDEN, HIDDEN), last] }
+    }
+
+    /// In units of the signal, around its mean: `[samples, rows...]` of values `[samples, rows..., latents]` (`+ [d]`).
+    pub fn value(&self, of: &Expectation<'_>, values: &Tensor, signal: &Moments) -> Result<Tensor> {
+        let (mean, deviation) =
+            (of.law.mean().detach(), of.law.variance().detach().clamp_min(SMALLEST_VARIANCE).sqrt());
+        let standardized = (values - &mean) / &deviation;
+        let own_dims = (of.rows().len() as i64 + 1..values.dim() as i64).count();
+        let features = [standardized, mean.expand_as(values), deviation.log().expand_as(values)]
+            .map(|feature| feature.flatten(-(own_dims as i64), -1).to_kind(Kind::Float));
+        let [first, second, last] = &self.layers;
+        let hidden = second.forward(&first.forward(&Tensor::cat(&features, -1)).tanh()).tanh();
+        Ok((last.forward(&hidden).squeeze_dim(-1) * signal.deviation() + signal.mean()).to_kind(values.kind()))
+    }
+}
+
+/// Variance below which a latent counts as this wide: keeps the critic's inputs finite where a law is a point.
+const SMALLEST_VARIANCE: f64 = 1e-6;

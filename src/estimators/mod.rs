@@ -1,0 +1,278 @@
+//! Estimators of the gradient of `E_q[f(z)]`, all behind one trait.
+//!
+//! `q` is a batch of rows, each of some independent latents with truncated laws; `f` maps the latents of a row to one number. An
+//! [`Estimator`] turns the two, as an [`Expectation`], into a scalar for each row whose value estimates `E_q[f(z)]` and whose
+//! gradient estimates that of the expectation: in `q`'s parameters, and in `f`'s own. So it stands in a training step where a
+//! loss would stand.
+//!
+//! | name | gradient through | evaluations of `f` | bias |
+//! |---|---|---|---|
+//! | [`exact`](Enumeration) | every outcome | atoms ^ latents | none |
+//! | [`gengs`, `gengs-st`](Gengs) | the relaxed sample; its integer | 1 a sample | falls with the temperature |
+//! | [`gumbel-rao`](GumbelRao) | relaxed samples that share an integer | 1 a sample | as `gengs-st` |
+//! | [`reinmax`](ReinMax) | second-order straight-through | 1 a sample | none for quadratics |
+//! | [`reinforce`, `-ma`, `-loo`](Reinforce) | the log-probability | 1 a sample | none |
+//! | [`nvil`](Nvil) | the log-probability, learned baseline | 1 a sample | a factor of at most 1 |
+//! | [`muprop`](MuProp) | the log-probability, and `f` at the mean | 1 a sample, and 1 | none |
+//! | [`vimco`](Vimco) | the log-probability, the other samples as baseline | 1 a sample | none, for its own objective |
+//! | [`rebar`](Rebar) | the log-probability, relaxed control variate | 2 a sample | none |
+//! | [`relax`](Relax) | the same, and a learned network | 2 a sample | none |
+//! | [`relax-dequantized`](RelaxDequantized) | the same, of dequantised counts | 1 a sample | none |
+//! | [`eat-sigmoid`, `eat-cubic`](ExponentialArrivals) | arrival times, Poisson only | 1 a sample | falls with the temperature |
+//! | [`go`, `go-one`](Go) | dequantised counts | 2 a sample | none for one latent; `go-one` none |
+//!
+//! `gengs-gradients certify` measures all of them against the exact gradient.
+
+mod arrivals;
+mod conditional;
+mod dequantized;
+mod enumeration;
+mod gengs;
+mod go;
+mod gumbel_rao;
+mod kind;
+mod learned;
+mod muprop;
+mod nvil;
+mod rebar;
+mod reinforce;
+mod reinmax;
+mod relax;
+mod relax_dequantized;
+mod vimco;
+
+pub use arrivals::{ExponentialArrivals, Step};
+pub use enumeration::Enumeration;
+pub use gengs::Gengs;
+pub use go::Go;
+pub use gumbel_rao::GumbelRao;
+pub use kind::{EstimatorKind, Setting};
+pub use learned::Learned;
+pub use muprop::MuProp;
+pub use nvil::Nvil;
+pub use rebar::Rebar;
+pub use reinforce::{Baseline, Reinforce};
+pub use reinmax::ReinMax;
+pub use relax::Relax;
+pub use relax_dequantized::RelaxDequantized;
+pub use vimco::Vimco;
+
+use crate::distributions::Distribution;
+use crate::truncated::TruncatedDistribution;
+use crate::{Error, Result};
+use tch::{Kind, Tensor};
+
+/// The function under the expectation, from values `[samples, rows..., latents]` (`+ [d]` for atoms that are vectors) to
+/// `[samples, rows...]`.
+pub type Objective<'a> = &'a dyn Fn(&Tensor) -> Tensor;
+
+/// What is to be estimated: `E_q[f(z)]` for each row of a batch, and its gradient.
+pub struct Expectation<'a> {
+    law: &'a TruncatedDistribution,
+    f: Objective<'a>,
+    distribution: Option<&'a dyn Distribution>,
+    context: Option<&'a Tensor>,
+    prior: Option<&'a TruncatedDistribution>,
+    samples: i64,
+}
+
+impl std::fmt::Debug for Expectation<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Expectation").field("law", &self.law).field("samples", &self.samples).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Expectation<'a> {
+    /// With one sample a row. The last dimension of the law's batch shape `[rows..., latents]` holds the latents of a row.
+    ///
+    /// # Errors
+    /// When the law has no batch dimension.
+    pub fn new(law: &'a TruncatedDistribution, f: Objective<'a>) -> Result<Self> {
+        if law.batch_shape().is_empty() {
+            return Err(Error::Shape {
+                what: "law under an expectation".into(),
+                found: law.batch_shape(),
+                expected: "a batch shape [rows..., latents]".into(),
+            });
+        }
+        Ok(Self { law, f, distribution: None, context: None, prior: None, samples: 1 })
+    }
+
+    /// How many samples a row.
+    ///
+    /// # Errors
+    /// When there is not one.
+    pub fn samples(self, samples: i64) -> Result<Self> {
+        if samples < 1 {
+            return Err(Error::parameter("number of samples", samples, "at least 1"));
+        }
+        Ok(Self { samples, ..self })
+    }
+
+    /// The law before it was truncated, for estimators that are made for a family.
+    #[must_use]
+    pub fn distribution(self, distribution: &'a dyn Distribution) -> Self {
+        Self { distribution: Some(distribution), ..self }
+    }
+
+    /// What a learned baseline may look at, `[rows..., features]`.
+    #[must_use]
+    pub fn context(self, context: &'a Tensor) -> Self {
+        Self { context: Some(context), ..self }
+    }
+
+    /// The latents' prior, one law for all of them: bounds of several samples include it.
+    #[must_use]
+    pub fn prior(self, prior: &'a TruncatedDistribution) -> Self {
+        Self { prior: Some(prior), ..self }
+    }
+
+    fn rows(&self) -> Vec<i64> {
+        let mut shape = self.law.batch_shape();
+        shape.pop();
+        shape
+    }
+
+    fn latents(&self) -> i64 {
+        self.law.batch_shape().last().copied().unwrap_or(1)
+    }
+
+    /// `f`, of the shape that it must have.
+    fn value(&self, z: &Tensor) -> Result<Tensor> {
+        let value = (self.f)(z);
+        let mut expected = self.rows();
+        expected.insert(0, z.size().first().copied().unwrap_or(1));
+        if value.size() != expected {
+            return Err(Error::Shape {
+                what: format!("f of values {:?}", z.size()),
+                found: value.size(),
+                expected: format!("{expected:?}, one number for each sample of each row"),
+            });
+        }
+        Ok(value)
+    }
+
+    /// `f` and its derivative in the values, both without graph.
+    fn value_and_slope(&self, z: &Tensor) -> Result<(Tensor, Tensor)> {
+        let z = z.detach().set_requires_grad(true);
+        let value = self.value(&z)?;
+        let slope = Tensor::f_run_backward(&[total(&value)], &[&z], false, false)?.remove(0);
+        Ok((value.detach(), if slope.defined() { slope } else { z.zeros_like().detach() }))
+    }
+
+    /// Log weights `[rows..., latents, atoms]`, of atoms without mass a large negative number instead of minus infinity.
+    fn log_weights(&self) -> Tensor {
+        self.law.log_weights().clamp_min(NOTHING)
+    }
+
+    /// Exact samples, and which atoms they are, `[samples, rows..., latents]`.
+    fn hard(&self) -> Result<Hard> {
+        let index = conditional::perturbed(self)?.argmax(-1, false);
+        Ok(Hard { z: self.law.select(index.shallow_clone()), index })
+    }
+
+    /// `log q` of samples, summed over the latents, `[samples, rows...]`.
+    fn log_prob(&self, index: &Tensor) -> Tensor {
+        over_latents(&gathered(&self.log_weights(), index))
+    }
+}
+
+/// The log weight of atoms without mass, in place of minus infinity: no draw reaches them, and no difference of it is NaN.
+const NOTHING: f64 = -1e30;
+
+/// Exact samples.
+struct Hard {
+    /// Their atoms' indices.
+    index: Tensor,
+    /// Their values.
+    z: Tensor,
+}
+
+/// An estimate.
+#[derive(Debug)]
+pub struct Estimate {
+    /// For each row a scalar, `[rows...]`: its value estimates `E_q[f(z)]`, its gradient that of the expectation.
+    pub surrogate: Tensor,
+    /// What a user may want to look at.
+    pub info: Info,
+}
+
+/// What an estimate was made of.
+#[derive(Debug, Default)]
+pub struct Info {
+    /// How often `f` was evaluated for each row.
+    pub evaluations: i64,
+    /// Whether the surrogate already includes the KL to the prior, as bounds of several samples do.
+    pub includes_prior: bool,
+    /// Learned or adapted quantities by name, as the estimate used them; scalars, on the law's device.
+    pub quantities: Vec<(&'static str, Tensor)>,
+}
+
+impl Estimate {
+    /// From a scalar for each sample `[samples, rows...]`.
+    fn mean_of(samples: &Tensor, evaluations: i64) -> Self {
+        Self { surrogate: samples.mean_dim(0, false, None::<Kind>), info: Info { evaluations, ..Info::default() } }
+    }
+
+    /// With the gradient `g` `[rows..., latents, atoms]` in the log weights added.
+    fn pulled(self, of: &Expectation<'_>, g: &Tensor) -> Self {
+        let pull = no_value(&of.log_weights()) * g.detach();
+        let surrogate = self.surrogate + pull.sum_dim_intlist([-2, -1].as_slice(), false, None::<Kind>);
+        Self { surrogate, ..self }
+    }
+
+    fn quantity(mut self, name: &'static str, value: &Tensor) -> Self {
+        self.info.quantities.push((name, value.detach()));
+        self
+    }
+}
+
+/// Anything that estimates the gradient of `E_q[f(z)]`.
+pub trait Estimator: std::fmt::Debug + Send {
+    /// Which it is.
+    fn kind(&self) -> EstimatorKind;
+
+    /// An estimate for each row; what the estimator learns, it has learned from it when this returns, and uses from the next call on.
+    ///
+    /// # Errors
+    /// When the law is not of the kind that the estimator is made for, `f` returns another shape than one number for each sample, or there
+    /// are too few samples.
+    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate>;
+
+    /// Another temperature, for those that have one and do not learn it.
+    fn set_temperature(&mut self, _temperature: f64) {}
+
+    /// What it learns or remembers from call to call, if anything.
+    fn learned(&mut self) -> Option<&mut Learned> {
+        None
+    }
+}
+
+/// Zeros with the gradient of the tensor.
+fn no_value(tensor: &Tensor) -> Tensor {
+    tensor - tensor.detach()
+}
+
+/// The sum of all numbers.
+fn total(tensor: &Tensor) -> Tensor {
+    tensor.sum(None::<Kind>)
+}
+
+fn over_latents(tensor: &Tensor) -> Tensor {
+    tensor.sum_dim_intlist(-1, false, None::<Kind>)
+}
+
+/// `[rows..., latents, atoms]` at atoms `[samples, rows..., latents]`.
+fn gathered(of_atoms: &Tensor, index: &Tensor) -> Tensor {
+    let samples = index.size()[0];
+    let expanded = of_atoms.unsqueeze(0).expand([&[samples], of_atoms.size().as_slice()].concat(), false);
+    expanded.gather(-1, &index.unsqueeze(-1), false).squeeze_dim(-1)
+}
+
+/// Fails unless the temperature is positive and finite.
+fn check_temperature(temperature: f64) -> Result<()> {
+    if temperature > 0.0 && temperature.is_finite() {
+        return Ok(());
+    }
+    Err(Error::parameter("temperature of an estimator", temperature, "positive and finite"))
+}

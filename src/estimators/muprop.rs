@@ -1,0 +1,35 @@
+//! MuProp: the score function with a first-order Taylor expansion of `f` around the mean as control variate.
+//!
+//! `(f(z) - h(z)) d log q(z) + d E[h(z)]` with `h(z) = f(m) + f'(m) (z - m)` and `m = E[z]`, whose expectation has the slope `f'(m) dm` in
+//! closed form. Unbiased; exact, without variance, for linear `f`.
+//!
+//! # Source
+//! Gu, Levine, Sutskever, Mnih, "MuProp: Unbiased Backpropagation for Stochastic Neural Networks", arXiv 1511.05176. There `m` is a
+//! deterministic pass through the network; here it is the exact mean of the truncated law.
+
+use super::reinforce::scored;
+use super::{Estimate, Estimator, EstimatorKind, Expectation, no_value};
+use crate::Result;
+use tch::{Kind, Tensor};
+
+/// The score function around a linear expansion at the mean.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct MuProp;
+
+impl Estimator for MuProp {
+    fn kind(&self) -> EstimatorKind {
+        EstimatorKind::MuProp
+    }
+
+    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
+        let hard = of.hard()?;
+        let value = of.value(&hard.z)?;
+        let mean = of.law.mean().unsqueeze(0);
+        let (at_mean, slope) = of.value_and_slope(&mean)?;
+        let own_dims = (at_mean.dim() as i64..mean.dim() as i64).collect::<Vec<_>>();
+        let along = |distance: &Tensor| (&slope * distance).sum_dim_intlist(own_dims.as_slice(), false, None::<Kind>);
+        let signal = value.detach() - at_mean - along(&(&hard.z - mean.detach()));
+        let scored = scored(of, &hard.index, &value, &signal) + along(&no_value(&mean));
+        Ok(Estimate::mean_of(&scored, of.samples + 1))
+    }
+}

@@ -1,0 +1,84 @@
+//! NVIL: the score function with a learned baseline and a normalised signal.
+//!
+//! The signal `f(z) - c - b(context)` has a moving average `c` and a network `b` of whatever the row's law was computed from, trained to
+//! predict it. It is then divided by its moving standard deviation where that exceeds 1: the gradient's direction stays unbiased, its
+//! length shrinks, as suits an optimiser that was tuned for signals of unit size. Without that division the estimator is unbiased.
+//!
+//! # Source
+//! Mnih, Gregor, "Neural Variational Inference and Learning in Belief Networks", arXiv 1402.0030.
+
+use super::learned::Moments;
+use super::reinforce::scored;
+use super::{Estimate, Estimator, EstimatorKind, Expectation, Learned};
+use crate::nn::Linear;
+use crate::{Error, Result};
+use tch::{Device, Kind, Tensor};
+
+/// The score function with a learned baseline.
+#[derive(Debug)]
+pub struct Nvil {
+    learned: Learned,
+    network: Option<[Linear; 2]>,
+    moments: Moments,
+    normalize: bool,
+}
+
+/// Units of the baseline's hidden layer, as in the paper.
+const HIDDEN: i64 = 100;
+
+impl Nvil {
+    /// With a baseline that sees so many features of the context, or only the moving average where there are none; with or without
+    /// the signal's normalisation.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    pub fn new(features: Option<i64>, normalize: bool, device: Device) -> Result<Self> {
+        let (learned, (network, moments)) = Learned::new(device, |path| {
+            let layers = |features| {
+                let path = path / "baseline";
+                [Linear::new(&(&path / 0), features, HIDDEN), Linear::new(&(&path / 2), HIDDEN, 1)]
+            };
+            (features.map(layers), Moments::new(&(path / "signal")))
+        })?;
+        Ok(Self { learned, network, moments, normalize })
+    }
+
+    /// What the network predicts, `[rows...]`.
+    fn prediction(&self, of: &Expectation<'_>) -> Result<Option<Tensor>> {
+        let Some([first, second]) = &self.network else { return Ok(None) };
+        let context = of.context.ok_or_else(|| {
+            Error::Config("NVIL's baseline was made for a context: give one with the expectation".into())
+        })?;
+        let hidden = first.forward(&context.to_kind(Kind::Float)).tanh();
+        Ok(Some(second.forward(&hidden).squeeze_dim(-1)))
+    }
+}
+
+impl Estimator for Nvil {
+    fn kind(&self) -> EstimatorKind {
+        if self.normalize { EstimatorKind::Nvil } else { EstimatorKind::NvilBaseline }
+    }
+
+    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
+        let hard = of.hard()?;
+        let value = of.value(&hard.z)?;
+        let mut centred = value.detach() - self.moments.mean();
+        let deviation = self.moments.deviation();
+        let prediction = self.prediction(of)?;
+        self.moments.update(&value.detach());
+        if let Some(prediction) = prediction {
+            // The network works in units of the signal, whatever those of `f` are.
+            let error = centred - prediction * &deviation;
+            self.learned.descend(&(&error / &deviation).square().mean(Kind::Float))?;
+            centred = error.detach();
+        }
+        if self.normalize {
+            centred = centred / deviation.clamp_min(1.0);
+        }
+        Ok(Estimate::mean_of(&scored(of, &hard.index, &value, &centred), of.samples).quantity("deviation", &deviation))
+    }
+
+    fn learned(&mut self) -> Option<&mut Learned> {
+        Some(&mut self.learned)
+    }
+}

@@ -1,0 +1,99 @@
+//! REINFORCE, the score-function estimator: `(f(z) - baseline) d log q(z)`.
+//!
+//! Unbiased for any `f`, differentiable or not, as long as the baseline does not depend on the sample that it is subtracted for. The
+//! variance is that of `f` times that of the score, so that baselines matter:
+//!
+//! | baseline | | needs |
+//! |---|---|---|
+//! | none | `0` | |
+//! | moving average | the mean of `f` over the calls before | more than one call |
+//! | leave one out | the mean of the row's other samples | two samples a row or more |
+//!
+//! # Source
+//! Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement learning", Machine Learning 8, 1992; leave one
+//! out: Kool, van Hoof, Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!", 2019.
+
+use super::learned::Moments;
+use super::{Estimate, Estimator, EstimatorKind, Expectation, Learned, no_value};
+use crate::{Error, Result};
+use tch::{Device, Kind, Tensor};
+
+/// What is subtracted from `f`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Baseline {
+    /// Nothing.
+    None,
+    /// The mean of `f` over the calls before, which moves on by a tenth at each.
+    MovingAverage,
+    /// The mean of the other samples of the row.
+    LeaveOneOut,
+}
+
+/// The score function, with a baseline.
+#[derive(Debug)]
+pub struct Reinforce {
+    baseline: Baseline,
+    memory: Option<(Learned, Moments)>,
+}
+
+impl Reinforce {
+    /// With this baseline, on this device.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    pub fn new(baseline: Baseline, device: Device) -> Result<Self> {
+        let memory = match baseline {
+            Baseline::MovingAverage => Some(Learned::new(device, |path| Moments::new(&(path / "signal")))?),
+            Baseline::None | Baseline::LeaveOneOut => None,
+        };
+        Ok(Self { baseline, memory })
+    }
+}
+
+/// What every score-function estimator hands back: `f` with its own graph, and the score times a signal `[samples, rows...]`.
+pub(super) fn scored(of: &Expectation<'_>, index: &Tensor, value: &Tensor, signal: &Tensor) -> Tensor {
+    value + no_value(&of.log_prob(index)) * signal.detach()
+}
+
+/// For each sample the mean of the others, along the first dimension.
+pub(super) fn mean_of_others(values: &Tensor) -> Result<Tensor> {
+    let samples = values.size()[0];
+    if samples < 2 {
+        return Err(Error::parameter(
+            "number of samples",
+            samples,
+            "at least 2, where each is compared with the others",
+        ));
+    }
+    Ok((values.sum_dim_intlist(0, true, None::<Kind>) - values) / (samples - 1) as f64)
+}
+
+impl Estimator for Reinforce {
+    fn kind(&self) -> EstimatorKind {
+        match self.baseline {
+            Baseline::None => EstimatorKind::Reinforce,
+            Baseline::MovingAverage => EstimatorKind::ReinforceMa,
+            Baseline::LeaveOneOut => EstimatorKind::ReinforceLoo,
+        }
+    }
+
+    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
+        let hard = of.hard()?;
+        let value = of.value(&hard.z)?;
+        let f = value.detach();
+        let signal = match (self.baseline, &mut self.memory) {
+            (Baseline::LeaveOneOut, _) => &f - mean_of_others(&f)?,
+            (_, Some((_, moments))) => {
+                let signal = &f - moments.mean();
+                moments.update(&f);
+                signal
+            }
+            _ => f,
+        };
+        Ok(Estimate::mean_of(&scored(of, &hard.index, &value, &signal), of.samples))
+    }
+
+    fn learned(&mut self) -> Option<&mut Learned> {
+        self.memory.as_mut().map(|(learned, _)| learned)
+    }
+}

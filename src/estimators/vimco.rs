@@ -1,0 +1,51 @@
+//! VIMCO: the score function for bounds of several samples.
+//!
+//! The objective is not `E f` but the bound `-E log (1/S) sum_s exp(l_s)` of `S` samples, `l = -f(z) + log p(z) - log q(z)` with a
+//! prior `p`, `l = -f(z)` without one. It lies below `E f` plus the KL, and comes closer to `-log p(x)` the more samples. The signal of each sample is by
+//! how much it raises the bound above what the others would give alone, where its own `l` is replaced by their mean.
+//!
+//! Unbiased for its own objective; its bias for `E f` is that of the objective.
+//!
+//! # Source
+//! Mnih, Rezende, "Variational inference for Monte Carlo objectives", arXiv 1602.06725.
+
+use super::reinforce::mean_of_others;
+use super::{Estimate, Estimator, EstimatorKind, Expectation, Info, gathered, no_value, over_latents};
+use crate::Result;
+use tch::Tensor;
+
+/// The score function of a bound of several samples.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Vimco;
+
+impl Estimator for Vimco {
+    fn kind(&self) -> EstimatorKind {
+        EstimatorKind::Vimco
+    }
+
+    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
+        let hard = of.hard()?;
+        let log_q = of.log_prob(&hard.index);
+        let mut l = -of.value(&hard.z)?;
+        if let Some(prior) = of.prior {
+            let log_prior = prior.log_weights().expand_as(of.law.log_weights());
+            l = l + over_latents(&gathered(&log_prior, &hard.index)) - &log_q;
+        }
+        let samples = of.samples;
+        let log_mean = |l: &Tensor| l.logsumexp(0, false) - (samples as f64).ln();
+        let bound = log_mean(&l);
+        let values = l.detach();
+        let others = mean_of_others(&values)?;
+        let without = (0..samples).map(|s| {
+            let replaced = Tensor::cat(
+                &[values.narrow(0, 0, s), others.narrow(0, s, 1), values.narrow(0, s + 1, samples - s - 1)],
+                0,
+            );
+            log_mean(&replaced)
+        });
+        let signal = bound.detach() - Tensor::stack(&without.collect::<Vec<_>>(), 0);
+        let score = (no_value(&log_q) * signal).sum_dim_intlist(0, false, None::<tch::Kind>);
+        let info = Info { evaluations: samples, includes_prior: of.prior.is_some(), ..Info::default() };
+        Ok(Estimate { surrogate: -(bound + score), info })
+    }
+}
