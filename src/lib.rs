@@ -8,6 +8,7 @@ pub mod device;
 pub mod distributions;
 mod error;
 pub mod estimators;
+pub mod laboratory;
 pub mod models;
 pub mod nn;
 pub mod relaxation;
