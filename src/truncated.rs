@@ -215,6 +215,12 @@ impl TruncatedDistribution {
         }
     }
 
+    /// The same atoms with other log weights `[..., n]`, normalised, of any batch shape where the rows do not have their own atoms.
+    pub(crate) fn with_log_weights(&self, log_weights: Tensor) -> Self {
+        let (atoms, may_vanish) = (self.atoms.to_kind(log_weights.kind()), self.may_vanish);
+        Self { log_weights, atoms, place: self.place.clone(), may_vanish, ends_moved: self.ends_moved, origin: None }
+    }
+
     /// Whether the atoms are successive integers.
     pub(crate) fn is_on_integers(&self) -> bool {
         matches!(self.place, Place::Integers { .. }) && !self.ends_moved

@@ -28,6 +28,7 @@
 mod bernoulli;
 mod beta_binomial;
 mod binomial;
+mod catalogue;
 mod categorical;
 mod conway_maxwell_poisson;
 mod custom;
@@ -46,6 +47,7 @@ mod zipf;
 pub use bernoulli::Bernoulli;
 pub use beta_binomial::BetaBinomial;
 pub use binomial::Binomial;
+pub use catalogue::{CATALOGUE, CatalogueEntry};
 pub use categorical::Categorical;
 pub use conway_maxwell_poisson::ConwayMaxwellPoisson;
 pub use custom::{Custom, CustomBuilder};

@@ -51,7 +51,12 @@ pub(super) fn one_hot(index: &Tensor, atoms: i64, kind: Kind) -> Tensor {
     zeros.scatter_value(-1, &index.unsqueeze(-1), 1.0)
 }
 
-/// The part of `g` `[..., atoms]` that a law can follow, whose weights keep their sum: its derivative in unnormalised log weights.
-pub(super) fn projected(g: &Tensor, of: &Expectation<'_>) -> Tensor {
-    g - of.log_weights().detach().exp() * g.sum_dim_intlist(-1, true, None::<Kind>)
+/// The derivative in the natural parameter that tilts a law towards its larger atoms, `pi_k` to `pi_k exp(t c_k)`, from that in the log weights,
+/// `g` `[rows..., latents, atoms]`: for Poisson, geometric, negative binomial and binomial latents that of their own natural parameter, for
+/// one-hot latents those of the logits.
+pub(super) fn tilted(g: &Tensor, of: &Expectation<'_>) -> Tensor {
+    let (atoms, mean) = (of.law.atoms(), of.law.mean().detach());
+    let total = g.sum_dim_intlist(-1, false, None::<Kind>);
+    let vectors = mean.dim() == g.dim();
+    of.law.weigh(g, atoms) - if vectors { total.unsqueeze(-1) * mean } else { total * mean }
 }

@@ -11,8 +11,10 @@ use tch::{Kind, Tensor};
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Enumeration;
 
-/// Outcomes of a row beyond which a sum is refused.
-const MOST_OUTCOMES: i64 = 1 << 21;
+impl Enumeration {
+    /// Outcomes of a row beyond which a sum is refused.
+    pub const MOST_OUTCOMES: i64 = 1 << 21;
+}
 
 /// Outcomes that `f` sees at once.
 const AT_ONCE: i64 = 1 << 15;
@@ -25,11 +27,11 @@ impl Estimator for Enumeration {
     fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
         let (atoms, latents) = (of.law.len(), of.latents());
         let outcomes = u32::try_from(latents).ok().and_then(|latents| atoms.checked_pow(latents));
-        let Some(outcomes) = outcomes.filter(|&outcomes| outcomes <= MOST_OUTCOMES) else {
+        let Some(outcomes) = outcomes.filter(|&outcomes| outcomes <= Self::MOST_OUTCOMES) else {
             return Err(Error::parameter(
                 "number of outcomes to enumerate",
                 format!("{atoms}^{latents}"),
-                format!("at most {MOST_OUTCOMES}; take fewer latents or a smaller window"),
+                format!("at most {}; take fewer latents or a smaller window", Self::MOST_OUTCOMES),
             ));
         };
         let rows = of.rows();

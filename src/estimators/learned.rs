@@ -15,18 +15,21 @@ pub struct Learned {
     pub adam: Adam,
 }
 
-/// Adam's learning rate for control variates and baselines: ten times that of a usual network, which they must keep up with.
-const LEARNING_RATE: f64 = 1e-2;
+/// Adam's learning rate for scales and temperatures, of which there are few.
+pub(super) const FAST: f64 = 1e-2;
+
+/// Adam's learning rate for networks.
+pub(super) const SLOW: f64 = 1e-3;
 
 /// The share of the past that a moving average keeps at each call.
 const KEPT: f64 = 0.9;
 
 impl Learned {
     /// Variables as `build` makes them.
-    pub(super) fn new<T>(device: Device, build: impl FnOnce(&Path) -> T) -> Result<(Self, T)> {
+    pub(super) fn new<T>(device: Device, learning_rate: f64, build: impl FnOnce(&Path) -> T) -> Result<(Self, T)> {
         let store = VarStore::new(device);
         let built = build(&(store.root() / "estimator"));
-        let adam = Adam::new(&store, LEARNING_RATE)?;
+        let adam = Adam::new(&store, learning_rate)?;
         Ok((Self { store, adam }, built))
     }
 

@@ -7,7 +7,7 @@
 //! # Source
 //! Mnih, Gregor, "Neural Variational Inference and Learning in Belief Networks", arXiv 1402.0030.
 
-use super::learned::Moments;
+use super::learned::{Moments, SLOW};
 use super::reinforce::scored;
 use super::{Estimate, Estimator, EstimatorKind, Expectation, Learned};
 use crate::nn::Linear;
@@ -33,7 +33,7 @@ impl Nvil {
     /// # Errors
     /// When the device has no room.
     pub fn new(features: Option<i64>, normalize: bool, device: Device) -> Result<Self> {
-        let (learned, (network, moments)) = Learned::new(device, |path| {
+        let (learned, (network, moments)) = Learned::new(device, SLOW, |path| {
             let layers = |features| {
                 let path = path / "baseline";
                 [Linear::new(&(&path / 0), features, HIDDEN), Linear::new(&(&path / 2), HIDDEN, 1)]

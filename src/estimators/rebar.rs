@@ -15,6 +15,7 @@
 //! Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein, "REBAR: Low-variance, unbiased gradient estimates for discrete latent variable models", arXiv
 //! 1703.07370.
 
+use super::learned::FAST;
 use super::{Estimate, Estimator, EstimatorKind, Expectation, Hard, Learned, conditional, total};
 use crate::Result;
 use tch::nn::{Init, Path};
@@ -34,7 +35,7 @@ impl Rebar {
     /// When the temperature is not positive and finite.
     pub fn new(temperature: f64, device: Device) -> Result<Self> {
         super::check_temperature(temperature)?;
-        let (learned, relaxed) = Learned::new(device, |path| RelaxedControl::new(path, temperature))?;
+        let (learned, relaxed) = Learned::new(device, FAST, |path| RelaxedControl::new(path, temperature))?;
         Ok(Self { learned, relaxed })
     }
 }
@@ -118,7 +119,7 @@ pub(super) fn controlled(
     let score = conditional::one_hot(&draw.hard.index, of.law.len(), of.law.kind());
     let signal = (value.detach() - control).unsqueeze(-1).unsqueeze(-1);
     let g = (signal * score).sum_dim_intlist(0, false, None::<Kind>) + slope;
-    learned.descend(&conditional::projected(&g, of).square().sum(None::<Kind>))?;
+    learned.descend(&conditional::tilted(&g, of).square().sum(None::<Kind>))?;
     let g: Tensor = g.detach() / of.samples as f64;
     Ok(Estimate::mean_of(value, evaluations).pulled(of, &g))
 }

@@ -13,7 +13,7 @@
 //! Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement learning", Machine Learning 8, 1992; leave one
 //! out: Kool, van Hoof, Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!", 2019.
 
-use super::learned::Moments;
+use super::learned::{Moments, SLOW};
 use super::{Estimate, Estimator, EstimatorKind, Expectation, Learned, no_value};
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
@@ -43,7 +43,7 @@ impl Reinforce {
     /// When the device has no room.
     pub fn new(baseline: Baseline, device: Device) -> Result<Self> {
         let memory = match baseline {
-            Baseline::MovingAverage => Some(Learned::new(device, |path| Moments::new(&(path / "signal")))?),
+            Baseline::MovingAverage => Some(Learned::new(device, SLOW, |path| Moments::new(&(path / "signal")))?),
             Baseline::None | Baseline::LeaveOneOut => None,
         };
         Ok(Self { baseline, memory })

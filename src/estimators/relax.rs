@@ -7,7 +7,7 @@
 //! Grathwohl, Choi, Wu, Roeder, Duvenaud, "Backpropagation through the Void: Optimizing control variates for black-box gradient estimation",
 //! arXiv 1711.00123.
 
-use super::learned::{Critic, Moments};
+use super::learned::{Critic, Moments, SLOW};
 use super::rebar::{Draw, RelaxedControl, controlled};
 use super::{Estimate, Estimator, EstimatorKind, Expectation, Learned};
 use crate::Result;
@@ -29,7 +29,7 @@ impl Relax {
     /// When the temperature is not positive and finite.
     pub fn new(width: i64, temperature: f64, device: Device) -> Result<Self> {
         super::check_temperature(temperature)?;
-        let (learned, (relaxed, critic, moments)) = Learned::new(device, |path| {
+        let (learned, (relaxed, critic, moments)) = Learned::new(device, SLOW, |path| {
             let moments = Moments::new(&(path / "signal"));
             (RelaxedControl::new(path, temperature), Critic::new(&(path / "critic"), width), moments)
         })?;

@@ -15,7 +15,7 @@
 //! "Implicit Reparameterization Gradients", arXiv 1805.08498.
 
 use super::dequantized::Flow;
-use super::learned::{Critic, Moments};
+use super::learned::{Critic, Moments, SLOW};
 use super::rebar::{Draw, controlled};
 use super::{Estimate, Estimator, EstimatorKind, Expectation, Learned};
 use crate::Result;
@@ -35,8 +35,9 @@ impl RelaxDequantized {
     /// # Errors
     /// When the device has no room.
     pub fn new(latents: i64, device: Device) -> Result<Self> {
-        let (learned, (critic, moments)) =
-            Learned::new(device, |path| (Critic::new(&(path / "critic"), latents), Moments::new(&(path / "signal"))))?;
+        let (learned, (critic, moments)) = Learned::new(device, SLOW, |path| {
+            (Critic::new(&(path / "critic"), latents), Moments::new(&(path / "signal")))
+        })?;
         Ok(Self { learned, critic, moments })
     }
 }

@@ -1,5 +1,11 @@
 //! The gradient laboratory: every estimator, against the exact gradient.
 
+mod certify;
 mod curves;
+mod objective;
+mod problem;
 
+pub use certify::{Certificate, Measurement, REFUTED, certify};
 pub use curves::{Band, Curve, Panel};
+pub use objective::{ObjectiveKind, TestFunction};
+pub use problem::{Problem, ProblemConfig, TAIL};

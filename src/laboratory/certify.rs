@@ -1,0 +1,227 @@
+//! Bias, variance and cost of an estimator, measured against the exact gradient.
+
+use super::problem::Problem;
+use crate::estimators::{EstimatorKind, Setting};
+use crate::{Error, Result};
+use serde::Serialize;
+use std::time::Instant;
+use tch::{Device, Kind, Tensor};
+
+/// How a measurement is made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measurement {
+    /// The estimator.
+    pub estimator: EstimatorKind,
+    /// Its temperature, where there is one; where it is learned, the start.
+    pub temperature: f64,
+    /// Samples behind one estimate; none for the fewest that it works with.
+    pub samples: Option<i64>,
+    /// Estimates.
+    pub draws: i64,
+    /// Estimates before the first one counts, from which control variates and baselines learn.
+    pub warm_up: i64,
+    /// Where the randomness starts.
+    pub seed: i64,
+}
+
+/// What was found for one parameter.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Certificate {
+    /// The estimator.
+    pub estimator: EstimatorKind,
+    /// The family.
+    pub family: String,
+    /// The parameter's name.
+    pub parameter: String,
+    /// Its value.
+    pub value: f64,
+    /// The objective.
+    pub objective: super::ObjectiveKind,
+    /// Latents of a row.
+    pub latents: i64,
+    /// The temperature, where it is a setting.
+    pub temperature: Option<f64>,
+    /// Samples behind one estimate.
+    pub samples: i64,
+    /// Evaluations of the objective behind one estimate.
+    pub evaluations: i64,
+    /// The exact gradient; of several latents, its length.
+    pub exact: f64,
+    /// The mean of the estimates; of several latents, its part along the exact gradient.
+    pub mean: f64,
+    /// `mean - exact`; of several latents, the length of the difference between the two gradients.
+    pub bias: f64,
+    /// The bias in standard errors; of several latents, the one that is largest up to its sign.
+    pub z: f64,
+    /// Standard deviation of one estimate; of several latents, the root of the sum of their variances.
+    pub std: f64,
+    /// Mean squared error of one estimate, summed over the latents.
+    pub mse: f64,
+    /// Mean cosine of the angle between one estimate and the exact gradient, over all latents and parameters of a row.
+    pub cosine: f64,
+    /// Estimates.
+    pub draws: i64,
+    /// Whether the estimator claims that its expectation is the exact gradient.
+    pub claims_unbiased: bool,
+    /// Seconds for all draws.
+    pub seconds: f64,
+}
+
+/// The z-score beyond which a claim to be unbiased is refuted: one true claim in 16,000 is.
+pub const REFUTED: f64 = 4.0;
+
+impl Certificate {
+    /// Whether the estimator claims to be unbiased and is not.
+    pub fn is_refuted(&self) -> bool {
+        // A z-score that is not a number refutes too.
+        self.claims_unbiased && !(self.z.abs() <= REFUTED)
+    }
+}
+
+/// Numbers in the tensors of one call.
+const AT_ONCE: i64 = 1 << 20;
+
+/// Rows of a call from which control variates learn.
+const ROWS_TO_LEARN_FROM: i64 = 1_000;
+
+/// Sums over draws, for each latent and parameter.
+struct Sums {
+    of: Tensor,
+    squares: Tensor,
+    cosine: f64,
+    draws: i64,
+}
+
+/// Measures an estimator on a problem: one certificate for each parameter that has a gradient. Seeds libtorch's generator.
+///
+/// # Errors
+/// When the estimator is not made for the problem's latents, a number is out of range, or the exact gradient is out of reach.
+pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>> {
+    let config = problem.config();
+    let kind = how.estimator;
+    let samples = how.samples.unwrap_or(kind.fewest_samples()).max(kind.fewest_samples());
+    if how.draws < 2 {
+        return Err(Error::parameter("number of draws", how.draws, "at least 2"));
+    }
+    if !problem.admits(kind) {
+        let problem = format!("{} latents of the family {}", config.latents, config.family);
+        return Err(Error::parameter("estimator", kind, format!("one that is made for {problem}")));
+    }
+    let exact = problem.exact(kind, samples)?;
+    tch::manual_seed(how.seed);
+    let setting = Setting { width: problem.width(), features: None, temperature: how.temperature, device: Device::Cpu };
+    let mut estimator = kind.build(&setting)?;
+    let warm_up = if estimator.learned().is_some() { how.warm_up } else { 0 };
+    for _ in 0..warm_up {
+        let _ = problem.gradients(estimator.as_mut(), ROWS_TO_LEARN_FROM, samples)?;
+    }
+
+    let rows = (AT_ONCE / (problem.atoms() * config.latents * samples)).clamp(1, how.draws);
+    let mut sums = Sums { of: exact.zeros_like(), squares: exact.zeros_like(), cosine: 0.0, draws: 0 };
+    let mut evaluations = 0;
+    let start = Instant::now();
+    while sums.draws < how.draws {
+        let rows = rows.min(how.draws - sums.draws);
+        let (gradients, estimate) = problem.gradients(estimator.as_mut(), rows, samples)?;
+        evaluations = estimate.info.evaluations;
+        sums.add(&gradients, &exact);
+    }
+    let seconds = start.elapsed().as_secs_f64();
+
+    let parameters = problem.parameters()?;
+    let cosine = sums.cosine / sums.draws as f64;
+    Ok(parameters
+        .into_iter()
+        .enumerate()
+        .map(|(p, (parameter, value))| {
+            let Found { exact, mean, bias, z, std, mse } = sums.found(&exact, p as i64);
+            Certificate {
+                estimator: kind,
+                family: config.family.clone(),
+                parameter,
+                value,
+                objective: config.objective,
+                latents: config.latents,
+                temperature: kind.has_temperature().then_some(how.temperature),
+                samples,
+                evaluations,
+                exact,
+                mean,
+                bias,
+                z,
+                std,
+                mse,
+                cosine,
+                draws: sums.draws,
+                claims_unbiased: kind.is_unbiased(config.latents),
+                seconds,
+            }
+        })
+        .collect())
+}
+
+/// A parameter's part of a certificate.
+struct Found {
+    exact: f64,
+    mean: f64,
+    bias: f64,
+    z: f64,
+    std: f64,
+    mse: f64,
+}
+
+/// The relative error of an estimate that has no variance: what float64 or float32 leave of the sums behind it.
+const ROUNDING: f64 = 1e-6;
+
+impl Sums {
+    /// Adds estimates `[rows, latents, parameters]`.
+    fn add(&mut self, gradients: &Tensor, exact: &Tensor) {
+        // Around the exact gradient, so that small variances keep their digits.
+        let error = gradients - exact;
+        self.of += error.sum_dim_intlist(0, false, Kind::Double);
+        self.squares += error.square().sum_dim_intlist(0, false, Kind::Double);
+        let flat = gradients.flatten(1, -1);
+        let lengths = flat.square().sum_dim_intlist(-1, false, Kind::Double).sqrt() * exact.norm();
+        let products = flat.matmul(&exact.flatten(0, -1));
+        // An estimate of zero points nowhere.
+        self.cosine += (products / lengths.clamp_min(f64::MIN_POSITIVE)).sum(Kind::Double).double_value(&[]);
+        self.draws += gradients.size()[0];
+    }
+
+    fn found(&self, exact: &Tensor, parameter: i64) -> Found {
+        let column = |t: &Tensor| Vec::<f64>::try_from(t.select(1, parameter).contiguous()).unwrap_or_default();
+        let (sums, squares, exact) = (column(&self.of), column(&self.squares), column(exact));
+        let n = self.draws as f64;
+        let length = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let biases: Vec<f64> = sums.iter().map(|sum| sum / n).collect();
+        let variances: Vec<f64> = squares
+            .iter()
+            .zip(&biases)
+            .map(|(square, bias)| (square / n - bias * bias).max(0.0) * n / (n - 1.0))
+            .collect();
+        let scale = length(&exact);
+        let z = |(bias, variance): (&f64, &f64)| {
+            bias / (variance / n + (ROUNDING * scale / 4.0).powi(2)).sqrt().max(f64::MIN_POSITIVE)
+        };
+        let z = biases
+            .iter()
+            .zip(&variances)
+            .map(z)
+            .fold(0.0, |worst: f64, z| if z.abs() > worst.abs() || z.is_nan() { z } else { worst });
+        let (exact_length, bias, mean) = match (biases.as_slice(), exact.as_slice()) {
+            (&[bias], &[exact]) => (exact, bias, exact + bias),
+            _ => {
+                let along: f64 = biases.iter().zip(&exact).map(|(bias, exact)| bias * exact).sum();
+                (scale, length(&biases), scale + along / scale.max(f64::MIN_POSITIVE))
+            }
+        };
+        Found {
+            exact: exact_length,
+            mean,
+            bias,
+            z,
+            std: variances.iter().sum::<f64>().sqrt(),
+            mse: squares.iter().sum::<f64>() / n,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! A law, an objective, and the exact gradient of one under the other.
+
+use super::objective::{ObjectiveKind, TestFunction};
+use crate::distributions::{CatalogueEntry, Distribution, Multinomial};
+use crate::estimators::{Enumeration, Estimate, Estimator, EstimatorKind, Expectation};
+use crate::truncated::TruncatedDistribution;
+use crate::truncation::Truncation;
+use crate::{Error, Result};
+use tch::{Device, Kind, Tensor};
+
+/// What is to be measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProblemConfig {
+    /// A family of the [catalogue](crate::distributions::CATALOGUE), or `multinomial` (number of draws, then unnormalised probabilities).
+    pub family: String,
+    /// Its parameters; none for those of a typical law.
+    pub parameters: Vec<f64>,
+    /// The window; none for all but [`TAIL`] of the mass.
+    pub truncation: Option<Truncation>,
+    /// How many latents a row has, all of the same law.
+    pub latents: i64,
+    /// The function under the expectation.
+    pub objective: ObjectiveKind,
+    /// Its target.
+    pub target: f64,
+    /// Float32 or float64.
+    pub kind: Kind,
+}
+
+/// Mass outside the window where none is given.
+pub const TAIL: f64 = 1e-9;
+
+/// A problem, ready to be estimated.
+#[derive(Debug)]
+pub struct Problem {
+    config: ProblemConfig,
+    /// Log weights `[atoms]` at the parameters.
+    law: TruncatedDistribution,
+    /// Derivatives of the log weights in the parameters that have a gradient, `[atoms, parameters]`.
+    scores: Tensor,
+    /// Index of the first parameter that has a gradient.
+    first: usize,
+    function: TestFunction,
+}
+
+/// Rows of a problem, as leaves of a graph.
+struct Rows {
+    law: TruncatedDistribution,
+    parameters: Vec<Tensor>,
+    distribution: Option<Box<dyn Distribution>>,
+}
+
+impl Problem {
+    /// Computes the law and the derivatives of its log weights.
+    ///
+    /// # Errors
+    /// When the family or its parameters are wrong, or the window misses the law.
+    pub fn new(config: &ProblemConfig) -> Result<Self> {
+        let mut config = config.clone();
+        if config.latents < 1 {
+            return Err(Error::parameter("number of latents", config.latents, "at least 1"));
+        }
+        if !config.target.is_finite() {
+            return Err(Error::parameter("target of the objective", config.target, "finite"));
+        }
+        if config.parameters.is_empty() {
+            config.parameters = match config.family.as_str() {
+                MULTINOMIAL => vec![3.0, 0.7, 0.2, 0.1],
+                family => CatalogueEntry::find(family)?.typical.to_vec(),
+            };
+        }
+        let first = match config.family.as_str() {
+            MULTINOMIAL => 1,
+            family => CatalogueEntry::find(family)?.whole,
+        };
+        let leaves: Vec<Tensor> = config
+            .parameters
+            .iter()
+            .enumerate()
+            .map(|(i, &value)| Tensor::from(value).set_requires_grad(i >= first))
+            .collect();
+        let law = truncated(&config, &leaves)?;
+        let scores = (0..law.len()).map(|k| {
+            let gradients = Tensor::f_run_backward(&[law.log_weights().select(0, k)], &leaves[first..], true, false)?;
+            Ok(Tensor::stack(&gradients, 0))
+        });
+        let scores = Tensor::stack(&scores.collect::<Result<Vec<_>>>()?, 0).to_kind(config.kind);
+        let log_weights = law.log_weights().detach().to_kind(config.kind);
+        let law = law.with_log_weights(log_weights);
+        let width = config.latents * law.atoms().size().get(1).copied().unwrap_or(1);
+        let function = TestFunction::new(config.objective, config.target, width);
+        Ok(Self { config, law, scores, first, function })
+    }
+
+    /// What it was made of, with the parameters filled in.
+    pub fn config(&self) -> &ProblemConfig {
+        &self.config
+    }
+
+    /// Atoms of each latent.
+    pub fn atoms(&self) -> i64 {
+        self.law.len()
+    }
+
+    /// Numbers in a row of values.
+    pub fn width(&self) -> i64 {
+        self.config.latents * self.law.atoms().size().get(1).copied().unwrap_or(1)
+    }
+
+    /// Names and values of the parameters that have a gradient.
+    ///
+    /// # Errors
+    /// When the family is unknown, which [`new`](Self::new) has ruled out.
+    pub fn parameters(&self) -> Result<Vec<(String, f64)>> {
+        let name = |i: usize| -> Result<String> {
+            Ok(match self.config.family.as_str() {
+                MULTINOMIAL => format!("probs[{}]", i - self.first),
+                family => CatalogueEntry::find(family)?.parameter(i),
+            })
+        };
+        let values = self.config.parameters.iter().copied().enumerate().skip(self.first);
+        values.map(|(i, value)| Ok((name(i)?, value))).collect()
+    }
+
+    /// Whether an estimator is made for such latents.
+    pub fn admits(&self, estimator: EstimatorKind) -> bool {
+        let integers = self.law.is_on_integers();
+        (integers || !estimator.needs_integers())
+            && (self.config.family == "poisson" || !estimator.needs_poisson())
+            && (estimator != EstimatorKind::Exact || self.can_enumerate(1))
+    }
+
+    fn can_enumerate(&self, samples: i64) -> bool {
+        (self.law.len() as f64).powf((self.config.latents * samples) as f64) <= Enumeration::MOST_OUTCOMES as f64
+    }
+
+    /// The exact gradient of the estimator's objective in each latent's parameters, `[latents, parameters]`, float64.
+    ///
+    /// # Errors
+    /// When there are too many outcomes to enumerate.
+    pub fn exact(&self, estimator: EstimatorKind, samples: i64) -> Result<Tensor> {
+        let latents = self.config.latents;
+        // A bound of several samples is an expectation over as many times the latents.
+        let samples = if estimator == EstimatorKind::Vimco { samples } else { 1 };
+        let leaf = self.expanded(&[1, latents]).set_requires_grad(true);
+        let law = self.law.with_log_weights(leaf.repeat([1, samples, 1]));
+        let f = |z: &Tensor| {
+            if samples == 1 {
+                return self.value(z);
+            }
+            let each = self.value(&z.unflatten(2, [samples, latents]));
+            (samples as f64).ln() - each.neg().logsumexp(-1, false)
+        };
+        let estimate = Enumeration.estimate(&Expectation::new(&law, &f)?)?;
+        let gradient = Tensor::f_run_backward(&[estimate.surrogate.sum(None::<Kind>)], &[&leaf], false, false)?;
+        Ok(gradient[0].squeeze_dim(0).matmul(&self.scores).to_kind(Kind::Double))
+    }
+
+    /// Gradients of so many rows, each from one estimate of the estimator: `[rows, latents, parameters]`, float64; and the estimate's record.
+    ///
+    /// # Errors
+    /// As [`Estimator::estimate`].
+    pub fn gradients(&self, estimator: &mut dyn Estimator, rows: i64, samples: i64) -> Result<(Tensor, Estimate)> {
+        let Rows { law, parameters, distribution } = self.rows(rows, estimator.kind())?;
+        let f = |z: &Tensor| self.value(z);
+        let mut expectation = Expectation::new(&law, &f)?.samples(samples)?;
+        if let Some(distribution) = &distribution {
+            expectation = expectation.distribution(distribution.as_ref());
+        }
+        let estimate = estimator.estimate(&expectation)?;
+        let inputs: Vec<&Tensor> = std::iter::once(law.log_weights()).chain(&parameters).collect();
+        let mut through = Tensor::f_run_backward(&[estimate.surrogate.sum(None::<Kind>)], &inputs, false, false)?;
+        let of_parameters = through.split_off(1);
+        let mut gradients = match &through[0] {
+            gradient if gradient.defined() => gradient.matmul(&self.scores),
+            _ => Tensor::zeros([rows, self.config.latents, self.scores.size()[1]], (self.config.kind, Device::Cpu)),
+        };
+        if of_parameters.iter().any(Tensor::defined) {
+            gradients = gradients + Tensor::stack(&of_parameters, -1);
+        }
+        Ok((gradients.to_kind(Kind::Double), estimate))
+    }
+
+    /// The objective, of values with any number of leading dimensions.
+    fn value(&self, z: &Tensor) -> Tensor {
+        self.function.value(z, self.law.atoms().dim())
+    }
+
+    /// The log weights repeated over the leading dimensions.
+    fn expanded(&self, leading: &[i64]) -> Tensor {
+        self.law.log_weights().expand([leading, &[self.law.len()]].concat(), false).copy()
+    }
+
+    fn rows(&self, rows: i64, estimator: EstimatorKind) -> Result<Rows> {
+        let shape = [rows, self.config.latents];
+        let law = self.law.with_log_weights(self.expanded(&shape).set_requires_grad(true));
+        if !estimator.needs_poisson() {
+            return Ok(Rows { law, parameters: Vec::new(), distribution: None });
+        }
+        let leaf = |&value: &f64| Tensor::full(shape, value, (self.config.kind, Device::Cpu)).set_requires_grad(true);
+        let parameters: Vec<Tensor> = self.config.parameters.iter().map(leaf).collect();
+        let distribution = Some(CatalogueEntry::find(&self.config.family)?.distribution(&parameters)?);
+        Ok(Rows { law, parameters, distribution })
+    }
+}
+
+/// The name of the only family of vectors.
+const MULTINOMIAL: &str = "multinomial";
+
+/// The law in its window, float64.
+fn truncated(config: &ProblemConfig, parameters: &[Tensor]) -> Result<TruncatedDistribution> {
+    if config.family == MULTINOMIAL {
+        let Some((total, probs)) = parameters.split_first().filter(|(_, probs)| !probs.is_empty()) else {
+            return Err(Error::parameter(
+                "parameters of multinomial",
+                "too few",
+                "the number of draws, then probabilities",
+            ));
+        };
+        let logits = Tensor::stack(probs, -1).log();
+        return Multinomial::from_logits(total.double_value(&[]) as i64, &logits)?.enumerate();
+    }
+    let law = CatalogueEntry::find(&config.family)?.distribution(parameters)?;
+    let support = law.support();
+    let truncation = match (config.truncation, support.lowest, support.highest) {
+        (Some(truncation), _, _) => truncation,
+        (None, Some(lowest), Some(highest)) => Truncation::between(lowest, highest),
+        (None, _, _) => Truncation::tail_mass(TAIL),
+    };
+    TruncatedDistribution::new(law.as_ref(), &truncation)
+}
