@@ -1,6 +1,7 @@
 //! A law, an objective, and the exact gradient of one under the other.
 
 use super::objective::{ObjectiveKind, TestFunction};
+use super::scores::{Leaves, scores};
 use crate::distributions::{CatalogueEntry, Distribution, Multinomial};
 use crate::estimators::{Enumeration, Estimate, Estimator, EstimatorKind, Expectation};
 use crate::truncated::TruncatedDistribution;
@@ -43,13 +44,6 @@ pub struct Problem {
     function: TestFunction,
 }
 
-/// Rows of a problem, as leaves of a graph.
-struct Rows {
-    law: TruncatedDistribution,
-    parameters: Vec<Tensor>,
-    distribution: Option<Box<dyn Distribution>>,
-}
-
 impl Problem {
     /// Computes the law and the derivatives of its log weights.
     ///
@@ -80,11 +74,7 @@ impl Problem {
             .map(|(i, &value)| Tensor::from(value).set_requires_grad(i >= first))
             .collect();
         let law = truncated(&config, &leaves)?;
-        let scores = (0..law.len()).map(|k| {
-            let gradients = Tensor::f_run_backward(&[law.log_weights().select(0, k)], &leaves[first..], true, false)?;
-            Ok(Tensor::stack(&gradients, 0))
-        });
-        let scores = Tensor::stack(&scores.collect::<Result<Vec<_>>>()?, 0).to_kind(config.kind);
+        let scores = scores(&law, &leaves[first..])?.to_kind(config.kind);
         let log_weights = law.log_weights().detach().to_kind(config.kind);
         let law = law.with_log_weights(log_weights);
         let width = config.latents * law.atoms().size().get(1).copied().unwrap_or(1);
@@ -142,8 +132,8 @@ impl Problem {
         let latents = self.config.latents;
         // A bound of several samples is an expectation over as many times the latents.
         let samples = if estimator == EstimatorKind::Vimco { samples } else { 1 };
-        let leaf = self.expanded(&[1, latents]).set_requires_grad(true);
-        let law = self.law.with_log_weights(leaf.repeat([1, samples, 1]));
+        let leaves = Leaves::new(&self.law, [1, latents], Vec::new());
+        let law = self.law.with_log_weights(leaves.law.log_weights().repeat([1, samples, 1]));
         let f = |z: &Tensor| {
             if samples == 1 {
                 return self.value(z);
@@ -152,8 +142,7 @@ impl Problem {
             (samples as f64).ln() - each.neg().logsumexp(-1, false)
         };
         let estimate = Enumeration.estimate(&Expectation::new(&law, &f)?)?;
-        let gradient = Tensor::f_run_backward(&[estimate.surrogate.sum(None::<Kind>)], &[&leaf], false, false)?;
-        Ok(gradient[0].squeeze_dim(0).matmul(&self.scores).to_kind(Kind::Double))
+        Ok(leaves.gradients(&estimate.surrogate, &self.scores)?.squeeze_dim(0))
     }
 
     /// Gradients of so many rows, each from one estimate of the estimator: `[rows, latents, parameters]`, float64; and the estimate's record.
@@ -161,24 +150,14 @@ impl Problem {
     /// # Errors
     /// As [`Estimator::estimate`].
     pub fn gradients(&self, estimator: &mut dyn Estimator, rows: i64, samples: i64) -> Result<(Tensor, Estimate)> {
-        let Rows { law, parameters, distribution } = self.rows(rows, estimator.kind())?;
+        let (leaves, distribution) = self.leaves([rows, self.config.latents], estimator.kind())?;
         let f = |z: &Tensor| self.value(z);
-        let mut expectation = Expectation::new(&law, &f)?.samples(samples)?;
+        let mut expectation = Expectation::new(&leaves.law, &f)?.samples(samples)?;
         if let Some(distribution) = &distribution {
             expectation = expectation.distribution(distribution.as_ref());
         }
         let estimate = estimator.estimate(&expectation)?;
-        let inputs: Vec<&Tensor> = std::iter::once(law.log_weights()).chain(&parameters).collect();
-        let mut through = Tensor::f_run_backward(&[estimate.surrogate.sum(None::<Kind>)], &inputs, false, false)?;
-        let of_parameters = through.split_off(1);
-        let mut gradients = match &through[0] {
-            gradient if gradient.defined() => gradient.matmul(&self.scores),
-            _ => Tensor::zeros([rows, self.config.latents, self.scores.size()[1]], (self.config.kind, Device::Cpu)),
-        };
-        if of_parameters.iter().any(Tensor::defined) {
-            gradients = gradients + Tensor::stack(&of_parameters, -1);
-        }
-        Ok((gradients.to_kind(Kind::Double), estimate))
+        Ok((leaves.gradients(&estimate.surrogate, &self.scores)?, estimate))
     }
 
     /// The objective, of values with any number of leading dimensions.
@@ -186,21 +165,14 @@ impl Problem {
         self.function.value(z, self.law.atoms().dim())
     }
 
-    /// The log weights repeated over the leading dimensions.
-    fn expanded(&self, leading: &[i64]) -> Tensor {
-        self.law.log_weights().expand([leading, &[self.law.len()]].concat(), false).copy()
-    }
-
-    fn rows(&self, rows: i64, estimator: EstimatorKind) -> Result<Rows> {
-        let shape = [rows, self.config.latents];
-        let law = self.law.with_log_weights(self.expanded(&shape).set_requires_grad(true));
+    fn leaves(&self, shape: [i64; 2], estimator: EstimatorKind) -> Result<(Leaves, Option<Box<dyn Distribution>>)> {
         if !estimator.needs_poisson() {
-            return Ok(Rows { law, parameters: Vec::new(), distribution: None });
+            return Ok((Leaves::new(&self.law, shape, Vec::new()), None));
         }
         let leaf = |&value: &f64| Tensor::full(shape, value, (self.config.kind, Device::Cpu)).set_requires_grad(true);
         let parameters: Vec<Tensor> = self.config.parameters.iter().map(leaf).collect();
-        let distribution = Some(CatalogueEntry::find(&self.config.family)?.distribution(&parameters)?);
-        Ok(Rows { law, parameters, distribution })
+        let distribution = CatalogueEntry::find(&self.config.family)?.distribution(&parameters)?;
+        Ok((Leaves::new(&self.law, shape, parameters), Some(distribution)))
     }
 }
 

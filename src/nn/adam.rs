@@ -61,7 +61,7 @@ impl Adam {
     /// One update from the gradients; parameters without one are left alone.
     pub fn step(&mut self) {
         let gradients: Vec<Tensor> = self.slots.iter().map(|slot| slot.parameter.grad()).collect();
-        self.update(&gradients);
+        self.apply(&gradients);
     }
 
     /// One update from the gradient of a loss, whose graph is kept; the gradients that the parameters carry stay as they are.
@@ -71,11 +71,12 @@ impl Adam {
     pub fn descend(&mut self, loss: &Tensor) -> Result<()> {
         let parameters: Vec<&Tensor> = self.slots.iter().map(|slot| &slot.parameter).collect();
         let gradients = Tensor::f_run_backward(&[loss], &parameters, true, false)?;
-        self.update(&gradients);
+        self.apply(&gradients);
         Ok(())
     }
 
-    fn update(&mut self, gradients: &[Tensor]) {
+    /// One update from gradients in the order of the parameters' names; those that are undefined leave their parameter alone.
+    pub fn apply(&mut self, gradients: &[Tensor]) {
         let _guard = no_grad_guard();
         self.steps += 1;
         let correction1 = 1.0 - BETA1.powi(self.steps as i32);

@@ -1,0 +1,302 @@
+//! The synthetic experiment: fit a law to targets by descending an estimated gradient, for every estimator.
+//!
+//! Targets `t_i` are drawn from a known law; `E_q sum_i (z_i - t_i)^2 / count` is minimised in the parameters of a law of the same family
+//! that starts elsewhere. The loss is reported exactly, by summing over the atoms, and the variance of the gradient from independent estimates at
+//! the same parameters, so that curves show the estimator's noise and not the experiment's.
+//!
+//! # Source
+//! The experiment of Joo et al., arXiv 2003.01847, section on synthetic examples, with the same four laws; number of targets, optimiser and
+//! starting points are our own.
+
+use super::curves::{Band, Curve, Panel};
+use super::scores::{Leaves, scores};
+use crate::distributions::{Binomial, Distribution, Multinomial, NegativeBinomial, Poisson};
+use crate::estimators::{EstimatorKind, Expectation, Setting};
+use crate::nn::Adam;
+use crate::truncated::TruncatedDistribution;
+use crate::truncation::Truncation;
+use crate::{Error, Result};
+use std::time::Instant;
+use tch::nn::{Init, VarStore};
+use tch::{Device, Kind, Tensor, no_grad_guard};
+
+/// The laws that targets are drawn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Synthetic {
+    /// Poisson(20).
+    Poisson,
+    /// Binomial(20, 0.3).
+    Binomial,
+    /// Multinomial(3, [0.7, 0.2, 0.1]).
+    Multinomial,
+    /// NegativeBinomial(3, 0.4).
+    NegativeBinomial,
+}
+
+/// How the experiment is made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Experiment {
+    /// The estimators.
+    pub estimators: Vec<EstimatorKind>,
+    /// Updates of each run.
+    pub steps: usize,
+    /// Runs of each estimator, with targets and noise of their own.
+    pub seeds: usize,
+    /// The temperature of those that have one.
+    pub temperature: f64,
+    /// Adam's learning rate.
+    pub lr: f64,
+}
+
+/// Targets of a run.
+const TARGETS: i64 = 20;
+
+/// Estimates for each target in a step: the gradient is the mean of all, the variance is taken over these.
+const REPLICATES: i64 = 8;
+
+/// Steps from one point of the curves to the next, as a part of all.
+const POINTS: usize = 60;
+
+/// Trials of the binomial, draws of the multinomial, `total_count` of the negative binomial.
+const TRIALS: i64 = 20;
+const DRAWS: i64 = 3;
+const TOTAL_COUNT: f64 = 3.0;
+
+impl Synthetic {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Poisson, Self::Binomial, Self::Multinomial, Self::NegativeBinomial];
+
+    /// As in `Poisson(20)`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Poisson => "Poisson(20)",
+            Self::Binomial => "Binomial(20, 0.3)",
+            Self::Multinomial => "Multinomial(3, [0.7, 0.2, 0.1])",
+            Self::NegativeBinomial => "NegativeBinomial(3, 0.4)",
+        }
+    }
+
+    fn task(self) -> &'static str {
+        match self {
+            Self::Poisson => "log rate, from log 10",
+            Self::Binomial => "logit of the success probability, from 0",
+            Self::Multinomial => "three logits, from 0",
+            Self::NegativeBinomial => "logit of probs, from 1",
+        }
+    }
+
+    /// The unconstrained parameters: of the law that targets come from, and where a run starts.
+    fn parameters(self) -> (Vec<f64>, Vec<f64>) {
+        let logit = |p: f64| (p / (1.0 - p)).ln();
+        match self {
+            Self::Poisson => (vec![20f64.ln()], vec![10f64.ln()]),
+            Self::Binomial => (vec![logit(0.3)], vec![0.0]),
+            Self::Multinomial => ([0.7f64, 0.2, 0.1].map(f64::ln).to_vec(), vec![0.0; 3]),
+            Self::NegativeBinomial => (vec![logit(0.4)], vec![1.0]),
+        }
+    }
+
+    /// Whether an estimator is made for it.
+    pub fn admits(self, estimator: EstimatorKind) -> bool {
+        (self != Self::Multinomial || !estimator.needs_integers())
+            && (self == Self::Poisson || !estimator.needs_poisson())
+    }
+
+    /// The law at unconstrained parameters, in a window that holds all but 1e-6 of the mass wherever runs come by.
+    fn law(self, theta: &[Tensor]) -> Result<TruncatedDistribution> {
+        let in_window =
+            |law: &dyn Distribution, hi: i64| TruncatedDistribution::new(law, &Truncation::between(0, hi).any_mass());
+        match self {
+            Self::Poisson => in_window(&Poisson::new(&theta[0].exp())?, 60),
+            Self::Binomial => in_window(&Binomial::from_logits(TRIALS, &theta[0])?, TRIALS),
+            Self::Multinomial => Multinomial::from_logits(DRAWS, &Tensor::stack(theta, -1))?.enumerate(),
+            Self::NegativeBinomial => {
+                let total_count = theta[0].full_like(TOTAL_COUNT).detach();
+                in_window(&NegativeBinomial::from_logits(&total_count, &theta[0])?, 80)
+            }
+        }
+    }
+}
+
+/// A run of one estimator.
+#[derive(Default)]
+struct Run {
+    losses: Vec<f64>,
+    variances: Vec<f64>,
+    quantities: Vec<(String, Vec<f64>)>,
+    evaluations: i64,
+    seconds: f64,
+}
+
+impl Experiment {
+    /// Runs all estimators on a law; `on_run` is called after each run. Seeds libtorch's generator.
+    ///
+    /// # Errors
+    /// When a number is out of range, or an estimator fails.
+    pub fn run(&self, law: Synthetic, mut on_run: impl FnMut(EstimatorKind)) -> Result<Panel> {
+        for (name, value) in [("number of steps", self.steps), ("number of seeds", self.seeds)] {
+            if value < 1 {
+                return Err(Error::parameter(name, value, "at least 1"));
+            }
+        }
+        let mut runs = Vec::new();
+        for &estimator in self.estimators.iter().filter(|&&estimator| law.admits(estimator)) {
+            let mut of_estimator = Vec::new();
+            for seed in 0..self.seeds {
+                of_estimator.push(self.run_once(law, estimator, seed as i64)?);
+                on_run(estimator);
+            }
+            runs.push((estimator, of_estimator));
+        }
+        // Each seed has its own targets, and so its own least loss.
+        let least = (0..self.seeds).map(|seed| self.least_loss(law, seed as i64)).collect::<Result<Vec<_>>>()?;
+        let curves = runs.into_iter().map(|(estimator, runs)| curve(estimator, runs, &least)).collect();
+        Ok(Panel {
+            law: law.name().into(),
+            task: law.task().into(),
+            steps: self.points().collect(),
+            least_loss: least.iter().sum::<f64>() / least.len() as f64,
+            curves,
+        })
+    }
+
+    /// Steps at which curves have points; the first and the last are among them.
+    fn points(&self) -> impl Iterator<Item = usize> + use<> {
+        let (steps, every) = (self.steps, self.steps.div_ceil(POINTS));
+        (0..=steps).filter(move |step| step % every == 0 || *step == steps)
+    }
+
+    fn run_once(&self, law: Synthetic, kind: EstimatorKind, seed: i64) -> Result<Run> {
+        let targets = targets(law, seed)?;
+        let (store, theta) = start(law);
+        let mut adam = Adam::new(&store, self.lr)?;
+        let rows = TARGETS * REPLICATES;
+        let row_targets = targets.repeat_interleave_self_int(REPLICATES, 0, None);
+        let mut width = 1;
+        if let Some(&classes) = targets.size().get(1) {
+            width = classes;
+        }
+        let setting = Setting { width, features: None, temperature: self.temperature, device: Device::Cpu };
+        let mut estimator = kind.build(&setting)?;
+        let f = |z: &Tensor| squared_distance(z, &row_targets.unsqueeze(1));
+
+        tch::manual_seed(seed ^ 0x5eed);
+        let mut run = Run::default();
+        let points: Vec<usize> = self.points().collect();
+        let clock = Instant::now();
+        for step in 0..=self.steps {
+            let q = law.law(&theta)?;
+            let scores = scores(&q, &theta)?;
+            // For estimators of the Poisson, whose parameter is the logarithm of the rate.
+            let rates = kind.needs_poisson().then(|| {
+                let log_rates = theta[0].detach().expand([rows, 1], false).copy().set_requires_grad(true);
+                let distribution = Poisson::new(&log_rates.exp());
+                distribution.map(|distribution| (log_rates, distribution))
+            });
+            let (parameters, poisson) = rates.transpose()?.map_or((Vec::new(), None), |(t, d)| (vec![t], Some(d)));
+            let leaves = Leaves::new(&q, [rows, 1], parameters);
+            let mut expectation = Expectation::new(&leaves.law, &f)?.samples(kind.fewest_samples())?;
+            if let Some(poisson) = &poisson {
+                expectation = expectation.distribution(poisson);
+            }
+            let estimate = estimator.estimate(&expectation)?;
+            let gradients = leaves.gradients(&estimate.surrogate, &scores)?.squeeze_dim(1);
+
+            if points.contains(&step) {
+                run.losses.push(exact_loss(&q, &targets));
+                let parameters = gradients.size()[1];
+                let variance = gradients.reshape([TARGETS, REPLICATES, parameters]).var_dim(1, true, false);
+                run.variances.push(variance.mean_dim(0, false, Kind::Double).sum(Kind::Double).double_value(&[]));
+                for (name, value) in &estimate.info.quantities {
+                    let value = value.to_kind(Kind::Double).double_value(&[]);
+                    match run.quantities.iter_mut().find(|(known, _)| known == name) {
+                        Some((_, values)) => values.push(value),
+                        None => run.quantities.push((name.to_string(), vec![value])),
+                    }
+                }
+                run.evaluations = estimate.info.evaluations;
+            }
+            adam.apply(&columns(&gradients.mean_dim(0, false, Kind::Double)));
+        }
+        run.seconds = clock.elapsed().as_secs_f64() / (self.steps + 1) as f64;
+        Ok(run)
+    }
+
+    /// The loss at the end of an exact descent that has time to arrive.
+    fn least_loss(&self, law: Synthetic, seed: i64) -> Result<f64> {
+        let targets = targets(law, seed)?;
+        let (store, theta) = start(law);
+        let mut least = f64::INFINITY;
+        for lr in [0.1, 0.01, 0.001] {
+            let mut adam = Adam::new(&store, lr)?;
+            for _ in 0..STEPS_TO_ARRIVE {
+                let q = law.law(&theta)?;
+                let loss = expected_loss(&q, &targets);
+                adam.descend(&loss)?;
+                least = least.min(loss.double_value(&[]));
+            }
+        }
+        Ok(least)
+    }
+}
+
+/// Steps of each stage of the exact descent.
+const STEPS_TO_ARRIVE: usize = 150;
+
+fn columns(gradients: &Tensor) -> Vec<Tensor> {
+    gradients.unbind(0)
+}
+
+/// Unconstrained parameters at a run's start, float64 scalars named by their number.
+fn start(law: Synthetic) -> (VarStore, Vec<Tensor>) {
+    let mut store = VarStore::new(Device::Cpu);
+    store.set_kind(Kind::Double);
+    let (_, start) = law.parameters();
+    let root = store.root();
+    let theta = start.iter().enumerate().map(|(i, &value)| root.var(&i.to_string(), &[], Init::Const(value))).collect();
+    (store, theta)
+}
+
+/// `[targets]`, or `[targets, classes]`, float64.
+fn targets(law: Synthetic, seed: i64) -> Result<Tensor> {
+    let _guard = no_grad_guard();
+    tch::manual_seed(seed);
+    let (truth, _) = law.parameters();
+    let truth: Vec<Tensor> = truth.into_iter().map(Tensor::from).collect();
+    law.law(&truth)?.sample(&[TARGETS])
+}
+
+/// `|z - t|^2` of values `[samples, rows, 1]` (`+ [d]`) and targets `[rows, 1]` (`+ [d]`): `[samples, rows]`.
+fn squared_distance(z: &Tensor, targets: &Tensor) -> Tensor {
+    (z - targets).square().flatten(2, -1).sum_dim_intlist(-1, false, None::<Kind>)
+}
+
+/// The mean over the targets of `E |z - t|^2`, by summing over the atoms; with a graph.
+fn expected_loss(q: &TruncatedDistribution, targets: &Tensor) -> Tensor {
+    let atoms = q.atoms().unsqueeze(1);
+    let distances = (atoms - targets.unsqueeze(0)).square();
+    let distances = if distances.dim() == 3 { distances.sum_dim_intlist(-1, false, None::<Kind>) } else { distances };
+    (q.log_weights().exp() * distances.mean_dim(1, false, Kind::Double)).sum(Kind::Double)
+}
+
+fn exact_loss(q: &TruncatedDistribution, targets: &Tensor) -> f64 {
+    let _guard = no_grad_guard();
+    expected_loss(q, targets).double_value(&[])
+}
+
+fn curve(estimator: EstimatorKind, mut runs: Vec<Run>, least: &[f64]) -> Curve {
+    let excess: Vec<Vec<f64>> =
+        runs.iter().zip(least).map(|(run, least)| run.losses.iter().map(|loss| loss - least).collect()).collect();
+    let variances: Vec<Vec<f64>> = runs.iter().map(|run| run.variances.clone()).collect();
+    let seconds: f64 = runs.iter().map(|run| run.seconds).sum();
+    let count = runs.len().max(1) as f64;
+    let first = if runs.is_empty() { Run::default() } else { runs.swap_remove(0) };
+    Curve {
+        estimator,
+        excess_loss: Band::of(&excess),
+        variance: Band::of(&variances),
+        evaluations: first.evaluations,
+        seconds_per_step: seconds / count,
+        quantities: first.quantities,
+    }
+}

@@ -1,0 +1,270 @@
+//! The estimators against the exact gradient: bias by z-score, variance by what theory and peers say.
+
+mod common;
+
+use common::{double, doubles, seeded};
+use gengs::estimators::{EstimatorKind, Expectation, Setting};
+use gengs::laboratory::{Certificate, Measurement, ObjectiveKind, Problem, ProblemConfig, certify};
+use gengs::prelude::*;
+use tch::{Device, Kind, Tensor};
+
+use EstimatorKind as E;
+use ObjectiveKind::{Network, Quadratic, Sigmoid};
+
+fn problem(family: &str, parameters: &[f64], latents: i64, objective: ObjectiveKind, atoms: Option<i64>) -> Problem {
+    let config = ProblemConfig {
+        family: family.into(),
+        parameters: parameters.to_vec(),
+        truncation: atoms.map(Truncation::right),
+        latents,
+        objective,
+        target: 4.0,
+        kind: Kind::Double,
+    };
+    Problem::new(&config).unwrap()
+}
+
+fn measure(problem: &Problem, estimator: EstimatorKind, temperature: f64, draws: i64) -> Vec<Certificate> {
+    let _guard = seeded(0);
+    let how = Measurement { estimator, temperature, samples: None, draws, warm_up: 100, seed: 1 };
+    certify(problem, &how).unwrap()
+}
+
+/// Estimators whose expectation is the exact gradient of one latent.
+fn unbiased() -> impl Iterator<Item = EstimatorKind> {
+    E::ALL.into_iter().filter(|kind| kind.is_unbiased(1) && *kind != E::Exact)
+}
+
+/// Eight families, in windows of about ten atoms: bias does not depend on the size of the window, time does.
+const LAWS: [(&str, &[f64], Option<i64>); 8] = [
+    ("poisson", &[2.0], Some(10)),
+    ("geometric", &[0.5], Some(10)),
+    ("negative-binomial", &[3.0, 0.4], Some(10)),
+    ("binomial", &[6.0, 0.4], None),
+    ("bernoulli", &[0.35], None),
+    ("categorical", &[0.1, -0.4, 0.9, 0.3, -1.0], None),
+    ("beta-binomial", &[6.0, 2.0, 3.0], None),
+    ("zero-inflated-poisson", &[0.3, 2.5], Some(10)),
+];
+
+/// Every unbiased estimator on every law and objective; fails with the worst.
+fn none_is_refuted(draws: i64) {
+    let mut refuted = Vec::new();
+    let mut measured = 0;
+    for (family, parameters, atoms) in LAWS {
+        for objective in [Quadratic, Sigmoid, Network] {
+            let problem = problem(family, parameters, 1, objective, atoms);
+            // One at a time is all at once where there is one.
+            for estimator in unbiased().filter(|&kind| kind != E::GoOne) {
+                for certificate in measure(&problem, estimator, 1.0, draws) {
+                    measured += 1;
+                    assert!(certificate.claims_unbiased && certificate.std > 0.0, "{certificate:?}");
+                    if certificate.is_refuted() {
+                        refuted.push(certificate);
+                    }
+                }
+            }
+        }
+    }
+    assert!(refuted.is_empty(), "{refuted:#?}");
+    assert_eq!(measured, 3 * 10 * 14, "certificates");
+}
+
+#[test]
+fn estimators_that_claim_to_be_unbiased_are() {
+    none_is_refuted(1_000_000);
+}
+
+#[test]
+#[ignore = "ten million draws for each of 420 gradients: an hour"]
+fn estimators_that_claim_to_be_unbiased_are_in_ten_million_draws() {
+    none_is_refuted(10_000_000);
+}
+
+/// Several coupled latents: what claims to be unbiased is; GO with all of them dequantised at once does not claim it, and is not.
+#[test]
+fn coupled_latents() {
+    let problem = problem("poisson", &[1.5], 3, Network, Some(8));
+    for estimator in E::ALL.into_iter().filter(|kind| kind.is_unbiased(3) && *kind != E::Vimco) {
+        for certificate in measure(&problem, estimator, 1.0, 200_000) {
+            assert!(!certificate.is_refuted(), "{certificate:?}");
+        }
+    }
+    assert!(!E::Go.is_unbiased(3));
+    let go = &measure(&problem, E::Go, 1.0, 200_000)[0];
+    assert!(go.z.abs() > 8.0, "{go:?}");
+}
+
+/// A counter-proof: a biased estimator is found out by the same measurement.
+#[test]
+fn bias_is_found() {
+    let problem = problem("poisson", &[5.0], 1, Quadratic, None);
+    let certificate = &measure(&problem, E::Gengs, 0.5, 400_000)[0];
+    assert!(certificate.z < -20.0 && !certificate.claims_unbiased && !certificate.is_refuted(), "{certificate:?}");
+}
+
+#[test]
+fn reinmax_is_unbiased_for_quadratics() {
+    for (family, parameters, atoms) in LAWS {
+        let problem = problem(family, parameters, 1, Quadratic, atoms);
+        for certificate in measure(&problem, E::ReinMax, 1.0, 400_000) {
+            assert!(certificate.z.abs() < 4.0, "{certificate:?}");
+        }
+    }
+}
+
+/// For the Poisson the flow past an atom is its own mass, so that the estimate is `f'(z + u)`: for `(z - 4)^2` its variance is `4 (rate + 1/12)`.
+#[test]
+fn go_has_the_variance_of_the_slope() {
+    for (rate, exact, at_most) in [(0.5, -6.0, 1.6), (5.0, 3.0, 4.6), (30.0, 53.0, 11.2)] {
+        let problem = problem("poisson", &[rate], 1, Quadratic, None);
+        let c = &measure(&problem, E::Go, 1.0, 400_000)[0];
+        let std = (4.0f64 * (rate + 1.0 / 12.0)).sqrt();
+        assert!((c.exact - exact).abs() < 1e-5 && c.z.abs() < 4.0, "{c:?}");
+        // The standard error of a standard deviation, of a law whose kurtosis is at most 3 + 1 / rate.
+        let error = std * ((2.0 + 1.0 / rate) / 4.0 / 400_000.0).sqrt();
+        assert!((c.std - std).abs() < 4.0 * error && c.std <= at_most, "{c:?}: not {std}");
+    }
+}
+
+/// Bias and standard deviation of the cubic arrival times, `f = (z - 4)^2`, as 400,000 draws of an implementation in PyTorch had them.
+#[test]
+fn arrival_times_agree_with_another_implementation() {
+    let rows = [
+        (0.5, 0.5, -0.136, 9.6),
+        (0.5, 0.1, 0.030, 21.0),
+        (5.0, 0.5, -0.130, 5.5),
+        (5.0, 0.1, -0.016, 7.8),
+        (30.0, 0.5, -0.379, 17.0),
+        (30.0, 0.1, -0.009, 28.0),
+    ];
+    for (rate, temperature, bias, std) in rows {
+        let problem = problem("poisson", &[rate], 1, Quadratic, None);
+        let draws = 400_000;
+        let c = &measure(&problem, E::EatCubic, temperature, draws)[0];
+        let error = (c.std * c.std * 2.0 / draws as f64).sqrt();
+        assert!((c.bias - bias).abs() < 4.0 * error + 0.5e-3, "{c:?}: bias {bias}");
+        // Two digits were noted down.
+        assert!((c.std / std - 1.0).abs() < 0.05, "{c:?}: standard deviation {std}");
+    }
+}
+
+/// Three times less than leave-one-out for as many evaluations of `f`.
+#[test]
+fn a_learned_control_variate_of_dequantised_counts_beats_leave_one_out() {
+    let problem = problem("poisson", &[5.0], 1, Quadratic, None);
+    let how = |estimator, warm_up| Measurement {
+        estimator,
+        temperature: 1.0,
+        samples: None,
+        draws: 200_000,
+        warm_up,
+        seed: 3,
+    };
+    let guard = seeded(0);
+    let leave_one_out = certify(&problem, &how(E::ReinforceLoo, 0)).unwrap().remove(0);
+    let relax = certify(&problem, &how(E::RelaxDequantized, 500)).unwrap().remove(0);
+    drop(guard);
+    assert!(!relax.is_refuted(), "{relax:?}");
+    let at_equal_cost = |c: &Certificate| c.std * (c.evaluations as f64).sqrt();
+    let ratio = at_equal_cost(&leave_one_out) / at_equal_cost(&relax);
+    assert!(ratio > 3.0, "{ratio}: {leave_one_out:?} {relax:?}");
+}
+
+/// REBAR's scale and temperature descend its variance.
+#[test]
+fn rebar_learns() {
+    let problem = problem("poisson", &[5.0], 1, Quadratic, None);
+    let std = |warm_up| {
+        let _guard = seeded(0);
+        let how = Measurement { estimator: E::Rebar, temperature: 0.5, samples: None, draws: 40_000, warm_up, seed: 5 };
+        certify(&problem, &how).unwrap()[0].std
+    };
+    let (before, after) = (std(0), std(400));
+    assert!(after < 0.8 * before, "{before} before, {after} after");
+}
+
+/// Gumbel-Rao has the expectation of straight-through and less variance.
+#[test]
+fn gumbel_rao_is_straight_through_with_less_variance() {
+    let problem = problem("binomial", &[6.0, 0.4], 1, Sigmoid, None);
+    let st = &measure(&problem, E::GengsSt, 0.5, 400_000)[0];
+    let rao = &measure(&problem, E::GumbelRao, 0.5, 100_000)[0];
+    let error = (st.std * st.std / st.draws as f64 + rao.std * rao.std / rao.draws as f64).sqrt();
+    assert!((st.mean - rao.mean).abs() < 4.0 * error, "{st:?} {rao:?}");
+    assert!(rao.std < 0.8 * st.std, "{st:?} {rao:?}");
+}
+
+fn setting(width: i64) -> Setting {
+    Setting { width, features: None, temperature: 0.5, device: Device::Cpu }
+}
+
+/// `f`'s own parameters get the gradient of `E f` at integers, from every estimator whose `f` sees integers; the surrogate's value is an estimate
+/// of `E f`.
+#[test]
+fn the_functions_own_parameters_are_trained_too() {
+    let rate = Tensor::full([20_000, 2], 2.0, (Kind::Double, Device::Cpu)).set_requires_grad(true);
+    let distribution = Poisson::new(&rate).unwrap();
+    let law = TruncatedDistribution::new(&distribution, &Truncation::right(12)).unwrap();
+    let second_moments: f64 = doubles(&law.expectation(Tensor::square).select(0, 0)).iter().sum();
+    let square = |z: &Tensor, a: &Tensor| z.square().sum_dim_intlist(-1, false, None::<Kind>) * a;
+    for kind in
+        E::ALL.into_iter().filter(|kind| !matches!(kind, E::Exact | E::Gengs | E::EatSigmoid | E::EatCubic | E::Vimco))
+    {
+        let _guard = seeded(2);
+        let a = Tensor::from(1.5).set_requires_grad(true);
+        let f = |z: &Tensor| square(z, &a);
+        let expectation = Expectation::new(&law, &f).unwrap().samples(2).unwrap().distribution(&distribution);
+        let estimate = kind.build(&setting(2)).unwrap().estimate(&expectation).unwrap();
+        assert_eq!(estimate.surrogate.size(), [20_000], "{kind}");
+        let mean = estimate.surrogate.mean(Kind::Double);
+        let slope = double(&Tensor::run_backward(&[&mean], &[&a], true, false)[0]);
+        // 40,000 independent rows of squares whose variance is below 300.
+        let error = (300.0f64 / 40_000.0).sqrt();
+        assert!((slope - second_moments).abs() < 4.0 * error, "{kind}: {slope}, not {second_moments}");
+        assert!((double(&mean) - 1.5 * second_moments).abs() < 6.0 * error, "{kind}: {mean:?}");
+        assert!(estimate.info.evaluations >= 2, "{kind}");
+    }
+}
+
+/// Vectors: the multinomial's outcomes, through all estimators that take them.
+#[test]
+fn vectors_are_latents_too() {
+    let problem = problem("multinomial", &[3.0, 0.7, 0.2, 0.1], 1, Network, None);
+    let mut measured = 0;
+    for kind in E::ALL.into_iter().filter(|&kind| problem.admits(kind)) {
+        for certificate in measure(&problem, kind, 0.5, 100_000) {
+            assert!(!certificate.is_refuted(), "{certificate:?}");
+            assert!(certificate.cosine > 0.0, "{certificate:?}");
+            measured += 1;
+        }
+    }
+    assert_eq!(measured, 14 * 3);
+}
+
+#[test]
+fn what_does_not_fit_is_an_error_in_one_sentence() {
+    let law = TruncatedDistribution::from_logits(&Tensor::zeros([3, 2, 4], (Kind::Float, Device::Cpu)), 0).unwrap();
+    let scalar = TruncatedDistribution::from_logits(&Tensor::zeros([4], (Kind::Float, Device::Cpu)), 0).unwrap();
+    let one_hot = TruncatedDistribution::one_hot(&Tensor::zeros([3, 2, 4], (Kind::Float, Device::Cpu))).unwrap();
+    let sum = |z: &Tensor| z.sum_dim_intlist(-1, false, None::<Kind>);
+    let wrong = |z: &Tensor| z.shallow_clone();
+    let estimate = |kind: EstimatorKind, law: &TruncatedDistribution, f: &dyn Fn(&Tensor) -> Tensor| {
+        kind.build(&setting(2)).unwrap().estimate(&Expectation::new(law, f).unwrap()).unwrap_err().to_string()
+    };
+    assert!(Expectation::new(&scalar, &sum).unwrap_err().to_string().contains("[rows..., latents]"));
+    assert!(Expectation::new(&law, &sum).unwrap().samples(0).unwrap_err().to_string().contains("at least 1"));
+    assert!(estimate(E::Gengs, &law, &wrong).contains("one number for each sample of each row"));
+    assert!(estimate(E::ReinforceLoo, &law, &sum).contains("at least 2"));
+    assert!(estimate(E::Vimco, &law, &sum).contains("at least 2"));
+    assert!(estimate(E::Go, &one_hot, &sum).contains("successive integers"));
+    assert!(estimate(E::EatCubic, &law, &sum).contains("a Poisson"));
+    let wide = TruncatedDistribution::from_logits(&Tensor::zeros([1, 9, 12], (Kind::Float, Device::Cpu)), 0).unwrap();
+    assert!(estimate(E::Exact, &wide, &sum).contains("12^9"));
+    for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        for kind in [E::Gengs, E::GumbelRao, E::EatCubic, E::Rebar, E::Relax] {
+            let error = kind.build(&Setting { temperature, ..setting(2) }).unwrap_err().to_string();
+            assert!(error.contains("temperature") && error.contains("positive"), "{kind}: {error}");
+        }
+    }
+}
