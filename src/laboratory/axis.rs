@@ -18,7 +18,15 @@ pub(super) struct Axis {
     /// Ends; of a logarithmic axis, their common logarithms.
     low: f64,
     high: f64,
-    logarithmic: bool,
+    scale: Scale,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scale {
+    Linear,
+    /// Linear, of whole numbers.
+    Whole,
+    Logarithmic,
 }
 
 /// A mark on an axis.
@@ -35,7 +43,12 @@ impl Axis {
     pub fn linear(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = ends(values.filter(|value| value.is_finite())).unwrap_or((0.0, 1.0));
         let widened = if low < high { 0.0 } else { 0.5_f64.max(low.abs() / 10.0) };
-        Self { low: low - widened, high: high + widened, logarithmic: false }
+        Self { low: low - widened, high: high + widened, scale: Scale::Linear }
+    }
+
+    /// From the least step to the largest.
+    pub fn steps(steps: &[usize]) -> Self {
+        Self { scale: Scale::Whole, ..Self::linear(steps.iter().map(|step| *step as f64)) }
     }
 
     /// From the least of the positive finite values to the largest, with a margin.
@@ -43,7 +56,7 @@ impl Axis {
         let logarithms = values.filter(|value| value.is_finite() && *value > 0.0).map(f64::log10);
         let (low, high) = ends(logarithms).unwrap_or((0.0, 1.0));
         let widened = if low < high { 0.0 } else { 0.5 };
-        Self { low: low - widened, high: high + widened, logarithmic: true }.with_margin()
+        Self { low: low - widened, high: high + widened, scale: Scale::Logarithmic }.with_margin()
     }
 
     /// With room beyond both ends.
@@ -54,17 +67,21 @@ impl Axis {
 
     /// Where a value lies, which may be beyond the ends; nothing for a value that has no place on the axis.
     pub fn at(&self, value: f64) -> Option<f64> {
-        let value = if self.logarithmic { value.log10() } else { value };
+        let value = if self.scale == Scale::Logarithmic { value.log10() } else { value };
         Some((value - self.low) / (self.high - self.low)).filter(|at| at.is_finite())
     }
 
     /// Marks at round values.
     pub fn ticks(&self) -> Vec<Tick> {
-        if self.logarithmic { self.logarithmic_ticks() } else { self.linear_ticks() }
+        let step = round_step(self.high - self.low);
+        match self.scale {
+            Scale::Linear => self.linear_ticks(step),
+            Scale::Whole => self.linear_ticks(step.max(1.0)),
+            Scale::Logarithmic => self.logarithmic_ticks(),
+        }
     }
 
-    fn linear_ticks(&self) -> Vec<Tick> {
-        let step = round_step(self.high - self.low);
+    fn linear_ticks(&self, step: f64) -> Vec<Tick> {
         let decimals = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
         multiples(step, self.low, self.high)
             .filter_map(|value| {
@@ -179,6 +196,8 @@ mod tests {
         assert_eq!(labels(axis), ["0", "500", "1000", "1500", "2000"]);
         let at: Vec<f64> = axis.ticks().into_iter().map(|tick| tick.at).collect();
         assert_eq!(at, [0.0, 0.25, 0.5, 0.75, 1.0]);
+        assert_eq!(labels(Axis::steps(&[0, 3])), ["0", "1", "2", "3"]);
+        assert_eq!(labels(Axis::steps(&[7])), ["7"]);
         assert_eq!(
             labels(Axis::linear([-0.1, 0.2].into_iter())),
             ["-0.10", "-0.05", "0.00", "0.05", "0.10", "0.15", "0.20"]

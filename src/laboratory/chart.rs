@@ -1,7 +1,7 @@
 //! One chart: lines with bands in a frame, ticks around it, and the lines' names at their ends.
 
 use super::axis::Axis;
-use super::palette::{dashes, marks};
+use super::palette::{dashes, marks, radius};
 use crate::estimators::EstimatorKind;
 
 /// The frame.
@@ -125,7 +125,10 @@ impl Chart<'_> {
         let (mut d, mut dots) = (String::new(), String::new());
         for run in runs(points) {
             match run[..] {
-                [(x, y)] => dots += &format!("<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2\"/>"),
+                [(x, y)] => {
+                    let r = radius(line.kind);
+                    dots += &format!("<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{r:.1}\"/>");
+                }
                 _ => d += &path(run.into_iter()),
             }
         }
@@ -272,7 +275,7 @@ mod tests {
         let drawn = chart(vec![line(&[10.0, 5.0, f64::NAN, 5.0, 10.0])]).draw(0.0, 0.0);
         assert!(drawn.contains("d=\"M0.0 0.0L47.0 100.0M141.0 100.0L188.0 0.0\""), "{drawn}");
         let alone = chart(vec![line(&[f64::INFINITY, 5.0, f64::NAN, f64::NAN, f64::NAN])]).draw(0.0, 0.0);
-        assert!(alone.contains("<circle class=\"dot\" cx=\"47.0\" cy=\"100.0\" r=\"2\"/>"), "{alone}");
+        assert!(alone.contains("<circle class=\"dot\" cx=\"47.0\" cy=\"100.0\" r=\"6.5\"/>"), "{alone}");
         assert!(!alone.contains("class=\"line\""), "{alone}");
         let none = chart(vec![line(&[f64::NAN; 5])]).draw(0.0, 0.0);
         assert!(!none.contains("NaN") && !none.contains("class=\"end\""), "{none}");

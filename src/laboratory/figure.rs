@@ -98,7 +98,7 @@ impl Figure {
             bottom += 10.0;
         }
 
-        let x = Axis::linear(panel.steps.iter().map(|step| *step as f64));
+        let x = Axis::steps(&panel.steps);
         let rows = [Shown::Loss, Shown::Variance].map(|shown| (shown, shown.axis(panel)));
         let entries = columns.iter().map(|(_, curves)| curves.len().div_ceil(2)).max().unwrap_or(0);
         let title = bottom + 15.0;
@@ -116,7 +116,7 @@ impl Figure {
             }
             left += WIDTH + right + GAP;
         }
-        bottom = first_row + rows.len() as f64 * ROW;
+        bottom = if columns.is_empty() { bottom } else { first_row + rows.len() as f64 * ROW };
         let notes: Vec<String> = notes(panel).iter().flat_map(|note| wrapped(note, letters)).collect();
         content += &text("note", &notes, &mut bottom);
         Self { width, height: bottom + 6.0, content }
@@ -135,7 +135,7 @@ impl Figure {
             .collect();
         let right = Chart::right(lines.iter().map(|line| line.kind));
         let y = Axis::linear(lines.iter().flat_map(|line| line.values).copied()).with_margin();
-        let x = Axis::linear(panel.steps.iter().map(|step| *step as f64));
+        let x = Axis::steps(&panel.steps);
         let content = Chart { lines, steps: &panel.steps, x, y, y_name: Some(name) }.draw(LEFT, 10.0);
         Self { width: LEFT + WIDTH + right, height: 10.0 + HEIGHT + BELOW, content }
     }
@@ -193,6 +193,9 @@ fn legend(curves: &[&Curve], left: f64, top: f64, width: f64) -> String {
 
 /// What the reader must know: what lines and areas are, and what is not drawn.
 fn notes(panel: &Panel) -> Vec<String> {
+    if panel.curves.is_empty() {
+        return vec!["No curves.".into()];
+    }
     let mut notes = vec![
         "Line: median of the seeds; area: from the smallest to the largest. All columns have the same axes."
             .to_string(),

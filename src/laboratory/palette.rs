@@ -89,6 +89,12 @@ pub(super) fn dashes(kind: EstimatorKind) -> String {
     }
 }
 
+/// Of the dot that stands for a line of one point: each estimator's is smaller than those it is drawn over.
+pub(super) fn radius(kind: EstimatorKind) -> f64 {
+    let over = place(kind).map_or(COLOURS.len(), |(index, count)| count - 1 - index);
+    1.5 + over as f64
+}
+
 /// An estimator's place in its group, and the group's size.
 fn place(kind: EstimatorKind) -> Option<(usize, usize)> {
     let members = Group::of(kind)?.members();
@@ -108,6 +114,7 @@ mod tests {
             for (index, one) in members.iter().enumerate() {
                 for other in &members[..index] {
                     assert_ne!(dashes(*one), dashes(*other), "{one} {other}");
+                    assert!(radius(*one) < radius(*other) && radius(*other) < radius(EstimatorKind::Exact));
                     assert_ne!(marks(*one).split(' ').next(), marks(*other).split(' ').next(), "{one} {other}");
                 }
             }
