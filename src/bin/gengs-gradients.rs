@@ -1,25 +1,61 @@
 //! Measures estimators of the gradient of an expectation against the exact gradient.
 
-use clap::{Args, Parser, Subcommand};
-use gengs::cli::{Common, exit_code};
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gengs::cli::{Common, Meter, exit_code};
 use gengs::estimators::EstimatorKind;
-use gengs::laboratory::{Certificate, Measurement, ObjectiveKind, Problem, ProblemConfig, certify};
+use gengs::laboratory::{
+    Certificate, Experiment, Measurement, ObjectiveKind, Panel, Problem, ProblemConfig, Synthetic, certify, report,
+};
 use gengs::training::TruncationSetting;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use tch::Kind;
 
 /// Every estimator of the gradient of E f(z), z discrete, against the exact gradient
+///
+/// Without a command: the synthetic experiment. Targets are drawn from a known law, and a law of the same family descends the
+/// estimated gradient of its distance from them; loss and variance of the gradient against steps, as a page and as numbers.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    curves: Curves,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Measure bias, variance and cost; exit code 1 when an estimator that claims to be unbiased is not
     Certify(Box<Certify>),
+}
+
+#[derive(Debug, Args)]
+struct Curves {
+    /// Laws of the targets
+    #[arg(long, value_delimiter = ',', default_value = "poisson,binomial,multinomial,negative-binomial", value_name = "NAME,NAME")]
+    law: Vec<Synthetic>,
+    /// Estimators; or all
+    #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,NAME")]
+    estimator: Vec<String>,
+    /// Updates of each run
+    #[arg(long, default_value_t = 300, value_name = "N")]
+    steps: usize,
+    /// Runs of each estimator, each with its own targets and noise
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    seeds: usize,
+    /// Temperature of those that have one; where it is learned, the start
+    #[arg(long, default_value_t = 0.5, value_name = "T")]
+    temperature: f64,
+    /// Adam's learning rate
+    #[arg(long, default_value_t = 0.03)]
+    lr: f64,
+    /// Folder of the page (report.html), the numbers (curves.json), and a picture a law (*.svg)
+    #[arg(long, default_value = "runs/gradients", value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -68,15 +104,97 @@ struct Certify {
 }
 
 fn main() -> ExitCode {
-    exit_code(match Cli::parse().command {
-        Command::Certify(certify) => certify.run(),
+    let cli = Cli::parse();
+    exit_code(match cli.command {
+        Some(Command::Certify(certify)) => certify.run(),
+        None => cli.curves.run(),
+    })
+}
+
+impl Curves {
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        self.common.prepare()?;
+        let estimators = estimators(&self.estimator)?.unwrap_or_else(|| EstimatorKind::ALL.to_vec());
+        let Self { steps, seeds, temperature, lr, .. } = *self;
+        std::fs::create_dir_all(&self.out).with_context(|| format!("{} cannot be made", self.out.display()))?;
+        let experiment = Experiment { estimators, steps, seeds, temperature, lr };
+        let runs = |law: Synthetic| experiment.estimators.iter().filter(|&&kind| law.admits(kind)).count() * seeds;
+        let mut meter = Meter::new(self.law.iter().map(|&law| runs(law)).sum(), self.common.quiet);
+        let (mut done, mut panels) = (0, Vec::new());
+        for &law in &self.law {
+            let panel = experiment.run(law, |estimator| {
+                done += 1;
+                meter.step(done, || format!("{}: {estimator}", law.name()));
+            })?;
+            meter.line(done, law.name());
+            panels.push(panel);
+        }
+        meter.finish();
+
+        let settings = format!(
+            "{steps} steps of Adam at {lr}, {seeds} seeds, 20 targets and 8 estimates for each in a step, temperature {temperature}, \
+             as few samples behind an estimate as the estimator works with, {} thread{}",
+            tch::get_num_threads(),
+            if tch::get_num_threads() == 1 { "" } else { "s" }
+        );
+        let json = serde_json::to_string(&panels)?;
+        let page = report::html(&panels, "Estimated gradients of discrete latents", &settings);
+        self.write("report.html", &page)?;
+        self.write("curves.json", &json)?;
+        for (law, panel) in self.law.iter().zip(&panels) {
+            let name = law.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default();
+            self.write(&format!("{name}.svg"), &report::svg(panel))?;
+        }
+        if self.common.json {
+            println!("{json}");
+        } else {
+            panels.iter().for_each(print_panel);
+        }
+        self.common.say(format_args!("{}", self.out.join("report.html").display()));
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        let path = self.out.join(name);
+        std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
+    }
+}
+
+/// Where each estimator ended.
+fn print_panel(panel: &Panel) {
+    let last = |values: &[f64]| values.last().copied().unwrap_or(f64::NAN);
+    println!("{}: {}", panel.law, panel.task);
+    println!("estimator            evals  loss above the least (low..high)     variance   ms a step");
+    for curve in &panel.curves {
+        println!(
+            "{:18} {:7} {:12.3e} ({:.1e}..{:.1e}) {:12.3e} {:11.2}",
+            curve.estimator.to_string(),
+            curve.evaluations,
+            last(&curve.excess_loss.median),
+            last(&curve.excess_loss.low),
+            last(&curve.excess_loss.high),
+            last(&curve.variance.median),
+            curve.seconds_per_step * 1e3
+        );
+    }
+}
+
+/// Estimators by name; nothing for all.
+fn estimators(names: &[String]) -> anyhow::Result<Option<Vec<EstimatorKind>>> {
+    if names.iter().any(|name| name == "all") {
+        return Ok(None);
+    }
+    let parsed: Result<Vec<_>, _> = names.iter().map(|name| EstimatorKind::from_str(name, false)).collect();
+    parsed.map(Some).map_err(|_| {
+        let known = EstimatorKind::ALL.map(|kind| kind.to_string()).join(", ");
+        anyhow::anyhow!("--estimator is {}, but must be all, or of {known}", names.join(","))
     })
 }
 
 impl Certify {
     fn run(&self) -> anyhow::Result<ExitCode> {
         self.common.prepare()?;
-        let estimators = self.estimators()?;
+        let estimators = estimators(&self.estimator)?;
         let mut found = Vec::new();
         for family in self.families() {
             for &objective in &self.objective {
@@ -121,20 +239,6 @@ impl Certify {
             "all" => gengs::distributions::CATALOGUE.iter().map(|entry| entry.name.to_string()).collect(),
             family => vec![family.to_string()],
         }
-    }
-
-    /// What was asked for; nothing for all.
-    fn estimators(&self) -> anyhow::Result<Option<Vec<EstimatorKind>>> {
-        use clap::ValueEnum;
-        if self.estimator.iter().any(|name| name == "all") {
-            return Ok(None);
-        }
-        let parse = |name: &String| EstimatorKind::from_str(name, false);
-        let names = || EstimatorKind::ALL.map(|kind| kind.to_string()).join(", ");
-        let parsed: Result<Vec<_>, _> = self.estimator.iter().map(parse).collect();
-        parsed.map(Some).map_err(|_| {
-            anyhow::anyhow!("--estimator is {}, but must be all, or of {}", self.estimator.join(","), names())
-        })
     }
 
     /// Each estimator that is made for the problem, or was asked for by name, at each temperature that it has.

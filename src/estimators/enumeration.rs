@@ -39,7 +39,7 @@ impl Estimator for Enumeration {
         for start in (0..outcomes).step_by(AT_ONCE as usize) {
             let index = digits(start, AT_ONCE.min(outcomes - start), atoms, latents, of);
             let z = of.law.select(index.shallow_clone());
-            sum = sum + (of.log_prob(&index).exp() * of.value(&z)?).sum_dim_intlist(0, false, None::<Kind>);
+            sum += (of.log_prob(&index).exp() * of.value(&z)?).sum_dim_intlist(0, false, None::<Kind>);
         }
         Ok(Estimate { surrogate: sum, info: Info { evaluations: outcomes, ..Info::default() } })
     }

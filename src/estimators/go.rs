@@ -39,7 +39,7 @@ impl Estimator for Go {
         if self.one_at_a_time {
             let chosen = u.rand_like().argmax(-1, true);
             let one = u.zeros_like().scatter_value(-1, &chosen, 1.0);
-            u = u * &one;
+            u *= &one;
             speed = speed * one * of.latents() as f64;
         }
         let (_, slope) = of.value_and_slope(&(&hard.z + u))?;

@@ -73,7 +73,7 @@ impl Estimator for Nvil {
             centred = error.detach();
         }
         if self.normalize {
-            centred = centred / deviation.clamp_min(1.0);
+            centred /= deviation.clamp_min(1.0);
         }
         Ok(Estimate::mean_of(&scored(of, &hard.index, &value, &centred), of.samples).quantity("deviation", &deviation))
     }

@@ -22,6 +22,7 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// The laws that targets are drawn from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Synthetic {
     /// Poisson(20).
     Poisson,
