@@ -93,7 +93,10 @@ fn every_setting_has_a_flag_that_reaches_the_run() {
         ("inference", "explicit"),
         ("prior", "1.5"),
         ("truncation", "tail:1e-3"),
-        ("estimator", "gengs-st"),
+        ("estimator", "reinforce-loo"),
+        ("samples", "3"),
+        ("diagnose_every", "4"),
+        ("diagnose", "gengs,go-one"),
         ("temperature", "0.9..0.4"),
         ("latents", "3"),
         ("hidden", "7,6"),
@@ -115,7 +118,10 @@ fn every_setting_has_a_flag_that_reaches_the_run() {
     for (name, value) in values {
         let found = match &written[name] {
             toml::Value::String(text) => text.clone(),
-            toml::Value::Array(numbers) => numbers.iter().map(toml::Value::to_string).collect::<Vec<_>>().join(","),
+            toml::Value::Array(values) => {
+                let texts = values.iter().map(|value| value.to_string().trim_matches('"').to_string());
+                texts.collect::<Vec<_>>().join(",")
+            }
             other => other.to_string(),
         };
         assert_eq!(found, value, "{name}");
@@ -214,7 +220,7 @@ mod interruption {
 
     fn losses(out: &Path) -> Vec<(usize, f64, f64)> {
         let (folder, _) = gengs::training::RunFolder::open(out).unwrap();
-        let metrics = folder.metrics().unwrap();
+        let metrics: Vec<gengs::training::EpochRecord> = folder.records(gengs::training::METRICS).unwrap();
         metrics.iter().map(|r| (r.epoch, r.train_neg_elbo_relaxed, r.validation_neg_elbo)).collect()
     }
 
@@ -254,6 +260,43 @@ mod interruption {
             assert_eq!(parameters(&path(name)), parameters(&path("whole")), "{name}");
             assert_eq!(losses(&path(name)), losses(&path("whole")), "{name}");
         }
+    }
+
+    /// An estimator that learns takes up where it was, and looking at gradients changes nothing.
+    #[test]
+    fn what_an_estimator_learned_survives_and_a_look_at_gradients_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let relax = ["--estimator", "relax", "--epochs", "8", "--checkpoint-every", "0.1"];
+        train(&path("whole"), &relax).assert().success();
+        let looking = [relax.as_slice(), &["--diagnose-every", "100", "--diagnose", "relax,reinforce-loo,go"]].concat();
+        train(&path("looked-at"), &looking).assert().success();
+        assert_eq!(parameters(&path("looked-at")), parameters(&path("whole")));
+        assert!(parameters(&path("whole")).iter().any(|(name, _)| name == "adam.exp_avg.estimator.critic.0.weight"));
+
+        let mut child = start(&path("killed"), &looking);
+        wait_for_updates(&path("killed"), &mut child);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        vae(&["train", "--resume", "--threads", "1", "--quiet", "--out"]).arg(path("killed")).assert().success();
+        assert_eq!(parameters(&path("killed")), parameters(&path("whole")));
+
+        let (run, _) = gengs::training::RunFolder::open(&path("looked-at")).unwrap();
+        let records: Vec<gengs::training::GradientRecord> = run.records(gengs::training::GRADIENTS).unwrap();
+        // 45 steps an epoch: steps 1, 101, 201 and 301 of 360, three estimators each.
+        let steps: Vec<usize> = records.iter().step_by(3).map(|r| (r.epoch - 1) * 45 + r.step).collect();
+        assert_eq!((records.len(), steps.as_slice()), (12, [1, 101, 201, 301].as_slice()));
+        for record in &records {
+            assert!(record.variance > 0.0 && record.reference_cosine > 0.2, "{record:?}");
+            assert!((-1.0..=1.0).contains(&record.cosine) && record.reference_square > 0.0, "{record:?}");
+        }
+        // A record of the uninterrupted run is that of the interrupted one, whose own estimator was restored.
+        let (run, _) = gengs::training::RunFolder::open(&path("killed")).unwrap();
+        let again: Vec<gengs::training::GradientRecord> = run.records(gengs::training::GRADIENTS).unwrap();
+        let own = |records: &[gengs::training::GradientRecord]| -> Vec<f64> {
+            records.iter().filter(|r| r.estimator.to_string() == "relax").map(|r| r.variance).collect()
+        };
+        assert_eq!(own(&again), own(&records));
     }
 
     #[test]

@@ -127,25 +127,26 @@ fn go_has_the_variance_of_the_slope() {
     }
 }
 
-/// Bias and standard deviation of the cubic arrival times, `f = (z - 4)^2`, as 400,000 draws of an implementation in PyTorch had them.
+/// A Poisson process counted by `h` has mean `rate` and variance `rate (1 - 9/35 t)` at temperature `t < 1` (Campbell's theorem: the integrals of the cubic
+/// and of its square), so that the gradient of `(z - 4)^2` is off by `-9/35 t` at every rate. The standard deviations are those of
+/// 400,000 draws of an implementation in PyTorch, where it drew arrivals enough.
 #[test]
-fn arrival_times_agree_with_another_implementation() {
+fn cubic_arrival_times_have_the_bias_of_the_process() {
     let rows = [
-        (0.5, 0.5, -0.136, 9.6),
-        (0.5, 0.1, 0.030, 21.0),
-        (5.0, 0.5, -0.130, 5.5),
-        (5.0, 0.1, -0.016, 7.8),
-        (30.0, 0.5, -0.379, 17.0),
-        (30.0, 0.1, -0.009, 28.0),
+        (0.5, 0.5, Some(9.6)),
+        (0.5, 0.1, Some(21.0)),
+        (5.0, 0.5, Some(5.5)),
+        (5.0, 0.1, Some(7.8)),
+        (30.0, 0.5, None),
+        (30.0, 0.1, Some(28.0)),
     ];
-    for (rate, temperature, bias, std) in rows {
+    for (rate, temperature, std) in rows {
         let problem = problem("poisson", &[rate], 1, Quadratic, None);
-        let draws = 400_000;
-        let c = &measure(&problem, E::EatCubic, temperature, draws)[0];
-        let error = (c.std * c.std * 2.0 / draws as f64).sqrt();
-        assert!((c.bias - bias).abs() < 4.0 * error + 0.5e-3, "{c:?}: bias {bias}");
+        let c = &measure(&problem, E::EatCubic, temperature, 400_000)[0];
+        let error = c.std / (c.draws as f64).sqrt();
+        assert!((c.bias + 9.0 / 35.0 * temperature).abs() < 4.0 * error, "{c:?}");
         // Two digits were noted down.
-        assert!((c.std / std - 1.0).abs() < 0.05, "{c:?}: standard deviation {std}");
+        assert!(std.is_none_or(|std: f64| (c.std / std - 1.0).abs() < 0.05), "{c:?}: standard deviation {std:?}");
     }
 }
 

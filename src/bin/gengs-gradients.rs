@@ -34,7 +34,12 @@ enum Command {
 #[derive(Debug, Args)]
 struct Curves {
     /// Laws of the targets
-    #[arg(long, value_delimiter = ',', default_value = "poisson,binomial,multinomial,negative-binomial", value_name = "NAME,NAME")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "poisson,binomial,multinomial,negative-binomial",
+        value_name = "NAME,NAME"
+    )]
     law: Vec<Synthetic>,
     /// Estimators; or all
     #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,NAME")]

@@ -57,6 +57,12 @@ struct Train {
     /// Samples an image and step [default: 1, or 2 for estimators that compare samples]
     #[arg(long, value_name = "S")]
     samples: Option<i64>,
+    /// Steps between two looks at the quality of the encoder's gradient, some seconds each, written to gradients.jsonl [default: 0, never]
+    #[arg(long, value_name = "STEPS")]
+    diagnose_every: Option<usize>,
+    /// Estimators that are looked at [default: gengs,reinforce-loo,rebar]
+    #[arg(long, value_delimiter = ',', value_name = "NAME,NAME")]
+    diagnose: Option<Vec<EstimatorKind>>,
     /// Temperature: a number, or first..last, changed linearly over the run [default: 1..0.3]
     #[arg(long, value_name = "T|FIRST..LAST")]
     temperature: Option<Schedule>,
@@ -153,6 +159,8 @@ macro_rules! fixed_settings {
             truncation,
             estimator,
             samples,
+            diagnose_every,
+            diagnose,
             temperature,
             latents,
             hidden,

@@ -15,6 +15,13 @@ pub struct Learned {
     pub adam: Adam,
 }
 
+/// What a [`Learned`] held at some time.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    copies: Vec<Tensor>,
+    updates: i64,
+}
+
 /// Adam's learning rate for scales and temperatures, of which there are few.
 pub(super) const FAST: f64 = 1e-2;
 
@@ -31,6 +38,27 @@ impl Learned {
         let built = build(&(store.root() / "estimator"));
         let adam = Adam::new(&store, learning_rate)?;
         Ok((Self { store, adam }, built))
+    }
+
+    /// Copies of all that it holds.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let copies = self.tensors().into_iter().map(|tensor| tensor.detach().copy()).collect();
+        Snapshot { copies, updates: self.adam.steps() }
+    }
+
+    /// As it was at a snapshot of its own.
+    pub(crate) fn restore(&mut self, snapshot: &Snapshot) {
+        let _guard = no_grad_guard();
+        for (mut tensor, copy) in self.tensors().into_iter().zip(&snapshot.copies) {
+            tensor.copy_(copy);
+        }
+        self.adam.set_steps(snapshot.updates);
+    }
+
+    fn tensors(&self) -> Vec<Tensor> {
+        let mut named: Vec<(String, Tensor)> = self.store.variables().into_iter().chain(self.adam.state()).collect();
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        named.into_iter().map(|(_, tensor)| tensor).collect()
     }
 
     /// One step down the gradient of a loss; leaves all other gradients alone.

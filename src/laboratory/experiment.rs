@@ -103,10 +103,11 @@ impl Synthetic {
             && (self == Self::Poisson || !estimator.needs_poisson())
     }
 
-    /// The law at unconstrained parameters, in a window that holds all but 1e-6 of the mass wherever runs come by.
+    /// The law at unconstrained parameters, in a window that holds all but 1e-6 of the mass wherever runs come by: what is beyond is dropped.
     fn law(self, theta: &[Tensor]) -> Result<TruncatedDistribution> {
-        let in_window =
-            |law: &dyn Distribution, hi: i64| TruncatedDistribution::new(law, &Truncation::between(0, hi).any_mass());
+        let in_window = |law: &dyn Distribution, hi: i64| {
+            TruncatedDistribution::new(law, &Truncation::between(0, hi).any_mass().renormalize())
+        };
         match self {
             Self::Poisson => in_window(&Poisson::new(&theta[0].exp())?, 60),
             Self::Binomial => in_window(&Binomial::from_logits(TRIALS, &theta[0])?, TRIALS),

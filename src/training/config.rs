@@ -32,6 +32,10 @@ pub struct TrainConfig {
     /// Samples an image and step; absent: as few as the estimator works with, one or two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<i64>,
+    /// Steps between two looks at the gradients of the estimators in `diagnose`; 0 is never.
+    pub diagnose_every: usize,
+    /// Estimators that are looked at.
+    pub diagnose: Vec<EstimatorKind>,
     /// Temperature, from the first to the last step.
     pub temperature: Schedule,
     /// Number of latents.
@@ -63,6 +67,8 @@ impl Default for TrainConfig {
             truncation: None,
             estimator: EstimatorKind::Gengs,
             samples: None,
+            diagnose_every: 0,
+            diagnose: vec![EstimatorKind::Gengs, EstimatorKind::ReinforceLoo, EstimatorKind::Rebar],
             temperature: Schedule { first: 1.0, last: 0.3 },
             latents: 50,
             hidden: vec![500, 500],
@@ -95,6 +101,7 @@ impl TrainConfig {
         if let Some((name, value)) = at_least_one.into_iter().find(|&(_, value)| value < 1) {
             return Err(Error::parameter(name, value, "at least 1"));
         }
+        super::diagnose::check(&self.diagnose)?;
         let fewest = self.estimator.fewest_samples();
         if self.samples() < fewest {
             let allowed = format!("at least {fewest} for the estimator {}", self.estimator);

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod config;
+mod diagnose;
 mod evaluate;
 mod pictures;
 mod run_folder;
@@ -10,8 +11,9 @@ mod session;
 
 pub use checkpoint::{Checkpoint, Progress};
 pub use config::TrainConfig;
+pub use diagnose::GradientRecord;
 pub use evaluate::{Evaluation, evaluate};
 pub use pictures::write_grid;
-pub use run_folder::{EpochRecord, RunFolder};
+pub use run_folder::{EpochRecord, GRADIENTS, METRICS, RunFolder};
 pub use schedule::{Schedule, TruncationSetting};
 pub use session::{Control, Session, StepReport, draw_pictures};

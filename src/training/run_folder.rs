@@ -1,8 +1,9 @@
-//! The folder of a run: `config.toml`, `metrics.jsonl`, `last.safetensors`, `best.safetensors`, pictures.
+//! The folder of a run: `config.toml`, `metrics.jsonl`, `gradients.jsonl`, `last.safetensors`, `best.safetensors`, pictures.
 
 use super::checkpoint::replace;
 use super::config::TrainConfig;
 use crate::{Error, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,12 @@ pub struct EpochRecord {
     /// Seconds of training since the run began.
     pub seconds: f64,
 }
+
+/// The file of [`EpochRecord`]s.
+pub const METRICS: &str = "metrics.jsonl";
+
+/// The file of [`GradientRecord`](super::GradientRecord)s.
+pub const GRADIENTS: &str = "gradients.jsonl";
 
 /// The folder.
 #[derive(Debug, Clone)]
@@ -47,7 +54,7 @@ impl RunFolder {
         std::fs::create_dir_all(path).map_err(|error| Error::file(path, format!("cannot be made ({error})")))?;
         let text = toml::to_string(config).map_err(|error| Error::file(folder.file("config.toml"), error))?;
         folder.write("config.toml", text.as_bytes())?;
-        folder.write_metrics(&[])?;
+        folder.write_records::<EpochRecord>(METRICS, &[])?;
         Ok(folder)
     }
 
@@ -70,28 +77,31 @@ impl RunFolder {
         self.path.join(name)
     }
 
-    /// The epochs recorded so far.
+    /// The records in a file of lines, as `metrics.jsonl`; none where there is no such file.
     ///
     /// # Errors
     /// When the file cannot be read. A last line cut off by a crash is left out.
-    pub fn metrics(&self) -> Result<Vec<EpochRecord>> {
-        let path = self.file("metrics.jsonl");
-        let text = std::fs::read_to_string(&path).map_err(|error| Error::file(&path, error))?;
+    pub fn records<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>> {
+        let path = self.file(name);
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(|error| Error::file(&path, error))?,
+        };
         Ok(text.lines().map_while(|line| serde_json::from_str(line).ok()).collect())
     }
 
-    /// Replaces the record, atomically: one line an epoch.
+    /// Replaces a file of lines, atomically: one record a line.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write_metrics(&self, records: &[EpochRecord]) -> Result<()> {
+    pub fn write_records<T: Serialize>(&self, name: &str, records: &[T]) -> Result<()> {
         let mut text = String::new();
         for record in records {
-            let line = serde_json::to_string(record).map_err(|error| Error::file(self.file("metrics.jsonl"), error))?;
+            let line = serde_json::to_string(record).map_err(|error| Error::file(self.file(name), error))?;
             text.push_str(&line);
             text.push('\n');
         }
-        self.write("metrics.jsonl", text.as_bytes())
+        self.write(name, text.as_bytes())
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {

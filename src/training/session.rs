@@ -5,9 +5,10 @@
 
 use super::checkpoint::{Checkpoint, Progress};
 use super::config::TrainConfig;
+use super::diagnose::{Diagnosis, GradientRecord};
 use super::evaluate::evaluate;
 use super::pictures::write_grid;
-use super::run_folder::{EpochRecord, RunFolder};
+use super::run_folder::{EpochRecord, GRADIENTS, METRICS, RunFolder};
 use crate::data::{Dataset, epoch_order};
 use crate::estimators::{Estimator, EstimatorKind};
 use crate::models::{Elbo, Vae};
@@ -55,6 +56,9 @@ pub struct Session {
     model: Model,
     progress: Progress,
     records: Vec<EpochRecord>,
+    /// What looks at gradients, if anything, and what it has found.
+    diagnosis: Option<Diagnosis>,
+    gradients: Vec<GradientRecord>,
     /// The best epoch since the last checkpoint, in memory until the next one.
     best: Option<Snapshot>,
     saved: Instant,
@@ -93,7 +97,7 @@ impl Session {
         tch::manual_seed(config.seed as i64);
         let model = build(&config, &data, device)?;
         let folder = RunFolder::create(path, &config)?;
-        let mut session = Self::assemble(config, folder, data, model);
+        let mut session = Self::assemble(config, folder, data, model)?;
         session.save()?;
         Ok(session)
     }
@@ -108,26 +112,32 @@ impl Session {
         config.check()?;
         let data = load(&config, device)?;
         let model = build(&config, &data, device)?;
-        let mut session = Self::assemble(config, folder, data, model);
+        let mut session = Self::assemble(config, folder, data, model)?;
         let checkpoint = Checkpoint::read(&session.folder.file("last.safetensors"))?;
         session.model.restore(&checkpoint)?;
         session.progress = checkpoint.progress();
-        session.records = session.folder.metrics()?;
-        session.records.retain(|record| record.epoch <= session.progress.epochs);
+        let Progress { epochs, steps, .. } = session.progress;
+        session.records = session.folder.records(METRICS)?;
+        session.records.retain(|record| record.epoch <= epochs);
+        session.gradients = session.folder.records(GRADIENTS)?;
+        session.gradients.retain(|record| record.epoch <= epochs || record.epoch == epochs + 1 && record.step <= steps);
         Ok(session)
     }
 
-    fn assemble(config: TrainConfig, folder: RunFolder, data: Dataset, model: Model) -> Self {
-        Self {
+    fn assemble(config: TrainConfig, folder: RunFolder, data: Dataset, model: Model) -> Result<Self> {
+        let diagnosis = (config.diagnose_every > 0).then(|| Diagnosis::new(&config, &model.vae)).transpose()?;
+        Ok(Self {
             config,
             folder,
             data,
             model,
             progress: Progress::default(),
             records: Vec::new(),
+            diagnosis,
+            gradients: Vec::new(),
             best: None,
             saved: Instant::now(),
-        }
+        })
     }
 
     /// The settings.
@@ -192,8 +202,12 @@ impl Session {
             };
             let start = step as i64 * self.config.batch_size;
             let size = self.config.batch_size.min(count - start);
-            tch::manual_seed(step_seed(self.config.seed, epoch, step));
-            let x = self.data.train.batch(&order.narrow(0, start, size));
+            let x = self.batch(&order.narrow(0, start, size), epoch, step);
+            if self.diagnosis.is_some() && done % self.config.diagnose_every == 0 {
+                self.diagnose(&x, temperature, epoch, step)?;
+                // Looking draws; the step draws as if nobody had looked.
+                let _ = self.batch(&order.narrow(0, start, size), epoch, step);
+            }
             let key = NoiseKey::new(self.config.seed, done as u64);
             recent += self.step(&x, temperature, kl_weight, key)?;
             self.progress.steps = step + 1;
@@ -244,6 +258,24 @@ impl Session {
         Ok(Some(record))
     }
 
+    /// The images of a step; seeds libtorch's generator for all that the step draws.
+    fn batch(&self, indices: &Tensor, epoch: usize, step: usize) -> Tensor {
+        tch::manual_seed(step_seed(self.config.seed, epoch, step));
+        self.data.train.batch(indices)
+    }
+
+    fn diagnose(&mut self, x: &Tensor, temperature: f64, epoch: usize, step: usize) -> Result<()> {
+        let Some(diagnosis) = &mut self.diagnosis else { return Ok(()) };
+        let Model { store, vae, estimator, .. } = &mut self.model;
+        let mut encoder: Vec<_> =
+            store.variables().into_iter().filter(|(name, _)| name.starts_with("encoder.")).collect();
+        encoder.sort_by(|a, b| a.0.cmp(&b.0));
+        let encoder: Vec<Tensor> = encoder.into_iter().map(|(_, parameter)| parameter).collect();
+        let at = (temperature, epoch, step + 1);
+        self.gradients.extend(diagnosis.look(vae, x, &encoder, estimator.as_mut(), at)?);
+        Ok(())
+    }
+
     /// One update; returns the batch's sums of negative ELBO and KL, on the device.
     fn step(&mut self, x: &Tensor, temperature: f64, kl_weight: f64, key: NoiseKey) -> Result<Tensor> {
         let elbo = self.model.elbo(x, &self.config, temperature, key)?;
@@ -287,7 +319,10 @@ impl Session {
             Checkpoint::write(&self.folder.file("best.safetensors"), contents, progress)?;
             self.best = None;
         }
-        self.folder.write_metrics(&self.records)?;
+        self.folder.write_records(METRICS, &self.records)?;
+        if self.diagnosis.is_some() {
+            self.folder.write_records(GRADIENTS, &self.gradients)?;
+        }
         let contents = self.model.contents();
         Checkpoint::write(&self.folder.file("last.safetensors"), &contents, &self.progress)?;
         self.saved = Instant::now();

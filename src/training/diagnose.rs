@@ -1,0 +1,145 @@
+//! How good the encoder's gradient is, for any estimators, on a batch of a run.
+//!
+//! For each estimator some independent estimates of the gradient of the batch's mean reconstruction, in all parameters of the encoder (the KL
+//! is exact, and the same for all): their variance, and the angle between each and a reference, which is the mean of many samples of
+//! the leave-one-out score function. Two halves of the reference tell by their own angle how far it can be trusted.
+
+use super::config::TrainConfig;
+use crate::estimators::{Baseline, Estimator, EstimatorKind, Reinforce};
+use crate::models::Vae;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+/// A line of `gradients.jsonl`: one estimator at one step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GradientRecord {
+    /// The epoch, counted from 1.
+    pub epoch: usize,
+    /// The step in it, counted from 1.
+    pub step: usize,
+    /// The estimator.
+    pub estimator: EstimatorKind,
+    /// Variance of one estimate, summed over the encoder's parameters.
+    pub variance: f64,
+    /// Mean cosine of the angle between one estimate and the reference.
+    pub cosine: f64,
+    /// Squared length of the reference.
+    pub reference_square: f64,
+    /// Cosine of the angle between the reference's halves.
+    pub reference_cosine: f64,
+    /// Samples an image behind the reference.
+    pub reference_samples: i64,
+}
+
+/// Estimates of each estimator.
+const ESTIMATES: usize = 10;
+
+/// Samples of one call of the reference, and calls.
+const REFERENCE_SAMPLES: i64 = 20;
+const REFERENCE_CALLS: usize = 24;
+
+/// The estimators of a run that are looked at. Their control variates learn from the batches that are looked at; that of the run's own
+/// estimator is the run's, and stays as it is.
+#[derive(Debug)]
+pub(super) struct Diagnosis {
+    estimators: Vec<Box<dyn Estimator>>,
+}
+
+impl Diagnosis {
+    pub fn new(config: &TrainConfig, vae: &Vae) -> Result<Self> {
+        let setting = vae.estimator_setting(config.temperature.first);
+        let estimators = config.diagnose.iter().map(|kind| kind.build(&setting)).collect::<Result<_>>()?;
+        Ok(Self { estimators })
+    }
+
+    /// Estimates each gradient on a batch, in these parameters of the encoder.
+    pub fn look(
+        &mut self,
+        vae: &Vae,
+        x: &Tensor,
+        encoder: &[Tensor],
+        mut own: Option<&mut Box<dyn Estimator>>,
+        (temperature, epoch, step): (f64, usize, usize),
+    ) -> Result<Vec<GradientRecord>> {
+        let mut leave_one_out = Reinforce::new(Baseline::LeaveOneOut, x.device())?;
+        let halves = [0, 1].map(|_| -> Result<Tensor> {
+            let calls = REFERENCE_CALLS / 2;
+            let estimates = estimates(vae, x, encoder, &mut leave_one_out, REFERENCE_SAMPLES, calls)?;
+            Ok(estimates.mean_dim(0, false, Kind::Double))
+        });
+        let [first, second] = halves;
+        let (first, second) = (first?, second?);
+        let reference = (&first + &second) / 2.0;
+        let reference_cosine = cosine(&first, &second).double_value(&[]);
+
+        let mut records = Vec::new();
+        for estimator in &mut self.estimators {
+            let kind = estimator.kind();
+            let samples = kind.fewest_samples();
+            let found = match own.as_deref_mut().filter(|own| own.kind() == kind) {
+                Some(own) => {
+                    let before = own.learned().map(|learned| learned.snapshot());
+                    let found = estimates(vae, x, encoder, own.as_mut(), samples, ESTIMATES)?;
+                    if let (Some(learned), Some(before)) = (own.learned(), before) {
+                        learned.restore(&before);
+                    }
+                    found
+                }
+                None => {
+                    estimator.set_temperature(temperature);
+                    estimates(vae, x, encoder, estimator.as_mut(), samples, ESTIMATES)?
+                }
+            };
+            records.push(GradientRecord {
+                epoch,
+                step,
+                estimator: kind,
+                variance: found.var_dim(0, true, false).sum(Kind::Double).double_value(&[]),
+                cosine: cosine(&found, &reference).mean(Kind::Double).double_value(&[]),
+                reference_square: reference.square().sum(Kind::Double).double_value(&[]),
+                reference_cosine,
+                reference_samples: REFERENCE_SAMPLES * REFERENCE_CALLS as i64,
+            });
+        }
+        Ok(records)
+    }
+}
+
+/// Fails for estimators that cannot be looked at.
+pub(super) fn check(kinds: &[EstimatorKind]) -> Result<()> {
+    match kinds.iter().find(|kind| matches!(kind, EstimatorKind::Exact | EstimatorKind::Vimco)) {
+        None => Ok(()),
+        Some(EstimatorKind::Vimco) => Err(Error::parameter(
+            "diagnose",
+            EstimatorKind::Vimco,
+            "estimators of the ELBO's gradient; that of a bound of several samples has another expectation",
+        )),
+        Some(kind) => Err(Error::parameter("diagnose", kind, "estimators that draw samples")),
+    }
+}
+
+/// Gradients `[calls, parameters]` of the mean reconstruction of a batch.
+fn estimates(
+    vae: &Vae,
+    x: &Tensor,
+    encoder: &[Tensor],
+    estimator: &mut dyn Estimator,
+    samples: i64,
+    calls: usize,
+) -> Result<Tensor> {
+    let rows = (0..calls).map(|_| {
+        let elbo = vae.estimated_elbo(x, estimator, samples)?;
+        let loss = elbo.reconstruction.mean(None::<Kind>);
+        let gradients = Tensor::f_run_backward(&[loss], encoder, false, false)?;
+        let flat: Vec<Tensor> = gradients.iter().map(|gradient| gradient.reshape([-1])).collect();
+        Ok(Tensor::cat(&flat, 0).to_kind(Kind::Double))
+    });
+    Ok(Tensor::stack(&rows.collect::<Result<Vec<_>>>()?, 0))
+}
+
+/// Of the angles between the rows of two tensors `[..., parameters]`.
+fn cosine(a: &Tensor, b: &Tensor) -> Tensor {
+    let length = |t: &Tensor| t.square().sum_dim_intlist(-1, false, Kind::Double).sqrt();
+    (a * b).sum_dim_intlist(-1, false, Kind::Double) / (length(a) * length(b)).clamp_min(f64::MIN_POSITIVE)
+}
