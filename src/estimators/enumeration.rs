@@ -16,8 +16,8 @@ impl Enumeration {
     pub const MOST_OUTCOMES: i64 = 1 << 21;
 }
 
-/// Outcomes that `f` sees at once.
-const AT_ONCE: i64 = 1 << 15;
+/// Outcomes that `f` sees at once, over all rows.
+const AT_ONCE: i64 = 1 << 16;
 
 impl Estimator for Enumeration {
     fn kind(&self) -> EstimatorKind {
@@ -35,9 +35,10 @@ impl Estimator for Enumeration {
             ));
         };
         let rows = of.rows();
+        let at_once = (AT_ONCE / rows.iter().product::<i64>().max(1)).max(1);
         let mut sum = Tensor::zeros(&rows, (of.law.kind(), of.law.device()));
-        for start in (0..outcomes).step_by(AT_ONCE as usize) {
-            let index = digits(start, AT_ONCE.min(outcomes - start), atoms, latents, of);
+        for start in (0..outcomes).step_by(at_once as usize) {
+            let index = digits(start, at_once.min(outcomes - start), atoms, latents, of);
             let z = of.law.select(index.shallow_clone());
             sum += (of.log_prob(&index).exp() * of.value(&z)?).sum_dim_intlist(0, false, None::<Kind>);
         }

@@ -117,7 +117,12 @@ impl Problem {
         let integers = self.law.is_on_integers();
         (integers || !estimator.needs_integers())
             && (self.config.family == "poisson" || !estimator.needs_poisson())
-            && (estimator != EstimatorKind::Exact || self.can_enumerate(1))
+            && match estimator {
+                EstimatorKind::Exact => self.can_enumerate(1),
+                // Its own objective is exact where all samples can be enumerated together.
+                EstimatorKind::Vimco => self.can_enumerate(estimator.fewest_samples()),
+                _ => true,
+            }
     }
 
     fn can_enumerate(&self, samples: i64) -> bool {
