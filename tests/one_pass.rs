@@ -233,6 +233,32 @@ fn free_logits_equal_the_tensor_graph() {
     assert!(wrong.unwrap_err().to_string().contains("[..., 6]"));
 }
 
+/// A last tile that is not full, and parameters that no check has seen: what comes out is what the tensor graph says, or NaN; never a panic.
+#[test]
+fn partial_tiles_and_hostile_parameters_do_not_panic() {
+    let key = NoiseKey::new(2, 1);
+    for kind in [Kind::Float, Kind::Double] {
+        for latents in [1i64, 17, 40] {
+            let rate = Tensor::full([latents], 1.3, (kind, CPU));
+            let whole = Tensor::full([64], 1.3, (kind, CPU));
+            // Straight-through draws leave weights of exactly 0 and 1 behind for the tile that follows.
+            let sampler = OnePass::new(0, 11, 1e-6).unwrap();
+            let draw = |rate: &Tensor| sampler.rsample(&Poisson::new(rate).unwrap(), key).unwrap().unwrap().z;
+            assert_eq!(doubles(&draw(&rate)), doubles(&draw(&whole).narrow(0, 0, latents)), "{kind:?}, {latents}");
+        }
+        for hostile in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -1.0, 1e300, 1e-300] {
+            let values = Tensor::full([20], hostile, (Kind::Double, CPU)).to_kind(kind);
+            let sampler = OnePass::new(0, 11, 0.5).unwrap();
+            let draw = |law: &dyn Distribution| sampler.rsample(law, key).unwrap().unwrap().z;
+            assert_eq!(draw(&Poisson::new_unchecked(&values).unwrap()).numel(), 20);
+            assert_eq!(draw(&Geometric::from_logits_unchecked(&values).unwrap()).numel(), 20);
+            assert_eq!(draw(&NegativeBinomial::from_logits_unchecked(&values, &values).unwrap()).numel(), 20);
+            let logits = values.unsqueeze(-1).repeat([1, 12]);
+            assert_eq!(sampler.rsample_logits(&logits, key).unwrap().unwrap().z.numel(), 20);
+        }
+    }
+}
+
 /// One, two and three threads: bit for bit.
 #[test]
 fn threads_do_not_matter() {

@@ -222,7 +222,8 @@ impl<T: Real> pulp::WithSimd for OfRows<'_, T> {
                 (0..parameters).for_each(|p| round(&scores64[p], &mut scores[p][at.clone()]));
                 tile.uniforms(&place, latent, j, n);
             }
-            kernel.draw(&tile.log_weights, &mut tile.weights, padded, &mut tile.drawn);
+            let used = results.len() / stride * padded;
+            kernel.draw(&tile.log_weights[..used], &mut tile.weights[..used], padded, &mut tile.drawn);
             for (j, result) in results.chunks_exact_mut(stride).enumerate() {
                 let at = j * padded..(j + 1) * padded;
                 result[0] = kernel.value(tile.drawn[j]);
@@ -315,8 +316,9 @@ impl<T: Real> pulp::WithSimd for OfLogits<'_, T> {
                 log_weights[n..].fill(T::from_f64(PADDING));
                 tile.uniforms(&place, i * TILE + j, j, n);
             }
-            normalize(&mut tile.log_weights, padded);
-            kernel.draw(&tile.log_weights, &mut tile.weights, padded, &mut tile.drawn);
+            let used = results.len() / 2 * padded;
+            normalize(&mut tile.log_weights[..used], padded);
+            kernel.draw(&tile.log_weights[..used], &mut tile.weights[..used], padded, &mut tile.drawn);
             for (j, result) in results.chunks_exact_mut(2).enumerate() {
                 let drawn = tile.drawn[j];
                 result[0] = kernel.value(drawn);

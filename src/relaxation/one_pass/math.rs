@@ -95,8 +95,8 @@ impl Real for f32 {
 fn log_near_one(x: f32, less_one: f32) -> f32 {
     const ROOT_HALF: i32 = 0x3f35_04f3;
     let bits = x.to_bits() as i32;
-    let exponent = (bits - ROOT_HALF) >> 23;
-    let mantissa = f32::from_bits((bits - (exponent << 23)) as u32);
+    let exponent = bits.wrapping_sub(ROOT_HALF) >> 23;
+    let mantissa = f32::from_bits(bits.wrapping_sub(exponent << 23) as u32);
     let f = if exponent == 0 { less_one } else { mantissa - 1.0 };
     let e = exponent as f32;
     let mut p = 7.037_683_6e-2;
