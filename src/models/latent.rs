@@ -142,10 +142,10 @@ impl Latent {
             let sampler = OnePass::new(lo, hi, temperature)?.forward(forward).kl_to(&self.prior)?;
             let draw = match self.law(output)? {
                 Law::OneHot(_) => None,
-                Law::Logits(logits) => sampler.rsample_logits(&logits, key)?,
-                Law::Family(law) => sampler.rsample(law.as_ref(), key)?,
+                Law::Logits(logits) => Some(sampler.draw_logits(&logits, key)?),
+                Law::Family(law) => Some(sampler.draw(law.as_ref(), key)?),
             };
-            if let Some(OnePassDraw { z, kl: Some(kl) }) = draw {
+            if let Some(OnePassDraw { z, kl: Some(kl), .. }) = draw {
                 return Ok((z, kl));
             }
         }
