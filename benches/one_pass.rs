@@ -2,6 +2,7 @@
 //!
 //! cargo bench --bench one_pass -- [THREADS]               both, batch 128 x 512, rates uniform in 0..2, windows of 12 and 64 atoms, float32
 //! cargo bench --bench one_pass -- [THREADS] one-pass      the one-pass sampler alone at 12 atoms, as one number: what benches/peers reads
+//! cargo bench --bench one_pass -- memory                  bytes that wait for the backward pass, for 12 and 10,000 atoms (glibc)
 //! cargo bench --bench one_pass -- [THREADS] mixed         rates .1 and 1,000 in windows of their own, against the two apart
 
 use gengs::prelude::*;
@@ -41,6 +42,9 @@ fn main() -> gengs::Result<()> {
     if asked("one-pass") {
         println!("{}", millions / seconds(|| one_pass(&OnePass::new(0, 11, 0.5).expect("a window"), &rate)));
         return Ok(());
+    }
+    if asked("memory") {
+        return memory();
     }
     println!("threads {threads}");
     if asked("mixed") {
@@ -85,5 +89,44 @@ fn mixed() -> gengs::Result<()> {
             both / (small + large)
         );
     }
+    Ok(())
+}
+
+/// What malloc has handed out after the forward pass and not before, less the values themselves. On one thread, whose arena malloc counts.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn memory() -> gengs::Result<()> {
+    #[repr(C)]
+    #[derive(Default)]
+    struct Mallinfo2([usize; 10]);
+    unsafe extern "C" {
+        fn mallinfo2() -> Mallinfo2;
+    }
+    let in_use = || {
+        // SAFETY: glibc's mallinfo2 takes nothing, and returns ten numbers of the size of a pointer.
+        let Mallinfo2([_, _, _, _, mapped, _, _, small, _, _]) = unsafe { mallinfo2() };
+        (mapped + small) as f64
+    };
+    tch::set_num_threads(1);
+    for (latents, atoms) in [(1_000_000i64, 12), (2_000, 10_000)] {
+        let rate = Tensor::full([latents], 1.5f64, (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let prior = Poisson::new(&Tensor::from(1.0f32))?;
+        let prior = TruncatedDistribution::new(&prior, &Truncation::right(atoms).any_mass())?;
+        let sampler = OnePass::new(0, atoms - 1, 0.5)?.kl_to(&prior)?;
+        drop(sampler.draw(&Poisson::new(&rate)?, NoiseKey::new(0, 0))?);
+        let before = in_use();
+        let draw = sampler.draw(&Poisson::new(&rate)?, NoiseKey::new(0, 0))?;
+        let values = 8.0 * latents as f64;
+        let kept = (in_use() - before - values) / latents as f64;
+        println!(
+            "{atoms:6} atoms: {kept:.1} bytes a latent wait for the backward pass, drawn by the {}",
+            draw.drawn_by
+        );
+    }
+    Ok(())
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn memory() -> gengs::Result<()> {
+    println!("not measured: this needs glibc's mallinfo2");
     Ok(())
 }

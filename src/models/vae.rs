@@ -10,7 +10,7 @@
 use super::latent::{Latent, LatentConfig};
 use crate::nn::Mlp;
 use crate::relaxation::Forward;
-use crate::relaxation::one_pass::NoiseKey;
+use crate::relaxation::one_pass::{DrawnBy, NoiseKey};
 use crate::truncated::TruncatedDistribution;
 use crate::{Error, Result};
 use tch::nn::Path;
@@ -124,6 +124,11 @@ impl Vae {
         let (z, kl) = self.latent.draw(&self.encoder.forward(x), temperature, forward, key)?;
         let kl = kl.sum_dim_intlist(-1, false, None::<Kind>);
         Ok(Elbo { reconstruction: reconstruction(&self.decode(&z), x), kl })
+    }
+
+    /// What drew the last relaxed sample.
+    pub fn drawn_by(&self) -> Option<DrawnBy> {
+        self.latent.drawn_by()
     }
 
     /// Bounds from `samples` hard samples an image, without gradient.

@@ -11,7 +11,7 @@ use super::run_folder::{EpochRecord, RunFolder};
 use crate::data::{Dataset, epoch_order};
 use crate::models::Vae;
 use crate::nn::Adam;
-use crate::relaxation::one_pass::NoiseKey;
+use crate::relaxation::one_pass::{DrawnBy, NoiseKey};
 use crate::{Error, Result};
 use std::path::Path;
 use std::time::Instant;
@@ -134,6 +134,11 @@ impl Session {
     /// How far it has come.
     pub fn progress(&self) -> Progress {
         self.progress
+    }
+
+    /// What drew the last relaxed sample; nothing before the first step.
+    pub fn drawn_by(&self) -> Option<DrawnBy> {
+        self.vae.drawn_by()
     }
 
     /// The epochs so far.

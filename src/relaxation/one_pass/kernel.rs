@@ -46,36 +46,30 @@ impl<T: Real> Relaxed<T> {
         let rows = each(|i| (tile.latents[i] / kernel.latents) as u32);
         let mut blocks: Lanes<u32> = each(|i| (tile.origins[i] / T::A_BLOCK as i64) as u32);
         let mut tops = [T::from_f64(f64::NEG_INFINITY); LANES];
-        self.best = [0; LANES];
+        let mut best = [zero; LANES];
         self.weights.resize(tile.rows, [zero; LANES]);
         let groups = self.weights.chunks_mut(T::A_BLOCK).zip(tile.log_weights.chunks(T::A_BLOCK));
         for (group, (weights, log_weights)) in groups.enumerate() {
             let words = kernel.key.words(&blocks, &latents, &rows);
             blocks = each(|i| blocks[i].wrapping_add(1));
             for (j, (weights, log_weights)) in weights.iter_mut().zip(log_weights).enumerate() {
-                let row = (group * T::A_BLOCK + j) as u32;
                 // Conversions have a loop of their own, or all would be done in the shorter vectors of float64.
                 let log_weights = rounded::<T>(log_weights);
                 for i in 0..LANES {
                     weights[i] = (log_weights[i] + T::gumbel(T::uniform(&words, j, i))) * inverse;
                 }
-                for i in 0..LANES {
-                    let higher = weights[i] > tops[i];
-                    tops[i] = if higher { weights[i] } else { tops[i] };
-                    self.best[i] = if higher { row } else { self.best[i] };
-                }
+                let row = T::from_f64((group * T::A_BLOCK + j) as f64);
+                best = each(|i| if weights[i] > tops[i] { row } else { best[i] });
+                tops = each(|i| if weights[i] > tops[i] { weights[i] } else { tops[i] });
             }
         }
         let (mut sums, mut means) = ([zero; LANES], [zero; LANES]);
-        let mut distances: Lanes<T> = each(|i| T::from_f64(-f64::from(self.best[i])));
-        for weights in &mut self.weights {
-            for i in 0..LANES {
-                let w = (weights[i] - tops[i]).exp();
-                weights[i] = w;
-                sums[i] += w;
-                means[i] += w * distances[i];
-                distances[i] += T::from_f64(1.0);
-            }
+        self.best = each(|i| best[i].to_f64() as u32);
+        for (row, weights) in self.weights.iter_mut().enumerate() {
+            let row = T::from_f64(row as f64);
+            *weights = each(|i| (weights[i] - tops[i]).exp());
+            sums = each(|i| sums[i] + weights[i]);
+            means = each(|i| means[i] + weights[i] * (row - best[i]));
         }
         self.scale = each(|i| T::from_f64(1.0 / sums[i].to_f64()));
         self.mean = each(|i| means[i] * self.scale[i]);
@@ -97,14 +91,12 @@ impl<T: Real> Relaxed<T> {
     #[inline(always)]
     fn slopes(&self, kernel: &Kernel, scores: &[Lanes<f64>]) -> Lanes<T> {
         let origins: Lanes<f64> = each(|i| scores[self.best[i] as usize][i]);
-        let mut distances: Lanes<T> = each(|i| T::from_f64(-f64::from(self.best[i])) - self.mean[i]);
+        let best: Lanes<T> = each(|i| T::from_f64(f64::from(self.best[i])));
         let mut slopes = [T::from_f64(0.0); LANES];
-        for (weights, scores) in self.weights.iter().zip(scores) {
+        for (row, (weights, scores)) in self.weights.iter().zip(scores).enumerate() {
+            let row = T::from_f64(row as f64);
             let scores = rounded::<T>(&each(|i| scores[i] - origins[i]));
-            for i in 0..LANES {
-                slopes[i] += weights[i] * distances[i] * scores[i];
-                distances[i] += T::from_f64(1.0);
-            }
+            slopes = each(|i| slopes[i] + weights[i] * (row - best[i] - self.mean[i]) * scores[i]);
         }
         each(|i| slopes[i] * self.scale[i] * T::from_f64(1.0 / kernel.temperature))
     }

@@ -4,6 +4,7 @@ use super::math::{LANES, Lanes, Real, each};
 use super::tile::Tile;
 use super::windows::own_window;
 use crate::distributions::Parameter;
+use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 /// How many terms a tail may have beyond the window before it is taken from the complement.
@@ -134,28 +135,35 @@ where
     }
 
     fn fill(&self, tile: &mut Tile, precision: f64) {
-        let laws = tile.latents.map(|latent| self.law(latent));
-        let parameters = self.values.len();
-        if parameters > 1 {
-            pulp::Arch::new().dispatch(Fill::<L, 2> { laws, tile, precision });
+        if self.values.len() > 1 {
+            pulp::Arch::new().dispatch(Fill::<F, L, 2> { walks: self, tile, precision, law: PhantomData });
         } else {
-            pulp::Arch::new().dispatch(Fill::<L, 1> { laws, tile, precision });
+            pulp::Arch::new().dispatch(Fill::<F, L, 1> { walks: self, tile, precision, law: PhantomData });
         }
     }
 }
 
-struct Fill<'a, L, const PARAMETERS: usize> {
-    laws: Lanes<L>,
+struct Fill<'a, F, L, const PARAMETERS: usize> {
+    walks: &'a Walks<F>,
     tile: &'a mut Tile,
     precision: f64,
+    law: PhantomData<L>,
 }
 
-impl<L: Walk, const PARAMETERS: usize> pulp::WithSimd for Fill<'_, L, PARAMETERS> {
+impl<F, L, const PARAMETERS: usize> pulp::WithSimd for Fill<'_, F, L, PARAMETERS>
+where
+    F: Fn([f64; 2]) -> L + Send + Sync,
+    L: Walk,
+{
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Self { laws, tile, precision } = self;
+        let Self { walks, tile, precision, .. } = self;
+        let mut laws = [walks.law(tile.latents[0]); LANES];
+        for (law, &latent) in laws.iter_mut().zip(&tile.latents) {
+            *law = walks.law(latent);
+        }
         let shared = tile.is_shared();
         walk::<L, PARAMETERS>(&laws, tile, shared);
         let [below, above] = tails::<L, PARAMETERS>(&laws, tile, shared, precision);
