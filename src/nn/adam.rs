@@ -60,15 +60,32 @@ impl Adam {
 
     /// One update from the gradients; parameters without one are left alone.
     pub fn step(&mut self) {
+        let gradients: Vec<Tensor> = self.slots.iter().map(|slot| slot.parameter.grad()).collect();
+        self.apply(&gradients);
+    }
+
+    /// One update from the gradient of a loss, whose graph is spent. Gradients go straight from the backward pass into the update: they are
+    /// neither zeroed before nor added to what a parameter carries.
+    ///
+    /// # Errors
+    /// When the loss is not a scalar with a graph.
+    pub fn minimize(&mut self, loss: &Tensor) -> Result<()> {
+        let parameters: Vec<&Tensor> = self.slots.iter().map(|slot| &slot.parameter).collect();
+        let gradients = Tensor::f_run_backward(&[loss], &parameters, false, false)?;
+        self.apply(&gradients);
+        Ok(())
+    }
+
+    /// One update from gradients in the order of the parameters' names; those that are undefined leave their parameter alone.
+    pub fn apply(&mut self, gradients: &[Tensor]) {
         let _guard = no_grad_guard();
         self.steps += 1;
         let correction1 = 1.0 - BETA1.powi(self.steps as i32);
         let correction2 = (1.0 - BETA2.powi(self.steps as i32)).sqrt();
         let rule = Rule { learning_rate: self.learning_rate / correction1, correction: 1.0 / correction2 };
-        for slot in &mut self.slots {
-            let gradient = slot.parameter.grad();
-            if gradient.defined() && !rule.apply_in_place(slot, &gradient) {
-                rule.apply(slot, &gradient);
+        for (slot, gradient) in self.slots.iter_mut().zip(gradients) {
+            if gradient.defined() && !rule.apply_in_place(slot, gradient) {
+                rule.apply(slot, gradient);
             }
         }
     }
@@ -132,11 +149,14 @@ impl Rule {
         };
         let (learning_rate, correction, eps) = (self.learning_rate as f32, self.correction as f32, EPS as f32);
         let (keep1, take1, keep2, take2) = (BETA1 as f32, (1.0 - BETA1) as f32, BETA2 as f32, (1.0 - BETA2) as f32);
-        for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
-            *m = keep1 * *m + take1 * g;
-            *v = keep2 * *v + take2 * g * g;
-            *p -= learning_rate * *m / (v.sqrt() * correction + eps);
-        }
+        // Roots and quotients take longer than memory does, unless the machine's widest vectors compute them.
+        pulp::Arch::new().dispatch(|| {
+            for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
+                *m = keep1 * *m + take1 * g;
+                *v = keep2 * *v + take2 * g * g;
+                *p -= learning_rate * *m / (v.sqrt() * correction + eps);
+            }
+        });
         true
     }
 }

@@ -246,9 +246,7 @@ impl Session {
         let reconstruction = elbo.reconstruction.sum(None::<Kind>);
         let kl = elbo.kl.sum(None::<Kind>);
         let loss = (&reconstruction + &kl * kl_weight) / x.size()[0] as f64;
-        self.adam.zero_grad();
-        loss.f_backward()?;
-        self.adam.step();
+        self.adam.minimize(&loss)?;
         self.progress.updates = self.adam.steps();
         let kl = kl.detach();
         Ok(Tensor::stack(&[reconstruction.detach() + &kl, kl], 0).to_kind(Kind::Double))
