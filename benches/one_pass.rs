@@ -1,6 +1,9 @@
 //! Millions of latents a second, sample and backward: the one-pass sampler and the tensor graph, in one run.
 //!
-//! cargo bench --bench one_pass -- [THREADS]        rates uniform in 0..2, batch 128 x 512, windows of 12 and 64 atoms, float32
+//! cargo bench --bench one_pass -- [THREADS]               both, batch 128 x 512, rates uniform in 0..2, windows of 12 and 64 atoms, float32
+//! cargo bench --bench one_pass -- [THREADS] one-pass      the one-pass sampler alone at 12 atoms, as one number: what benches/peers reads
+//! cargo bench --bench one_pass -- memory                  bytes that wait for the backward pass, for 12 and 10,000 atoms (glibc)
+//! cargo bench --bench one_pass -- [THREADS] mixed         rates .1 and 1,000 in windows of their own, against the two apart
 
 use gengs::prelude::*;
 use gengs::relaxation::one_pass::{NoiseKey, OnePass};
@@ -10,40 +13,57 @@ use tch::{Device, Kind, Tensor};
 /// Seconds of the fastest of several runs.
 fn seconds(mut run: impl FnMut()) -> f64 {
     run();
-    (0..7).fold(f64::INFINITY, |best, _| {
+    (0..15).fold(f64::INFINITY, |best, _| {
         let start = Instant::now();
         run();
         best.min(start.elapsed().as_secs_f64())
     })
 }
 
+/// Draws once with a gradient in the rate.
+fn one_pass(sampler: &OnePass<'_>, rate: &Tensor) {
+    let law = Poisson::new_unchecked(rate).expect("rates are floats");
+    let draw = sampler.draw(&law, NoiseKey::new(0, 1)).expect("the sampler runs");
+    backward(draw.kl.map_or(draw.z.shallow_clone(), |kl| draw.z + kl), rate);
+}
+
+fn backward(of: Tensor, rate: &Tensor) {
+    drop(Tensor::run_backward(&[of.sum(Kind::Float)], &[rate], false, false));
+}
+
 fn main() -> gengs::Result<()> {
-    let threads = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(1);
+    let words: Vec<String> = std::env::args().collect();
+    let threads = words.iter().filter_map(|word| word.parse().ok()).next().unwrap_or(1);
+    let asked = |what: &str| words.iter().any(|word| word == what);
     tch::set_num_threads(threads);
     tch::manual_seed(0);
     let rate = (Tensor::rand([128, 512], (Kind::Float, Device::Cpu)) * 2.0 + 1e-3).set_requires_grad(true);
     let millions = 128.0 * 512.0 / 1e6;
+    if asked("one-pass") {
+        println!("{}", millions / seconds(|| one_pass(&OnePass::new(0, 11, 0.5).expect("a window"), &rate)));
+        return Ok(());
+    }
+    if asked("memory") {
+        return memory();
+    }
     println!("threads {threads}");
+    if asked("mixed") {
+        return mixed();
+    }
     for atoms in [12, 64] {
         let window = Truncation::right(atoms).any_mass();
         let prior = TruncatedDistribution::new(&Poisson::new(&Tensor::from(1.0f32))?, &window)?;
-        let backward = |of: Tensor| drop(Tensor::run_backward(&[of.sum(Kind::Float)], &[&rate], false, false));
-        let law = || Poisson::new_unchecked(&rate).expect("rates are floats");
         let plain = OnePass::new(0, atoms - 1, 0.5)?;
         let with_kl = plain.kl_to(&prior)?;
-        let one_pass = |sampler: &OnePass<'_>| {
-            let draw =
-                sampler.rsample(&law(), NoiseKey::new(0, 1)).expect("the sampler runs").expect("a Poisson walks");
-            backward(draw.kl.map_or(draw.z.shallow_clone(), |kl| draw.z + kl));
-        };
         let graph = |kl: bool| {
-            let q = TruncatedDistribution::new(&law(), &window).expect("the window holds");
+            let law = Poisson::new_unchecked(&rate).expect("rates are floats");
+            let q = TruncatedDistribution::new(&law, &window).expect("the window holds");
             let z = Relaxation::new(&q, 0.5).and_then(|relaxation| relaxation.rsample(&[])).expect("the sampler runs");
-            backward(if kl { z + q.kl(&prior).expect("the same atoms") } else { z });
+            backward(if kl { z + q.kl(&prior).expect("the same atoms") } else { z }, &rate);
         };
         for (what, one_pass, graph) in [
-            ("sample", seconds(|| one_pass(&plain)), seconds(|| graph(false))),
-            ("sample and KL", seconds(|| one_pass(&with_kl)), seconds(|| graph(true))),
+            ("sample", seconds(|| one_pass(&plain, &rate)), seconds(|| graph(false))),
+            ("sample and KL", seconds(|| one_pass(&with_kl, &rate)), seconds(|| graph(true))),
         ] {
             println!(
                 "{atoms:3} atoms  {what:14} one pass {:7.2} M/s   tensor graph {:6.2} M/s   ratio {:.1}",
@@ -53,5 +73,60 @@ fn main() -> gengs::Result<()> {
             );
         }
     }
+    Ok(())
+}
+
+/// A batch of 64 x 100 latents, half of them at each rate, in turn.
+fn mixed() -> gengs::Result<()> {
+    let prior = Poisson::new(&Tensor::from(2.0f32))?;
+    let sampler = OnePass::own_windows(1e-6, 0.5)?;
+    let of = |rates: &[f32], times: i64| Tensor::from_slice(rates).repeat([64, times]).set_requires_grad(true);
+    for (what, sampler) in [("sample", sampler), ("sample and KL", sampler.kl_to_law(&prior)?)] {
+        let time = |rate: Tensor| seconds(|| one_pass(&sampler, &rate)) * 1e3;
+        let (small, large, both) = (time(of(&[0.1], 50)), time(of(&[1000.0], 50)), time(of(&[0.1, 1000.0], 50)));
+        println!(
+            "{what:14} .1: {small:.2} ms   1,000: {large:.2} ms   mixed: {both:.2} ms   mixed over the sum {:.2}",
+            both / (small + large)
+        );
+    }
+    Ok(())
+}
+
+/// What malloc has handed out after the forward pass and not before, less the values themselves. On one thread, whose arena malloc counts.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn memory() -> gengs::Result<()> {
+    #[repr(C)]
+    #[derive(Default)]
+    struct Mallinfo2([usize; 10]);
+    unsafe extern "C" {
+        fn mallinfo2() -> Mallinfo2;
+    }
+    let in_use = || {
+        // SAFETY: glibc's mallinfo2 takes nothing, and returns ten numbers of the size of a pointer.
+        let Mallinfo2([_, _, _, _, mapped, _, _, small, _, _]) = unsafe { mallinfo2() };
+        (mapped + small) as f64
+    };
+    tch::set_num_threads(1);
+    for (latents, atoms) in [(1_000_000i64, 12), (2_000, 10_000)] {
+        let rate = Tensor::full([latents], 1.5f64, (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let prior = Poisson::new(&Tensor::from(1.0f32))?;
+        let prior = TruncatedDistribution::new(&prior, &Truncation::right(atoms).any_mass())?;
+        let sampler = OnePass::new(0, atoms - 1, 0.5)?.kl_to(&prior)?;
+        drop(sampler.draw(&Poisson::new(&rate)?, NoiseKey::new(0, 0))?);
+        let before = in_use();
+        let draw = sampler.draw(&Poisson::new(&rate)?, NoiseKey::new(0, 0))?;
+        let values = 8.0 * latents as f64;
+        let kept = (in_use() - before - values) / latents as f64;
+        println!(
+            "{atoms:6} atoms: {kept:.1} bytes a latent wait for the backward pass, drawn by the {}",
+            draw.drawn_by
+        );
+    }
+    Ok(())
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn memory() -> gengs::Result<()> {
+    println!("not measured: this needs glibc's mallinfo2");
     Ok(())
 }

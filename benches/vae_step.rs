@@ -1,16 +1,16 @@
-//! Milliseconds a training step of the VAE: `cargo bench --bench vae_step -- explicit|implicit THREADS STEPS one-pass|graph`.
+//! Milliseconds a training step of the VAE: `cargo bench --bench vae_step -- explicit|implicit THREADS STEPS one-pass|graph|profile`.
 //!
-//! The counterpart of `benches/peers/vae_step.py`; `benches/peers/vae_step.sh` runs the two in alternation.
+//! The counterpart of `benches/peers/vae_step.py`; `benches/peers/run.py` runs the two in alternation. `profile` takes the step apart.
 
 use gengs::data::{Images, Pixels, epoch_order};
-use gengs::models::Vae;
-use gengs::nn::Adam;
-use gengs::relaxation::Forward;
-use gengs::relaxation::one_pass::NoiseKey;
+use gengs::models::{Inference, Vae};
+use gengs::nn::{Adam, Mlp};
+use gengs::prelude::*;
+use gengs::relaxation::one_pass::{NoiseKey, OnePass};
 use gengs::training::TrainConfig;
 use std::time::Instant;
 use tch::nn::VarStore;
-use tch::{Device, Kind};
+use tch::{Device, Kind, Reduction, Tensor};
 
 fn main() -> anyhow::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -18,6 +18,9 @@ fn main() -> anyhow::Result<()> {
     let inference = toml::from_str::<TrainConfig>(&format!("inference = \"{}\"", word(0, "implicit")))?.inference;
     tch::set_num_threads(word(1, "1").parse()?);
     let steps: i64 = word(2, "200").parse()?;
+    if word(3, "one-pass") == "profile" {
+        return profile(inference, steps);
+    }
     let one_pass = word(3, "one-pass") == "one-pass";
     let key = |step: i64| one_pass.then(|| NoiseKey::new(0, step as u64));
 
@@ -26,17 +29,13 @@ fn main() -> anyhow::Result<()> {
     let store = VarStore::new(Device::Cpu);
     let vae = Vae::new(&store.root(), &config.vae(784))?;
     let mut adam = Adam::new(&store, config.lr)?;
-    let bytes: Vec<u8> = (0..50_000u64 * 784).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63) as u8).collect();
-    let images = Images::new(&bytes, 50_000, 784, Pixels::Binary)?;
+    let images = images()?;
     let order = epoch_order(50_000, 0, 1);
     let mut step = |i: i64| -> anyhow::Result<()> {
         let x = images.batch(&order.narrow(0, i * 100 % 50_000, 100));
         let elbo = vae.relaxed_elbo(&x, 0.5, Forward::Soft, key(i))?;
         let loss = (elbo.reconstruction.sum(None::<Kind>) + elbo.kl.sum(None::<Kind>)) / 100.0;
-        adam.zero_grad();
-        loss.backward();
-        adam.step();
-        Ok(())
+        Ok(adam.minimize(&loss, false)?)
     };
     for i in 0..20 {
         step(i)?;
@@ -47,4 +46,110 @@ fn main() -> anyhow::Result<()> {
     }
     println!("{}", start.elapsed().as_secs_f64() / steps as f64 * 1e3);
     Ok(())
+}
+
+fn images() -> gengs::Result<Images> {
+    let bytes: Vec<u8> = (0..50_000u64 * 784).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63) as u8).collect();
+    Images::new(&bytes, 50_000, 784, Pixels::Binary)
+}
+
+/// The same step in parts, each timed by itself: the graph is cut where a part ends. The matrix products are then timed alone.
+fn profile(inference: Inference, steps: i64) -> anyhow::Result<()> {
+    const PARTS: [&str; 8] = [
+        "batch",
+        "encoder",
+        "sampler and KL",
+        "decoder and loss",
+        "decoder, backward",
+        "sampler and KL, backward",
+        "encoder, backward",
+        "Adam",
+    ];
+    tch::manual_seed(0);
+    let store = VarStore::new(Device::Cpu);
+    let outputs = if inference == Inference::Implicit { 600 } else { 50 };
+    let encoder = Mlp::new(&(store.root() / "encoder"), &[784, 500, 500, outputs]);
+    let decoder = Mlp::new(&(store.root() / "decoder"), &[50, 500, 500, 784]);
+    let mut adam = Adam::new(&store, 1e-3)?;
+    let (images, order) = (images()?, epoch_order(50_000, 0, 1));
+    let prior = TruncatedDistribution::new(&Poisson::new(&Tensor::from(2.0f32))?, &Truncation::right(12).any_mass())?;
+    let sampler = OnePass::new(0, 11, 0.5)?.kl_to(&prior)?;
+    // In the order of their names, as Adam has them: the decoder's come first.
+    let mut variables: Vec<(String, Tensor)> = store.variables().into_iter().collect();
+    variables.sort_by(|a, b| a.0.cmp(&b.0));
+    let of = |part: &str| -> Vec<&Tensor> {
+        variables.iter().filter(|(name, _)| name.starts_with(part)).map(|(_, variable)| variable).collect()
+    };
+    let (decoder_variables, encoder_variables) = (of("decoder"), of("encoder"));
+    let mut seconds = [0.0; PARTS.len()];
+    for i in 0..steps + 20 {
+        if i == 20 {
+            seconds = [0.0; PARTS.len()];
+        }
+        let mut clock = Instant::now();
+        let mut lap = |part: usize| {
+            seconds[part] += clock.elapsed().as_secs_f64();
+            clock = Instant::now();
+        };
+        let x = images.batch(&order.narrow(0, i * 100 % 50_000, 100));
+        lap(0);
+        let encoded = encoder.forward(&x);
+        lap(1);
+        let output = encoded.detach().set_requires_grad(true);
+        let key = NoiseKey::new(0, i as u64);
+        let draw = if inference == Inference::Implicit {
+            sampler.draw_logits(&output.unflatten(-1, [50, 12]), key)?
+        } else {
+            sampler.draw(&Poisson::new_unchecked(&((&output + 1.85).softplus() + 1e-6))?, key)?
+        };
+        let kl = draw.kl.map_or(Tensor::from(0.0), |kl| kl.sum(Kind::Float) / 100.0);
+        lap(2);
+        let z = draw.z.detach().set_requires_grad(true);
+        let logits = decoder.forward(&z);
+        let loss =
+            logits.binary_cross_entropy_with_logits(&x, None::<&Tensor>, None::<&Tensor>, Reduction::Sum) / 100.0;
+        lap(3);
+        let back = |of: &Tensor, inputs: &[&Tensor]| Tensor::f_run_backward(&[of], inputs, false, false);
+        let mut of_decoder = back(&loss, &[&[&z], &decoder_variables[..]].concat())?;
+        let of_z = of_decoder.remove(0);
+        lap(4);
+        let of_output = back(&((&draw.z * of_z).sum(Kind::Float) + kl), &[&output])?;
+        lap(5);
+        let of_encoder = back(&(&encoded * &of_output[0]).sum(Kind::Float), &encoder_variables)?;
+        lap(6);
+        of_decoder.extend(of_encoder);
+        adam.apply(&of_decoder);
+        lap(7);
+    }
+    let total: f64 = seconds.iter().sum();
+    println!("{inference:?}: {:.1} ms, of which", total / steps as f64 * 1e3);
+    for (part, seconds) in PARTS.iter().zip(seconds) {
+        println!("    {part:26} {:6.2} ms  {:4.1} %", seconds / steps as f64 * 1e3, seconds / total * 100.0);
+    }
+    println!("    matrix products alone      {:6.2} ms", products(outputs, steps) * 1e3);
+    Ok(())
+}
+
+/// Seconds of the products of a step: three for each layer, but two for the first, whose input needs no gradient.
+fn products(outputs: i64, steps: i64) -> f64 {
+    let float = (Kind::Float, Device::Cpu);
+    let shapes = [(784, 500), (500, 500), (500, outputs), (50, 500), (500, 500), (500, 784)];
+    let layers: Vec<[Tensor; 3]> = shapes
+        .iter()
+        .map(|&(i, o)| [Tensor::randn([100, i], float), Tensor::randn([o, i], float), Tensor::randn([100, o], float)])
+        .collect();
+    let mut start = Instant::now();
+    for i in 0..steps + 5 {
+        if i == 5 {
+            start = Instant::now();
+        }
+        for (l, [x, w, dy]) in layers.iter().enumerate() {
+            drop(x.matmul(&w.tr()));
+            drop(dy.tr().matmul(x));
+            if l > 0 {
+                drop(dy.matmul(w));
+            }
+        }
+    }
+    start.elapsed().as_secs_f64() / steps as f64
 }

@@ -50,9 +50,15 @@ fn one_pass_and_tensor_operations_are_the_same_update() {
         tch::no_grad(|| w.shallow_clone().copy_(&start));
         let mut adam = Adam::new(&store, 0.01).unwrap();
         for _ in 0..20 {
-            adam.zero_grad();
-            (&scale * w.square()).sum(w.kind()).backward();
-            adam.step();
+            let loss = (&scale * w.square()).sum(w.kind());
+            // Both ways to hand over a gradient, for they are one update.
+            if wide {
+                adam.zero_grad();
+                loss.backward();
+                adam.step();
+            } else {
+                adam.minimize(&loss, false).unwrap();
+            }
         }
         w.detach().to_kind(Kind::Double)
     };

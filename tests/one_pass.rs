@@ -4,7 +4,7 @@ mod common;
 
 use common::{close, double, doubles, family};
 use gengs::prelude::*;
-use gengs::relaxation::one_pass::{NoiseKey, OnePass};
+use gengs::relaxation::one_pass::{DrawnBy, NoiseKey, OnePass, OnePassDraw};
 use tch::{Device, Kind, Tensor};
 
 const CPU: Device = Device::Cpu;
@@ -26,6 +26,11 @@ fn cases() -> Vec<Case> {
         ("binomial", 1, vec![vec![9.0], vec![0.01, 0.4, 0.99]], (0, 9)),
         ("binomial", 1, vec![vec![50.0], vec![0.3, 0.5]], (8, 40)),
         ("bernoulli", 0, vec![vec![0.02, 0.35, 0.9]], (0, 1)),
+        ("poisson", 0, vec![vec![1e4, 1.1e4]], (9701, 10_300)),
+        ("poisson", 0, vec![vec![3.0, 500.0]], (5, 5)),
+        ("poisson", 0, vec![vec![3.0, 50.0, 100.0]], (41, 46)),
+        ("binomial", 1, vec![vec![50.0], vec![0.3, 0.95]], (25, 50)),
+        ("negative-binomial", 0, vec![vec![0.3, 30.0, 400.0], vec![0.97, 0.5, 0.3]], (13, 90)),
     ]
 }
 
@@ -55,7 +60,9 @@ fn compare(kind: Kind, bound: f64) {
         let prior = TruncatedDistribution::new(family(name, &ones).as_ref(), &truncation).unwrap();
         let q = TruncatedDistribution::new(family(name, &theirs).as_ref(), &truncation).unwrap();
         let key = NoiseKey::new(7, 3);
-        let noise = key.gumbel(q.log_weights().size().as_slice(), kind).unwrap().to_kind(Kind::Double);
+        // Noise belongs to the atom, wherever the window starts.
+        let noise = key.gumbel(&[&q.batch_shape()[..], &[hi + 1]].concat(), kind).unwrap().to_kind(Kind::Double);
+        let noise = noise.narrow(-1, lo, hi - lo + 1);
         for forward in [Forward::Soft, Forward::StraightThrough] {
             for temperature in [0.3, 1.0] {
                 let law = family(name, &ours);
@@ -180,7 +187,7 @@ fn what_it_does_not_do_is_left_to_the_graph_or_refused() {
     let key = NoiseKey::new(0, 0);
     let skellam = Skellam::new(&Tensor::from(1.0), &Tensor::from(2.0)).unwrap();
     assert!(OnePass::new(0, 5, 0.5).unwrap().rsample(&skellam, key).unwrap().is_none());
-    for (lo, hi, temperature) in [(3, 2, 0.5), (-1, 2, 0.5), (0, 5, 0.0), (0, 5, f64::NAN), (0, 5, -1.0)] {
+    for (lo, hi, temperature) in [(3, 2, 0.5), (0, 5, 0.0), (0, 5, f64::NAN), (0, 5, -1.0)] {
         assert!(OnePass::new(lo, hi, temperature).unwrap_err().to_string().contains("one-pass"));
     }
     let rate = Tensor::from_slice(&[1.0, 2.0]);
@@ -233,6 +240,32 @@ fn free_logits_equal_the_tensor_graph() {
     assert!(wrong.unwrap_err().to_string().contains("[..., 6]"));
 }
 
+/// A last tile that is not full, and parameters that no check has seen: what comes out is what the tensor graph says, or NaN; never a panic.
+#[test]
+fn partial_tiles_and_hostile_parameters_do_not_panic() {
+    let key = NoiseKey::new(2, 1);
+    for kind in [Kind::Float, Kind::Double] {
+        for latents in [1i64, 17, 40] {
+            let rate = Tensor::full([latents], 1.3, (kind, CPU));
+            let whole = Tensor::full([64], 1.3, (kind, CPU));
+            // Straight-through draws leave weights of exactly 0 and 1 behind for the tile that follows.
+            let sampler = OnePass::new(0, 11, 1e-6).unwrap();
+            let draw = |rate: &Tensor| sampler.rsample(&Poisson::new(rate).unwrap(), key).unwrap().unwrap().z;
+            assert_eq!(doubles(&draw(&rate)), doubles(&draw(&whole).narrow(0, 0, latents)), "{kind:?}, {latents}");
+        }
+        for hostile in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -1.0, 1e300, 1e-300] {
+            let values = Tensor::full([20], hostile, (Kind::Double, CPU)).to_kind(kind);
+            let sampler = OnePass::new(0, 11, 0.5).unwrap();
+            let draw = |law: &dyn Distribution| sampler.rsample(law, key).unwrap().unwrap().z;
+            assert_eq!(draw(&Poisson::new_unchecked(&values).unwrap()).numel(), 20);
+            assert_eq!(draw(&Geometric::from_logits_unchecked(&values).unwrap()).numel(), 20);
+            assert_eq!(draw(&NegativeBinomial::from_logits_unchecked(&values, &values).unwrap()).numel(), 20);
+            let logits = values.unsqueeze(-1).repeat([1, 12]);
+            assert_eq!(sampler.rsample_logits(&logits, key).unwrap().unwrap().z.numel(), 20);
+        }
+    }
+}
+
 /// One, two and three threads: bit for bit.
 #[test]
 fn threads_do_not_matter() {
@@ -253,4 +286,122 @@ fn threads_do_not_matter() {
     tch::set_num_threads(before);
     drop(guard);
     assert!(results[0] == results[1] && results[0] == results[2]);
+}
+
+/// Two float64 or float32 draws and all their gradients, each in the same leaves.
+fn agree_with_gradients(what: &str, found: &OnePassDraw, expected: &OnePassDraw, leaves: &[Tensor], bound: f64) {
+    let pairs = [("z", &found.z, &expected.z), ("kl", found.kl.as_ref().unwrap(), expected.kl.as_ref().unwrap())];
+    for (value, found, expected) in pairs {
+        agree(&format!("{what}: {value}"), found, expected, bound);
+        let slopes = |of: &Tensor| Tensor::run_backward(&[of.sum(Kind::Double)], leaves, true, false);
+        for (a, b) in slopes(found).iter().zip(slopes(expected)) {
+            agree(&format!("{what}: gradient of {value}"), a, &b, bound);
+        }
+    }
+}
+
+/// Each latent in a window of its own: as the tensor graph says in that same window, row by row; and the window keeps its promise.
+#[test]
+fn own_windows_equal_the_tensor_graph_row_by_row() {
+    let laws: Vec<(&str, Vec<Vec<f64>>)> = vec![
+        ("poisson", vec![vec![1e-3, 0.1, 3.7, 1000.0, 0.1, 90.0]]),
+        ("geometric", vec![vec![0.02, 0.5, 0.97]]),
+        ("negative-binomial", vec![vec![0.4, 3.0, 400.0], vec![0.9, 0.2, 0.5]]),
+        ("bernoulli", vec![vec![0.02, 0.6]]),
+    ];
+    for (kind, bound) in [(Kind::Double, 1e-10), (Kind::Float, 1e-5)] {
+        for (name, columns) in &laws {
+            let leaf = |values: &Vec<f64>| Tensor::from_slice(values).to_kind(kind).unsqueeze(0).repeat([2, 1]);
+            let leaves: Vec<Tensor> = columns.iter().map(|values| leaf(values).set_requires_grad(true)).collect();
+            let ones: Vec<Tensor> = columns.iter().map(|values| Tensor::from(values[values.len() / 2])).collect();
+            let prior = family(name, &ones);
+            let key = NoiseKey::new(3, 8);
+            let sampler = OnePass::own_windows(1e-7, 0.6).unwrap().kl_to_law(prior.as_ref()).unwrap();
+            let found = sampler.rsample(family(name, &leaves).as_ref(), key).unwrap().unwrap();
+            let latents = columns[0].len() as i64;
+            for row in 0..2 {
+                for latent in 0..latents {
+                    let own = |of: &Tensor| of.narrow(0, row, 1).narrow(1, latent, 1);
+                    let doubles_of: Vec<Tensor> = leaves
+                        .iter()
+                        .map(|leaf| own(leaf).detach().to_kind(Kind::Double).set_requires_grad(true))
+                        .collect();
+                    let law = family(name, &doubles_of);
+                    let (lo, hi) = law.rows().unwrap().window(0, 1e-7, 1 << 20).unwrap();
+                    let tails = (law.log_tails(lo).unwrap().0.exp(), law.log_tails(hi + 1).unwrap().1.exp());
+                    assert!(
+                        double(&tails.0.max()) <= 0.5e-7 && double(&tails.1.max()) <= 0.5e-7,
+                        "{name}: {lo}..={hi}"
+                    );
+                    let truncation = Truncation::between(lo, hi);
+                    let q = TruncatedDistribution::new(law.as_ref(), &truncation).unwrap();
+                    let prior = TruncatedDistribution::new(prior.as_ref(), &truncation.any_mass()).unwrap();
+                    let noise = key.gumbel(&[2, latents, hi + 1], kind).unwrap().to_kind(Kind::Double);
+                    let noise = own(&noise).narrow(-1, lo, hi - lo + 1);
+                    let z = Relaxation::new(&q, 0.6).unwrap().rsample_with_noise(&noise).unwrap();
+                    let kl = q.kl(&prior).unwrap();
+                    let what = format!("{kind:?} {name} row {row} latent {latent} in {lo}..={hi}");
+                    for (value, found, expected) in [("z", &found.z, z), ("kl", found.kl.as_ref().unwrap(), kl)] {
+                        agree(&format!("{what}: {value}"), &own(found), &expected, bound);
+                        let slopes = |of: &Tensor, leaves: &[Tensor]| {
+                            Tensor::run_backward(&[of.sum(Kind::Double)], leaves, true, false)
+                        };
+                        for (a, b) in slopes(found, &leaves).iter().zip(slopes(&expected, &doubles_of)) {
+                            agree(&format!("{what}: gradient of {value}"), &own(a), &b, bound);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A window is as wide as its law: a rate of a million does not take a million atoms, and what cannot be held is refused.
+#[test]
+fn own_windows_are_as_wide_as_their_laws() {
+    let window = |rate: f64| Poisson::new(&Tensor::from(rate)).unwrap().rows().unwrap().window(0, 1e-6, 1 << 18);
+    let (lo, hi) = window(1e6).unwrap();
+    assert!(hi - lo < 11_000 && lo < 1_000_000 && hi > 1_000_000, "{lo}..={hi}");
+    assert_eq!(window(1e-9), Some((0, 0)));
+    for hopeless in [f64::from(1u32 << 30), 1e30] {
+        assert_eq!(window(hopeless), None);
+    }
+    let rate = Tensor::from_slice(&[0.1, 1e30]);
+    let sampler = OnePass::own_windows(1e-6, 0.5).unwrap();
+    let error = sampler.draw(&Poisson::new(&rate).unwrap(), NoiseKey::new(0, 0)).unwrap_err().to_string();
+    assert!(error.contains("window of a Poisson"), "{error}");
+    assert!(OnePass::own_windows(0.0, 0.5).unwrap_err().to_string().contains("tail mass"));
+    assert!(OnePass::own_windows(f64::NAN, 0.5).unwrap_err().to_string().contains("tail mass"));
+}
+
+/// By tensor operations in parts of a few latents, by one graph, and by the one-pass sampler: the same numbers for the same key, for every
+/// family, those that do not walk too.
+#[test]
+fn parts_equal_the_graph_and_the_one_pass_sampler() {
+    let key = NoiseKey { first_row: 5, ..NoiseKey::new(1, 77) };
+    for (name, values, first) in common::FAMILIES {
+        for (kind, bound) in [(Kind::Double, 1e-10), (Kind::Float, 1e-5)] {
+            let leaf = |(i, &value): (usize, &f64)| match i < first {
+                true => Tensor::from(value),
+                false => (Tensor::arange(12, (kind, CPU)) * 0.01 + value).reshape([3, 4]).set_requires_grad(true),
+            };
+            let leaves: Vec<Tensor> = values.iter().enumerate().map(leaf).collect();
+            let law = family(name, &leaves);
+            let support = law.support();
+            let (lo, hi) = (support.lowest.unwrap_or(-7), support.highest.unwrap_or(13));
+            let ones: Vec<Tensor> = values.iter().map(|&value| Tensor::from(value)).collect();
+            let truncation = Truncation::between(lo, hi).any_mass();
+            let prior = TruncatedDistribution::new(family(name, &ones).as_ref(), &truncation).unwrap();
+            for forward in [Forward::Soft, Forward::StraightThrough] {
+                let sampler = OnePass::new(lo, hi, 0.7).unwrap().forward(forward).kl_to(&prior).unwrap();
+                let draw = sampler.draw(law.as_ref(), key).unwrap();
+                let walks = law.rows().is_some();
+                assert_eq!(draw.drawn_by, if walks { DrawnBy::OnePass } else { DrawnBy::TensorGraph }, "{name}");
+                // Parts of five latents, the last of two.
+                let parts = sampler.draw_in_parts(law.as_ref(), key, 5 * (hi - lo + 1)).unwrap();
+                assert_eq!(parts.drawn_by, DrawnBy::Chunks);
+                agree_with_gradients(&format!("{kind:?} {name} {forward:?}"), &parts, &draw, &leaves[first..], bound);
+            }
+        }
+    }
 }

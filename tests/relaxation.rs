@@ -25,8 +25,10 @@ struct Oracle {
     hard: Vec<i64>,
 }
 
+/// The fixture's bits are those of one machine: libtorch's exponentials differ in their last digits with the vector instructions at hand,
+/// in PyTorch as here.
 #[test]
-fn a_seeded_draw_is_pytorchs_bit_for_bit() {
+fn a_seeded_draw_is_pytorchs() {
     let oracle: Oracle = serde_json::from_str(include_str!("fixtures/gumbel_softmax.json")).unwrap();
     let floats = |bits: &[i32]| {
         let values: Vec<f32> = bits.iter().map(|&bits| f32::from_bits(bits as u32)).collect();
@@ -39,10 +41,9 @@ fn a_seeded_draw_is_pytorchs_bit_for_bit() {
     let noise = gumbel(&oracle.shape, Kind::Float, CPU).unwrap();
     drop(guard);
     let weights = ((&logits + &noise) / oracle.temperature).softmax(-1, Kind::Float);
-    assert_eq!(
-        Vec::<f32>::try_from(weights.reshape([-1])).unwrap(),
-        Vec::<f32>::try_from(floats(&oracle.weights).reshape([-1])).unwrap()
-    );
+    for (found, expected) in doubles(&weights).iter().zip(doubles(&floats(&oracle.weights))) {
+        assert!((found - expected).abs() < 1e-6 * expected, "{found} instead of {expected}");
+    }
 
     let q = TruncatedDistribution::one_hot(&logits).unwrap();
     let drawn = Relaxation::new(&q, oracle.temperature).unwrap().rsample_with_noise(&noise).unwrap();

@@ -4,7 +4,7 @@ mod common;
 
 use common::{LATENT_FAMILIES, seeded};
 use gengs::models::Inference;
-use gengs::training::{Checkpoint, Control, RunFolder, Session, TrainConfig, evaluate};
+use gengs::training::{Checkpoint, Control, EpochRecord, METRICS, RunFolder, Session, TrainConfig, evaluate};
 use std::path::Path;
 use tch::Device;
 
@@ -76,7 +76,7 @@ fn a_run_leaves_its_folder_and_evaluates_the_same_every_time() {
     }
     let (run, read) = RunFolder::open(&out).unwrap();
     assert_eq!(read, config);
-    assert_eq!(run.metrics().unwrap(), session.records());
+    assert_eq!(run.records::<EpochRecord>(METRICS).unwrap(), session.records());
 
     let (vae, data, _) = Session::model(&out, "best", None, Device::Cpu).unwrap();
     let evaluation = || evaluate(&vae, &data.test, 20, 0.3, 5, 1).unwrap();

@@ -5,7 +5,7 @@ mod common;
 use common::{LATENT_FAMILIES, close, double, doubles, seeded};
 use gengs::models::{Family, Inference, LatentConfig, Vae, VaeConfig};
 use gengs::relaxation::Forward;
-use gengs::relaxation::one_pass::NoiseKey;
+use gengs::relaxation::one_pass::{DrawnBy, NoiseKey};
 use gengs::{TruncatedDistribution, Truncation};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
@@ -153,6 +153,7 @@ fn a_key_fixes_the_noise() {
         let at = |key| doubles(&vae.relaxed_elbo(&x, 0.5, Forward::Soft, Some(key)).unwrap().reconstruction);
         assert_eq!(at(NoiseKey::new(1, 2)), at(NoiseKey::new(1, 2)), "{inference:?}");
         assert!(at(NoiseKey::new(1, 2)) != at(NoiseKey::new(1, 3)), "{inference:?}");
+        assert_eq!(vae.drawn_by(), Some(DrawnBy::OnePass));
     }
 }
 

@@ -1,9 +1,10 @@
 """A training step of the same VAE in eager PyTorch: milliseconds a step.
 
-usage: python3 vae_step.py explicit|implicit THREADS STEPS       (needs torch 2.11; benches/peers/vae_step.sh runs it beside gengs)
+usage: python3 vae_step.py explicit|implicit|relaxit THREADS STEPS     (needs torch 2.11; relaxit 1.2; benches/peers/run.py runs it beside gengs)
 
 The model of `gengs-vae`: 784-500-500, 50 Poisson latents, 12 atoms, decoder in reverse, batch 100, Adam 1e-3, relaxed ELBO with the
 exact KL on the truncated laws. Explicit weights are formed as a PyTorch user would: float32 log-pmf, tail as log(1 - sum).
+relaxit is the explicit model with the sampler and the closed-form KL of that library's own Poisson VAE: counts 0..100, eta = 0.999.
 """
 import sys
 import time
@@ -25,10 +26,19 @@ def mlp(*widths):
     return nn.Sequential(*layers[:-1])
 
 
-encoder = mlp(784, 500, 500, K if inference == "explicit" else K * N)
+encoder = mlp(784, 500, 500, K * N if inference == "implicit" else K)
 decoder = mlp(K, 500, 500, 784)
 optimiser = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
 atoms = torch.arange(float(N))
+if inference == "relaxit":
+    from relaxit.distributions import GeneralizedGumbelSoftmaxNP
+
+
+def relaxit(rate):
+    values = torch.arange(101.0).expand(*rate.shape, -1)
+    law = torch.distributions.Poisson(rate.unsqueeze(-1).expand_as(values))
+    z = GeneralizedGumbelSoftmaxNP(law, values, tau=torch.tensor(0.5), eta=0.999).rsample_value()
+    return z, (rate * torch.log(rate / 2 + 1e-10) - (rate - 2)).sum()
 
 
 def truncated(rate):
@@ -46,12 +56,15 @@ def step(i):
     start = i * 100 % 50_000
     x = images[order[start:start + 100]].float()
     out = encoder(x)
-    if inference == "explicit":
-        log_q = truncated(F.softplus(out.unsqueeze(-1) + 1.85) + 1e-6)
+    if inference == "relaxit":
+        z, kl = relaxit(F.softplus(out + 1.85) + 1e-6)
     else:
-        log_q = F.log_softmax(out.view(-1, K, N), -1)
-    z = F.gumbel_softmax(log_q, tau=0.5) @ atoms
-    kl = (log_q.exp() * (log_q - prior)).sum()
+        if inference == "explicit":
+            log_q = truncated(F.softplus(out.unsqueeze(-1) + 1.85) + 1e-6)
+        else:
+            log_q = F.log_softmax(out.view(-1, K, N), -1)
+        z = F.gumbel_softmax(log_q, tau=0.5) @ atoms
+        kl = (log_q.exp() * (log_q - prior)).sum()
     loss = (F.binary_cross_entropy_with_logits(decoder(z), x, reduction="sum") + kl) / 100
     optimiser.zero_grad()
     loss.backward()

@@ -265,6 +265,9 @@ impl Train {
                 out.join("reconstructions.png").display()
             ));
         }
+        if let Some(drawn_by) = session.drawn_by() {
+            self.common.say(format_args!("latents were drawn by the {drawn_by}"));
+        }
         if self.common.json {
             println!("{}", serde_json::to_string(session.records())?);
         }

@@ -4,8 +4,8 @@
 
 use super::probability::{PlainProbability, Probability};
 use super::{Distribution, Parameter, Support, broadcast, certain, check_count, extended, only};
-use crate::relaxation::one_pass::{Atom, Rows, Walk, Walks};
-use crate::special::{log_factorial, log_incomplete_beta};
+use crate::relaxation::one_pass::{Atom, Rows, Step, Walk, Walks, ln};
+use crate::special::{log_factorial, log_incomplete_beta, plain_log_factorial};
 use crate::{Result, summation};
 use tch::{Kind, Tensor};
 
@@ -120,21 +120,40 @@ impl Distribution for Binomial {
     }
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct BinomialWalk {
     pub trials: f64,
     pub success: PlainProbability,
 }
 
 impl Walk for BinomialWalk {
-    #[inline(always)]
-    fn start(&self) -> Atom {
-        Atom { log_weight: self.trials * self.success.log_q, scores: [self.trials * self.success.slope_q, 0.0] }
+    fn atom(&self, k: f64) -> Atom {
+        let (n, failures) = (self.trials, self.trials - k);
+        let PlainProbability { log_p, log_q, slope_p, slope_q, .. } = self.success;
+        let log_coefficient = if k == 0.0 {
+            0.0
+        } else {
+            plain_log_factorial(n) - plain_log_factorial(k) - plain_log_factorial(failures)
+        };
+        Atom {
+            log_weight: log_coefficient + k * log_p + failures * log_q,
+            scores: [k * slope_p + failures * slope_q, 0.0],
+        }
     }
 
     #[inline(always)]
-    fn step(&self, k: f64, scores: &mut [f64; 2]) -> f64 {
-        scores[0] += self.success.slope_p - self.success.slope_q;
-        (self.trials - k) / (k + 1.0) * (self.success.log_p - self.success.log_q).exp()
+    fn ratio(&self, step: Step) -> f64 {
+        (self.trials - step.from) * step.inverse * self.success.odds
+    }
+
+    #[inline(always)]
+    fn log_ratio(&self, step: Step) -> f64 {
+        ln(self.trials - step.from) - step.log + self.success.log_p - self.success.log_q
+    }
+
+    #[inline(always)]
+    fn score_steps(&self, _step: Step) -> [f64; 2] {
+        [self.success.slope_p - self.success.slope_q, 0.0]
     }
 
     #[inline(always)]

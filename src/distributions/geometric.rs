@@ -5,7 +5,7 @@
 use super::probability::{PlainProbability, Probability};
 use super::{Distribution, Parameter, Support, broadcast, certain, extended, only};
 use crate::Result;
-use crate::relaxation::one_pass::{Atom, Rows, Walk, Walks};
+use crate::relaxation::one_pass::{Atom, Rows, Step, Walk, Walks};
 use crate::special::log1mexp;
 use tch::{Kind, Tensor};
 
@@ -102,27 +102,36 @@ impl Distribution for Geometric {
     }
 }
 
+#[derive(Clone, Copy)]
 struct GeometricWalk(PlainProbability);
 
 impl Walk for GeometricWalk {
-    #[inline(always)]
-    fn start(&self) -> Atom {
-        Atom { log_weight: self.0.log_p, scores: [self.0.slope_p, 0.0] }
+    fn atom(&self, k: f64) -> Atom {
+        Atom { log_weight: self.0.log_p + k * self.0.log_q, scores: [self.0.slope_p + k * self.0.slope_q, 0.0] }
     }
 
     #[inline(always)]
-    fn step(&self, _k: f64, scores: &mut [f64; 2]) -> f64 {
-        scores[0] += self.0.slope_q;
+    fn ratio(&self, _step: Step) -> f64 {
         self.0.q
     }
 
     #[inline(always)]
-    fn advance(&self, _log_weight: f64, _ratio: f64, k: f64) -> f64 {
-        self.0.log_p + (k + 1.0) * self.0.log_q
+    fn log_ratio(&self, _step: Step) -> f64 {
+        self.0.log_q
+    }
+
+    #[inline(always)]
+    fn score_steps(&self, _step: Step) -> [f64; 2] {
+        [self.0.slope_q, 0.0]
     }
 
     #[inline(always)]
     fn mean(&self) -> f64 {
         self.0.q / self.0.p
+    }
+
+    #[inline(always)]
+    fn upper_tail(&self, k: f64) -> Option<Atom> {
+        Some(Atom { log_weight: k * self.0.log_q, scores: [k * self.0.slope_q, 0.0] })
     }
 }

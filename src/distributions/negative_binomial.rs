@@ -5,8 +5,8 @@
 
 use super::probability::{PlainProbability, Probability};
 use super::{Distribution, Parameter, Support, broadcast, certain, check_positive, extended, pair};
-use crate::relaxation::one_pass::{Atom, Rows, Walk, Walks};
-use crate::special::{log_gamma_ratio, log_incomplete_beta};
+use crate::relaxation::one_pass::{Atom, Rows, Step, Walk, Walks, ln};
+use crate::special::{log_gamma_ratio, log_incomplete_beta, plain_digamma, plain_ln_gamma, plain_log_factorial};
 use crate::{Result, summation};
 use tch::{Kind, Tensor};
 
@@ -119,27 +119,51 @@ impl Distribution for NegativeBinomial {
     }
 }
 
+#[derive(Clone, Copy)]
 struct NegativeBinomialWalk {
     r: f64,
     counted: PlainProbability,
 }
 
 impl Walk for NegativeBinomialWalk {
-    #[inline(always)]
-    fn start(&self) -> Atom {
-        Atom { log_weight: self.r * self.counted.log_q, scores: [self.counted.log_q, self.r * self.counted.slope_q] }
+    /// The score in `total_count` is `digamma(k + r) - digamma(r) + log(1 - p)`.
+    fn atom(&self, k: f64) -> Atom {
+        let PlainProbability { log_p, log_q, slope_p, slope_q, .. } = self.counted;
+        let (log_coefficient, of_count) = if k == 0.0 {
+            (0.0, 0.0)
+        } else {
+            let log_coefficient = plain_ln_gamma(k + self.r) - plain_ln_gamma(self.r) - plain_log_factorial(k);
+            (log_coefficient, plain_digamma(k + self.r) - plain_digamma(self.r))
+        };
+        Atom {
+            log_weight: log_coefficient + self.r * log_q + k * log_p,
+            scores: [of_count + log_q, self.r * slope_q + k * slope_p],
+        }
     }
 
-    /// The score in `total_count` is `digamma(k + r) - digamma(r) + log(1 - p)`, a sum of `1 / (r + j)`.
     #[inline(always)]
-    fn step(&self, k: f64, scores: &mut [f64; 2]) -> f64 {
-        scores[0] += 1.0 / (self.r + k);
-        scores[1] += self.counted.slope_p;
-        self.counted.p * (self.r + k) / (k + 1.0)
+    fn ratio(&self, step: Step) -> f64 {
+        self.counted.p * (self.r + step.from) * step.inverse
+    }
+
+    #[inline(always)]
+    fn log_ratio(&self, step: Step) -> f64 {
+        self.counted.log_p + ln(self.r + step.from) - step.log
+    }
+
+    #[inline(always)]
+    fn score_steps(&self, step: Step) -> [f64; 2] {
+        [1.0 / (self.r + step.from), self.counted.slope_p]
     }
 
     #[inline(always)]
     fn mean(&self) -> f64 {
         self.r * self.counted.p / self.counted.q
+    }
+
+    /// With `total_count` below one, ratios rise.
+    #[inline(always)]
+    fn ratio_limit(&self) -> f64 {
+        self.counted.p
     }
 }

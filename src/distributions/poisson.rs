@@ -3,8 +3,8 @@
 //! `P(X = k) = rate^k exp(-rate) / k!` for `k = 0, 1, ...`; mean and variance are the rate.
 
 use super::{Distribution, Parameter, Support, broadcast, certain, check_positive, extended, only};
-use crate::relaxation::one_pass::{Atom, Rows, Walk, Walks};
-use crate::special::{log_factorials, log_incomplete_gamma};
+use crate::relaxation::one_pass::{Atom, Rows, Step, Walk, Walks, ln};
+use crate::special::{log_incomplete_gamma, plain_log_factorial};
 use crate::{Result, summation};
 use tch::{Kind, Tensor};
 
@@ -87,7 +87,11 @@ impl Distribution for Poisson {
     }
 
     fn rows(&self) -> Option<Box<dyn Rows>> {
-        Some(Box::new(Walks::new(&self.parameters(), |[rate, _]| PoissonWalk { rate, log_rate: rate.ln() })?))
+        Some(Box::new(Walks::new(&self.parameters(), |[rate, _]| PoissonWalk {
+            rate,
+            log_rate: ln(rate),
+            inverse_rate: 1.0 / rate,
+        })?))
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
@@ -97,29 +101,32 @@ impl Distribution for Poisson {
     }
 }
 
+#[derive(Clone, Copy)]
 struct PoissonWalk {
     rate: f64,
     log_rate: f64,
+    inverse_rate: f64,
 }
 
 impl Walk for PoissonWalk {
-    #[inline(always)]
-    fn start(&self) -> Atom {
-        Atom { log_weight: -self.rate, scores: [-1.0, 0.0] }
+    fn atom(&self, k: f64) -> Atom {
+        let log_weight = if k == 0.0 { -self.rate } else { k * self.log_rate - self.rate - plain_log_factorial(k) };
+        Atom { log_weight, scores: [k * self.inverse_rate - 1.0, 0.0] }
     }
 
     #[inline(always)]
-    fn step(&self, k: f64, scores: &mut [f64; 2]) -> f64 {
-        scores[0] += 1.0 / self.rate;
-        self.rate / (k + 1.0)
+    fn ratio(&self, step: Step) -> f64 {
+        self.rate * step.inverse
     }
 
     #[inline(always)]
-    fn advance(&self, log_weight: f64, ratio: f64, k: f64) -> f64 {
-        match log_factorials().get(k as usize + 1) {
-            Some(log_factorial) => (k + 1.0) * self.log_rate - self.rate - log_factorial,
-            None => log_weight + ratio.ln(),
-        }
+    fn log_ratio(&self, step: Step) -> f64 {
+        self.log_rate - step.log
+    }
+
+    #[inline(always)]
+    fn score_steps(&self, _step: Step) -> [f64; 2] {
+        [self.inverse_rate, 0.0]
     }
 
     #[inline(always)]

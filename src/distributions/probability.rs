@@ -84,6 +84,8 @@ pub(super) struct PlainProbability {
     pub q: f64,
     pub log_p: f64,
     pub log_q: f64,
+    /// `p / (1 - p)`.
+    pub odds: f64,
     /// `d log p / d parameter` and `d log(1 - p) / d parameter`.
     pub slope_p: f64,
     pub slope_q: f64,
@@ -92,6 +94,6 @@ pub(super) struct PlainProbability {
 impl PlainProbability {
     /// `p (1 - p)` over `scale` is `dp / d parameter`.
     fn new(p: f64, q: f64, log_p: f64, log_q: f64, scale: f64) -> Self {
-        Self { p, q, log_p, log_q, slope_p: q / scale, slope_q: -p / scale }
+        Self { p, q, log_p, log_q, odds: (log_p - log_q).exp(), slope_p: q / scale, slope_q: -p / scale }
     }
 }

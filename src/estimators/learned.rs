@@ -63,7 +63,7 @@ impl Learned {
 
     /// One step down the gradient of a loss; leaves all other gradients alone.
     pub(super) fn descend(&mut self, loss: &Tensor) -> Result<()> {
-        self.adam.descend(loss)
+        self.adam.minimize(loss, true)
     }
 }
 

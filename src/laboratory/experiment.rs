@@ -234,7 +234,7 @@ impl Experiment {
             for _ in 0..STEPS_TO_ARRIVE {
                 let q = law.law(&theta)?;
                 let loss = expected_loss(&q, &targets);
-                adam.descend(&loss)?;
+                adam.minimize(&loss, false)?;
                 least = least.min(loss.double_value(&[]));
             }
         }

@@ -49,7 +49,7 @@ impl Leaves {
             _ => leaf.detach().narrow(-1, 0, 1).zeros_like().repeat([1, 1, scores.size()[1]]),
         };
         if in_parameters.iter().any(Tensor::defined) {
-            gradients = gradients + Tensor::stack(&in_parameters, -1);
+            gradients += Tensor::stack(&in_parameters, -1);
         }
         Ok(gradients.to_kind(Kind::Double))
     }

@@ -1,12 +1,13 @@
 //! A layer of discrete latents: its family, its prior, and how a network's output becomes a posterior.
 
 use crate::distributions::{Bernoulli, Binomial, Distribution, Geometric, NegativeBinomial, Poisson};
-use crate::relaxation::one_pass::{NoiseKey, OnePass, OnePassDraw};
+use crate::relaxation::one_pass::{DrawnBy, NoiseKey, OnePass, OnePassDraw};
 use crate::relaxation::{Forward, Relaxation};
 use crate::truncated::TruncatedDistribution;
 use crate::truncation::Truncation;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use tch::{Device, Kind, Tensor};
 
 /// The law of a latent.
@@ -69,6 +70,7 @@ pub(super) struct Latent {
     mean: f64,
     window: (i64, i64),
     prior: TruncatedDistribution,
+    drawn_by: Cell<Option<DrawnBy>>,
 }
 
 impl Latent {
@@ -91,7 +93,8 @@ impl Latent {
             let window = config.truncation.resolve(law.as_ref())?;
             (mean, window, TruncatedDistribution::new(law.as_ref(), &config.truncation)?)
         };
-        Ok(Self { family: config.family, inference: config.inference, latents: config.latents, mean, window, prior })
+        let LatentConfig { family, inference, latents, .. } = *config;
+        Ok(Self { family, inference, latents, mean, window, prior, drawn_by: Cell::new(None) })
     }
 
     /// How many numbers the encoder must put out.
@@ -153,16 +156,23 @@ impl Latent {
             let sampler = OnePass::new(lo, hi, temperature)?.forward(forward).kl_to(&self.prior)?;
             let draw = match self.law(output)? {
                 Law::OneHot(_) => None,
-                Law::Logits(logits) => sampler.rsample_logits(&logits, key)?,
-                Law::Family(law) => sampler.rsample(law.as_ref(), key)?,
+                Law::Logits(logits) => Some(sampler.draw_logits(&logits, key)?),
+                Law::Family(law) => Some(sampler.draw(law.as_ref(), key)?),
             };
-            if let Some(OnePassDraw { z, kl: Some(kl) }) = draw {
+            if let Some(OnePassDraw { z, kl: Some(kl), drawn_by }) = draw {
+                self.drawn_by.set(Some(drawn_by));
                 return Ok((z, kl));
             }
         }
+        self.drawn_by.set(Some(DrawnBy::TensorGraph));
         let q = self.posterior(output)?;
         let z = Relaxation::new(&q, temperature)?.forward(forward).rsample(&[])?;
         Ok((z, q.kl(&self.prior)?))
+    }
+
+    /// What drew last.
+    pub fn drawn_by(&self) -> Option<DrawnBy> {
+        self.drawn_by.get()
     }
 
     /// The posterior before it is truncated.

@@ -11,7 +11,7 @@ use super::latent::{Latent, LatentConfig};
 use crate::estimators::{Estimate, Estimator, Expectation, Setting};
 use crate::nn::Mlp;
 use crate::relaxation::Forward;
-use crate::relaxation::one_pass::NoiseKey;
+use crate::relaxation::one_pass::{DrawnBy, NoiseKey};
 use crate::truncated::TruncatedDistribution;
 use crate::{Error, Result};
 use tch::nn::Path;
@@ -157,6 +157,11 @@ impl Vae {
             temperature,
             device: self.prior().device(),
         }
+    }
+
+    /// What drew the last relaxed sample.
+    pub fn drawn_by(&self) -> Option<DrawnBy> {
+        self.latent.drawn_by()
     }
 
     /// Bounds from `samples` hard samples an image, without gradient.

@@ -64,13 +64,14 @@ impl Adam {
         self.apply(&gradients);
     }
 
-    /// One update from the gradient of a loss, whose graph is kept; the gradients that the parameters carry stay as they are.
+    /// One update from the gradient of a loss, whose graph is kept or spent. Gradients go straight from the backward pass into the update: they are
+    /// neither zeroed before nor added to what a parameter carries.
     ///
     /// # Errors
     /// When the loss is not a scalar with a graph.
-    pub fn descend(&mut self, loss: &Tensor) -> Result<()> {
+    pub fn minimize(&mut self, loss: &Tensor, keep_graph: bool) -> Result<()> {
         let parameters: Vec<&Tensor> = self.slots.iter().map(|slot| &slot.parameter).collect();
-        let gradients = Tensor::f_run_backward(&[loss], &parameters, true, false)?;
+        let gradients = Tensor::f_run_backward(&[loss], &parameters, keep_graph, false)?;
         self.apply(&gradients);
         Ok(())
     }
@@ -148,11 +149,14 @@ impl Rule {
         };
         let (learning_rate, correction, eps) = (self.learning_rate as f32, self.correction as f32, EPS as f32);
         let (keep1, take1, keep2, take2) = (BETA1 as f32, (1.0 - BETA1) as f32, BETA2 as f32, (1.0 - BETA2) as f32);
-        for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
-            *m = keep1 * *m + take1 * g;
-            *v = keep2 * *v + take2 * g * g;
-            *p -= learning_rate * *m / (v.sqrt() * correction + eps);
-        }
+        // Roots and quotients take longer than memory does, unless the machine's widest vectors compute them.
+        pulp::Arch::new().dispatch(|| {
+            for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
+                *m = keep1 * *m + take1 * g;
+                *v = keep2 * *v + take2 * g * g;
+                *p -= learning_rate * *m / (v.sqrt() * correction + eps);
+            }
+        });
         true
     }
 }

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// Independent standard Gumbel noise, `-log E` with `E` exponential, drawn from libtorch's global generator.
 ///
-/// The draws are those of PyTorch's `F.gumbel_softmax` for the same seed, bit for bit. Kinds shorter than float32 are drawn in float32,
+/// The draws are those of PyTorch's `F.gumbel_softmax` for the same seed, bit for bit on the same machine. Kinds shorter than float32 are drawn in float32,
 /// whose tail they cannot hold, and rounded.
 ///
 /// # Errors

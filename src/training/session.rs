@@ -14,7 +14,7 @@ use crate::estimators::{Estimator, EstimatorKind};
 use crate::models::{Elbo, Vae};
 use crate::nn::Adam;
 use crate::relaxation::Forward;
-use crate::relaxation::one_pass::NoiseKey;
+use crate::relaxation::one_pass::{DrawnBy, NoiseKey};
 use crate::{Error, Result};
 use std::path::Path;
 use std::time::Instant;
@@ -150,6 +150,11 @@ impl Session {
         self.progress
     }
 
+    /// What drew the last relaxed sample; nothing before the first step.
+    pub fn drawn_by(&self) -> Option<DrawnBy> {
+        self.model.vae.drawn_by()
+    }
+
     /// The epochs so far.
     pub fn records(&self) -> &[EpochRecord] {
         &self.records
@@ -203,7 +208,7 @@ impl Session {
             let start = step as i64 * self.config.batch_size;
             let size = self.config.batch_size.min(count - start);
             let x = self.batch(&order.narrow(0, start, size), epoch, step);
-            if self.diagnosis.is_some() && done % self.config.diagnose_every == 0 {
+            if self.diagnosis.is_some() && done.is_multiple_of(self.config.diagnose_every) {
                 self.diagnose(&x, temperature, epoch, step)?;
                 // Looking draws; the step draws as if nobody had looked.
                 let _ = self.batch(&order.narrow(0, start, size), epoch, step);
@@ -282,9 +287,7 @@ impl Session {
         let reconstruction = elbo.reconstruction.sum(None::<Kind>);
         let kl = elbo.kl.sum(None::<Kind>);
         let loss = (&reconstruction + &kl * kl_weight) / x.size()[0] as f64;
-        self.model.adam.zero_grad();
-        loss.f_backward()?;
-        self.model.adam.step();
+        self.model.adam.minimize(&loss, false)?;
         self.progress.updates = self.model.adam.steps();
         let kl = kl.detach();
         Ok(Tensor::stack(&[reconstruction.detach() + &kl, kl], 0).to_kind(Kind::Double))

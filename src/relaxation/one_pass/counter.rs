@@ -8,9 +8,10 @@
 //! 2^64 keys (here the seed) and 2^128 counters (here step, row, latent, and block of atoms, 32 bits each).
 //! A float32 number takes one word, a float64 number two.
 
-use super::math::Real;
+use super::math::{LANES, Lanes, Real, each};
+use super::tensors;
 use crate::Result;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// What noise is a function of, beside the place in the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +30,8 @@ impl NoiseKey {
         Self { seed, step, first_row: 0 }
     }
 
-    /// The gumbel noise that the one-pass sampler draws for `shape` = `[..., latents, atoms]`, on the CPU, in float32 or float64: rows are numbered through
-    /// the leading dimensions.
+    /// The Gumbel noise that the one-pass sampler draws for `shape` = `[..., latents, atoms]`, of atoms 0, 1, ..., on the CPU, in float32 or
+    /// float64: rows are numbered through the leading dimensions.
     ///
     /// # Errors
     /// When the shape has fewer than two dimensions, or a negative one.
@@ -45,85 +46,99 @@ impl NoiseKey {
         if shape.iter().any(|&size| size < 0) {
             return Err(crate::Error::parameter("shape of noise", format!("{shape:?}"), "without negative sizes"));
         }
-        let rows: i64 = rows.iter().product();
+        let count = rows.iter().product::<i64>() * latents;
+        Ok(self.gumbel_at((0, count), latents.max(1), (0, atoms), kind, Device::Cpu)?.reshape(shape))
+    }
+
+    /// Noise `[count, atoms]` of `count` latents from number `first` of a batch with `latents` in a row, of `atoms` atoms from `lo` on.
+    pub(super) fn gumbel_at(
+        &self,
+        (first, count): (i64, i64),
+        latents: i64,
+        (lo, atoms): (i64, i64),
+        kind: Kind,
+        device: Device,
+    ) -> Result<Tensor> {
+        let _guard = no_grad_guard();
+        if device != Device::Cpu {
+            return tensors::gumbel(self, (first, count), latents, (lo, atoms), kind, device);
+        }
         Ok(match kind {
-            Kind::Double => self.filled::<f64>(rows, latents, atoms).reshape(shape),
-            _ => self.filled::<f32>(rows, latents, atoms).reshape(shape).to_kind(kind),
-        }
-        .to_device(Device::Cpu))
+            Kind::Double => self.filled::<f64>((first, count), latents, (lo, atoms)),
+            _ => self.filled::<f32>((first, count), latents, (lo, atoms)).to_kind(kind),
+        })
     }
 
-    fn filled<T: Real>(&self, rows: i64, latents: i64, atoms: i64) -> Tensor {
-        let mut noise = vec![T::ZERO; (rows * latents * atoms) as usize];
-        for (i, latent) in noise.chunks_exact_mut(atoms.max(1) as usize).enumerate() {
-            self.uniforms((i as i64 / latents) as u32, (i as i64 % latents) as u32, latent);
-            latent.iter_mut().for_each(|x| *x = T::gumbel(*x));
-        }
-        Tensor::from_slice(&noise)
-    }
-
-    /// Fills a latent's atoms with uniform numbers inside (0, 1).
-    #[inline(always)]
-    pub(super) fn uniforms<T: Real>(&self, row: u32, latent: u32, atoms: &mut [T]) {
-        let key = [self.seed as u32, (self.seed >> 32) as u32 ^ (self.step >> 32) as u32];
-        let row = self.first_row.wrapping_add(row);
-        for (group, numbers) in atoms.chunks_mut(T::A_GROUP).enumerate() {
-            let words = philox((group * BLOCKS) as u32, [latent, row, self.step as u32], key);
-            if numbers.len() == T::A_GROUP {
-                (0..T::A_GROUP).for_each(|i| numbers[i] = T::uniform(&words, i));
-            } else {
-                numbers.iter_mut().enumerate().for_each(|(i, number)| *number = T::uniform(&words, i));
+    fn filled<T: Real>(&self, (first, count): (i64, i64), latents: i64, (lo, atoms): (i64, i64)) -> Tensor {
+        let mut noise = vec![T::from_f64(0.0); (count * atoms) as usize];
+        let (lo, atoms, group) = (lo as usize, atoms as usize, T::A_BLOCK * LANES);
+        for (latent, noise) in (first..).zip(noise.chunks_exact_mut(atoms.max(1))) {
+            let (row, column) = ([(latent / latents) as u32; LANES], [(latent % latents) as u32; LANES]);
+            for start in (lo - lo % group..lo + atoms).step_by(group) {
+                let words = self.words(&each(|lane| (start / T::A_BLOCK + lane) as u32), &column, &row);
+                for atom in start.max(lo)..(start + group).min(lo + atoms) {
+                    let (lane, i) = ((atom - start) / T::A_BLOCK, atom % T::A_BLOCK);
+                    noise[atom - lo] = T::gumbel(T::uniform(&words, i, lane));
+                }
             }
         }
+        Tensor::from_slice(&noise).reshape([count, atoms as i64])
+    }
+
+    /// Random words of block `blocks[i]` of latent `latents[i]` in row `rows[i]`, for each lane `i`. A latent's atoms are counted from
+    /// zero, and a block serves [`Real::A_BLOCK`] of them.
+    #[inline(always)]
+    pub(super) fn words(&self, blocks: &Lanes<u32>, latents: &Lanes<u32>, rows: &Lanes<u32>) -> Words {
+        let key = [self.seed as u32, (self.seed >> 32) as u32 ^ (self.step >> 32) as u32];
+        let rows = each(|i| self.first_row.wrapping_add(rows[i]));
+        philox([*blocks, *latents, rows, [self.step as u32; LANES]], key)
     }
 }
 
-/// Blocks that are computed at once, in the lanes of a vector.
-pub(super) const BLOCKS: usize = 4;
+/// Four words for each lane.
+pub(super) type Words = [Lanes<u32>; 4];
 
-/// Four words of each of some blocks: word `w` of block `b` is `[w][b]`.
-pub(super) type Words = [[u32; BLOCKS]; 4];
-
-/// Ten rounds of Philox4x32 on the counters `(first + b, rest)`.
+/// Ten rounds of Philox4x32 on a counter for each lane.
 #[inline(always)]
-fn philox(first: u32, rest: [u32; 3], mut key: [u32; 2]) -> Words {
-    let mut counter: Words = [[0; BLOCKS], [rest[0]; BLOCKS], [rest[1]; BLOCKS], [rest[2]; BLOCKS]];
-    for (b, word) in counter[0].iter_mut().enumerate() {
-        *word = first.wrapping_add(b as u32);
+fn philox(mut counter: Words, mut key: [u32; 2]) -> Words {
+    const LOW: u64 = 0xffff_ffff;
+    // Words lie in the low halves of 64 bits, where vectors multiply them; what is in the high halves does not matter.
+    let mut wide = [[0; LANES]; 4];
+    for (wide, words) in wide.iter_mut().zip(&counter) {
+        *wide = each(|i| u64::from(words[i]));
     }
     for _ in 0..10 {
-        let mut next = counter;
-        for b in 0..BLOCKS {
-            let (x, y) = (u64::from(counter[0][b]) * 0xD251_1F53, u64::from(counter[2][b]) * 0xCD9E_8D57);
-            next[0][b] = (y >> 32) as u32 ^ counter[1][b] ^ key[0];
-            next[1][b] = y as u32;
-            next[2][b] = (x >> 32) as u32 ^ counter[3][b] ^ key[1];
-            next[3][b] = x as u32;
+        for i in 0..LANES {
+            let (x, y) = ((wide[0][i] & LOW) * 0xD251_1F53, (wide[2][i] & LOW) * 0xCD9E_8D57);
+            wide[0][i] = (y >> 32) ^ wide[1][i] ^ u64::from(key[0]);
+            wide[1][i] = y;
+            wide[2][i] = (x >> 32) ^ wide[3][i] ^ u64::from(key[1]);
+            wide[3][i] = x;
         }
-        counter = next;
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
+    }
+    for (words, wide) in counter.iter_mut().zip(&wide) {
+        for i in 0..LANES {
+            words[i] = wide[i] as u32;
+        }
     }
     counter
 }
 
 #[cfg(test)]
 mod tests {
-    use super::philox;
+    use super::{LANES, philox};
 
     /// The known answers that the authors publish with their Random123 library.
     #[test]
     fn known_answers() {
-        let block = |counter: [u32; 4], key: [u32; 2]| {
-            let words = philox(counter[0], [counter[1], counter[2], counter[3]], key);
-            words.map(|word| word[0])
-        };
+        let block =
+            |counter: [u32; 4], key: [u32; 2]| philox(counter.map(|word| [word; LANES]), key).map(|word| word[3]);
         assert_eq!(block([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
         assert_eq!(block([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
         assert_eq!(
             block([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
             [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
         );
-        // The lanes are the blocks that follow.
-        assert_eq!(philox(5, [1, 2, 3], [4, 9]).map(|word| word[2]), block([7, 1, 2, 3], [4, 9]));
     }
 }

@@ -1,366 +1,251 @@
-//! What is done to each latent: loops over the lanes of its atoms, compiled for each instruction set of the machine.
+//! What is done to each tile of latents: loops over its lanes, compiled for each instruction set of the machine.
 
 use super::counter::NoiseKey;
-use super::laws::Rows;
-use super::math::Real;
+use super::math::{LANES, Lanes, Real, each};
+use super::tile::{OUTSIDE, Tile};
 use crate::relaxation::Forward;
-use std::array::from_fn;
 
-/// Atoms are padded to a multiple of this, so that loops over them are whole vectors.
-pub(super) const LANES: usize = 16;
-
-/// The log weight of the atoms that pad a window: no draw reaches it.
-const PADDING: f64 = -1e30;
-
-/// A window and how it is relaxed.
+/// How a window is relaxed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kernel {
-    pub lo: i64,
-    pub hi: i64,
     pub temperature: f64,
     pub forward: Forward,
-}
-
-/// Where in the batch a run of latents lies, and its noise.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
     pub key: NoiseKey,
     /// Latents in a row of the batch.
     pub latents: usize,
-    /// The run's first latent, counted through the batch.
-    pub first: usize,
+    /// Whether the KL is asked for.
+    pub with_kl: bool,
 }
 
-impl Place {
-    #[inline(always)]
-    fn uniforms<T: Real>(&self, latent: usize, atoms: &mut [T]) {
-        let latent = self.first + latent;
-        self.key.uniforms((latent / self.latents) as u32, (latent % self.latents) as u32, atoms);
-    }
+/// Relaxed weights of a tile, and what its lanes leave.
+pub(super) struct Relaxed<T> {
+    /// Relaxed weights up to a factor, a row for each atom.
+    weights: Vec<Lanes<T>>,
+    /// The row of the heaviest atom.
+    best: Lanes<u32>,
+    /// One over the sum of the weights.
+    scale: Lanes<T>,
+    /// Mean of the rows, counted from the heaviest.
+    mean: Lanes<T>,
 }
 
-/// What a relaxed draw leaves for its derivatives.
-#[derive(Clone, Copy)]
-struct Drawn<T> {
-    /// Of the relaxed weights, counted from the window's first atom.
-    mean: T,
-    /// The heaviest atom.
-    best: usize,
-    /// One over the sum of the relaxed weights as they were left.
-    total: T,
-}
+/// Values and derivatives of a tile's latents: `z`, the KL, then for each parameter the derivatives of both.
+pub(super) type Outcome<T> = [Lanes<T>; 6];
 
-impl Kernel {
-    pub fn atoms(&self) -> usize {
-        (self.hi - self.lo + 1) as usize
+impl<T: Real> Relaxed<T> {
+    pub fn new() -> Self {
+        let zero = [T::from_f64(0.0); LANES];
+        Self { weights: Vec::new(), best: [0; LANES], scale: zero, mean: zero }
     }
 
+    /// Perturbs the log weights, finds each lane's heaviest atom, and sums.
     #[inline(always)]
-    fn inverse<T: Real>(&self) -> T {
-        T::from_f64(1.0 / self.temperature)
-    }
-
-    /// From the log weights and uniform numbers of some latents, `padded` atoms each, which become relaxed weights up to a factor. Each step
-    /// is done for all of them before the next, so that the long chains of a logarithm overlap.
-    #[inline(always)]
-    fn draw<T: Real>(&self, log_weights: &[T], weights: &mut [T], padded: usize, drawn: &mut Vec<Drawn<T>>) {
-        let inverse = self.inverse::<T>();
-        for (w, l) in weights.chunks_exact_mut(LANES).zip(log_weights.chunks_exact(LANES)) {
-            for i in 0..LANES {
-                w[i] = (l[i] + T::gumbel(w[i])) * inverse;
-            }
-        }
-        drawn.clear();
-        for latent in weights.chunks_exact_mut(padded) {
-            let top = top(latent);
-            let best = latent.iter().position(|&w| w >= top).unwrap_or(0);
-            latent.iter_mut().for_each(|w| *w = *w - top);
-            drawn.push(Drawn { mean: T::ZERO, best, total: T::ZERO });
-        }
-        exponentials(weights);
-        for (drawn, latent) in drawn.iter_mut().zip(weights.chunks_exact(padded)) {
-            let (mut sums, mut means) = ([T::ZERO; LANES], [T::ZERO; LANES]);
-            let mut atoms: [T; LANES] = from_fn(|i| T::from_f64(i as f64));
-            for w in latent.chunks_exact(LANES) {
+    fn draw(&mut self, kernel: &Kernel, tile: &Tile) {
+        let (zero, inverse) = (T::from_f64(0.0), T::from_f64(1.0 / kernel.temperature));
+        let latents = each(|i| (tile.latents[i] % kernel.latents) as u32);
+        let rows = each(|i| (tile.latents[i] / kernel.latents) as u32);
+        let mut blocks: Lanes<u32> = each(|i| (tile.origins[i] / T::A_BLOCK as i64) as u32);
+        let mut tops = [T::from_f64(f64::NEG_INFINITY); LANES];
+        let mut best = [zero; LANES];
+        self.weights.resize(tile.rows, [zero; LANES]);
+        let groups = self.weights.chunks_mut(T::A_BLOCK).zip(tile.log_weights.chunks(T::A_BLOCK));
+        for (group, (weights, log_weights)) in groups.enumerate() {
+            let words = kernel.key.words(&blocks, &latents, &rows);
+            blocks = each(|i| blocks[i].wrapping_add(1));
+            for (j, (weights, log_weights)) in weights.iter_mut().zip(log_weights).enumerate() {
+                // Conversions have a loop of their own, or all would be done in the shorter vectors of float64.
+                let log_weights = rounded::<T>(log_weights);
                 for i in 0..LANES {
-                    sums[i] += w[i];
-                    means[i] += w[i] * atoms[i];
-                    atoms[i] += T::from_f64(LANES as f64);
+                    weights[i] = (log_weights[i] + T::gumbel(T::uniform(&words, j, i))) * inverse;
                 }
+                let row = T::from_f64((group * T::A_BLOCK + j) as f64);
+                best = each(|i| if weights[i] > tops[i] { row } else { best[i] });
+                tops = each(|i| if weights[i] > tops[i] { weights[i] } else { tops[i] });
             }
-            drawn.total = T::from_f64(1.0 / sum(sums).to_f64());
-            drawn.mean = sum(means) * drawn.total;
         }
+        let (mut sums, mut means) = ([zero; LANES], [zero; LANES]);
+        self.best = each(|i| best[i].to_f64() as u32);
+        for (row, weights) in self.weights.iter_mut().enumerate() {
+            let row = T::from_f64(row as f64);
+            *weights = each(|i| (weights[i] - tops[i]).exp());
+            sums = each(|i| sums[i] + weights[i]);
+            means = each(|i| means[i] + weights[i] * (row - best[i]));
+        }
+        self.scale = each(|i| T::from_f64(1.0 / sums[i].to_f64()));
+        self.mean = each(|i| means[i] * self.scale[i]);
     }
 
     #[inline(always)]
-    fn value<T: Real>(&self, drawn: Drawn<T>) -> T {
-        T::from_f64(self.lo as f64)
-            + match self.forward {
-                Forward::Soft => drawn.mean,
-                Forward::StraightThrough => T::from_f64(drawn.best as f64),
+    fn values(&self, kernel: &Kernel, tile: &Tile) -> Lanes<T> {
+        each(|i| {
+            let best = (tile.origins[i] + i64::from(self.best[i])) as f64;
+            match kernel.forward {
+                Forward::Soft => T::from_f64(best) + self.mean[i],
+                Forward::StraightThrough => T::from_f64(best),
             }
+        })
     }
 
-    /// `dz / dtheta` from the relaxed weights and the scores. The weighted distances from the mean sum to zero, so that scores may be
-    /// counted from the heaviest atom's, where they are small.
+    /// `dz / dtheta` from the scores. The weighted distances from the mean sum to zero, so that scores may be counted from the heaviest
+    /// atom's, where they are small.
     #[inline(always)]
-    fn slope<T: Real>(&self, weights: &[T], scores: &[T], drawn: Drawn<T>) -> T {
-        let origin = scores[drawn.best];
-        let mut slopes = [T::ZERO; LANES];
-        let mut distances: [T; LANES] = from_fn(|i| T::from_f64(i as f64) - drawn.mean);
-        for (w, s) in weights.chunks_exact(LANES).zip(scores.chunks_exact(LANES)) {
+    fn slopes(&self, kernel: &Kernel, scores: &[Lanes<f64>]) -> Lanes<T> {
+        let origins: Lanes<f64> = each(|i| scores[self.best[i] as usize][i]);
+        let best: Lanes<T> = each(|i| T::from_f64(f64::from(self.best[i])));
+        let mut slopes = [T::from_f64(0.0); LANES];
+        for (row, (weights, scores)) in self.weights.iter().zip(scores).enumerate() {
+            let row = T::from_f64(row as f64);
+            let scores = rounded::<T>(&each(|i| scores[i] - origins[i]));
+            slopes = each(|i| slopes[i] + weights[i] * (row - best[i] - self.mean[i]) * scores[i]);
+        }
+        each(|i| slopes[i] * self.scale[i] * T::from_f64(1.0 / kernel.temperature))
+    }
+}
+
+/// The KL and its derivatives in up to two parameters: `sum_k pi_k (log pi_k - log p_k)` and `sum_k pi_k s_k (log pi_k - log p_k)`.
+#[inline(always)]
+fn kl<T: Real>(tile: &Tile, parameters: usize) -> [Lanes<T>; 3] {
+    let mut sums = [[T::from_f64(0.0); LANES]; 3];
+    for row in 0..tile.rows {
+        let (log_weights, log_prior) = (&tile.log_weights[row], &tile.log_prior[row]);
+        let ratios = rounded::<T>(&each(|i| log_weights[i] - log_prior[i]));
+        let log_weights = rounded::<T>(log_weights);
+        let mut terms = [T::from_f64(0.0); LANES];
+        for i in 0..LANES {
+            terms[i] = log_weights[i].exp() * ratios[i];
+            sums[0][i] += terms[i];
+        }
+        for p in 0..parameters {
+            let scores = rounded::<T>(&tile.scores[p][row]);
             for i in 0..LANES {
-                slopes[i] += w[i] * distances[i] * (s[i] - origin);
-                distances[i] += T::from_f64(LANES as f64);
-            }
-        }
-        sum(slopes) * drawn.total * self.inverse()
-    }
-}
-
-/// The KL from weights, their logarithms and those of the prior.
-#[inline(always)]
-fn kl<T: Real>(weights: &[T], log_weights: &[T], log_prior: &[T]) -> T {
-    let mut kls = [T::ZERO; LANES];
-    let logs = log_weights.chunks_exact(LANES).zip(log_prior.chunks_exact(LANES));
-    for (w, (l, prior)) in weights.chunks_exact(LANES).zip(logs) {
-        for i in 0..LANES {
-            kls[i] += w[i] * (l[i] - prior[i]);
-        }
-    }
-    sum(kls)
-}
-
-#[inline(always)]
-fn exponentials<T: Real>(numbers: &mut [T]) {
-    for block in numbers.chunks_exact_mut(LANES) {
-        for number in block {
-            *number = number.exp();
-        }
-    }
-}
-
-#[inline(always)]
-fn top<T: Real>(numbers: &[T]) -> T {
-    let mut tops = [T::from_f64(f64::NEG_INFINITY); LANES];
-    for block in numbers.chunks_exact(LANES) {
-        for i in 0..LANES {
-            tops[i] = if block[i] > tops[i] { block[i] } else { tops[i] };
-        }
-    }
-    halved(tops, |a, b| if b > a { b } else { a })
-}
-
-/// `dKL / dtheta` from the weights and the scores. The weighted scores sum to zero, so that log ratios may be counted from their mean,
-/// the KL.
-#[inline(always)]
-fn kl_slope<T: Real>(weights: &[T], scores: &[T], log_weights: &[T], log_prior: &[T], kl: T) -> T {
-    let mut slopes = [T::ZERO; LANES];
-    let logs = log_weights.chunks_exact(LANES).zip(log_prior.chunks_exact(LANES));
-    for ((w, s), (l, prior)) in weights.chunks_exact(LANES).zip(scores.chunks_exact(LANES)).zip(logs) {
-        for i in 0..LANES {
-            slopes[i] += w[i] * s[i] * (l[i] - prior[i] - kl);
-        }
-    }
-    sum(slopes)
-}
-
-#[inline(always)]
-fn sum<T: Real>(lanes: [T; LANES]) -> T {
-    halved(lanes, |a, b| a + b)
-}
-
-/// Combines the lanes in pairs, then the results in pairs, and so on: in vectors, and in an order that does not depend on them.
-#[inline(always)]
-fn halved<T: Real>(mut lanes: [T; LANES], combine: impl Fn(T, T) -> T) -> T {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] = combine(lanes[i], lanes[i + half]);
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
-
-/// A run of latents of a family, drawn by one thread.
-pub(super) struct OfRows<'a, T> {
-    pub kernel: Kernel,
-    pub place: Place,
-    pub rows: &'a dyn Rows,
-    pub log_prior: Option<&'a [T]>,
-    /// For each latent `z`, the KL, then for each parameter the derivatives of both.
-    pub results: &'a mut [T],
-    pub parameters: usize,
-}
-
-impl<T: Real> pulp::WithSimd for OfRows<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Self { kernel, place, rows, log_prior, results, parameters } = self;
-        let n = kernel.atoms();
-        let mut tile = Tile::<T>::new(n);
-        let padded = tile.padded;
-        let mut scores = [vec![T::ZERO; TILE * padded], vec![T::ZERO; TILE * padded]];
-        let (mut log_weights64, mut scores64) = (vec![0.0; n], [vec![0.0; n], vec![0.0; n]]);
-        let stride = 2 + 2 * parameters;
-        for (i, results) in results.chunks_mut(TILE * stride).enumerate() {
-            for j in 0..results.len() / stride {
-                let at = j * padded..j * padded + n;
-                let latent = i * TILE + j;
-                rows.fill(
-                    place.first + latent,
-                    (kernel.lo, kernel.hi),
-                    T::PRECISION,
-                    &mut log_weights64,
-                    &mut scores64,
-                );
-                round(&log_weights64, &mut tile.log_weights[at.clone()]);
-                (0..parameters).for_each(|p| round(&scores64[p], &mut scores[p][at.clone()]));
-                tile.uniforms(&place, latent, j, n);
-            }
-            kernel.draw(&tile.log_weights, &mut tile.weights, padded, &mut tile.drawn);
-            for (j, result) in results.chunks_exact_mut(stride).enumerate() {
-                let at = j * padded..(j + 1) * padded;
-                result[0] = kernel.value(tile.drawn[j]);
-                for (p, scores) in scores.iter().take(parameters).enumerate() {
-                    result[2 + 2 * p] = kernel.slope(&tile.weights[at.clone()], &scores[at.clone()], tile.drawn[j]);
-                }
-            }
-            let Some(log_prior) = log_prior else { continue };
-            tile.weigh();
-            for (j, result) in results.chunks_exact_mut(stride).enumerate() {
-                let at = j * padded..(j + 1) * padded;
-                let (weights, log_weights) = (&tile.weights[at.clone()], &tile.log_weights[at.clone()]);
-                result[1] = kl(weights, log_weights, log_prior);
-                for (p, scores) in scores.iter().take(parameters).enumerate() {
-                    result[3 + 2 * p] = kl_slope(weights, &scores[at.clone()], log_weights, log_prior, result[1]);
-                }
+                sums[1 + p][i] += terms[i] * scores[i];
             }
         }
     }
-}
-
-/// Latents that go through each step together.
-const TILE: usize = 16;
-
-/// Some latents, `padded` atoms each.
-struct Tile<T> {
-    padded: usize,
-    log_weights: Vec<T>,
-    /// Uniform numbers, then relaxed weights up to a factor, then the weights themselves.
-    weights: Vec<T>,
-    drawn: Vec<Drawn<T>>,
-}
-
-impl<T: Real> Tile<T> {
-    fn new(n: usize) -> Self {
-        let padded = n.next_multiple_of(LANES);
-        Self {
-            padded,
-            log_weights: vec![T::from_f64(PADDING); TILE * padded],
-            weights: vec![T::from_f64(0.5); TILE * padded],
-            drawn: Vec::with_capacity(TILE),
-        }
-    }
-
-    /// Uniform numbers for the atoms of the run's latent number `latent`, which is number `j` of the tile, and for those that pad.
-    #[inline(always)]
-    fn uniforms(&mut self, place: &Place, latent: usize, j: usize, n: usize) {
-        let atoms = &mut self.weights[j * self.padded..(j + 1) * self.padded];
-        place.uniforms(latent, &mut atoms[..n]);
-        atoms[n..].fill(T::from_f64(0.5));
-    }
-
-    /// Puts the weights themselves in the place of the relaxed ones.
-    #[inline(always)]
-    fn weigh(&mut self) {
-        self.weights.copy_from_slice(&self.log_weights);
-        exponentials(&mut self.weights);
-    }
-}
-
-/// A run of latents of free logits, drawn by one thread.
-pub(super) struct OfLogits<'a, T> {
-    pub kernel: Kernel,
-    pub place: Place,
-    pub log_prior: Option<&'a [T]>,
-    /// The logits of the whole batch.
-    pub logits: &'a [T],
-    /// For each latent `z` and the KL.
-    pub results: &'a mut [T],
-    /// For each latent the derivatives of `z`, and, with a prior, then those of the KL, in its logits.
-    pub derivatives: &'a mut [T],
-}
-
-impl<T: Real> pulp::WithSimd for OfLogits<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Self { kernel, place, log_prior, logits, results, derivatives } = self;
-        let n = kernel.atoms();
-        let width = if log_prior.is_some() { 2 * n } else { n };
-        let mut tile = Tile::<T>::new(n);
-        let padded = tile.padded;
-        let tiles = results.chunks_mut(TILE * 2).zip(derivatives.chunks_mut(TILE * width));
-        for (i, (results, derivatives)) in tiles.enumerate() {
-            for j in 0..results.len() / 2 {
-                let start = (place.first + i * TILE + j) * n;
-                let log_weights = &mut tile.log_weights[j * padded..(j + 1) * padded];
-                log_weights[..n].copy_from_slice(&logits[start..start + n]);
-                log_weights[n..].fill(T::from_f64(PADDING));
-                tile.uniforms(&place, i * TILE + j, j, n);
-            }
-            normalize(&mut tile.log_weights, padded);
-            kernel.draw(&tile.log_weights, &mut tile.weights, padded, &mut tile.drawn);
-            for (j, result) in results.chunks_exact_mut(2).enumerate() {
-                let drawn = tile.drawn[j];
-                result[0] = kernel.value(drawn);
-                let scale = drawn.total * kernel.inverse();
-                let derivatives = &mut derivatives[j * width..j * width + n];
-                for (k, (derivative, &w)) in derivatives.iter_mut().zip(&tile.weights[j * padded..]).enumerate() {
-                    *derivative = w * scale * (T::from_f64(k as f64) - drawn.mean);
-                }
-            }
-            let Some(log_prior) = log_prior else { continue };
-            tile.weigh();
-            for (j, result) in results.chunks_exact_mut(2).enumerate() {
-                let at = j * padded..(j + 1) * padded;
-                let (weights, log_weights) = (&tile.weights[at.clone()], &tile.log_weights[at]);
-                result[1] = kl(weights, log_weights, log_prior);
-                let derivatives = &mut derivatives[j * width + n..(j + 1) * width];
-                for (k, derivative) in derivatives.iter_mut().enumerate() {
-                    *derivative = weights[k] * (log_weights[k] - log_prior[k] - result[1]);
-                }
-            }
-        }
-    }
+    sums
 }
 
 /// To the kind of the draws.
 #[inline(always)]
-fn round<T: Real>(from: &[f64], to: &mut [T]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = T::from_f64(*from);
+fn rounded<T: Real>(numbers: &Lanes<f64>) -> Lanes<T> {
+    each(|i| T::from_f64(numbers[i]))
+}
+
+/// A tile of a family's latents.
+pub(super) struct OfFamily<'a, T> {
+    pub kernel: Kernel,
+    pub tile: &'a Tile,
+    pub relaxed: &'a mut Relaxed<T>,
+    pub parameters: usize,
+}
+
+impl<T: Real> pulp::WithSimd for OfFamily<'_, T> {
+    type Output = Outcome<T>;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Outcome<T> {
+        let Self { kernel, tile, relaxed, parameters } = self;
+        let mut outcome = [[T::from_f64(0.0); LANES]; 6];
+        relaxed.draw(&kernel, tile);
+        outcome[0] = relaxed.values(&kernel, tile);
+        for p in 0..parameters {
+            outcome[2 + 2 * p] = relaxed.slopes(&kernel, &tile.scores[p]);
+        }
+        if kernel.with_kl {
+            let [kl, first, second] = kl(tile, parameters);
+            (outcome[1], outcome[3], outcome[5]) = (kl, first, second);
+        }
+        outcome
     }
 }
 
-/// Subtracts from each latent's logits the logarithm of the sum of their exponentials.
-#[inline(always)]
-fn normalize<T: Real>(log_weights: &mut [T], padded: usize) {
-    for latent in log_weights.chunks_exact_mut(padded) {
-        let top = top(latent);
-        let mut sums = [T::ZERO; LANES];
-        for l in latent.chunks_exact(LANES) {
-            for i in 0..LANES {
-                sums[i] += (l[i] - top).exp();
+/// A tile of latents with free logits, all of one number of atoms.
+pub(super) struct OfLogits<'a, T> {
+    pub kernel: Kernel,
+    pub tile: &'a mut Tile,
+    pub relaxed: &'a mut Relaxed<T>,
+    /// The logits of the lanes in use, one lane after the other.
+    pub logits: &'a [T],
+    /// The derivatives of `z` in them, in the same order.
+    pub slopes: &'a mut [T],
+    /// Those of the KL, where it is asked for.
+    pub kl_slopes: &'a mut [T],
+}
+
+impl<T: Real> pulp::WithSimd for OfLogits<'_, T> {
+    type Output = Outcome<T>;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Outcome<T> {
+        let Self { kernel, tile, relaxed, logits, slopes, kl_slopes } = self;
+        let mut outcome = [[T::from_f64(0.0); LANES]; 6];
+        let (first, n) = (tile.first(0), logits.len() / tile.used);
+        for row in &mut tile.log_weights[..first] {
+            *row = [OUTSIDE; LANES];
+        }
+        for (lane, logits) in logits.chunks_exact(n).enumerate() {
+            for (row, logit) in tile.log_weights[first..].iter_mut().zip(logits) {
+                row[lane] = logit.to_f64();
             }
         }
-        let log_sum = top + sum(sums).ln();
-        latent.iter_mut().for_each(|l| *l = *l - log_sum);
+        normalize::<T>(&mut tile.log_weights);
+        relaxed.draw(&kernel, tile);
+        outcome[0] = relaxed.values(&kernel, tile);
+        let inverse = T::from_f64(1.0 / kernel.temperature);
+        let scale: Lanes<T> = each(|i| relaxed.scale[i] * inverse);
+        let mut distances: Lanes<T> =
+            each(|i| T::from_f64(first as f64 - f64::from(relaxed.best[i])) - relaxed.mean[i]);
+        for weights in &mut relaxed.weights[first..] {
+            for i in 0..LANES {
+                weights[i] = weights[i] * scale[i] * distances[i];
+                distances[i] += T::from_f64(1.0);
+            }
+        }
+        transpose(&relaxed.weights[first..], slopes, n);
+        if kernel.with_kl {
+            outcome[1] = kl(tile, 0)[0];
+            let rows = tile.log_weights[first..].iter().zip(&tile.log_prior[first..]);
+            for (weights, (log_weights, log_prior)) in relaxed.weights[first..].iter_mut().zip(rows) {
+                for i in 0..LANES {
+                    let ratio = T::from_f64(log_weights[i] - log_prior[i]);
+                    weights[i] = T::from_f64(log_weights[i]).exp() * (ratio - outcome[1][i]);
+                }
+            }
+            transpose(&relaxed.weights[first..], kl_slopes, n);
+        }
+        outcome
+    }
+}
+
+/// Writes rows of lanes as one run of numbers for each lane that is in use.
+#[inline(always)]
+fn transpose<T: Real>(rows: &[Lanes<T>], lanes: &mut [T], n: usize) {
+    for (lane, numbers) in lanes.chunks_exact_mut(n).enumerate() {
+        for (number, row) in numbers.iter_mut().zip(rows) {
+            *number = row[lane];
+        }
+    }
+}
+
+/// Subtracts from each lane's logits the logarithm of the sum of their exponentials.
+#[inline(always)]
+fn normalize<T: Real>(log_weights: &mut [Lanes<f64>]) {
+    let mut tops = [f64::NEG_INFINITY; LANES];
+    for row in log_weights.iter() {
+        for i in 0..LANES {
+            tops[i] = if row[i] > tops[i] { row[i] } else { tops[i] };
+        }
+    }
+    let mut sums = [T::from_f64(0.0); LANES];
+    for row in log_weights.iter() {
+        for i in 0..LANES {
+            sums[i] += T::from_f64(row[i] - tops[i]).exp();
+        }
+    }
+    let log_sums: Lanes<f64> = each(|i| tops[i] + sums[i].ln().to_f64());
+    for row in log_weights.iter_mut() {
+        for i in 0..LANES {
+            row[i] -= log_sums[i];
+        }
     }
 }

@@ -1,0 +1,122 @@
+//! The same draws by libtorch, in parts of bounded memory: for other devices, other families, and windows too wide for tiles.
+//!
+//! Each part of the batch goes through the tensor graph with parameters cut off from the network, leaves its values and the derivatives of
+//! each latent in its own parameters, and is forgotten: nothing with an atom dimension outlives it. A batch that is one part has nothing to
+//! save, and keeps its graph.
+
+use super::counter::NoiseKey;
+use super::{DrawnBy, OnePassDraw};
+use crate::Result;
+use crate::distributions::Parameter;
+use crate::relaxation::{Forward, Relaxation};
+use crate::truncated::TruncatedDistribution;
+use tch::{Kind, Tensor};
+
+/// Atoms of a part: tensors of 32 MB in float64.
+const A_PART: i64 = 1 << 22;
+
+/// What is drawn.
+pub(super) struct Chunks<'a, F> {
+    pub temperature: f64,
+    pub forward: Forward,
+    pub key: NoiseKey,
+    /// The parameters of the law, of the batch shape and dimensions of their own.
+    pub parameters: &'a [Parameter],
+    pub shape: &'a [i64],
+    /// First atom and number of atoms.
+    pub window: (i64, i64),
+    pub prior: Option<&'a TruncatedDistribution>,
+    /// From parameters of any batch shape to the law in the window.
+    pub law: F,
+}
+
+impl<F: Fn(Vec<Tensor>) -> Result<TruncatedDistribution>> Chunks<'_, F> {
+    /// Draws as one graph where the batch fits in one part, else part by part; `part` overrules its size.
+    pub fn draw(&self, part: Option<i64>) -> Result<OnePassDraw> {
+        let count: i64 = self.shape.iter().product();
+        let latents = (part.unwrap_or(A_PART) / self.window.1).max(1);
+        if part.is_none() && count <= latents {
+            let values = self.parameters.iter().map(|p| p.value.shallow_clone()).collect();
+            let (z, kl) = self.relax(values, self.shape, 0)?;
+            return Ok(OnePassDraw { z, kl, drawn_by: DrawnBy::TensorGraph });
+        }
+        let flat: Vec<Tensor> = self.parameters.iter().map(|p| p.value.detach().flatten_batch(self.shape)).collect();
+        let mut columns: Vec<Vec<Tensor>> = Vec::new();
+        for start in (0..count).step_by(latents as usize) {
+            let length = latents.min(count - start);
+            let cut = flat.iter().map(|value| value.narrow(0, start, length).detach());
+            let parts = self.part(cut.collect(), length, start)?;
+            columns.resize_with(parts.len(), Vec::new);
+            columns.iter_mut().zip(parts).for_each(|(column, part)| column.push(part));
+        }
+        let mut columns = columns.into_iter().map(|parts| Tensor::cat(&parts, 0));
+        let kinds = if self.prior.is_some() { 2 } else { 1 };
+        let mut values: Vec<Tensor> = columns.by_ref().take(kinds).map(|value| value.reshape(self.shape)).collect();
+        let slopes: Vec<Tensor> = columns.collect();
+        for (p, parameter) in self.parameters.iter().enumerate().filter(|(_, p)| p.value.requires_grad()) {
+            for (value, slopes) in values.iter_mut().zip(slopes.chunks(self.parameters.len())) {
+                *value =
+                    attach(value, &parameter.value, &slopes[p].reshape(parameter.value.size()), parameter.own_dims);
+            }
+        }
+        let kl = (kinds == 2).then(|| values.swap_remove(1));
+        Ok(OnePassDraw { z: values.swap_remove(0), kl, drawn_by: DrawnBy::Chunks })
+    }
+
+    /// `z`, the KL, and the derivatives of `z` and then of the KL in every parameter, of one part of the batch.
+    fn part(&self, leaves: Vec<Tensor>, length: i64, start: i64) -> Result<Vec<Tensor>> {
+        tch::with_grad(|| {
+            let leaves: Vec<Tensor> = leaves.into_iter().map(|leaf| leaf.set_requires_grad(true)).collect();
+            let values = leaves.iter().map(Tensor::shallow_clone).collect();
+            let (z, kl) = self.relax(values, &[length], start)?;
+            let outputs: Vec<Tensor> = [Some(z), kl].into_iter().flatten().collect();
+            let mut parts: Vec<Tensor> = outputs.iter().map(Tensor::detach).collect();
+            for output in &outputs {
+                // Latents are independent: the gradient of their sum is each one's own derivative.
+                let sum = output.sum(Kind::Double);
+                let slopes = Tensor::f_run_backward(&[sum], &leaves, true, false)?;
+                let kind = output.kind();
+                parts.extend(slopes.into_iter().zip(&leaves).map(|(slope, leaf)| {
+                    let slope = if slope.defined() { slope } else { leaf.zeros_like() };
+                    slope.detach().to_kind(kind)
+                }));
+            }
+            Ok(parts)
+        })
+    }
+
+    /// `z` and the KL of laws with these parameters, whose first latent is number `start` of the batch.
+    fn relax(&self, values: Vec<Tensor>, shape: &[i64], start: i64) -> Result<(Tensor, Option<Tensor>)> {
+        let q = (self.law)(values)?;
+        let (lo, n) = self.window;
+        let count: i64 = shape.iter().product();
+        let latents = self.shape.last().copied().unwrap_or(1).max(1);
+        let noise = self.key.gumbel_at((start, count), latents, (lo.max(0), n), q.kind(), q.device())?;
+        let noise = noise.reshape([shape, &[n]].concat());
+        let z = Relaxation::new(&q, self.temperature)?.forward(self.forward).rsample_with_noise(&noise)?;
+        Ok((z, self.prior.map(|prior| q.kl(prior)).transpose()?))
+    }
+}
+
+/// A value with a derivative in a parameter, which may have dimensions of its own: `value + sum J (theta - theta.detach())`.
+pub(super) fn attach(value: &Tensor, parameter: &Tensor, slope: &Tensor, own_dims: usize) -> Tensor {
+    let parameter = parameter.to_kind(value.kind());
+    let nothing = &parameter - parameter.detach();
+    if own_dims == 0 {
+        return value.addcmul(&nothing, slope);
+    }
+    let own: Vec<i64> = (1..=own_dims as i64).map(|dim| -dim).collect();
+    value + (nothing * slope).sum_dim_intlist(own.as_slice(), false, None::<Kind>)
+}
+
+trait FlattenBatch {
+    /// The batch dimensions as one.
+    fn flatten_batch(&self, shape: &[i64]) -> Tensor;
+}
+
+impl FlattenBatch for Tensor {
+    fn flatten_batch(&self, shape: &[i64]) -> Tensor {
+        let own = &self.size()[shape.len()..];
+        self.reshape([&[shape.iter().product()], own].concat())
+    }
+}

@@ -1,0 +1,166 @@
+//! A batch through the one-pass sampler: tasks for the threads, tiles for the vectors, results straight into tensors.
+
+use super::counter::NoiseKey;
+use super::kernel::{Kernel, OfFamily, OfLogits, Outcome, Relaxed};
+use super::laws::Rows;
+use super::math::{LANES, Real};
+use super::tile::Tile;
+use super::windows::Prior;
+use crate::relaxation::Forward;
+use crate::{Error, Result};
+use rayon::prelude::*;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tch::{Device, Tensor};
+
+/// Latents that one task of the thread pool draws.
+const A_TASK: usize = 512;
+
+/// Atoms of a batch below which the calling thread draws alone. libtorch's own threads keep their cores busy for some milliseconds after
+/// each of its operations, waiting for the next; a second pool has to wait for them, longer than a small batch takes.
+const WORTH_THREADS: usize = 250_000;
+
+/// What all latents of a batch share.
+pub(super) struct Batch<'a> {
+    pub kernel: Kernel,
+    pub count: usize,
+    pub windows: Windows<'a>,
+    pub prior: Option<Prior>,
+}
+
+/// The windows of a batch.
+pub(super) enum Windows<'a> {
+    Shared((i64, i64)),
+    Own(&'a [(i64, i64)]),
+}
+
+impl Batch<'_> {
+    pub fn kernel(temperature: f64, forward: Forward, key: NoiseKey, latents: usize, with_kl: bool) -> Kernel {
+        Kernel { temperature, forward, key, latents, with_kl }
+    }
+
+    fn window(&self, latent: usize) -> (i64, i64) {
+        match self.windows {
+            Windows::Shared(window) => window,
+            Windows::Own(windows) => windows[latent],
+        }
+    }
+
+    /// Columns `z`, the KL if there is a prior, then for each parameter the derivatives of both.
+    pub fn of_family<T: Real>(&self, rows: &dyn Rows, parameters: usize) -> Result<Vec<Tensor>> {
+        let kinds = if self.prior.is_some() { 2 } else { 1 };
+        let columns = kinds * (1 + parameters);
+        let mut tensors = zeros::<T>(&vec![self.count; columns])?;
+        let atoms = match self.windows {
+            Windows::Shared((lo, hi)) => self.count * (hi - lo + 1) as usize,
+            Windows::Own(windows) => windows.iter().map(|(lo, hi)| (hi - lo + 1) as usize).sum(),
+        };
+        let tasks = split(&mut tensors, &vec![A_TASK; columns]);
+        in_parallel(tasks, atoms, |task, mut columns: Vec<&mut [T]>| {
+            let first = task * A_TASK;
+            let mut latents: Vec<usize> = (first..first + columns[0].len()).collect();
+            if let Windows::Own(windows) = self.windows {
+                // Lanes of a tile walk together, as far as the longest.
+                latents.sort_by_key(|&latent| windows[latent].1 - windows[latent].0);
+            }
+            let (mut tile, mut relaxed) = (Tile::new(), Relaxed::<T>::new());
+            for latents in latents.chunks(LANES) {
+                tile.place(latents, |i| self.window(latents[i]));
+                rows.fill(&mut tile, T::PRECISION);
+                if let Some(prior) = &self.prior {
+                    prior.fill(&mut tile);
+                }
+                let (kernel, tile, relaxed) = (self.kernel, &tile, &mut relaxed);
+                let outcome = pulp::Arch::new().dispatch(OfFamily { kernel, tile, relaxed, parameters });
+                let wanted = outcome.iter().step_by(3 - kinds);
+                for (column, values) in columns.iter_mut().zip(wanted) {
+                    for (&latent, &value) in latents.iter().zip(values) {
+                        column[latent - first] = value;
+                    }
+                }
+            }
+        })?;
+        Ok(tensors)
+    }
+
+    /// Columns `z`, the derivatives of `z` in each logit, and the same for the KL if there is a prior.
+    pub fn of_logits<T: Real>(&self, logits: &Tensor, n: usize) -> Result<Vec<Tensor>> {
+        let kinds = if self.prior.is_some() { 2 } else { 1 };
+        let values = Vec::<T>::try_from(logits.detach().reshape([-1]))?;
+        let pair = |one: usize| [one, one * n].repeat(kinds);
+        let mut tensors = zeros::<T>(&pair(self.count))?;
+        let tasks = split(&mut tensors, &pair(A_TASK));
+        in_parallel(tasks, self.count * n, |task, mut columns: Vec<&mut [T]>| {
+            let first = task * A_TASK;
+            let latents: Vec<usize> = (first..first + columns[0].len()).collect();
+            let (mut tile, mut relaxed) = (Tile::new(), Relaxed::<T>::new());
+            for (t, latents) in latents.chunks(LANES).enumerate() {
+                tile.place(latents, |i| self.window(latents[i]));
+                if let Some(prior) = &self.prior {
+                    prior.fill(&mut tile);
+                }
+                let at = |first: usize| first * n..(first + latents.len()) * n;
+                let (z, rest) = columns.split_at_mut(2);
+                let kl_slopes = rest.get_mut(1).map_or(&mut [][..], |slopes| &mut slopes[at(t * LANES)]);
+                let outcome: Outcome<T> = pulp::Arch::new().dispatch(OfLogits {
+                    kernel: self.kernel,
+                    tile: &mut tile,
+                    relaxed: &mut relaxed,
+                    logits: &values[at(latents[0])],
+                    slopes: &mut z[1][at(t * LANES)],
+                    kl_slopes,
+                });
+                for (column, values) in columns.iter_mut().step_by(2).zip(&outcome) {
+                    column[t * LANES..][..latents.len()].copy_from_slice(&values[..latents.len()]);
+                }
+            }
+        })?;
+        Ok(tensors)
+    }
+}
+
+/// One dimensional tensors of zeros on the CPU.
+fn zeros<T: Real>(sizes: &[usize]) -> Result<Vec<Tensor>> {
+    let zeros = |&size: &usize| Ok(Tensor::f_zeros([size as i64], (T::KIND, Device::Cpu))?);
+    sizes.iter().map(zeros).collect()
+}
+
+/// The numbers of each tensor in parts of the given sizes: the first part of each, then the second of each, and so on.
+fn split<'a, T: Real>(tensors: &'a mut [Tensor], sizes: &[usize]) -> Vec<Vec<&'a mut [T]>> {
+    let mut tasks = Vec::new();
+    for (tensor, &size) in tensors.iter_mut().zip(sizes) {
+        debug_assert!(tensor.kind() == T::KIND && tensor.is_contiguous());
+        // SAFETY: the tensor was made by `zeros` for this kind, so that it is dense, on the CPU, and holds `numel` initialised numbers; it
+        // shares its storage with no other tensor, and is borrowed exclusively for as long as the slice lives.
+        let numbers = unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<T>(), tensor.numel()) };
+        for (i, part) in numbers.chunks_mut(size.max(1)).enumerate() {
+            if tasks.len() == i {
+                tasks.push(Vec::with_capacity(sizes.len()));
+            }
+            tasks[i].push(part);
+        }
+    }
+    tasks
+}
+
+fn in_parallel<T: Send>(tasks: Vec<T>, atoms: usize, run: impl Fn(usize, T) + Send + Sync) -> Result<()> {
+    if atoms < WORTH_THREADS || tch::get_num_threads() < 2 {
+        tasks.into_iter().enumerate().for_each(|(i, task)| run(i, task));
+    } else {
+        pool()?.install(|| tasks.into_par_iter().enumerate().for_each(|(i, task)| run(i, task)));
+    }
+    Ok(())
+}
+
+/// A pool of as many threads as libtorch uses, made once for each number.
+fn pool() -> Result<Arc<rayon::ThreadPool>> {
+    let threads = tch::get_num_threads().max(1) as usize;
+    static POOLS: OnceLock<Mutex<Vec<Arc<rayon::ThreadPool>>>> = OnceLock::new();
+    let mut pools = POOLS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(pool) = pools.iter().find(|pool| pool.current_num_threads() == threads) {
+        return Ok(pool.clone());
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = Arc::new(pool.map_err(|error| Error::Config(format!("{threads} threads cannot be started: {error}")))?);
+    pools.push(pool.clone());
+    Ok(pool)
+}

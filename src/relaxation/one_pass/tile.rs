@@ -1,0 +1,84 @@
+//! Some latents side by side, one in each lane: their windows, and the log weights and scores of the atoms in them.
+
+use super::math::{LANES, Lanes, each};
+
+/// The log weight of what is outside a lane's window: no draw reaches it.
+pub(super) const OUTSIDE: f64 = -1e30;
+
+/// Rows start at a multiple of this, where a block of random words starts in every kind.
+const ALIGNED: i64 = 4;
+
+/// The law of [`LANES`] latents in their windows. Row `r` of lane `i` is the atom `origins[i] + r`.
+#[derive(Debug)]
+pub struct Tile {
+    /// The latents' numbers in the batch; lanes that are not in use repeat the first.
+    pub(super) latents: [usize; LANES],
+    /// How many lanes are in use.
+    pub(super) used: usize,
+    /// First and last atom of each lane.
+    pub(super) windows: [(i64, i64); LANES],
+    pub(super) origins: [i64; LANES],
+    /// Rows of the longest lane.
+    pub(super) rows: usize,
+    pub(super) log_weights: Vec<Lanes<f64>>,
+    /// Of each of up to two parameters.
+    pub(super) scores: [Vec<Lanes<f64>>; 2],
+    pub(super) log_prior: Vec<Lanes<f64>>,
+}
+
+impl Tile {
+    /// Room for `parameters` scores, and for a prior.
+    pub(super) fn new() -> Self {
+        Self {
+            latents: [0; LANES],
+            used: 0,
+            windows: [(0, 0); LANES],
+            origins: [0; LANES],
+            rows: 0,
+            log_weights: Vec::new(),
+            scores: [Vec::new(), Vec::new()],
+            log_prior: Vec::new(),
+        }
+    }
+
+    /// Puts latents in the lanes, at least one and not more than there are lanes.
+    pub(super) fn place(&mut self, latents: &[usize], window: impl Fn(usize) -> (i64, i64)) {
+        self.used = latents.len().min(LANES);
+        self.latents = each(|i| latents[if i < self.used { i } else { 0 }]);
+        self.windows = each(|i| window(if i < self.used { i } else { 0 }));
+        self.origins = each(|i| self.windows[i].0 - self.windows[i].0 % ALIGNED);
+        self.rows = (0..LANES).map(|i| self.last(i) + 1).max().unwrap_or(0);
+        self.log_weights.resize(self.rows, [0.0; LANES]);
+        self.log_prior.resize(self.rows, [0.0; LANES]);
+        for scores in &mut self.scores {
+            scores.resize(self.rows, [0.0; LANES]);
+        }
+    }
+
+    /// The row of a lane's first atom.
+    pub(super) fn first(&self, lane: usize) -> usize {
+        (self.windows[lane].0 - self.origins[lane]) as usize
+    }
+
+    /// The row of a lane's last atom.
+    pub(super) fn last(&self, lane: usize) -> usize {
+        (self.windows[lane].1 - self.origins[lane]) as usize
+    }
+
+    /// Whether all lanes have the same window.
+    pub(super) fn is_shared(&self) -> bool {
+        self.windows.iter().all(|window| *window == self.windows[0])
+    }
+
+    /// Takes what is outside the windows out of reach.
+    pub(super) fn clear_outside(&mut self) {
+        for lane in 0..LANES {
+            for row in (0..self.first(lane)).chain(self.last(lane) + 1..self.rows) {
+                self.log_weights[row][lane] = OUTSIDE;
+                self.log_prior[row][lane] = OUTSIDE;
+                self.scores[0][row][lane] = 0.0;
+                self.scores[1][row][lane] = 0.0;
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Each latent's own window, and the prior in all of them.
+
+use super::laws::{Step, Walk};
+use super::math::LANES;
+use super::tile::Tile;
+use crate::distributions::Distribution;
+use crate::truncated::TruncatedDistribution;
+use crate::{Error, Result};
+use tch::{Kind, Tensor, no_grad_guard};
+
+/// The smallest window around the mean with at most half of `tail_mass` beyond each end, by steps outwards from there: its cost is that of
+/// the window, whatever the mean. Nothing where it has more than `widest` atoms.
+pub(super) fn own_window(law: &impl Walk, tail_mass: f64, widest: i64) -> Option<(i64, i64)> {
+    let mean = law.mean();
+    if !(mean >= 0.0 && mean <= crate::distributions::LARGEST_ATOM as f64) {
+        return None;
+    }
+    let highest = law.highest().unwrap_or(i64::MAX);
+    let middle = (mean.floor() as i64).min(highest);
+    let (start, budget) = (law.atom(middle as f64).log_weight.exp(), tail_mass / 2.0);
+    // Beyond an atom of weight p lies at most a geometric series, p (r + r^2 + ...).
+    let fits = |p: f64, ratio: f64| ratio < 1.0 && p * ratio <= budget * (1.0 - ratio);
+
+    let (mut hi, mut p) = (middle, start);
+    while hi < highest {
+        let ratio = law.ratio(Step::from(hi as f64));
+        if fits(p, ratio.max(law.ratio_limit())) {
+            break;
+        }
+        p *= ratio;
+        hi += 1;
+        if hi - middle > widest {
+            return None;
+        }
+    }
+    let (mut lo, mut p) = (middle, start);
+    while lo > 0 {
+        let ratio = 1.0 / law.ratio(Step::from(lo as f64 - 1.0));
+        if fits(p, ratio) {
+            break;
+        }
+        p *= ratio;
+        lo -= 1;
+        if hi - lo >= widest {
+            return None;
+        }
+    }
+    Some((lo, hi))
+}
+
+/// Log weights of the prior in the windows.
+#[derive(Debug)]
+pub(super) enum Prior {
+    /// In the one window of all latents.
+    Window(Vec<f64>),
+    /// Of its atoms from the first number on, then with the tails below and above merged into each of them.
+    Table { base: i64, interior: Vec<f64>, below: Vec<f64>, above: Vec<f64> },
+}
+
+impl Prior {
+    pub fn of_window(prior: &TruncatedDistribution) -> Result<Self> {
+        Ok(Prior::Window(Vec::try_from(prior.log_weights().detach().to_kind(Kind::Double))?))
+    }
+
+    /// Of a law without batch shape, for windows that lie in `lo ..= hi`.
+    pub fn of_law(prior: &dyn Distribution, (lo, hi): (i64, i64)) -> Result<Self> {
+        let _guard = no_grad_guard();
+        let support = prior.support();
+        if support.nearest(lo) != lo || support.nearest(hi) != hi {
+            return Err(Error::parameter(
+                "window of the one-pass sampler",
+                format!("{lo}..={hi}"),
+                format!("within the support of the prior, {support}"),
+            ));
+        }
+        let ks = Tensor::arange_start(lo, hi + 1, (Kind::Double, prior.device()));
+        let interior: Vec<f64> = Vec::try_from(prior.unsqueeze().log_pmf(&ks).reshape([-1]))?;
+        let log_add = |a: f64, b: f64| {
+            let (large, small) = if a > b { (a, b) } else { (b, a) };
+            if small == f64::NEG_INFINITY { large } else { large + (small - large).exp().ln_1p() }
+        };
+        let cumulated = |start: f64, terms: &mut dyn Iterator<Item = &f64>| -> Vec<f64> {
+            let sums = terms.scan(start, |sum, &term| {
+                *sum = log_add(*sum, term);
+                Some(*sum)
+            });
+            sums.collect()
+        };
+        let below = cumulated(prior.log_tails(lo)?.0.double_value(&[]), &mut interior.iter());
+        let mut above = cumulated(prior.log_tails(hi + 1)?.1.double_value(&[]), &mut interior.iter().rev());
+        above.reverse();
+        Ok(Prior::Table { base: lo, interior, below, above })
+    }
+
+    /// Writes the log weights of a tile's lanes.
+    pub fn fill(&self, tile: &mut Tile) {
+        match self {
+            Prior::Window(log_weights) => {
+                // The window is the same for all lanes, and starts at its own first row.
+                let first = tile.first(0);
+                for (row, &log_weight) in tile.log_prior[first..].iter_mut().zip(log_weights) {
+                    *row = [log_weight; LANES];
+                }
+            }
+            Prior::Table { base, interior, below, above } => {
+                for lane in 0..LANES {
+                    let (lo, hi) = tile.windows[lane];
+                    let first = tile.first(lane);
+                    let from = (lo - base) as usize;
+                    let count = (hi - lo + 1) as usize;
+                    for (row, &log_pmf) in tile.log_prior[first..].iter_mut().zip(&interior[from..from + count]) {
+                        row[lane] = log_pmf;
+                    }
+                    tile.log_prior[first][lane] = below[from];
+                    tile.log_prior[first + count - 1][lane] = above[from + count - 1];
+                    if count == 1 {
+                        tile.log_prior[first][lane] = 0.0;
+                    }
+                }
+            }
+        }
+    }
+}
