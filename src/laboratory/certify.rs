@@ -77,8 +77,8 @@ impl Certificate {
     }
 }
 
-/// Numbers in the tensors of one call.
-const AT_ONCE: i64 = 1 << 20;
+/// Numbers in the tensors of one call: a megabyte each, so that caches hold some.
+const AT_ONCE: i64 = 1 << 17;
 
 /// Rows of a call from which control variates learn.
 const ROWS_TO_LEARN_FROM: i64 = 1_000;
