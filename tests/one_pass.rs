@@ -253,6 +253,19 @@ fn partial_tiles_and_hostile_parameters_do_not_panic() {
             let draw = |rate: &Tensor| sampler.rsample(&Poisson::new(rate).unwrap(), key).unwrap().unwrap().z;
             assert_eq!(doubles(&draw(&rate)), doubles(&draw(&whole).narrow(0, 0, latents)), "{kind:?}, {latents}");
         }
+        for shape in [vec![0i64], vec![3, 0], vec![0, 3], vec![]] {
+            let values = Tensor::full(&shape, 0.4, (kind, CPU)).set_requires_grad(true);
+            for sampler in [OnePass::new(0, 11, 0.5).unwrap(), OnePass::own_windows(1e-6, 0.5).unwrap()] {
+                let draw = sampler.draw(&Poisson::new(&values).unwrap(), key).unwrap();
+                assert_eq!((draw.z.size(), draw.drawn_by), (shape.clone(), DrawnBy::OnePass));
+                draw.z.sum(kind).backward();
+            }
+            let logits = Tensor::zeros([&shape[..], &[12]].concat(), (kind, CPU));
+            let sampler = OnePass::new(0, 11, 0.5).unwrap();
+            assert_eq!(sampler.draw_logits(&logits, key).unwrap().z.size(), shape);
+            let parts = sampler.draw_in_parts(&Poisson::new(&values).unwrap(), key, 24).unwrap();
+            assert_eq!((parts.z.size(), parts.z.kind()), (shape, kind));
+        }
         for hostile in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -1.0, 1e300, 1e-300] {
             let values = Tensor::full([20], hostile, (Kind::Double, CPU)).to_kind(kind);
             let sampler = OnePass::new(0, 11, 0.5).unwrap();

@@ -3,7 +3,7 @@
 //! `P(X = k) = rate^k exp(-rate) / k!` for `k = 0, 1, ...`; mean and variance are the rate.
 
 use super::{Distribution, Parameter, Support, broadcast, certain, check_positive, extended, only};
-use crate::relaxation::one_pass::{Atom, Rows, Step, Walk, Walks, ln};
+use crate::relaxation::one_pass::{Atom, Rows, Step, Walk, Walks};
 use crate::special::{log_incomplete_gamma, plain_log_factorial};
 use crate::{Result, summation};
 use tch::{Kind, Tensor};
@@ -87,10 +87,8 @@ impl Distribution for Poisson {
     }
 
     fn rows(&self) -> Option<Box<dyn Rows>> {
-        Some(Box::new(Walks::new(&self.parameters(), |[rate, _]| PoissonWalk {
-            rate,
-            log_rate: ln(rate),
-            inverse_rate: 1.0 / rate,
+        Some(Box::new(Walks::of_columns(&[&self.rate, &self.rate.detach().log()], 1, |[rate, log_rate]| {
+            PoissonWalk { rate, log_rate, inverse_rate: 1.0 / rate }
         })?))
     }
 

@@ -35,7 +35,7 @@ impl<F: Fn(Vec<Tensor>) -> Result<TruncatedDistribution>> Chunks<'_, F> {
     pub fn draw(&self, part: Option<i64>) -> Result<OnePassDraw> {
         let count: i64 = self.shape.iter().product();
         let latents = (part.unwrap_or(A_PART) / self.window.1).max(1);
-        if part.is_none() && count <= latents {
+        if count == 0 || part.is_none() && count <= latents {
             let values = self.parameters.iter().map(|p| p.value.shallow_clone()).collect();
             let (z, kl) = self.relax(values, self.shape, 0)?;
             return Ok(OnePassDraw { z, kl, drawn_by: DrawnBy::TensorGraph });

@@ -6,6 +6,7 @@ use super::windows::own_window;
 use crate::distributions::Parameter;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
+use tch::Tensor;
 
 /// How many terms a tail may have beyond the window before it is taken from the complement.
 const LONGEST_TAIL: usize = 10_000;
@@ -103,6 +104,7 @@ pub trait Rows: Send + Sync {
 #[derive(Debug)]
 pub struct Walks<F> {
     values: Vec<Vec<f64>>,
+    parameters: usize,
     law: F,
 }
 
@@ -113,9 +115,15 @@ where
 {
     /// From one or two parameters without dimensions of their own; nothing where libtorch does not hand over their values.
     pub fn new(parameters: &[Parameter], law: F) -> Option<Self> {
-        let values =
-            parameters.iter().map(|p| Vec::try_from(p.value.detach().reshape([-1])).ok()).collect::<Option<_>>()?;
-        Some(Self { values, law })
+        let columns: Vec<&Tensor> = parameters.iter().map(|parameter| &parameter.value).collect();
+        Self::of_columns(&columns, parameters.len(), law)
+    }
+
+    /// From columns of the batch shape, which need not be the parameters themselves: functions of them that libtorch computes faster than
+    /// one at a time.
+    pub(crate) fn of_columns(columns: &[&Tensor], parameters: usize, law: F) -> Option<Self> {
+        let values = columns.iter().map(|column| Vec::try_from(column.detach().reshape([-1])).ok());
+        Some(Self { values: values.collect::<Option<_>>()?, parameters, law })
     }
 
     #[inline(always)]
@@ -135,7 +143,7 @@ where
     }
 
     fn fill(&self, tile: &mut Tile, precision: f64) {
-        if self.values.len() > 1 {
+        if self.parameters > 1 {
             pulp::Arch::new().dispatch(Fill::<F, L, 2> { walks: self, tile, precision, law: PhantomData });
         } else {
             pulp::Arch::new().dispatch(Fill::<F, L, 1> { walks: self, tile, precision, law: PhantomData });
@@ -167,10 +175,21 @@ where
         let shared = tile.is_shared();
         walk::<L, PARAMETERS>(&laws, tile, shared);
         let [below, above] = tails::<L, PARAMETERS>(&laws, tile, shared, precision);
-        let (below, above) = (below.atoms(), above.atoms());
+        let (below, above) = (below.finish(), above.finish());
+        let (lo, hi) = tile.windows[0];
+        let usual =
+            |i: usize| above.complete[i] && hi as f64 >= laws[i].mean() && laws[i].upper_tail(hi as f64).is_none();
+        if shared && lo == 0 && hi > 0 && (0..LANES).all(usual) {
+            // Most often: a window from 0 to the far side of the mean. Where there is nothing above, the series is its first term.
+            let last = tile.last(0);
+            for lane in 0..LANES {
+                above.merge_into(tile, last, lane);
+            }
+            return;
+        }
         tile.clear_outside();
         for lane in 0..LANES {
-            merge(&laws[lane], tile, lane, [below[lane], above[lane]]);
+            merge(&laws[lane], tile, lane, &below, &above);
         }
     }
 }
@@ -266,20 +285,31 @@ impl<const PARAMETERS: usize> Sums<PARAMETERS> {
         }
     }
 
-    /// The tail of each lane, nothing where it is not complete.
+    /// The tail of each lane, relative to the atom that it starts from: its log weight and scores, and whether it is complete.
     #[inline(always)]
-    fn atoms(&self) -> Lanes<Option<Atom>> {
-        let logs: Lanes<f64> = each(|i| ln(self.sum[i]));
-        let mut atoms: Lanes<Option<Atom>> =
-            each(|i| (self.left[i] == 0.0).then(|| Atom { log_weight: logs[i], scores: [0.0; 2] }));
-        for (p, weighted) in self.weighted.iter().enumerate() {
-            for (i, atom) in atoms.iter_mut().enumerate() {
-                if let Some(atom) = atom {
-                    atom.scores[p] = weighted[i] / self.sum[i];
-                }
-            }
+    fn finish(&self) -> Tail<PARAMETERS> {
+        let mut scores = [[0.0; LANES]; PARAMETERS];
+        for (p, scores) in scores.iter_mut().enumerate() {
+            *scores = each(|i| self.weighted[p][i] / self.sum[i]);
         }
-        atoms
+        Tail { log_weights: each(|i| ln(self.sum[i])), scores, complete: each(|i| self.left[i] == 0.0) }
+    }
+}
+
+struct Tail<const PARAMETERS: usize> {
+    log_weights: Lanes<f64>,
+    scores: [Lanes<f64>; PARAMETERS],
+    complete: Lanes<bool>,
+}
+
+impl<const PARAMETERS: usize> Tail<PARAMETERS> {
+    /// Merges the tail of a lane into the row that it starts from.
+    #[inline(always)]
+    fn merge_into(&self, tile: &mut Tile, row: usize, lane: usize) {
+        tile.log_weights[row][lane] += self.log_weights[lane];
+        for (all, scores) in tile.scores.iter_mut().zip(&self.scores) {
+            all[row][lane] = scores[lane];
+        }
     }
 }
 
@@ -327,7 +357,13 @@ fn tails<L: Walk, const PARAMETERS: usize>(
 
 /// Merges a lane's tails into its ends: series where they were summed, else what the rest of the law leaves.
 #[inline(always)]
-fn merge<L: Walk>(law: &L, tile: &mut Tile, lane: usize, [below, above]: [Option<Atom>; 2]) {
+fn merge<L: Walk, const PARAMETERS: usize>(
+    law: &L,
+    tile: &mut Tile,
+    lane: usize,
+    below: &Tail<PARAMETERS>,
+    above: &Tail<PARAMETERS>,
+) {
     let (lo, hi) = tile.windows[lane];
     let (first, last) = (tile.first(lane), tile.last(lane));
     if lo == hi {
@@ -335,28 +371,21 @@ fn merge<L: Walk>(law: &L, tile: &mut Tile, lane: usize, [below, above]: [Option
         return;
     }
     let mean = law.mean();
-    let (opens_below, opens_above) = (lo > 0, law.highest() != Some(hi));
-    let (by_series_below, by_series_above) = (lo as f64 <= mean, hi as f64 >= mean);
-    let from = |tile: &Tile, row: usize, tail: Atom| Atom {
-        log_weight: tile.log_weights[row][lane] + tail.log_weight,
-        scores: tail.scores,
-    };
-    if let Some(tail) = below.filter(|_| opens_below && by_series_below) {
-        let merged = from(tile, first, tail);
-        tile.put(first, lane, merged);
+    let opens_below = lo > 0;
+    if opens_below && lo as f64 <= mean {
+        below.merge_into(tile, first, lane);
     }
-    if opens_above {
+    if law.highest() != Some(hi) {
         if let Some(tail) = law.upper_tail(hi as f64) {
             tile.put(last, lane, tail);
-        } else if let Some(tail) = above.filter(|_| by_series_above) {
-            let merged = from(tile, last, tail);
-            tile.put(last, lane, merged);
+        } else if above.complete[lane] && hi as f64 >= mean {
+            above.merge_into(tile, last, lane);
         } else {
             let rest = complement(tile, lane, first..last);
             tile.put(last, lane, rest);
         }
     }
-    if opens_below && !by_series_below {
+    if opens_below && lo as f64 > mean {
         let rest = complement(tile, lane, first + 1..last + 1);
         tile.put(first, lane, rest);
     }

@@ -14,6 +14,11 @@
 //! take much memory, the tensor graph in parts, of which only `J` is kept. [`OnePassDraw::drawn_by`] says which it was. The noise is the same in all of
 //! them. Second derivatives and temperatures with a gradient are for [`Relaxation`](super::Relaxation).
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over lanes index many arrays alike, which reads as the mathematics does"
+)]
+
 mod chunks;
 mod counter;
 mod kernel;
@@ -21,6 +26,7 @@ mod laws;
 mod math;
 mod run;
 mod tensors;
+mod threads;
 mod tile;
 mod windows;
 

@@ -4,20 +4,18 @@ use super::counter::NoiseKey;
 use super::kernel::{Kernel, OfFamily, OfLogits, Outcome, Relaxed};
 use super::laws::Rows;
 use super::math::{LANES, Real};
+use super::threads;
 use super::tile::Tile;
 use super::windows::Prior;
+use crate::Result;
 use crate::relaxation::Forward;
-use crate::{Error, Result};
-use rayon::prelude::*;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tch::{Device, Tensor};
 
 /// Latents that one task of the thread pool draws.
 const A_TASK: usize = 512;
 
-/// Atoms of a batch below which the calling thread draws alone. libtorch's own threads keep their cores busy for some milliseconds after
-/// each of its operations, waiting for the next; a second pool has to wait for them, longer than a small batch takes.
-const WORTH_THREADS: usize = 250_000;
+/// Atoms of a batch below which the calling thread draws alone: a tenth of a millisecond, some times what waking the others takes.
+const WORTH_THREADS: usize = 10_000;
 
 /// What all latents of a batch share.
 pub(super) struct Batch<'a> {
@@ -55,7 +53,7 @@ impl Batch<'_> {
             Windows::Own(windows) => windows.iter().map(|(lo, hi)| (hi - lo + 1) as usize).sum(),
         };
         let tasks = split(&mut tensors, &vec![A_TASK; columns]);
-        in_parallel(tasks, atoms, |task, mut columns: Vec<&mut [T]>| {
+        share(tasks, atoms, |task, mut columns: Vec<&mut [T]>| {
             let first = task * A_TASK;
             let mut latents: Vec<usize> = (first..first + columns[0].len()).collect();
             if let Windows::Own(windows) = self.windows {
@@ -78,7 +76,7 @@ impl Batch<'_> {
                     }
                 }
             }
-        })?;
+        });
         Ok(tensors)
     }
 
@@ -89,7 +87,7 @@ impl Batch<'_> {
         let pair = |one: usize| [one, one * n].repeat(kinds);
         let mut tensors = zeros::<T>(&pair(self.count))?;
         let tasks = split(&mut tensors, &pair(A_TASK));
-        in_parallel(tasks, self.count * n, |task, mut columns: Vec<&mut [T]>| {
+        share(tasks, self.count * n, |task, mut columns: Vec<&mut [T]>| {
             let first = task * A_TASK;
             let latents: Vec<usize> = (first..first + columns[0].len()).collect();
             let (mut tile, mut relaxed) = (Tile::new(), Relaxed::<T>::new());
@@ -113,7 +111,7 @@ impl Batch<'_> {
                     column[t * LANES..][..latents.len()].copy_from_slice(&values[..latents.len()]);
                 }
             }
-        })?;
+        });
         Ok(tensors)
     }
 }
@@ -127,10 +125,10 @@ fn zeros<T: Real>(sizes: &[usize]) -> Result<Vec<Tensor>> {
 /// The numbers of each tensor in parts of the given sizes: the first part of each, then the second of each, and so on.
 fn split<'a, T: Real>(tensors: &'a mut [Tensor], sizes: &[usize]) -> Vec<Vec<&'a mut [T]>> {
     let mut tasks = Vec::new();
-    for (tensor, &size) in tensors.iter_mut().zip(sizes) {
+    for (tensor, &size) in tensors.iter_mut().zip(sizes).filter(|(tensor, _)| tensor.numel() > 0) {
         debug_assert!(tensor.kind() == T::KIND && tensor.is_contiguous());
-        // SAFETY: the tensor was made by `zeros` for this kind, so that it is dense, on the CPU, and holds `numel` initialised numbers; it
-        // shares its storage with no other tensor, and is borrowed exclusively for as long as the slice lives.
+        // SAFETY: the tensor is not empty and was made by `zeros` for this kind, so that it is dense, on the CPU, and holds `numel` initialised
+        // numbers; it shares its storage with no other tensor, and is borrowed exclusively for as long as the slice lives.
         let numbers = unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<T>(), tensor.numel()) };
         for (i, part) in numbers.chunks_mut(size.max(1)).enumerate() {
             if tasks.len() == i {
@@ -142,25 +140,11 @@ fn split<'a, T: Real>(tensors: &'a mut [Tensor], sizes: &[usize]) -> Vec<Vec<&'a
     tasks
 }
 
-fn in_parallel<T: Send>(tasks: Vec<T>, atoms: usize, run: impl Fn(usize, T) + Send + Sync) -> Result<()> {
-    if atoms < WORTH_THREADS || tch::get_num_threads() < 2 {
-        tasks.into_iter().enumerate().for_each(|(i, task)| run(i, task));
+/// Runs the tasks of a batch with this many atoms: on libtorch's threads, if it is worth waking them.
+fn share<T: Send>(tasks: Vec<T>, atoms: usize, task: impl Fn(usize, T) + Sync) {
+    if atoms < WORTH_THREADS {
+        tasks.into_iter().enumerate().for_each(|(number, work)| task(number, work));
     } else {
-        pool()?.install(|| tasks.into_par_iter().enumerate().for_each(|(i, task)| run(i, task)));
+        threads::run(tasks, task);
     }
-    Ok(())
-}
-
-/// A pool of as many threads as libtorch uses, made once for each number.
-fn pool() -> Result<Arc<rayon::ThreadPool>> {
-    let threads = tch::get_num_threads().max(1) as usize;
-    static POOLS: OnceLock<Mutex<Vec<Arc<rayon::ThreadPool>>>> = OnceLock::new();
-    let mut pools = POOLS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(pool) = pools.iter().find(|pool| pool.current_num_threads() == threads) {
-        return Ok(pool.clone());
-    }
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    let pool = Arc::new(pool.map_err(|error| Error::Config(format!("{threads} threads cannot be started: {error}")))?);
-    pools.push(pool.clone());
-    Ok(pool)
 }

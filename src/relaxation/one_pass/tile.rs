@@ -8,7 +8,7 @@ pub(super) const OUTSIDE: f64 = -1e30;
 /// Rows start at a multiple of this, where a block of random words starts in every kind.
 const ALIGNED: i64 = 4;
 
-/// The law of [`LANES`] latents in their windows. Row `r` of lane `i` is the atom `origins[i] + r`.
+/// The laws of a few latents in their windows. Row `r` of lane `i` is the atom `origins[i] + r`.
 #[derive(Debug)]
 pub struct Tile {
     /// The latents' numbers in the batch; lanes that are not in use repeat the first.
