@@ -37,7 +37,7 @@ struct Curves {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "poisson,binomial,multinomial,negative-binomial",
+        default_value = "poisson,binomial,multinomial,negative-binomial,held",
         value_name = "NAME,NAME"
     )]
     law: Vec<Synthetic>,

@@ -175,6 +175,12 @@ impl<'a> Expectation<'a> {
     fn log_prob(&self, index: &Tensor) -> Tensor {
         over_latents(&gathered(&self.log_weights(), index))
     }
+
+    /// `log q - log p` of samples, summed over the latents, `[samples, rows...]`; nothing without a prior.
+    fn log_ratio(&self, index: &Tensor) -> Option<Tensor> {
+        let prior = self.prior?.log_weights().expand_as(self.law.log_weights());
+        Some(self.log_prob(index) - over_latents(&gathered(&prior, index)))
+    }
 }
 
 /// The log weight of atoms without mass, in place of minus infinity: no draw reaches them, and no difference of it is NaN.

@@ -2,7 +2,8 @@
 //!
 //! The signal `f(z) - c - b(context)` has a moving average `c` and a network `b` of whatever the row's law was computed from, trained to
 //! predict it. It is then divided by its moving standard deviation where that exceeds 1: the gradient's direction stays unbiased, its
-//! length shrinks, as suits an optimiser that was tuned for signals of unit size. Without that division the estimator is unbiased.
+//! length shrinks, as suits an optimiser that was tuned for signals of unit size. So that a KL added in closed form does not outweigh what was shrunk,
+//! the signal then includes the prior, as in the paper: `f(z) + log q(z) - log p(z)`. Without the division the estimator is unbiased, and leaves the KL alone.
 //!
 //! # Source
 //! Mnih, Gregor, "Neural Variational Inference and Learning in Belief Networks", arXiv 1402.0030.
@@ -61,7 +62,12 @@ impl Estimator for Nvil {
 
     fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
         let hard = of.hard()?;
-        let value = of.value(&hard.z)?;
+        let mut value = of.value(&hard.z)?;
+        let log_ratio = if self.normalize { of.log_ratio(&hard.index) } else { None };
+        let includes_prior = log_ratio.is_some();
+        if let Some(log_ratio) = log_ratio {
+            value = &value + log_ratio.detach();
+        }
         let mut centred = value.detach() - self.moments.mean();
         let deviation = self.moments.deviation();
         let prediction = self.prediction(of)?;
@@ -75,7 +81,9 @@ impl Estimator for Nvil {
         if self.normalize {
             centred /= deviation.clamp_min(1.0);
         }
-        Ok(Estimate::mean_of(&scored(of, &hard.index, &value, &centred), of.samples).quantity("deviation", &deviation))
+        let mut estimate = Estimate::mean_of(&scored(of, &hard.index, &value, &centred), of.samples);
+        estimate.info.includes_prior = includes_prior;
+        Ok(estimate.quantity("deviation", &deviation))
     }
 
     fn learned(&mut self) -> Option<&mut Learned> {

@@ -10,7 +10,7 @@
 //! Mnih, Rezende, "Variational inference for Monte Carlo objectives", arXiv 1602.06725.
 
 use super::reinforce::mean_of_others;
-use super::{Estimate, Estimator, EstimatorKind, Expectation, Info, gathered, no_value, over_latents};
+use super::{Estimate, Estimator, EstimatorKind, Expectation, Info, no_value};
 use crate::Result;
 use tch::Tensor;
 
@@ -27,9 +27,8 @@ impl Estimator for Vimco {
         let hard = of.hard()?;
         let log_q = of.log_prob(&hard.index);
         let mut l = -of.value(&hard.z)?;
-        if let Some(prior) = of.prior {
-            let log_prior = prior.log_weights().expand_as(of.law.log_weights());
-            l = l + over_latents(&gathered(&log_prior, &hard.index)) - &log_q;
+        if let Some(log_ratio) = of.log_ratio(&hard.index) {
+            l -= log_ratio;
         }
         let samples = of.samples;
         let log_mean = |l: &Tensor| l.logsumexp(0, false) - (samples as f64).ln();

@@ -32,6 +32,8 @@ pub enum Synthetic {
     Multinomial,
     /// NegativeBinomial(3, 0.4).
     NegativeBinomial,
+    /// Poisson(5), whose parameter is held: only what estimators learn moves.
+    Held,
 }
 
 /// How the experiment is made.
@@ -65,7 +67,7 @@ const TOTAL_COUNT: f64 = 3.0;
 
 impl Synthetic {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Poisson, Self::Binomial, Self::Multinomial, Self::NegativeBinomial];
+    pub const ALL: [Self; 5] = [Self::Poisson, Self::Binomial, Self::Multinomial, Self::NegativeBinomial, Self::Held];
 
     /// As in `Poisson(20)`.
     pub fn name(self) -> &'static str {
@@ -74,6 +76,7 @@ impl Synthetic {
             Self::Binomial => "Binomial(20, 0.3)",
             Self::Multinomial => "Multinomial(3, [0.7, 0.2, 0.1])",
             Self::NegativeBinomial => "NegativeBinomial(3, 0.4)",
+            Self::Held => "Poisson(5), held",
         }
     }
 
@@ -82,7 +85,8 @@ impl Synthetic {
             Self::Poisson => "log rate, from log 10",
             Self::Binomial => "logit of the success probability, from 0",
             Self::Multinomial => "three logits, from 0",
-            Self::NegativeBinomial => "logit of probs, from 1",
+            Self::NegativeBinomial => "logit of probs, from 0",
+            Self::Held => "log rate, which stays: the variance falls by what estimators learn",
         }
     }
 
@@ -93,14 +97,15 @@ impl Synthetic {
             Self::Poisson => (vec![20f64.ln()], vec![10f64.ln()]),
             Self::Binomial => (vec![logit(0.3)], vec![0.0]),
             Self::Multinomial => ([0.7f64, 0.2, 0.1].map(f64::ln).to_vec(), vec![0.0; 3]),
-            Self::NegativeBinomial => (vec![logit(0.4)], vec![1.0]),
+            Self::NegativeBinomial => (vec![logit(0.4)], vec![0.0]),
+            Self::Held => (vec![5f64.ln()], vec![5f64.ln()]),
         }
     }
 
     /// Whether an estimator is made for it.
     pub fn admits(self, estimator: EstimatorKind) -> bool {
         (self != Self::Multinomial || !estimator.needs_integers())
-            && (self == Self::Poisson || !estimator.needs_poisson())
+            && (matches!(self, Self::Poisson | Self::Held) || !estimator.needs_poisson())
     }
 
     /// The law at unconstrained parameters, in a window that holds all but 1e-6 of the mass wherever runs come by: what is beyond is dropped.
@@ -109,7 +114,7 @@ impl Synthetic {
             TruncatedDistribution::new(law, &Truncation::between(0, hi).any_mass().renormalize())
         };
         match self {
-            Self::Poisson => in_window(&Poisson::new(&theta[0].exp())?, 60),
+            Self::Poisson | Self::Held => in_window(&Poisson::new(&theta[0].exp())?, 60),
             Self::Binomial => in_window(&Binomial::from_logits(TRIALS, &theta[0])?, TRIALS),
             Self::Multinomial => Multinomial::from_logits(DRAWS, &Tensor::stack(theta, -1))?.enumerate(),
             Self::NegativeBinomial => {
@@ -218,7 +223,9 @@ impl Experiment {
                 }
                 run.evaluations = estimate.info.evaluations;
             }
-            adam.apply(&columns(&gradients.mean_dim(0, false, Kind::Double)));
+            if law != Synthetic::Held {
+                adam.apply(&gradients.mean_dim(0, false, Kind::Double).unbind(0));
+            }
         }
         run.seconds = clock.elapsed().as_secs_f64() / (self.steps + 1) as f64;
         Ok(run)
@@ -244,10 +251,6 @@ impl Experiment {
 
 /// Steps of each stage of the exact descent.
 const STEPS_TO_ARRIVE: usize = 150;
-
-fn columns(gradients: &Tensor) -> Vec<Tensor> {
-    gradients.unbind(0)
-}
 
 /// Unconstrained parameters at a run's start, float64 scalars named by their number.
 fn start(law: Synthetic) -> (VarStore, Vec<Tensor>) {
