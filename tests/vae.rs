@@ -3,7 +3,8 @@
 mod common;
 
 use common::{LATENT_FAMILIES, close, double, doubles, seeded};
-use gengs::models::{Family, Inference, LatentConfig, Vae, VaeConfig};
+use gengs::estimators::EstimatorKind;
+use gengs::models::{Elbo, Family, Inference, LatentConfig, Vae, VaeConfig};
 use gengs::relaxation::Forward;
 use gengs::relaxation::one_pass::{DrawnBy, NoiseKey};
 use gengs::{TruncatedDistribution, Truncation};
@@ -173,4 +174,58 @@ fn settings_that_do_not_fit_are_refused() {
     assert!(refused(Family::Binomial, None, Truncation::right(1)).contains("number of trials, 0"));
     assert!(refused(Family::Categorical, Some(2.0), Truncation::right(12)).contains("uniform"));
     assert!(refused(Family::Categorical, None, Truncation::tail_mass(1e-3)).contains("number of classes"));
+}
+
+/// The negative ELBO's gradient in all parameters, KL included, summed over a batch; flat, float64.
+fn gradient(store: &VarStore, elbo: &Elbo) -> Tensor {
+    let mut named: Vec<_> = store.variables().into_iter().collect();
+    named.sort_by(|a, b| a.0.cmp(&b.0));
+    let parameters: Vec<Tensor> = named.into_iter().map(|(_, parameter)| parameter).collect();
+    let loss = (&elbo.reconstruction + &elbo.kl).sum(None::<Kind>);
+    let gradients = Tensor::run_backward(&[loss], &parameters, false, false);
+    Tensor::cat(&gradients.iter().map(|g| g.reshape([-1])).collect::<Vec<_>>(), 0).to_kind(Kind::Double)
+}
+
+/// Encoder and decoder together: along the exact gradient, by enumeration of all outcomes of two latents, the mean over many estimates is the exact
+/// one, for every estimator that claims it.
+#[test]
+fn estimators_train_encoder_and_decoder_along_the_exact_gradient() {
+    let guard = seeded(6);
+    for family in [Family::Poisson, Family::Categorical] {
+        let (store, vae) = model(family, Inference::Explicit, 2);
+        let setting = vae.estimator_setting(0.5);
+        let rows = 400;
+        let x = images().repeat([rows / 4, 1]);
+        let exact_elbo = vae.estimated_elbo(&x, EstimatorKind::Exact.build(&setting).unwrap().as_mut(), 1).unwrap();
+        let exact_value = double(&(&exact_elbo.reconstruction + &exact_elbo.kl).mean(Kind::Double));
+        let exact = gradient(&store, &exact_elbo);
+        let direction = &exact / exact.norm();
+        let fits = |kind: &EstimatorKind| family == Family::Poisson || !kind.needs_integers();
+        for kind in EstimatorKind::ALL.into_iter().filter(fits) {
+            let mut estimator = kind.build(&setting).unwrap();
+            let samples = kind.fewest_samples();
+            let mut along = Vec::new();
+            let mut values = Vec::new();
+            for _ in 0..30 {
+                let elbo = vae.estimated_elbo(&x, estimator.as_mut(), samples).unwrap();
+                along.push(double(&gradient(&store, &elbo).dot(&direction)));
+                values.push(double(&(&elbo.reconstruction + &elbo.kl).mean(Kind::Double)));
+            }
+            let mean = |numbers: &[f64]| numbers.iter().sum::<f64>() / numbers.len() as f64;
+            let found = mean(&along);
+            let deviations: Vec<f64> = along.iter().map(|x| (x - found).powi(2)).collect();
+            let error = (mean(&deviations) / (along.len() - 1) as f64).sqrt();
+            let expected = double(&exact.norm());
+            let what = format!("{family:?} {kind}: {found} +- {error}, not {expected}");
+            match kind {
+                EstimatorKind::Vimco => assert!(mean(&values) < exact_value, "{what}"),
+                _ if kind.is_unbiased(2) => {
+                    assert!((found - expected).abs() <= 4.0 * error + 1e-4 * expected, "{what}");
+                    assert!((mean(&values) / exact_value - 1.0).abs() < 0.02, "{what}");
+                }
+                _ => assert!(found > 0.3 * expected, "{what}"),
+            }
+        }
+    }
+    drop(guard);
 }

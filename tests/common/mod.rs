@@ -9,10 +9,12 @@ use gengs::prelude::*;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Kind, Tensor};
 
-/// Seeds libtorch's generator, which the whole process shares, and keeps it until the guard is dropped.
+/// Seeds libtorch's generator, which the whole process shares, and keeps it until the guard is dropped. The test's tensors are computed on its own thread:
+/// tests run side by side already, and libtorch's threads would spin in each other's way.
 pub fn seeded(seed: i64) -> MutexGuard<'static, ()> {
     static GENERATOR: Mutex<()> = Mutex::new(());
     let guard = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    tch::set_num_threads(1);
     tch::manual_seed(seed);
     guard
 }
