@@ -60,7 +60,7 @@ impl Batch<'_> {
                 // Lanes of a tile walk together, as far as the longest.
                 latents.sort_by_key(|&latent| windows[latent].1 - windows[latent].0);
             }
-            let (mut tile, mut relaxed) = (Tile::new(), Relaxed::<T>::new());
+            let (mut tile, mut relaxed) = (Tile::new(self.prior.is_some()), Relaxed::<T>::new());
             for latents in latents.chunks(LANES) {
                 tile.place(latents, |i| self.window(latents[i]));
                 rows.fill(&mut tile, T::PRECISION);
@@ -90,7 +90,7 @@ impl Batch<'_> {
         share(tasks, self.count * n, |task, mut columns: Vec<&mut [T]>| {
             let first = task * A_TASK;
             let latents: Vec<usize> = (first..first + columns[0].len()).collect();
-            let (mut tile, mut relaxed) = (Tile::new(), Relaxed::<T>::new());
+            let (mut tile, mut relaxed) = (Tile::new(false), Relaxed::<T>::new());
             for (t, latents) in latents.chunks(LANES).enumerate() {
                 tile.place(latents, |i| self.window(latents[i]));
                 if let Some(prior) = &self.prior {
