@@ -69,7 +69,7 @@ pub(super) trait Real:
 }
 
 impl Real for f32 {
-    const PRECISION: f64 = 1e-8;
+    const PRECISION: f64 = 2e-8;
     const A_BLOCK: usize = 4;
 
     /// Of 31 bits, which convert to float32 by one instruction; the highest would round to one.

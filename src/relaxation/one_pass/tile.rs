@@ -57,10 +57,14 @@ impl Tile {
     }
 
     /// Puts latents in the lanes, at least one and not more than there are lanes.
-    pub(super) fn place(&mut self, latents: &[usize], window: impl Fn(usize) -> (i64, i64)) {
+    pub(super) fn place(&mut self, latents: &[usize]) {
         self.used = latents.len().min(LANES);
         self.latents = each(|i| latents[if i < self.used { i } else { 0 }]);
-        self.windows = each(|i| window(if i < self.used { i } else { 0 }));
+    }
+
+    /// Gives the latents their windows.
+    pub(super) fn open(&mut self, window: impl Fn(usize) -> (i64, i64)) {
+        self.windows = each(|i| window(self.latents[i]));
         self.is_shared = self.windows.iter().all(|window| *window == self.windows[0]);
         self.origins = each(|i| self.windows[i].0 - self.windows[i].0 % ALIGNED);
         self.rows = (0..LANES).map(|i| self.last(i) + 1).max().unwrap_or(0);
