@@ -101,7 +101,7 @@ pub(super) const ROUNDS: usize = 10;
 /// Four words for each lane.
 pub(super) type Words = [Lanes<u32>; 4];
 
-/// Ten rounds of Philox4x32 on a counter for each lane.
+/// Philox4x32 on a counter for each lane.
 #[inline(always)]
 fn philox(mut counter: Words, mut key: [u32; 2]) -> Words {
     const LOW: u64 = 0xffff_ffff;

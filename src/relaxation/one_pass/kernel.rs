@@ -107,7 +107,9 @@ impl<T: Real> Relaxed<T> {
         }
         let line = rounded::<T>(line);
         let mut slopes = each(|i| squares[i] * line[i]);
-        for (end, bends) in bends.iter().enumerate() {
+        // Nothing is merged into zero.
+        let opens_below = !tile.is_shared || tile.windows[0].0 > 0;
+        for (end, bends) in bends.iter().enumerate().skip(usize::from(!opens_below)) {
             let bends = rounded::<T>(bends);
             let at = |i: usize| if end == 0 { tile.first(i) } else { tile.last(i) };
             let weights: Lanes<T> = if tile.is_shared { self.weights[at(0)] } else { each(|i| self.weights[at(i)][i]) };

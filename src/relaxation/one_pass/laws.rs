@@ -221,17 +221,19 @@ fn walk<L: Walk, const PARAMETERS: usize>(
     let first_steps = first_steps();
     let (mut log_weights, mut scores) = ([0.0; LANES], [[0.0; LANES]; PARAMETERS]);
     for start in (0..tile.rows).step_by(STRIDE) {
-        let k = each(|i| (tile.origins[i] + start as i64) as f64);
+        let origins = tile.origins;
+        let k = |i: usize| (origins[i] + start as i64) as f64;
         if start % ROWS_BETWEEN_CLOSED_FORMS == 0 {
-            log_weights = each(|i| laws[i].atom(k[i]).log_weight);
+            log_weights = each(|i| laws[i].atom(k(i)).log_weight);
             for (p, scores) in scores.iter_mut().enumerate().filter(|(p, _)| tile.keeps::<L>(*p)) {
-                *scores = each(|i| laws[i].atom(k[i]).scores[p]);
+                *scores = each(|i| laws[i].atom(k(i)).scores[p]);
             }
         }
         if shared {
             let steps = common_steps(first_steps, tile.origins[0] + start as i64);
             stride(laws, lines, tile, start, |_, j| steps[j], &mut log_weights, &mut scores);
         } else {
+            let k = each(k);
             stride(laws, lines, tile, start, |i, j| Step::from(k[i] + j as f64), &mut log_weights, &mut scores);
         }
     }
