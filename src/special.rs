@@ -217,12 +217,12 @@ pub(crate) fn plain_log_factorial(k: f64) -> f64 {
 /// Where the asymptotic series of the two functions below are at 1e-17 after the terms that are used.
 const ASYMPTOTIC: f64 = 15.0;
 
-/// `log Gamma(x)` of a positive number, as a plain number.
+/// `log Gamma(x)` of a positive number, as a plain number; NaN for others, from which steps would not arrive.
 ///
 /// # Source
 /// NIST Digital Library of Mathematical Functions, 5.11.1, after steps up to where it holds.
 pub(crate) fn plain_ln_gamma(x: f64) -> f64 {
-    let (mut x, mut product) = (x, 1.0);
+    let (mut x, mut product) = (if x > 0.0 { x } else { f64::NAN }, 1.0);
     while x < ASYMPTOTIC {
         product *= x;
         x += 1.0;
@@ -240,7 +240,7 @@ pub(crate) fn plain_ln_gamma(x: f64) -> f64 {
 /// # Source
 /// NIST Digital Library of Mathematical Functions, 5.11.2, after steps up to where it holds.
 pub(crate) fn plain_digamma(x: f64) -> f64 {
-    let (mut x, mut steps) = (x, 0.0);
+    let (mut x, mut steps) = (if x > 0.0 { x } else { f64::NAN }, 0.0);
     while x < ASYMPTOTIC {
         steps += 1.0 / x;
         x += 1.0;

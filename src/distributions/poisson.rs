@@ -88,7 +88,7 @@ impl Distribution for Poisson {
 
     fn rows(&self) -> Option<Box<dyn Rows>> {
         Some(Box::new(Walks::of_columns(&[&self.rate, &self.rate.detach().log()], 1, |[rate, log_rate]| {
-            PoissonWalk { rate, log_rate, inverse_rate: 1.0 / rate }
+            PoissonWalk { rate, log_rate }
         })?))
     }
 
@@ -103,13 +103,14 @@ impl Distribution for Poisson {
 struct PoissonWalk {
     rate: f64,
     log_rate: f64,
-    inverse_rate: f64,
 }
 
 impl Walk for PoissonWalk {
+    const LINES: [bool; 2] = [true; 2];
+
     fn atom(&self, k: f64) -> Atom {
         let log_weight = if k == 0.0 { -self.rate } else { k * self.log_rate - self.rate - plain_log_factorial(k) };
-        Atom { log_weight, scores: [k * self.inverse_rate - 1.0, 0.0] }
+        Atom { log_weight, scores: [k / self.rate - 1.0, 0.0] }
     }
 
     #[inline(always)]
@@ -124,7 +125,7 @@ impl Walk for PoissonWalk {
 
     #[inline(always)]
     fn score_steps(&self, _step: Step) -> [f64; 2] {
-        [self.inverse_rate, 0.0]
+        [1.0 / self.rate, 0.0]
     }
 
     #[inline(always)]

@@ -95,31 +95,44 @@ impl NoiseKey {
     }
 }
 
+/// Rounds of the generator.
+pub(super) const ROUNDS: usize = 10;
+
 /// Four words for each lane.
 pub(super) type Words = [Lanes<u32>; 4];
 
-/// Ten rounds of Philox4x32 on a counter for each lane.
+/// Philox4x32 on a counter for each lane.
 #[inline(always)]
 fn philox(mut counter: Words, mut key: [u32; 2]) -> Words {
     const LOW: u64 = 0xffff_ffff;
-    // Words lie in the low halves of 64 bits, where vectors multiply them; what is in the high halves does not matter.
-    let mut wide = [[0; LANES]; 4];
-    for (wide, words) in wide.iter_mut().zip(&counter) {
-        *wide = each(|i| u64::from(words[i]));
-    }
-    for _ in 0..10 {
-        for i in 0..LANES {
-            let (x, y) = ((wide[0][i] & LOW) * 0xD251_1F53, (wide[2][i] & LOW) * 0xCD9E_8D57);
-            wide[0][i] = (y >> 32) ^ wide[1][i] ^ u64::from(key[0]);
-            wide[1][i] = y;
-            wide[2][i] = (x >> 32) ^ wide[3][i] ^ u64::from(key[1]);
-            wide[3][i] = x;
-        }
+    // As many at once as leave registers free: with more, each round would go through memory.
+    const AT_ONCE: usize = 8;
+    let mut keys = [[0; 2]; ROUNDS];
+    for keys in &mut keys {
+        *keys = key.map(u64::from);
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
     }
-    for (words, wide) in counter.iter_mut().zip(&wide) {
-        for i in 0..LANES {
-            words[i] = wide[i] as u32;
+    for first in (0..LANES).step_by(AT_ONCE) {
+        // Words lie in the low halves of 64 bits, where vectors multiply them; what is in the high halves does not matter.
+        let mut wide = [[0; AT_ONCE]; 4];
+        for (wide, words) in wide.iter_mut().zip(&counter) {
+            for i in 0..AT_ONCE {
+                wide[i] = u64::from(words[first + i]);
+            }
+        }
+        for keys in &keys {
+            for i in 0..AT_ONCE {
+                let (x, y) = ((wide[0][i] & LOW) * 0xD251_1F53, (wide[2][i] & LOW) * 0xCD9E_8D57);
+                wide[0][i] = (y >> 32) ^ wide[1][i] ^ keys[0];
+                wide[1][i] = y;
+                wide[2][i] = (x >> 32) ^ wide[3][i] ^ keys[1];
+                wide[3][i] = x;
+            }
+        }
+        for (words, wide) in counter.iter_mut().zip(&wide) {
+            for i in 0..AT_ONCE {
+                words[first + i] = wide[i] as u32;
+            }
         }
     }
     counter

@@ -42,8 +42,7 @@ impl<T: Real> Relaxed<T> {
     #[inline(always)]
     fn draw(&mut self, kernel: &Kernel, tile: &Tile) {
         let (zero, inverse) = (T::from_f64(0.0), T::from_f64(1.0 / kernel.temperature));
-        let latents = each(|i| (tile.latents[i] % kernel.latents) as u32);
-        let rows = each(|i| (tile.latents[i] / kernel.latents) as u32);
+        let [latents, rows] = places(kernel, tile);
         let mut blocks: Lanes<u32> = each(|i| (tile.origins[i] / T::A_BLOCK as i64) as u32);
         let mut tops = [T::from_f64(f64::NEG_INFINITY); LANES];
         let mut best = [zero; LANES];
@@ -52,12 +51,20 @@ impl<T: Real> Relaxed<T> {
         for (group, (weights, log_weights)) in groups.enumerate() {
             let words = kernel.key.words(&blocks, &latents, &rows);
             blocks = each(|i| blocks[i].wrapping_add(1));
-            for (j, (weights, log_weights)) in weights.iter_mut().zip(log_weights).enumerate() {
+            // One loop for each logarithm: of loops with long chains of instructions, the processor overlaps fewer.
+            for (j, weights) in weights.iter_mut().enumerate() {
+                for i in 0..LANES {
+                    weights[i] = T::exponential(T::uniform(&words, j, i));
+                }
+            }
+            for (weights, log_weights) in weights.iter_mut().zip(log_weights) {
                 // Conversions have a loop of their own, or all would be done in the shorter vectors of float64.
                 let log_weights = rounded::<T>(log_weights);
                 for i in 0..LANES {
-                    weights[i] = (log_weights[i] + T::gumbel(T::uniform(&words, j, i))) * inverse;
+                    weights[i] = (log_weights[i] - weights[i].ln()) * inverse;
                 }
+            }
+            for (j, weights) in weights.iter().enumerate() {
                 let row = T::from_f64((group * T::A_BLOCK + j) as f64);
                 best = each(|i| if weights[i] > tops[i] { row } else { best[i] });
                 tops = each(|i| if weights[i] > tops[i] { weights[i] } else { tops[i] });
@@ -84,6 +91,34 @@ impl<T: Real> Relaxed<T> {
                 Forward::StraightThrough => T::from_f64(best),
             }
         })
+    }
+
+    /// `dz / dtheta` from scores that are a line in `k` but at its ends.
+    #[inline(always)]
+    fn slopes_of_line(&self, kernel: &Kernel, tile: &Tile, line: &Lanes<f64>, bends: &[Lanes<f64>; 2]) -> Lanes<T> {
+        let best: Lanes<T> = each(|i| T::from_f64(f64::from(self.best[i])));
+        let mut squares = [T::from_f64(0.0); LANES];
+        for (row, weights) in self.weights.iter().enumerate() {
+            let row = T::from_f64(row as f64);
+            for i in 0..LANES {
+                let distance = row - best[i] - self.mean[i];
+                squares[i] += weights[i] * distance * distance;
+            }
+        }
+        let line = rounded::<T>(line);
+        let mut slopes = each(|i| squares[i] * line[i]);
+        // Nothing is merged into zero.
+        let opens_below = !tile.is_shared || tile.windows[0].0 > 0;
+        for (end, bends) in bends.iter().enumerate().skip(usize::from(!opens_below)) {
+            let bends = rounded::<T>(bends);
+            let at = |i: usize| if end == 0 { tile.first(i) } else { tile.last(i) };
+            let weights: Lanes<T> = if tile.is_shared { self.weights[at(0)] } else { each(|i| self.weights[at(i)][i]) };
+            let rows: Lanes<T> = each(|i| T::from_f64(at(if tile.is_shared { 0 } else { i }) as f64));
+            for i in 0..LANES {
+                slopes[i] += weights[i] * (rows[i] - best[i] - self.mean[i]) * bends[i];
+            }
+        }
+        each(|i| slopes[i] * self.scale[i] * T::from_f64(1.0 / kernel.temperature))
     }
 
     /// `dz / dtheta` from the scores. The weighted distances from the mean sum to zero, so that scores may be counted from the heaviest
@@ -125,6 +160,25 @@ fn kl<T: Real>(tile: &Tile, parameters: usize) -> [Lanes<T>; 3] {
     sums
 }
 
+/// The latents' numbers in their rows, and the numbers of the rows. Most often they follow one another, which saves divisions.
+#[inline(always)]
+fn places(kernel: &Kernel, tile: &Tile) -> [Lanes<u32>; 2] {
+    let (mut latents, mut rows) = ([0; LANES], [0; LANES]);
+    let mut last = usize::MAX - 1;
+    let (mut latent, mut row) = (0, 0);
+    for i in 0..LANES {
+        let number = tile.latents[i];
+        if number == last + 1 && latent + 1 < kernel.latents {
+            latent += 1;
+        } else {
+            (latent, row) = (number % kernel.latents, number / kernel.latents);
+        }
+        last = number;
+        (latents[i], rows[i]) = (latent as u32, row as u32);
+    }
+    [latents, rows]
+}
+
 /// To the kind of the draws.
 #[inline(always)]
 fn rounded<T: Real>(numbers: &Lanes<f64>) -> Lanes<T> {
@@ -149,7 +203,10 @@ impl<T: Real> pulp::WithSimd for OfFamily<'_, T> {
         relaxed.draw(&kernel, tile);
         outcome[0] = relaxed.values(&kernel, tile);
         for p in 0..parameters {
-            outcome[2 + 2 * p] = relaxed.slopes(&kernel, &tile.scores[p]);
+            outcome[2 + 2 * p] = match &tile.lines[p] {
+                Some(line) => relaxed.slopes_of_line(&kernel, tile, line, &tile.bends[p]),
+                None => relaxed.slopes(&kernel, &tile.scores[p]),
+            };
         }
         if kernel.with_kl {
             let [kl, first, second] = kl(tile, parameters);
@@ -188,7 +245,7 @@ impl<T: Real> pulp::WithSimd for OfLogits<'_, T> {
                 row[lane] = logit.to_f64();
             }
         }
-        normalize::<T>(&mut tile.log_weights);
+        normalize::<T>(&mut tile.log_weights[..tile.rows]);
         relaxed.draw(&kernel, tile);
         outcome[0] = relaxed.values(&kernel, tile);
         let inverse = T::from_f64(1.0 / kernel.temperature);

@@ -55,15 +55,21 @@ pub(super) trait Real:
     fn from_f64(x: f64) -> Self;
     fn to_f64(self) -> f64;
 
+    /// `-log(1 - u)`, which keeps all digits where it is small.
+    #[inline(always)]
+    fn exponential(u: Self) -> Self {
+        -(-u).ln_1p()
+    }
+
     /// `-log(-log(1 - u))`: the upper tail of the Gumbel, where `u` is small, keeps all digits.
     #[inline(always)]
     fn gumbel(u: Self) -> Self {
-        -(-(-u).ln_1p()).ln()
+        -Self::exponential(u).ln()
     }
 }
 
 impl Real for f32 {
-    const PRECISION: f64 = 1e-8;
+    const PRECISION: f64 = 2e-8;
     const A_BLOCK: usize = 4;
 
     /// Of 31 bits, which convert to float32 by one instruction; the highest would round to one.
@@ -77,7 +83,8 @@ impl Real for f32 {
 
     #[inline(always)]
     fn ln(self) -> Self {
-        log32(self, self - 1.0)
+        let (exponent, mantissa) = split32(self);
+        log32(exponent, mantissa - 1.0)
     }
 
     #[inline(always)]
@@ -98,7 +105,10 @@ impl Real for f32 {
 
     #[inline(always)]
     fn ln_1p(self) -> Self {
-        log32(1.0 + self, self)
+        let (exponent, _) = split32(1.0 + self);
+        // Scaled by a power of two, so that the digits of a small number are not lost in the sum.
+        let scale = f32::from_bits((127i32.wrapping_sub(exponent) as u32) << 23);
+        log32(exponent, self.mul_add(scale, scale - 1.0))
     }
 
     #[inline(always)]
@@ -112,14 +122,18 @@ impl Real for f32 {
     }
 }
 
-/// The logarithm of `x`, given also `x - 1`, which has digits near one that `x` has not.
+/// Exponent and mantissa of a positive, normal number, the mantissa between the roots of a half and of two.
 #[inline(always)]
-fn log32(x: f32, less_one: f32) -> f32 {
+fn split32(x: f32) -> (i32, f32) {
     const ROOT_HALF: i32 = 0x3f35_04f3;
     let bits = x.to_bits() as i32;
     let exponent = bits.wrapping_sub(ROOT_HALF) >> 23;
-    let mantissa = f32::from_bits(bits.wrapping_sub(exponent << 23) as u32);
-    let f = if exponent == 0 { less_one } else { mantissa - 1.0 };
+    (exponent, f32::from_bits(bits.wrapping_sub(exponent << 23) as u32))
+}
+
+/// The logarithm of `(1 + f) * 2^exponent`.
+#[inline(always)]
+fn log32(exponent: i32, f: f32) -> f32 {
     let e = exponent as f32;
     let square = f * f;
     // Two chains, of the even and the odd powers, wait for each other half as long as one.
@@ -186,7 +200,7 @@ impl Real for f64 {
     }
 }
 
-/// As [`log32`].
+/// The logarithm of `x`, given also `x - 1`, which has digits near one that `x` has not.
 #[inline(always)]
 fn log64(x: f64, less_one: f64) -> f64 {
     const ROOT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;

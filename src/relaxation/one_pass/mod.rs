@@ -25,6 +25,7 @@ mod kernel;
 mod laws;
 mod math;
 mod run;
+mod tails;
 mod tensors;
 mod threads;
 mod tile;

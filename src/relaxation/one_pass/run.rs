@@ -36,11 +36,24 @@ impl Batch<'_> {
         Kernel { temperature, forward, key, latents, with_kl }
     }
 
-    fn window(&self, latent: usize) -> (i64, i64) {
+    /// Gives the latents of a tile their windows, and the prior in them.
+    fn open(&self, tile: &mut Tile) {
         match self.windows {
-            Windows::Shared(window) => window,
-            Windows::Own(windows) => windows[latent],
+            Windows::Shared(window) => tile.open(|_| window),
+            Windows::Own(windows) => tile.open(|latent| windows[latent]),
         }
+        if let Some(prior) = &self.prior {
+            prior.fill(tile);
+        }
+    }
+
+    /// A tile, which has its windows already where all latents share one.
+    fn tile(&self) -> Tile {
+        let mut tile = Tile::new(self.prior.is_some());
+        if matches!(self.windows, Windows::Shared(_)) {
+            self.open(&mut tile);
+        }
+        tile
     }
 
     /// Columns `z`, the KL if there is a prior, then for each parameter the derivatives of both.
@@ -60,19 +73,26 @@ impl Batch<'_> {
                 // Lanes of a tile walk together, as far as the longest.
                 latents.sort_by_key(|&latent| windows[latent].1 - windows[latent].0);
             }
-            let (mut tile, mut relaxed) = (Tile::new(), Relaxed::<T>::new());
+            let (mut tile, mut relaxed) = (self.tile(), Relaxed::<T>::new());
             for latents in latents.chunks(LANES) {
-                tile.place(latents, |i| self.window(latents[i]));
-                rows.fill(&mut tile, T::PRECISION);
-                if let Some(prior) = &self.prior {
-                    prior.fill(&mut tile);
+                tile.place(latents);
+                if let Windows::Own(_) = self.windows {
+                    self.open(&mut tile);
                 }
+                rows.fill(&mut tile, T::PRECISION);
                 let (kernel, tile, relaxed) = (self.kernel, &tile, &mut relaxed);
                 let outcome = pulp::Arch::new().dispatch(OfFamily { kernel, tile, relaxed, parameters });
                 let wanted = outcome.iter().step_by(3 - kinds);
                 for (column, values) in columns.iter_mut().zip(wanted) {
-                    for (&latent, &value) in latents.iter().zip(values) {
-                        column[latent - first] = value;
+                    match self.windows {
+                        Windows::Shared(_) => {
+                            column[latents[0] - first..][..latents.len()].copy_from_slice(&values[..latents.len()]);
+                        }
+                        Windows::Own(_) => {
+                            for (&latent, &value) in latents.iter().zip(values) {
+                                column[latent - first] = value;
+                            }
+                        }
                     }
                 }
             }
@@ -90,12 +110,9 @@ impl Batch<'_> {
         share(tasks, self.count * n, |task, mut columns: Vec<&mut [T]>| {
             let first = task * A_TASK;
             let latents: Vec<usize> = (first..first + columns[0].len()).collect();
-            let (mut tile, mut relaxed) = (Tile::new(), Relaxed::<T>::new());
+            let (mut tile, mut relaxed) = (self.tile(), Relaxed::<T>::new());
             for (t, latents) in latents.chunks(LANES).enumerate() {
-                tile.place(latents, |i| self.window(latents[i]));
-                if let Some(prior) = &self.prior {
-                    prior.fill(&mut tile);
-                }
+                tile.place(latents);
                 let at = |first: usize| first * n..(first + latents.len()) * n;
                 let (z, rest) = columns.split_at_mut(2);
                 let kl_slopes = rest.get_mut(1).map_or(&mut [][..], |slopes| &mut slopes[at(t * LANES)]);

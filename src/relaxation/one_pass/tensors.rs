@@ -1,7 +1,7 @@
 //! The counter's noise as tensor operations: the same random words on every device, and the same noise but for the last digits of its two
 //! logarithms.
 
-use super::counter::NoiseKey;
+use super::counter::{NoiseKey, ROUNDS};
 use crate::Result;
 use tch::{Device, Kind, Tensor};
 
@@ -34,13 +34,13 @@ pub(super) fn gumbel(
     Ok(noise.flatten(-2, -1).f_narrow(-1, lo - block * a_block, atoms)?.to_kind(kind))
 }
 
-/// Ten rounds of Philox4x32 on 32-bit words kept in 64-bit integers.
+/// Philox4x32 on 32-bit words kept in 64-bit integers.
 fn words(key: &NoiseKey, blocks: &Tensor, latents: &Tensor, rows: &Tensor) -> Vec<Tensor> {
     let mut keys = [key.seed as u32, (key.seed >> 32) as u32 ^ (key.step >> 32) as u32];
     let shape = [rows.size()[0], blocks.size()[1]];
     let wide = |words: &Tensor| words.expand(shape, false);
     let mut counter = vec![wide(blocks), wide(latents), wide(rows), wide(&rows.full_like(i64::from(key.step as u32)))];
-    for _ in 0..10 {
+    for _ in 0..ROUNDS {
         let (x_high, x_low) = product(&counter[0], 0xD251_1F53);
         let (y_high, y_low) = product(&counter[2], 0xCD9E_8D57);
         let mix = |high: Tensor, word: &Tensor, key: u32| high.bitwise_xor_tensor(word).bitwise_xor(i64::from(key));

@@ -8,6 +8,9 @@ pub(super) const OUTSIDE: f64 = -1e30;
 /// Rows start at a multiple of this, where a block of random words starts in every kind.
 const ALIGNED: i64 = 4;
 
+/// Rows that are walked, and terms of tails that are summed, before lanes are looked at again.
+pub(super) const STRIDE: usize = 4;
+
 /// The laws of a few latents in their windows. Row `r` of lane `i` is the atom `origins[i] + r`.
 #[derive(Debug)]
 pub struct Tile {
@@ -21,14 +24,22 @@ pub struct Tile {
     /// Rows of the longest lane.
     pub(super) rows: usize,
     pub(super) log_weights: Vec<Lanes<f64>>,
-    /// Of each of up to two parameters.
+    /// Of each of up to two parameters, where they are kept.
     pub(super) scores: [Vec<Lanes<f64>>; 2],
+    /// Whether all scores are kept, or only those that are not lines.
+    pub(super) keeps_lines: bool,
+    /// By how much the scores of each parameter rise from atom to atom inside the window, where they are lines.
+    pub(super) lines: [Option<Lanes<f64>>; 2],
+    /// By how much merged tails bend the scores of each parameter at the first and the last atom.
+    pub(super) bends: [[Lanes<f64>; 2]; 2],
+    /// Whether all lanes have the same window.
+    pub(super) is_shared: bool,
     pub(super) log_prior: Vec<Lanes<f64>>,
 }
 
 impl Tile {
-    /// Room for `parameters` scores, and for a prior.
-    pub(super) fn new() -> Self {
+    /// Room for nothing yet.
+    pub(super) fn new(keeps_lines: bool) -> Self {
         Self {
             latents: [0; LANES],
             used: 0,
@@ -37,21 +48,32 @@ impl Tile {
             rows: 0,
             log_weights: Vec::new(),
             scores: [Vec::new(), Vec::new()],
+            keeps_lines,
+            lines: [None; 2],
+            bends: [[[0.0; LANES]; 2]; 2],
+            is_shared: true,
             log_prior: Vec::new(),
         }
     }
 
     /// Puts latents in the lanes, at least one and not more than there are lanes.
-    pub(super) fn place(&mut self, latents: &[usize], window: impl Fn(usize) -> (i64, i64)) {
+    pub(super) fn place(&mut self, latents: &[usize]) {
         self.used = latents.len().min(LANES);
         self.latents = each(|i| latents[if i < self.used { i } else { 0 }]);
-        self.windows = each(|i| window(if i < self.used { i } else { 0 }));
+    }
+
+    /// Gives the latents their windows.
+    pub(super) fn open(&mut self, window: impl Fn(usize) -> (i64, i64)) {
+        self.windows = each(|i| window(self.latents[i]));
+        self.is_shared = self.windows.iter().all(|window| *window == self.windows[0]);
         self.origins = each(|i| self.windows[i].0 - self.windows[i].0 % ALIGNED);
         self.rows = (0..LANES).map(|i| self.last(i) + 1).max().unwrap_or(0);
-        self.log_weights.resize(self.rows, [0.0; LANES]);
-        self.log_prior.resize(self.rows, [0.0; LANES]);
+        // Strides may walk past the last row.
+        let rows = self.rows.next_multiple_of(STRIDE);
+        self.log_weights.resize(rows, [0.0; LANES]);
+        self.log_prior.resize(rows, [0.0; LANES]);
         for scores in &mut self.scores {
-            scores.resize(self.rows, [0.0; LANES]);
+            scores.resize(rows, [0.0; LANES]);
         }
     }
 
@@ -63,11 +85,6 @@ impl Tile {
     /// The row of a lane's last atom.
     pub(super) fn last(&self, lane: usize) -> usize {
         (self.windows[lane].1 - self.origins[lane]) as usize
-    }
-
-    /// Whether all lanes have the same window.
-    pub(super) fn is_shared(&self) -> bool {
-        self.windows.iter().all(|window| *window == self.windows[0])
     }
 
     /// Takes what is outside the windows out of reach.

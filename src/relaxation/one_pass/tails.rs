@@ -1,0 +1,207 @@
+//! What lies beyond a window, merged into its ends.
+
+use super::laws::{Atom, Step, Walk, common_steps, first_steps, ln, score_step};
+use super::math::{LANES, Lanes, each};
+use super::tile::{STRIDE, Tile};
+
+/// How many terms a tail may have beyond the window before it is taken from the complement.
+const LONGEST_TAIL: usize = 10_000;
+
+/// A tail of each lane, relative to the atom that it starts from; `left` is the last term, zero where the tail is complete.
+pub(super) struct Sums<const PARAMETERS: usize> {
+    left: Lanes<f64>,
+    sum: Lanes<f64>,
+    scores: [Lanes<f64>; PARAMETERS],
+    weighted: [Lanes<f64>; PARAMETERS],
+}
+
+impl<const PARAMETERS: usize> Sums<PARAMETERS> {
+    #[inline(always)]
+    fn start(open: Lanes<bool>) -> Self {
+        let zeros = [[0.0; LANES]; PARAMETERS];
+        Self { left: each(|i| f64::from(open[i])), sum: [1.0; LANES], scores: zeros, weighted: zeros }
+    }
+
+    #[inline(always)]
+    fn is_complete(&self) -> bool {
+        self.left.iter().all(|left| *left == 0.0)
+    }
+
+    /// The next terms of each lane, by the ratio of each to the one before and the change of the scores. Once what follows is negligible,
+    /// terms are zero, so that how long other lanes go on changes nothing.
+    #[inline(always)]
+    fn add(
+        &mut self,
+        precision: f64,
+        ratio: impl Fn(usize, usize) -> f64,
+        score_step: impl Fn(usize, usize, usize) -> f64,
+    ) {
+        for i in 0..LANES {
+            let (mut left, mut sum, mut last) = (self.left[i], self.sum[i], 0.0);
+            for j in 0..STRIDE {
+                last = ratio(i, j);
+                left *= last;
+                sum += left;
+                for p in 0..PARAMETERS {
+                    self.scores[p][i] += score_step(p, i, j);
+                    self.weighted[p][i] += left * self.scores[p][i];
+                }
+            }
+            self.sum[i] = sum;
+            // What follows is at most a geometric series of this ratio, or of one that rises to a limit not far above.
+            self.left[i] = if left * last > precision * sum * (1.0 - last) { left } else { 0.0 };
+        }
+    }
+
+    /// The tail of each lane, relative to the atom that it starts from: its log weight and scores, and whether it is complete.
+    #[inline(always)]
+    pub fn finish(&self) -> Tail<PARAMETERS> {
+        let mut bends = [[0.0; LANES]; PARAMETERS];
+        for (p, bends) in bends.iter_mut().enumerate() {
+            *bends = each(|i| self.weighted[p][i] / self.sum[i]);
+        }
+        Tail { log_weights: each(|i| ln(self.sum[i])), bends, complete: each(|i| self.left[i] == 0.0) }
+    }
+}
+
+pub(super) struct Tail<const PARAMETERS: usize> {
+    pub log_weights: Lanes<f64>,
+    pub bends: [Lanes<f64>; PARAMETERS],
+    pub complete: Lanes<bool>,
+}
+
+impl<const PARAMETERS: usize> Tail<PARAMETERS> {
+    /// Merges the tail of a lane into the row that it starts from, at the first or the last end.
+    #[inline(always)]
+    fn merge_into(&self, tile: &mut Tile, row: usize, end: usize, lane: usize) {
+        tile.log_weights[row][lane] += self.log_weights[lane];
+        for (ends, bends) in tile.bends.iter_mut().zip(&self.bends) {
+            ends[end][lane] = bends[lane];
+        }
+    }
+}
+
+/// What lies at and below each lane's first atom, by series where most of the mass is above.
+#[inline(always)]
+pub(super) fn below<L: Walk, const PARAMETERS: usize>(
+    laws: &Lanes<L>,
+    tile: &Tile,
+    precision: f64,
+) -> Sums<PARAMETERS> {
+    let mut k = each(|i| tile.windows[i].0 as f64);
+    let mut below = Sums::start(each(|i| k[i] > 0.0 && k[i] <= laws[i].mean()));
+    while !below.is_complete() {
+        // At zero there is no further step; the term is made zero for good.
+        let inside = |i: usize, j: usize| k[i] > j as f64;
+        let step = |i: usize, j: usize| Step::from(if inside(i, j) { k[i] - 1.0 - j as f64 } else { 0.0 });
+        below.add(
+            precision,
+            |i, j| if inside(i, j) { 1.0 / laws[i].ratio(step(i, j)) } else { 0.0 },
+            |p, i, j| if inside(i, j) { -laws[i].score_steps(step(i, j))[p] } else { 0.0 },
+        );
+        k = each(|i| if k[i] > STRIDE as f64 { k[i] - STRIDE as f64 } else { 0.0 });
+    }
+    below
+}
+
+/// What lies at and above each lane's last atom, by series where most of the mass is below.
+#[inline(always)]
+pub(super) fn above<L: Walk, const PARAMETERS: usize>(
+    laws: &Lanes<L>,
+    lines: &[Lanes<f64>; PARAMETERS],
+    tile: &Tile,
+    shared: bool,
+    precision: f64,
+) -> Sums<PARAMETERS> {
+    let mut k = each(|i| tile.windows[i].1 as f64);
+    let mut above = Sums::start(each(|i| laws[i].highest() != Some(tile.windows[i].1) && k[i] >= laws[i].mean()));
+    let first_steps = first_steps();
+    for term in (0..LONGEST_TAIL).step_by(STRIDE) {
+        if above.is_complete() {
+            break;
+        }
+        if shared {
+            let steps = common_steps(first_steps, tile.windows[0].1 + term as i64);
+            above.add(precision, |i, j| laws[i].ratio(steps[j]), |p, i, j| score_step(laws, lines, p, i, steps[j]));
+        } else {
+            let step = |i: usize, j: usize| Step::from(k[i] + j as f64);
+            above.add(precision, |i, j| laws[i].ratio(step(i, j)), |p, i, j| score_step(laws, lines, p, i, step(i, j)));
+        }
+        k = each(|i| k[i] + STRIDE as f64);
+    }
+    above
+}
+
+/// Merges a lane's tails into its ends: series where they were summed, else what the rest of the law leaves.
+#[inline(always)]
+pub(super) fn merge<L: Walk, const PARAMETERS: usize>(
+    law: &L,
+    tile: &mut Tile,
+    lane: usize,
+    below: &Tail<PARAMETERS>,
+    above: &Tail<PARAMETERS>,
+) {
+    let (lo, hi) = tile.windows[lane];
+    let (first, last) = (tile.first(lane), tile.last(lane));
+    if lo == hi {
+        tile.log_weights[first][lane] = 0.0;
+        // There is no gradient where there is no choice.
+        let scores = law.atom(lo as f64).scores;
+        for (ends, score) in tile.bends.iter_mut().zip(scores) {
+            ends[0][lane] = -score;
+        }
+        return;
+    }
+    let mean = law.mean();
+    let opens_below = lo > 0;
+    if opens_below && lo as f64 <= mean {
+        below.merge_into(tile, first, 0, lane);
+    }
+    if law.highest() != Some(hi) {
+        if let Some(tail) = law.upper_tail(hi as f64) {
+            tile.put(law, 1, lane, tail);
+        } else if above.complete[lane] && hi as f64 >= mean {
+            above.merge_into(tile, last, 1, lane);
+        } else {
+            let rest = complement(law, tile, lane, first..last);
+            tile.put(law, 1, lane, rest);
+        }
+    }
+    if opens_below && lo as f64 > mean {
+        let rest = complement(law, tile, lane, first + 1..last + 1);
+        tile.put(law, 0, lane, rest);
+    }
+}
+
+/// What these rows leave of the mass, as an atom.
+fn complement(law: &impl Walk, tile: &Tile, lane: usize, rows: std::ops::Range<usize>) -> Atom {
+    let (mut body, mut weighted) = (0.0, [0.0; 2]);
+    let k = |row: usize| (tile.origins[lane] + row as i64) as f64;
+    let mut scores = law.atom(k(rows.start)).scores;
+    for row in rows {
+        let p = f64::exp(tile.log_weights[row][lane]);
+        let steps = law.score_steps(Step::from(k(row)));
+        body += p;
+        for i in 0..2 {
+            let ends = &tile.bends[i];
+            let first = if row == tile.first(lane) { ends[0][lane] } else { 0.0 };
+            let last = if row == tile.last(lane) { ends[1][lane] } else { 0.0 };
+            weighted[i] += p * (scores[i] + first + last);
+            scores[i] += steps[i];
+        }
+    }
+    let rest = (1.0 - body).max(f64::MIN_POSITIVE);
+    Atom { log_weight: (-body).max(-1.0 + f64::EPSILON / 2.0).ln_1p(), scores: weighted.map(|sum| -sum / rest) }
+}
+
+impl Tile {
+    /// Puts an atom at the first or the last end of a lane.
+    fn put(&mut self, law: &impl Walk, end: usize, lane: usize, atom: Atom) {
+        let row = if end == 0 { self.first(lane) } else { self.last(lane) };
+        let scores = law.atom((self.origins[lane] + row as i64) as f64).scores;
+        self.log_weights[row][lane] = atom.log_weight;
+        for p in 0..2 {
+            self.bends[p][end][lane] = atom.scores[p] - scores[p];
+        }
+    }
+}
