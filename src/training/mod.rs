@@ -4,6 +4,7 @@ mod checkpoint;
 mod config;
 mod diagnose;
 mod evaluate;
+mod model;
 mod pictures;
 mod run_folder;
 mod schedule;

@@ -7,18 +7,15 @@ use super::checkpoint::{Checkpoint, Progress};
 use super::config::TrainConfig;
 use super::diagnose::{Diagnosis, GradientRecord};
 use super::evaluate::evaluate;
+use super::model::Model;
 use super::pictures::write_grid;
 use super::run_folder::{EpochRecord, GRADIENTS, METRICS, RunFolder};
 use crate::data::{Dataset, epoch_order};
-use crate::estimators::{Estimator, EstimatorKind};
-use crate::models::{Elbo, Vae};
-use crate::nn::Adam;
-use crate::relaxation::Forward;
+use crate::models::Vae;
 use crate::relaxation::one_pass::{DrawnBy, NoiseKey};
 use crate::{Error, Result};
 use std::path::Path;
 use std::time::Instant;
-use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
 
 /// What a step looked like, for whoever watches.
@@ -64,16 +61,6 @@ pub struct Session {
     saved: Instant,
 }
 
-/// Parameters, the model made of them, and what trains them.
-#[derive(Debug)]
-struct Model {
-    store: VarStore,
-    vae: Vae,
-    adam: Adam,
-    /// Of the latents' gradient, where the relaxed sample itself is not differentiated.
-    estimator: Option<Box<dyn Estimator>>,
-}
-
 /// A copy of what a checkpoint holds.
 type Snapshot = (Vec<(String, Tensor)>, Progress);
 
@@ -95,7 +82,7 @@ impl Session {
         config.check()?;
         let data = load(&config, device)?;
         tch::manual_seed(config.seed as i64);
-        let model = build(&config, &data, device)?;
+        let model = Model::new(&config, &data, device)?;
         let folder = RunFolder::create(path, &config)?;
         let mut session = Self::assemble(config, folder, data, model)?;
         session.save()?;
@@ -111,7 +98,7 @@ impl Session {
         config.epochs = epochs.unwrap_or(config.epochs);
         config.check()?;
         let data = load(&config, device)?;
-        let model = build(&config, &data, device)?;
+        let model = Model::new(&config, &data, device)?;
         let mut session = Self::assemble(config, folder, data, model)?;
         let checkpoint = Checkpoint::read(&session.folder.file("last.safetensors"))?;
         session.model.restore(&checkpoint)?;
@@ -349,7 +336,7 @@ impl Session {
     ) -> Result<(Vae, Dataset, TrainConfig)> {
         let (folder, config) = open(path, data_dir)?;
         let data = load(&config, device)?;
-        let model = build(&config, &data, device)?;
+        let model = Model::new(&config, &data, device)?;
         Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?.restore(&model.store)?;
         Ok((model.vae, data, config))
     }
@@ -394,57 +381,6 @@ fn load(config: &TrainConfig, device: Device) -> Result<Dataset> {
         test: data.test.to_device(device),
         shape: data.shape,
     })
-}
-
-fn build(config: &TrainConfig, data: &Dataset, device: Device) -> Result<Model> {
-    let store = VarStore::new(device);
-    let vae = Vae::new(&store.root(), &config.vae(data.train.size()))?;
-    let adam = Adam::new(&store, config.lr)?;
-    let estimator = match config.estimator {
-        EstimatorKind::Gengs | EstimatorKind::GengsSt => None,
-        kind => {
-            let setting = vae.estimator_setting(config.temperature.first);
-            // Tried on one image first, so that one that does not fit the latents leaves no run behind.
-            let image = data.train.batch(&Tensor::zeros([1], (Kind::Int64, device)));
-            vae.estimated_elbo(&image, kind.build(&setting)?.as_mut(), config.samples())?;
-            Some(kind.build(&setting)?)
-        }
-    };
-    Ok(Model { store, vae, adam, estimator })
-}
-
-impl Model {
-    /// The batch's negative ELBO with a gradient by the run's estimator.
-    fn elbo(&mut self, x: &Tensor, config: &TrainConfig, temperature: f64, key: NoiseKey) -> Result<Elbo> {
-        let Some(estimator) = &mut self.estimator else {
-            let forward = match config.estimator {
-                EstimatorKind::GengsSt => Forward::StraightThrough,
-                _ => Forward::Soft,
-            };
-            return self.vae.relaxed_elbo(x, temperature, forward, Some(key));
-        };
-        estimator.set_temperature(temperature);
-        self.vae.estimated_elbo(x, estimator.as_mut(), config.samples())
-    }
-
-    /// What a checkpoint holds, by name, sharing memory with the model.
-    fn contents(&mut self) -> Vec<(String, Tensor)> {
-        let mut named = Checkpoint::contents(&self.store, &self.adam);
-        if let Some(learned) = self.estimator.as_mut().and_then(|estimator| estimator.learned()) {
-            named.extend(Checkpoint::contents(&learned.store, &learned.adam));
-        }
-        named
-    }
-
-    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        checkpoint.restore(&self.store)?;
-        checkpoint.restore_adam(&mut self.adam)?;
-        if let Some(learned) = self.estimator.as_mut().and_then(|estimator| estimator.learned()) {
-            checkpoint.restore(&learned.store)?;
-            checkpoint.restore_adam(&mut learned.adam)?;
-        }
-        Ok(())
-    }
 }
 
 /// A seed for the noise of a step, by the finaliser of SplitMix64 (Steele, Lea, Flood, 2014) over the three numbers.
