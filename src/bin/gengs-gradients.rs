@@ -137,7 +137,7 @@ impl Curves {
         meter.finish();
 
         let settings = format!(
-            "{steps} steps of Adam at {lr}, {seeds} seeds, 20 targets and 8 estimates for each in a step, temperature {temperature}, \
+            "{steps} steps of Adam at {lr}, {seeds} seeds, 20 targets and 8 estimates for each in a step (50 where the law is held), temperature {temperature}, \
              as few samples behind an estimate as the estimator works with, {} thread{}",
             tch::get_num_threads(),
             if tch::get_num_threads() == 1 { "" } else { "s" }

@@ -54,9 +54,6 @@ pub struct Experiment {
 /// Targets of a run.
 const TARGETS: i64 = 20;
 
-/// Estimates for each target in a step: the gradient is the mean of all, the variance is taken over these.
-const REPLICATES: i64 = 8;
-
 /// Steps from one point of the curves to the next, as a part of all.
 const POINTS: usize = 60;
 
@@ -78,6 +75,12 @@ impl Synthetic {
             Self::NegativeBinomial => "NegativeBinomial(3, 0.4)",
             Self::Held => "Poisson(5), held",
         }
+    }
+
+    /// Estimates for each target in a step: the gradient is the mean of all, the variance is taken over these. Control variates are shown with
+    /// as many rows as let them learn within a run.
+    fn replicates(self) -> i64 {
+        if self == Self::Held { 50 } else { 8 }
     }
 
     fn task(self) -> &'static str {
@@ -177,8 +180,9 @@ impl Experiment {
         let targets = targets(law, seed)?;
         let (store, theta) = start(law);
         let mut adam = Adam::new(&store, self.lr)?;
-        let rows = TARGETS * REPLICATES;
-        let row_targets = targets.repeat_interleave_self_int(REPLICATES, 0, None);
+        let replicates = law.replicates();
+        let rows = TARGETS * replicates;
+        let row_targets = targets.repeat_interleave_self_int(replicates, 0, None);
         let mut width = 1;
         if let Some(&classes) = targets.size().get(1) {
             width = classes;
@@ -212,7 +216,7 @@ impl Experiment {
             if points.contains(&step) {
                 run.losses.push(exact_loss(&q, &targets));
                 let parameters = gradients.size()[1];
-                let variance = gradients.reshape([TARGETS, REPLICATES, parameters]).var_dim(1, true, false);
+                let variance = gradients.reshape([TARGETS, replicates, parameters]).var_dim(1, true, false);
                 run.variances.push(variance.mean_dim(0, false, Kind::Double).sum(Kind::Double).double_value(&[]));
                 for (name, value) in &estimate.info.quantities {
                     let value = value.to_kind(Kind::Double).double_value(&[]);
