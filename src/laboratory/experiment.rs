@@ -183,10 +183,7 @@ impl Experiment {
         let replicates = law.replicates();
         let rows = TARGETS * replicates;
         let row_targets = targets.repeat_interleave_self_int(replicates, 0, None);
-        let mut width = 1;
-        if let Some(&classes) = targets.size().get(1) {
-            width = classes;
-        }
+        let width = targets.size().get(1).copied().unwrap_or(1);
         let setting = Setting { width, features: None, temperature: self.temperature, device: Device::Cpu };
         let mut estimator = kind.build(&setting)?;
         let f = |z: &Tensor| squared_distance(z, &row_targets.unsqueeze(1));

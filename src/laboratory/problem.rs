@@ -77,8 +77,7 @@ impl Problem {
         let scores = scores(&law, &leaves[first..])?.to_kind(config.kind);
         let log_weights = law.log_weights().detach().to_kind(config.kind);
         let law = law.with_log_weights(log_weights);
-        let width = config.latents * law.atoms().size().get(1).copied().unwrap_or(1);
-        let function = TestFunction::new(config.objective, config.target, width);
+        let function = TestFunction::new(config.objective, config.target, width(&config, &law));
         Ok(Self { config, law, scores, first, function })
     }
 
@@ -94,7 +93,7 @@ impl Problem {
 
     /// Numbers in a row of values.
     pub fn width(&self) -> i64 {
-        self.config.latents * self.law.atoms().size().get(1).copied().unwrap_or(1)
+        width(&self.config, &self.law)
     }
 
     /// Names and values of the parameters that have a gradient.
@@ -179,6 +178,10 @@ impl Problem {
         let distribution = CatalogueEntry::find(&self.config.family)?.distribution(&parameters)?;
         Ok((Leaves::new(&self.law, shape, parameters), Some(distribution)))
     }
+}
+
+fn width(config: &ProblemConfig, law: &TruncatedDistribution) -> i64 {
+    config.latents * law.atoms().size().get(1).copied().unwrap_or(1)
 }
 
 /// The name of the only family of vectors.
