@@ -38,6 +38,7 @@ fn main() -> gengs::Result<()> {
     let words: Vec<String> = std::env::args().collect();
     let threads = words.iter().filter_map(|word| word.parse().ok()).next().unwrap_or(1);
     let asked = |what: &str| words.iter().any(|word| word == what);
+    gengs::keep_freed_memory();
     tch::set_num_threads(threads);
     tch::manual_seed(0);
     let rate = (Tensor::rand([128, 512], (Kind::Float, Device::Cpu)) * 2.0 + 1e-3).set_requires_grad(true);

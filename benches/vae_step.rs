@@ -16,6 +16,7 @@ fn main() -> anyhow::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let word = |i: usize, default: &str| words.get(i).cloned().unwrap_or(default.to_string());
     let inference = toml::from_str::<TrainConfig>(&format!("inference = \"{}\"", word(0, "implicit")))?.inference;
+    gengs::keep_freed_memory();
     tch::set_num_threads(word(1, "1").parse()?);
     let steps: i64 = word(2, "200").parse()?;
     if word(3, "one-pass") == "profile" {
@@ -93,7 +94,7 @@ fn profile(inference: Inference, steps: i64) -> anyhow::Result<()> {
         };
         let x = images.batch(&order.narrow(0, i * 100 % 50_000, 100));
         lap(0);
-        let encoded = encoder.forward(&x);
+        let encoded = encoder.forward_once(&x);
         lap(1);
         let output = encoded.detach().set_requires_grad(true);
         let key = NoiseKey::new(0, i as u64);
@@ -105,7 +106,7 @@ fn profile(inference: Inference, steps: i64) -> anyhow::Result<()> {
         let kl = draw.kl.map_or(Tensor::from(0.0), |kl| kl.sum(Kind::Float) / 100.0);
         lap(2);
         let z = draw.z.detach().set_requires_grad(true);
-        let logits = decoder.forward(&z);
+        let logits = decoder.forward_once(&z);
         let loss =
             logits.binary_cross_entropy_with_logits(&x, None::<&Tensor>, None::<&Tensor>, Reduction::Sum) / 100.0;
         lap(3);

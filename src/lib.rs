@@ -7,6 +7,7 @@ pub mod data;
 pub mod device;
 pub mod distributions;
 mod error;
+mod memory;
 pub mod estimators;
 pub mod laboratory;
 pub mod models;
@@ -20,6 +21,7 @@ mod truncation;
 mod truncation_error;
 
 pub use error::{Error, Result};
+pub use memory::keep_freed_memory;
 pub use truncated::TruncatedDistribution;
 pub use truncation::{Tail, Truncation, Window};
 pub use truncation_error::TruncationError;

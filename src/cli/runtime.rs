@@ -26,11 +26,12 @@ pub struct Common {
 }
 
 impl Common {
-    /// Sets the number of threads and finds the device.
+    /// Keeps freed memory, sets the number of threads and finds the device.
     ///
     /// # Errors
     /// When the device cannot be used.
     pub fn prepare(&self) -> Result<Device> {
+        crate::keep_freed_memory();
         if let Some(threads) = self.threads {
             tch::set_num_threads(threads);
         }

@@ -92,8 +92,12 @@ impl Vae {
 
     /// Pixel logits `[..., pixels]` of latents as they were drawn (`[..., latents]`, one-hot ones `[..., latents, n]`).
     pub fn decode(&self, z: &Tensor) -> Tensor {
+        self.decoder.forward(&self.decoder_input(z))
+    }
+
+    fn decoder_input(&self, z: &Tensor) -> Tensor {
         let vectors = self.prior().atoms().dim() == 2;
-        self.decoder.forward(&if vectors { z.flatten(-2, -1) } else { z.shallow_clone() })
+        if vectors { z.flatten(-2, -1) } else { z.shallow_clone() }
     }
 
     /// `count` images from the prior, as pixel probabilities `[count, pixels]`.
@@ -123,9 +127,10 @@ impl Vae {
     /// # Errors
     /// When the temperature is not allowed.
     pub fn relaxed_elbo(&self, x: &Tensor, temperature: f64, forward: Forward, key: Option<NoiseKey>) -> Result<Elbo> {
-        let (z, kl) = self.latent.draw(&self.encoder.forward(x), temperature, forward, key)?;
+        let (z, kl) = self.latent.draw(&self.encoder.forward_once(x), temperature, forward, key)?;
         let kl = kl.sum_dim_intlist(-1, false, None::<Kind>);
-        Ok(Elbo { reconstruction: reconstruction(&self.decode(&z), x), kl })
+        let logits = self.decoder.forward_once(&self.decoder_input(&z));
+        Ok(Elbo { reconstruction: reconstruction(&logits, x), kl })
     }
 
     /// The negative ELBO with its gradient by an estimator, from so many samples an image. For bounds of several samples,

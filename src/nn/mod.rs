@@ -2,6 +2,7 @@
 
 mod adam;
 mod mlp;
+mod onednn;
 
 pub use adam::Adam;
 pub use mlp::{Linear, Mlp};

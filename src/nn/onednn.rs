@@ -1,0 +1,37 @@
+//! Matrix products by oneDNN instead of the BLAS that libtorch was built with.
+//!
+//! libtorch's own products go to MKL, which leaves processors of other makers than Intel on older instructions; oneDNN, which libtorch ships
+//! too, asks only what the processor can do (`benches/RESULTS.md` has the difference). Its tensors have a layout of their own, so they live from
+//! the first layer to the last, and its layers can be differentiated once, not twice.
+
+use std::sync::OnceLock;
+use tch::{Device, Kind, Tensor};
+
+/// The tensor in oneDNN's layout, if the layers of a network can run there: float32 on the CPU, with a batch dimension.
+pub(super) fn enter(x: &Tensor) -> Option<Tensor> {
+    let fits = x.device() == Device::Cpu && x.kind() == Kind::Float && x.dim() >= 2 && x.numel() > 0;
+    if !(fits && is_available()) {
+        return None;
+    }
+    x.contiguous().f_to_mkldnn(None::<Kind>).ok()
+}
+
+/// A linear layer on a tensor in oneDNN's layout.
+pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Tensor {
+    x.mkldnn_linear(weight, Some(bias))
+}
+
+/// Back to a tensor as all others.
+pub(super) fn leave(x: &Tensor) -> Tensor {
+    x.to_dense(None::<Kind>, false)
+}
+
+/// Whether this libtorch has oneDNN for this processor: found out by one small product.
+fn is_available() -> bool {
+    static AVAILABLE: OnceLock<bool> = OnceLock::new();
+    *AVAILABLE.get_or_init(|| {
+        let ones = Tensor::ones([2, 2], (Kind::Float, Device::Cpu));
+        let product = ones.f_to_mkldnn(None::<Kind>).and_then(|x| x.f_mkldnn_linear(&ones, None::<Tensor>));
+        product.and_then(|y| y.f_to_dense(None::<Kind>, false)).is_ok_and(|y| y.f_equal(&(&ones * 2.0)).unwrap_or(false))
+    })
+}
