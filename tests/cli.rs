@@ -219,7 +219,7 @@ mod interruption {
     }
 
     fn losses(out: &Path) -> Vec<(usize, f64, f64)> {
-        let (folder, _) = gengs::training::RunFolder::open(out).unwrap();
+        let (folder, _) = gengs::training::RunFolder::open::<gengs::training::TrainConfig>(out).unwrap();
         let metrics: Vec<gengs::training::EpochRecord> = folder.records(gengs::training::METRICS).unwrap();
         metrics.iter().map(|r| (r.epoch, r.train_neg_elbo_relaxed, r.validation_neg_elbo)).collect()
     }
@@ -281,7 +281,7 @@ mod interruption {
         vae(&["train", "--resume", "--threads", "1", "--quiet", "--out"]).arg(path("killed")).assert().success();
         assert_eq!(parameters(&path("killed")), parameters(&path("whole")));
 
-        let (run, _) = gengs::training::RunFolder::open(&path("looked-at")).unwrap();
+        let (run, _) = gengs::training::RunFolder::open::<gengs::training::TrainConfig>(&path("looked-at")).unwrap();
         let records: Vec<gengs::training::GradientRecord> = run.records(gengs::training::GRADIENTS).unwrap();
         // 45 steps an epoch: steps 1, 101, 201 and 301 of 360, three estimators each.
         let steps: Vec<usize> = records.iter().step_by(3).map(|r| (r.epoch - 1) * 45 + r.step).collect();
@@ -291,7 +291,7 @@ mod interruption {
             assert!((-1.0..=1.0).contains(&record.cosine) && record.reference_square > 0.0, "{record:?}");
         }
         // A record of the uninterrupted run is that of the interrupted one, whose own estimator was restored.
-        let (run, _) = gengs::training::RunFolder::open(&path("killed")).unwrap();
+        let (run, _) = gengs::training::RunFolder::open::<gengs::training::TrainConfig>(&path("killed")).unwrap();
         let again: Vec<gengs::training::GradientRecord> = run.records(gengs::training::GRADIENTS).unwrap();
         let own = |records: &[gengs::training::GradientRecord]| -> Vec<f64> {
             records.iter().filter(|r| r.estimator.to_string() == "relax").map(|r| r.variance).collect()

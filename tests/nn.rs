@@ -121,3 +121,30 @@ fn mlp_layers_are_numbered_as_in_a_sequential() {
     let by_hand = linear(&linear(&linear(&x, 0).relu(), 2).relu(), 4);
     assert!(double(&(mlp.forward(&x) - by_hand).abs().max()) < 1e-6);
 }
+
+/// oneDNN's products against the BLAS's, forward and backward: all three widths, of which one is no multiple of a vector.
+#[test]
+fn a_network_that_is_differentiated_once_has_the_same_values_and_gradients() {
+    let _guard = seeded(21);
+    let float = (Kind::Float, Device::Cpu);
+    let store = VarStore::new(Device::Cpu);
+    let network = Mlp::new(&store.root(), &[37, 130, 50, 11]);
+    let x = Tensor::randn([3, 9, 37], float).set_requires_grad(true);
+    let weight = Tensor::randn([3, 9, 11], float);
+    let parameters = store.trainable_variables();
+    let all = |y: &Tensor| {
+        let mut inputs: Vec<&Tensor> = parameters.iter().collect();
+        inputs.push(&x);
+        Tensor::run_backward(&[(y * &weight).sum(Kind::Float)], &inputs, false, false)
+    };
+    let (plain, once) = (network.forward(&x), network.forward_once(&x));
+    assert_eq!(once.size(), [3, 9, 11]);
+    for (a, b) in doubles(&plain).iter().zip(doubles(&once)) {
+        close("output", b, *a, 1e-5);
+    }
+    for (a, b) in all(&plain).iter().zip(all(&once)) {
+        let scale = a.abs().max().double_value(&[]);
+        let difference = (a - b).abs().max().double_value(&[]);
+        assert!(difference <= 1e-5 * scale, "gradients differ by {difference} of {scale}");
+    }
+}

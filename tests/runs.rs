@@ -4,7 +4,9 @@ mod common;
 
 use common::{LATENT_FAMILIES, seeded};
 use gengs::models::Inference;
-use gengs::training::{Checkpoint, Control, EpochRecord, METRICS, RunFolder, Session, TrainConfig, evaluate};
+use gengs::training::{
+    Checkpoint, Control, EpochRecord, METRICS, RunFolder, Session, TrainConfig, VaeTrainee, evaluate,
+};
 use std::path::Path;
 use tch::Device;
 
@@ -45,7 +47,7 @@ fn training_lowers_the_loss_for_every_family() {
         for inference in [Inference::Explicit, Inference::Implicit] {
             let config = TrainConfig { family, inference, epochs: 30, ..config(folder.path()) };
             let out = folder.path().join(format!("{family:?}-{inference:?}"));
-            let mut session = Session::start(config, &out, Device::Cpu).unwrap();
+            let mut session = Session::<VaeTrainee>::start(config, &out, Device::Cpu).unwrap();
             session.run(go, |_| ()).unwrap();
             let records = session.records();
             let (first, last) = (records[0], records[29]);
@@ -67,26 +69,26 @@ fn a_run_leaves_its_folder_and_evaluates_the_same_every_time() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let config = config(folder.path());
-    let mut session = Session::start(config.clone(), &out, Device::Cpu).unwrap();
+    let mut session = Session::<VaeTrainee>::start(config.clone(), &out, Device::Cpu).unwrap();
     assert_eq!(session.run(go, |_| ()).unwrap(), Control::Continue);
     for name in
         ["config.toml", "metrics.jsonl", "last.safetensors", "best.safetensors", "samples.png", "reconstructions.png"]
     {
         assert!(out.join(name).metadata().unwrap().len() > 0, "{name}");
     }
-    let (run, read) = RunFolder::open(&out).unwrap();
+    let (run, read) = RunFolder::open::<TrainConfig>(&out).unwrap();
     assert_eq!(read, config);
     assert_eq!(run.records::<EpochRecord>(METRICS).unwrap(), session.records());
 
-    let (vae, data, _) = Session::model(&out, "best", None, Device::Cpu).unwrap();
-    let evaluation = || evaluate(&vae, &data.test, 20, 0.3, 5, 1).unwrap();
+    let (trainee, _) = Session::<VaeTrainee>::load(&out, "best", None, Device::Cpu).unwrap();
+    let evaluation = || evaluate(trainee.vae(), &trainee.data().test, 20, 0.3, 5, 1).unwrap();
     let first = evaluation();
     assert_eq!(first, evaluation());
     assert_eq!(first.examples, 6);
     assert!((first.neg_elbo - first.reconstruction - first.kl).abs() < 1e-9);
     assert!(first.neg_iwae < first.neg_elbo, "{first:?}");
 
-    let again = Session::start(config, &out, Device::Cpu).unwrap_err().to_string();
+    let again = Session::<VaeTrainee>::start(config, &out, Device::Cpu).unwrap_err().to_string();
     assert!(again.contains("already holds a run") && again.contains("--resume"), "{again}");
 }
 
@@ -95,7 +97,7 @@ fn damaged_checkpoints_are_errors() {
     let _guard = seeded(0);
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    Session::start(config(folder.path()), &out, Device::Cpu).unwrap();
+    Session::<VaeTrainee>::start(config(folder.path()), &out, Device::Cpu).unwrap();
     let path = out.join("last.safetensors");
     let whole = std::fs::read(&path).unwrap();
     assert!(Checkpoint::read(&path).is_ok());
@@ -111,7 +113,7 @@ fn damaged_checkpoints_are_errors() {
     enormous[..8].copy_from_slice(&u64::MAX.to_le_bytes());
     std::fs::write(&path, enormous).unwrap();
     assert!(Checkpoint::read(&path).is_err());
-    let resumed = Session::resume(&out, None, None, Device::Cpu).unwrap_err().to_string();
+    let resumed = Session::<VaeTrainee>::resume(&out, None, None, Device::Cpu).unwrap_err().to_string();
     assert!(resumed.contains("not a whole checkpoint"), "{resumed}");
 }
 
@@ -120,11 +122,11 @@ fn a_checkpoint_of_another_model_is_refused_whole() {
     let _guard = seeded(0);
     let folder = tempfile::tempdir().unwrap();
     let (small, large) = (folder.path().join("small"), folder.path().join("large"));
-    Session::start(config(folder.path()), &small, Device::Cpu).unwrap();
+    Session::<VaeTrainee>::start(config(folder.path()), &small, Device::Cpu).unwrap();
     let wide = TrainConfig { hidden: vec![17], ..config(folder.path()) };
-    Session::start(wide, &large, Device::Cpu).unwrap();
+    Session::<VaeTrainee>::start(wide, &large, Device::Cpu).unwrap();
     std::fs::copy(small.join("last.safetensors"), large.join("last.safetensors")).unwrap();
-    let message = Session::resume(&large, None, None, Device::Cpu).unwrap_err().to_string();
+    let message = Session::<VaeTrainee>::resume(&large, None, None, Device::Cpu).unwrap_err().to_string();
     assert!(message.contains("decoder.0.bias") && message.contains("[16]") && message.contains("[17]"), "{message}");
 }
 
@@ -134,7 +136,7 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let wild = TrainConfig { lr: 1e30, ..config(folder.path()) };
-    let mut session = Session::start(wild, &out, Device::Cpu).unwrap();
+    let mut session = Session::<VaeTrainee>::start(wild, &out, Device::Cpu).unwrap();
     let message = session.run(go, |_| ()).unwrap_err().to_string();
     assert!(message.contains("not finite at epoch 1") && message.contains("--lr"), "{message}");
     let checkpoint = Checkpoint::read(&out.join("last.safetensors")).unwrap();
@@ -156,7 +158,7 @@ fn settings_out_of_range_are_refused_before_anything_is_written() {
     ];
     for (config, name) in wrong {
         let out = folder.path().join("run");
-        let message = Session::start(config, &out, Device::Cpu).unwrap_err().to_string();
+        let message = Session::<VaeTrainee>::start(config, &out, Device::Cpu).unwrap_err().to_string();
         assert!(message.contains(name), "{message}");
         assert!(!out.exists());
     }

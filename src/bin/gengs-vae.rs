@@ -4,7 +4,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use gengs::cli::{Common, Meter, exit_code, interrupted};
 use gengs::estimators::EstimatorKind;
 use gengs::models::{Family, Inference};
-use gengs::training::{Control, Schedule, Session, TrainConfig, TruncationSetting, draw_pictures, evaluate};
+use gengs::training::{
+    Control, Schedule, Session, Settings, TrainConfig, TruncationSetting, VaeTrainee, draw_pictures, evaluate,
+    read_settings,
+};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -177,7 +180,7 @@ impl Train {
     /// What was typed, over the settings file, over the defaults.
     fn settings(&self) -> anyhow::Result<TrainConfig> {
         let mut config = match &self.config {
-            Some(path) => TrainConfig::read(path)?,
+            Some(path) => read_settings(path)?,
             None => TrainConfig::default(),
         };
         macro_rules! take {
@@ -190,7 +193,7 @@ impl Train {
         Ok(config)
     }
 
-    fn session(&self) -> anyhow::Result<(Session, PathBuf)> {
+    fn session(&self) -> anyhow::Result<(Session<VaeTrainee>, PathBuf)> {
         let device = self.common.prepare()?;
         if self.resume {
             let Some(out) = &self.out else { anyhow::bail!("--resume needs the run folder: --out DIR") };
@@ -199,7 +202,7 @@ impl Train {
                     "--{flag} cannot be given with --resume: the run goes on with its own settings; start a new run for others"
                 );
             }
-            let session = Session::resume(out, self.epochs, self.data_dir.as_deref(), device)?;
+            let session = Session::<VaeTrainee>::resume(out, self.epochs, self.data_dir.as_deref(), device)?;
             return Ok((session, out.clone()));
         }
         let config = self.settings()?;
@@ -218,7 +221,7 @@ impl Train {
         let stop = interrupted()?;
         let (mut session, out) = self.session()?;
         let steps = session.steps_per_epoch();
-        let epochs = session.config().epochs;
+        let epochs = session.settings().epochs;
         let from = session.progress().epochs;
         self.common.say(format_args!(
             "{} run in {}: epochs {} to {epochs}, {steps} steps each",
@@ -265,7 +268,7 @@ impl Train {
                 out.join("reconstructions.png").display()
             ));
         }
-        if let Some(drawn_by) = session.drawn_by() {
+        if let Some(drawn_by) = session.trainee().drawn_by() {
             self.common.say(format_args!("latents were drawn by the {drawn_by}"));
         }
         if self.common.json {
@@ -289,9 +292,16 @@ impl Eval {
     fn run(&self) -> anyhow::Result<ExitCode> {
         let Trained { run, checkpoint, data_dir, seed, common } = &self.trained;
         let device = common.prepare()?;
-        let (vae, data, config) = Session::model(run, checkpoint, data_dir.as_deref(), device)?;
+        let (trainee, config) = Session::<VaeTrainee>::load(run, checkpoint, data_dir.as_deref(), device)?;
         let temperature = config.temperature.last;
-        let result = evaluate(&vae, &data.test, self.importance_samples, temperature, self.batch_size, *seed)?;
+        let result = evaluate(
+            trainee.vae(),
+            &trainee.data().test,
+            self.importance_samples,
+            temperature,
+            self.batch_size,
+            *seed,
+        )?;
         if common.json {
             println!("{}", serde_json::to_string(&result)?);
             return Ok(ExitCode::SUCCESS);
@@ -314,11 +324,11 @@ impl Sample {
     fn run(&self) -> anyhow::Result<ExitCode> {
         let Trained { run, checkpoint, data_dir, seed, common } = &self.trained;
         let device = common.prepare()?;
-        let (vae, data, _) = Session::model(run, checkpoint, data_dir.as_deref(), device)?;
+        let (trainee, _) = Session::<VaeTrainee>::load(run, checkpoint, data_dir.as_deref(), device)?;
         tch::manual_seed(*seed);
         let stem = self.png.file_stem().unwrap_or_default().to_string_lossy();
         let reconstructions = self.png.with_file_name(format!("{stem}-reconstructions.png"));
-        draw_pictures(&vae, &data, &self.png, &reconstructions)?;
+        draw_pictures(trainee.vae(), trainee.data(), &self.png, &reconstructions)?;
         if common.json {
             println!("{}", serde_json::json!({ "samples": self.png, "reconstructions": reconstructions }));
         } else {

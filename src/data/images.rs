@@ -4,6 +4,7 @@ use super::npz::Archive;
 use super::{Images, Pixels, idx};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
+use tch::Device;
 
 /// Images to train on, to choose by, and to report on, all of one size.
 #[derive(Debug)]
@@ -16,6 +17,19 @@ pub struct Dataset {
     pub test: Images,
     /// Height and width of an image.
     pub shape: (i64, i64),
+}
+
+impl Dataset {
+    /// The images on a device.
+    #[must_use]
+    pub fn to_device(&self, device: Device) -> Self {
+        Self {
+            train: self.train.to_device(device),
+            validation: self.validation.to_device(device),
+            test: self.test.to_device(device),
+            shape: self.shape,
+        }
+    }
 }
 
 /// An image set by name.

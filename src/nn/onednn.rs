@@ -32,6 +32,8 @@ fn is_available() -> bool {
     *AVAILABLE.get_or_init(|| {
         let ones = Tensor::ones([2, 2], (Kind::Float, Device::Cpu));
         let product = ones.f_to_mkldnn(None::<Kind>).and_then(|x| x.f_mkldnn_linear(&ones, None::<Tensor>));
-        product.and_then(|y| y.f_to_dense(None::<Kind>, false)).is_ok_and(|y| y.f_equal(&(&ones * 2.0)).unwrap_or(false))
+        product
+            .and_then(|y| y.f_to_dense(None::<Kind>, false))
+            .is_ok_and(|y| y.f_equal(&(&ones * 2.0)).unwrap_or(false))
     })
 }

@@ -1,20 +1,17 @@
-//! Training: settings, schedules, checkpoints, the loop, the run folder, evaluation, pictures.
+//! Training: the loop, schedules, checkpoints, the run folder; and what is trained, with its settings and its evaluation.
 
 mod checkpoint;
-mod config;
-mod diagnose;
-mod evaluate;
-mod model;
-mod pictures;
 mod run_folder;
 mod schedule;
 mod session;
+mod trainee;
+mod vae;
 
 pub use checkpoint::{Checkpoint, Progress};
-pub use config::TrainConfig;
-pub use diagnose::GradientRecord;
-pub use evaluate::{Evaluation, evaluate};
-pub use pictures::write_grid;
-pub use run_folder::{EpochRecord, GRADIENTS, METRICS, RunFolder};
+pub use run_folder::{METRICS, RunFolder, read_settings};
 pub use schedule::{Schedule, TruncationSetting};
-pub use session::{Control, Session, StepReport, draw_pictures};
+pub use session::{Control, Session, StepReport};
+pub use trainee::{Pace, Plan, Record, Settings, Trained, Trainee};
+pub use vae::{
+    EpochRecord, Evaluation, GRADIENTS, GradientRecord, TrainConfig, VaeTrainee, draw_pictures, evaluate, write_grid,
+};

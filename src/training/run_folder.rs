@@ -1,36 +1,14 @@
 //! The folder of a run: `config.toml`, `metrics.jsonl`, `gradients.jsonl`, `last.safetensors`, `best.safetensors`, pictures.
 
 use super::checkpoint::replace;
-use super::config::TrainConfig;
+use super::trainee::Settings;
 use crate::{Error, Result};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// A line of `metrics.jsonl`: one epoch. Nats an image.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct EpochRecord {
-    /// The epoch, counted from 1.
-    pub epoch: usize,
-    /// Mean relaxed negative ELBO over the epoch's training batches.
-    pub train_neg_elbo_relaxed: f64,
-    /// Mean KL over the same.
-    pub train_kl: f64,
-    /// Negative ELBO of hard samples on the validation images.
-    pub validation_neg_elbo: f64,
-    /// Its KL.
-    pub validation_kl: f64,
-    /// Temperature at the epoch's last step.
-    pub temperature: f64,
-    /// Seconds of training since the run began.
-    pub seconds: f64,
-}
-
-/// The file of [`EpochRecord`]s.
+/// The file of a run's epochs, a [`Record`](super::Record) a line.
 pub const METRICS: &str = "metrics.jsonl";
-
-/// The file of [`GradientRecord`](super::GradientRecord)s.
-pub const GRADIENTS: &str = "gradients.jsonl";
 
 /// The folder.
 #[derive(Debug, Clone)]
@@ -43,7 +21,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// When there is a run in it already, or it cannot be written.
-    pub fn create(path: &Path, config: &TrainConfig) -> Result<Self> {
+    pub fn create(path: &Path, settings: &impl Settings) -> Result<Self> {
         let folder = Self { path: path.to_path_buf() };
         if folder.file("config.toml").exists() {
             return Err(Error::file(
@@ -52,9 +30,9 @@ impl RunFolder {
             ));
         }
         std::fs::create_dir_all(path).map_err(|error| Error::file(path, format!("cannot be made ({error})")))?;
-        let text = toml::to_string(config).map_err(|error| Error::file(folder.file("config.toml"), error))?;
+        let text = toml::to_string(settings).map_err(|error| Error::file(folder.file("config.toml"), error))?;
         folder.write("config.toml", text.as_bytes())?;
-        folder.write_records::<EpochRecord>(METRICS, &[])?;
+        folder.write(METRICS, &[])?;
         Ok(folder)
     }
 
@@ -62,14 +40,13 @@ impl RunFolder {
     ///
     /// # Errors
     /// When there is none, or its settings cannot be read.
-    pub fn open(path: &Path) -> Result<(Self, TrainConfig)> {
+    pub fn open<S: Settings>(path: &Path) -> Result<(Self, S)> {
         let folder = Self { path: path.to_path_buf() };
         let settings = folder.file("config.toml");
         if !settings.is_file() {
             return Err(Error::file(path, "holds no run (it has no config.toml)"));
         }
-        let config = TrainConfig::read(&settings)?;
-        Ok((folder, config))
+        Ok((folder, read_settings(&settings)?))
     }
 
     /// A file of the run.
@@ -108,4 +85,13 @@ impl RunFolder {
         let path = self.file(name);
         replace(&path, bytes).map_err(|error| Error::file(&path, format!("cannot be written ({error})")))
     }
+}
+
+/// Settings from a TOML file; those that it leaves out have their defaults, unknown ones are errors.
+///
+/// # Errors
+/// When the file cannot be read, or is not TOML with these settings.
+pub fn read_settings<S: Settings>(path: &Path) -> Result<S> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
+    toml::from_str(&text).map_err(|error| Error::file(path, error.to_string().trim_end()))
 }

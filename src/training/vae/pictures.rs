@@ -1,5 +1,7 @@
-//! Grids of images as PNG.
+//! Grids of images as PNG: of samples, and of test images above their reconstructions.
 
+use crate::data::Dataset;
+use crate::models::Vae;
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::BufWriter;
@@ -11,6 +13,32 @@ const GAP: i64 = 2;
 
 /// Grey of the gaps, from 0 (black) to 1.
 const GREY: f64 = 0.35;
+
+/// Columns and rows of the pictures at the end of a run.
+const GRID: (i64, i64) = (10, 10);
+
+/// Draws a grid of samples, and one of test images above their reconstructions.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn draw_pictures(vae: &Vae, data: &Dataset, samples: &Path, reconstructions: &Path) -> Result<()> {
+    let (columns, rows) = GRID;
+    write_grid(samples, &vae.generate(columns * rows)?, data.shape, columns)?;
+    let device = vae.prior().device();
+    let pairs = (columns * rows / 2).min(data.test.len());
+    // Spread over the test set, which may be sorted.
+    let indices = Tensor::arange(pairs, (Kind::Int64, device)) * (data.test.len() / pairs);
+    let x = data.test.batch(&indices);
+    let decoded = vae.reconstruct(&x)?;
+    let rows: Vec<Tensor> = (0..pairs)
+        .step_by(columns as usize)
+        .flat_map(|start| {
+            let length = columns.min(pairs - start);
+            [x.narrow(0, start, length), decoded.narrow(0, start, length)]
+        })
+        .collect();
+    write_grid(reconstructions, &Tensor::cat(&rows, 0), data.shape, columns)
+}
 
 /// Writes images `[N, height * width]` with values in `[0, 1]` (1 is white) as a grid with `columns` columns.
 ///

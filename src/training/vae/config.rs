@@ -1,9 +1,10 @@
 //! Everything that a run is made of; what `config.toml` holds.
 
-use super::schedule::{Schedule, TruncationSetting};
 use crate::data::ImageSet;
 use crate::estimators::EstimatorKind;
 use crate::models::{Family, Inference, LatentConfig, VaeConfig};
+use crate::training::schedule::{Schedule, TruncationSetting};
+use crate::training::trainee::{Pace, Settings};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -83,49 +84,6 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// From a TOML file; settings that it leaves out have their defaults, unknown ones are errors.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or is not TOML with these settings.
-    pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
-        toml::from_str(&text).map_err(|error| Error::file(path, error.to_string().trim_end()))
-    }
-
-    /// Fails when a setting is out of its range; the model checks its own.
-    ///
-    /// # Errors
-    /// With the setting's name, its value, and what is allowed.
-    pub fn check(&self) -> Result<()> {
-        let at_least_one = [("epochs", self.epochs as i64), ("batch-size", self.batch_size)];
-        if let Some((name, value)) = at_least_one.into_iter().find(|&(_, value)| value < 1) {
-            return Err(Error::parameter(name, value, "at least 1"));
-        }
-        super::diagnose::check(&self.diagnose)?;
-        let fewest = self.estimator.fewest_samples();
-        if self.samples() < fewest {
-            let allowed = format!("at least {fewest} for the estimator {}", self.estimator);
-            return Err(Error::parameter("samples", self.samples(), allowed));
-        }
-        if self.samples() > 1 && matches!(self.estimator, EstimatorKind::Gengs | EstimatorKind::GengsSt) {
-            let allowed = format!("1 for the estimator {}", self.estimator);
-            return Err(Error::parameter("samples", self.samples(), allowed));
-        }
-        if !(self.lr > 0.0 && self.lr.is_finite()) {
-            return Err(Error::parameter("lr", self.lr, "positive and finite"));
-        }
-        if !(self.kl_warmup >= 0.0 && self.kl_warmup.is_finite()) {
-            return Err(Error::parameter("kl-warmup", self.kl_warmup, "a number of epochs, 0 or more"));
-        }
-        if !(self.checkpoint_every >= 0.0 && self.checkpoint_every.is_finite()) {
-            return Err(Error::parameter("checkpoint-every", self.checkpoint_every, "a number of seconds, 0 or more"));
-        }
-        if self.seed > i64::MAX as u64 {
-            return Err(Error::parameter("seed", self.seed, "below 2^63"));
-        }
-        Ok(())
-    }
-
     /// Samples an image and step.
     pub fn samples(&self) -> i64 {
         self.samples.unwrap_or(self.estimator.fewest_samples())
@@ -143,5 +101,38 @@ impl TrainConfig {
         let Self { family, inference, prior, latents, .. } = *self;
         let latent = LatentConfig { family, prior, truncation, inference, latents };
         VaeConfig { pixels, hidden: self.hidden.clone(), latent }
+    }
+}
+
+impl Settings for TrainConfig {
+    fn check(&self) -> Result<()> {
+        self.pace().check()?;
+        super::diagnose::check(&self.diagnose)?;
+        let fewest = self.estimator.fewest_samples();
+        if self.samples() < fewest {
+            let allowed = format!("at least {fewest} for the estimator {}", self.estimator);
+            return Err(Error::parameter("samples", self.samples(), allowed));
+        }
+        if self.samples() > 1 && matches!(self.estimator, EstimatorKind::Gengs | EstimatorKind::GengsSt) {
+            let allowed = format!("1 for the estimator {}", self.estimator);
+            return Err(Error::parameter("samples", self.samples(), allowed));
+        }
+        if !(self.lr > 0.0 && self.lr.is_finite()) {
+            return Err(Error::parameter("lr", self.lr, "positive and finite"));
+        }
+        Ok(())
+    }
+
+    fn pace(&self) -> Pace {
+        let Self { epochs, batch_size, temperature, kl_warmup, checkpoint_every, seed, .. } = *self;
+        Pace { epochs, batch_size, temperature, kl_warmup, checkpoint_every, seed }
+    }
+
+    fn set_epochs(&mut self, epochs: usize) {
+        self.epochs = epochs;
+    }
+
+    fn set_data_dir(&mut self, folder: &Path) {
+        self.data_dir = Some(folder.to_path_buf());
     }
 }

@@ -32,6 +32,9 @@ pub struct GradientRecord {
     pub reference_samples: i64,
 }
 
+/// The file of [`GradientRecord`]s.
+pub const GRADIENTS: &str = "gradients.jsonl";
+
 /// Estimates of each estimator.
 const ESTIMATES: usize = 10;
 

@@ -1,0 +1,191 @@
+//! What a session trains.
+
+use super::checkpoint::Checkpoint;
+use super::run_folder::RunFolder;
+use super::schedule::Schedule;
+use crate::data::epoch_order;
+use crate::relaxation::one_pass::NoiseKey;
+use crate::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::path::Path;
+use tch::{Device, Tensor};
+
+/// The settings that every run has.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// Passes over the training examples.
+    pub epochs: usize,
+    /// Examples a step.
+    pub batch_size: i64,
+    /// Temperature, from the first to the last step.
+    pub temperature: Schedule,
+    /// Epochs over which the weight of the KL grows from 0 to 1.
+    pub kl_warmup: f64,
+    /// Seconds between two checkpoints.
+    pub checkpoint_every: f64,
+    /// Where all randomness starts.
+    pub seed: u64,
+}
+
+impl Pace {
+    /// Fails when a setting is out of its range.
+    ///
+    /// # Errors
+    /// With the setting's name, its value, and what is allowed.
+    pub fn check(&self) -> Result<()> {
+        let at_least_one = [("epochs", self.epochs as i64), ("batch-size", self.batch_size)];
+        if let Some((name, value)) = at_least_one.into_iter().find(|&(_, value)| value < 1) {
+            return Err(Error::parameter(name, value, "at least 1"));
+        }
+        if !(self.kl_warmup >= 0.0 && self.kl_warmup.is_finite()) {
+            return Err(Error::parameter("kl-warmup", self.kl_warmup, "a number of epochs, 0 or more"));
+        }
+        if !(self.checkpoint_every >= 0.0 && self.checkpoint_every.is_finite()) {
+            return Err(Error::parameter("checkpoint-every", self.checkpoint_every, "a number of seconds, 0 or more"));
+        }
+        if self.seed > i64::MAX as u64 {
+            return Err(Error::parameter("seed", self.seed, "below 2^63"));
+        }
+        Ok(())
+    }
+}
+
+/// Everything that a run is made of; what `config.toml` holds.
+pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
+    /// Fails when a setting is out of its range; the model checks its own.
+    ///
+    /// # Errors
+    /// With the setting's name, its value, and what is allowed.
+    fn check(&self) -> Result<()>;
+
+    /// The settings that every run has.
+    fn pace(&self) -> Pace;
+
+    /// Another number of epochs.
+    fn set_epochs(&mut self, epochs: usize);
+
+    /// Another place of the data.
+    fn set_data_dir(&mut self, folder: &Path);
+}
+
+/// A line of `metrics.jsonl`: one epoch.
+pub trait Record: Debug + Copy + Serialize + DeserializeOwned {
+    /// The epoch, counted from 1.
+    fn epoch(&self) -> usize;
+
+    /// What the best epoch has least of.
+    fn merit(&self) -> f64;
+}
+
+/// One step of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    /// The examples, by their numbers.
+    pub indices: &'a Tensor,
+    /// The epoch, counted from 1.
+    pub epoch: usize,
+    /// The step in it, counted from 0.
+    pub step: usize,
+    /// Steps that the run has made before.
+    pub done: usize,
+    /// The step's temperature.
+    pub temperature: f64,
+    /// The weight of the KL.
+    pub kl_weight: f64,
+    /// The key of the step's noise, and no other's.
+    pub key: NoiseKey,
+    /// A seed for libtorch's generator, and no other step's.
+    pub seed: i64,
+}
+
+/// What the training part of an epoch came to.
+#[derive(Debug, Clone, Copy)]
+pub struct Trained {
+    /// The epoch, counted from 1.
+    pub epoch: usize,
+    /// Mean negative ELBO of the steps, as they estimated it, nats an example.
+    pub neg_elbo: f64,
+    /// Mean KL.
+    pub kl: f64,
+    /// Temperature at the last step.
+    pub temperature: f64,
+    /// Seconds of training since the run began.
+    pub seconds: f64,
+}
+
+/// A model, its data, and what trains it.
+///
+/// All randomness of a step must be a function of its [`Plan`], so that a run that is stopped and resumed goes on exactly as one that was not.
+pub trait Trainee: Sized {
+    /// The settings.
+    type Settings: Settings;
+    /// What is kept of an epoch.
+    type Record: Record;
+
+    /// Data and a model, newly initialised from libtorch's generator.
+    ///
+    /// # Errors
+    /// When the data cannot be read, or the settings do not fit it.
+    fn new(settings: &Self::Settings, device: Device) -> Result<Self>;
+
+    /// How many training examples there are.
+    fn examples(&self) -> i64;
+
+    /// Where the model lives.
+    fn device(&self) -> Device;
+
+    /// The order in which an epoch visits the examples.
+    fn order(&self, seed: u64, epoch: usize) -> Tensor {
+        epoch_order(self.examples(), seed, epoch)
+    }
+
+    /// One update; returns the batch's sums of negative ELBO and KL, two numbers in float64 on the device.
+    ///
+    /// # Errors
+    /// When the step cannot be made.
+    fn step(&mut self, settings: &Self::Settings, plan: &Plan<'_>) -> Result<Tensor>;
+
+    /// Updates that were made.
+    fn updates(&self) -> i64;
+
+    /// The record of an epoch, with a look at the validation examples.
+    ///
+    /// # Errors
+    /// When the model cannot be evaluated.
+    fn record(&self, settings: &Self::Settings, trained: &Trained) -> Result<Self::Record>;
+
+    /// What a checkpoint holds, by name, sharing memory with the model.
+    fn contents(&mut self) -> Vec<(String, Tensor)>;
+
+    /// As it was at a checkpoint.
+    ///
+    /// # Errors
+    /// With the first tensor that does not fit.
+    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()>;
+
+    /// Writes what it keeps beside the epochs' records.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    fn save_beside(&self, _folder: &RunFolder) -> Result<()> {
+        Ok(())
+    }
+
+    /// Reads that back, as far as the checkpoint has come.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn load_beside(&mut self, _folder: &RunFolder, _checkpoint: &Checkpoint) -> Result<()> {
+        Ok(())
+    }
+
+    /// What is left to do when all epochs are done.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    fn finish(&mut self, _settings: &Self::Settings, _folder: &RunFolder) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+//! VAEs in training: settings, steps, records, evaluation, pictures.
+
+mod config;
+mod diagnose;
+mod evaluate;
+mod pictures;
+mod record;
+mod trainee;
+
+pub use config::TrainConfig;
+pub use diagnose::{GRADIENTS, GradientRecord};
+pub use evaluate::{Evaluation, evaluate};
+pub use pictures::{draw_pictures, write_grid};
+pub use record::EpochRecord;
+pub use trainee::VaeTrainee;

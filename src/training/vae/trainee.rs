@@ -1,0 +1,196 @@
+//! A VAE, its images, and what trains it.
+
+use super::config::TrainConfig;
+use super::diagnose::{Diagnosis, GRADIENTS, GradientRecord};
+use super::evaluate::evaluate;
+use super::pictures::draw_pictures;
+use super::record::EpochRecord;
+use crate::Result;
+use crate::data::Dataset;
+use crate::estimators::{Estimator, EstimatorKind};
+use crate::models::{Elbo, Vae};
+use crate::nn::Adam;
+use crate::relaxation::Forward;
+use crate::relaxation::one_pass::{DrawnBy, NoiseKey};
+use crate::training::checkpoint::{Checkpoint, Progress};
+use crate::training::run_folder::RunFolder;
+use crate::training::trainee::{Plan, Trained, Trainee};
+use tch::nn::VarStore;
+use tch::{Device, Kind, Tensor};
+
+/// Importance samples behind the validation result that chooses the best epoch.
+const VALIDATION_SAMPLES: i64 = 1;
+
+/// Images of a validation batch.
+const VALIDATION_BATCH: i64 = 500;
+
+/// A VAE in training.
+#[derive(Debug)]
+pub struct VaeTrainee {
+    data: Dataset,
+    store: VarStore,
+    vae: Vae,
+    adam: Adam,
+    /// Of the latents' gradient, where the relaxed sample itself is not differentiated.
+    estimator: Option<Box<dyn Estimator>>,
+    /// What looks at gradients, if anything, and what it has found.
+    diagnosis: Option<Diagnosis>,
+    gradients: Vec<GradientRecord>,
+}
+
+impl VaeTrainee {
+    /// The model.
+    pub fn vae(&self) -> &Vae {
+        &self.vae
+    }
+
+    /// The images.
+    pub fn data(&self) -> &Dataset {
+        &self.data
+    }
+
+    /// The model's parameters.
+    pub fn store(&self) -> &VarStore {
+        &self.store
+    }
+
+    /// What drew the last relaxed sample; nothing before the first step.
+    pub fn drawn_by(&self) -> Option<DrawnBy> {
+        self.vae.drawn_by()
+    }
+
+    /// The batch's negative ELBO with a gradient by the run's estimator.
+    fn elbo(&mut self, x: &Tensor, config: &TrainConfig, temperature: f64, key: NoiseKey) -> Result<Elbo> {
+        let Some(estimator) = &mut self.estimator else {
+            let forward = match config.estimator {
+                EstimatorKind::GengsSt => Forward::StraightThrough,
+                _ => Forward::Soft,
+            };
+            return self.vae.relaxed_elbo(x, temperature, forward, Some(key));
+        };
+        estimator.set_temperature(temperature);
+        self.vae.estimated_elbo(x, estimator.as_mut(), config.samples())
+    }
+
+    /// The images of a step; seeds libtorch's generator for all that the step draws.
+    fn batch(&self, plan: &Plan<'_>) -> Tensor {
+        tch::manual_seed(plan.seed);
+        self.data.train.batch(plan.indices)
+    }
+
+    fn diagnose(&mut self, plan: &Plan<'_>) -> Result<()> {
+        let x = self.batch(plan);
+        let Some(diagnosis) = &mut self.diagnosis else { return Ok(()) };
+        let mut encoder: Vec<_> =
+            self.store.variables().into_iter().filter(|(name, _)| name.starts_with("encoder.")).collect();
+        encoder.sort_by(|a, b| a.0.cmp(&b.0));
+        let encoder: Vec<Tensor> = encoder.into_iter().map(|(_, parameter)| parameter).collect();
+        let at = (plan.temperature, plan.epoch, plan.step + 1);
+        self.gradients.extend(diagnosis.look(&self.vae, &x, &encoder, self.estimator.as_mut(), at)?);
+        Ok(())
+    }
+}
+
+impl Trainee for VaeTrainee {
+    type Settings = TrainConfig;
+    type Record = EpochRecord;
+
+    fn new(config: &TrainConfig, device: Device) -> Result<Self> {
+        let data = config.image_set().load(config.data_dir.as_deref())?.to_device(device);
+        let store = VarStore::new(device);
+        let vae = Vae::new(&store.root(), &config.vae(data.train.size()))?;
+        let adam = Adam::new(&store, config.lr)?;
+        let estimator = match config.estimator {
+            EstimatorKind::Gengs | EstimatorKind::GengsSt => None,
+            kind => {
+                let setting = vae.estimator_setting(config.temperature.first);
+                // Tried on one image first, so that one that does not fit the latents leaves no run behind.
+                let image = data.train.batch(&Tensor::zeros([1], (Kind::Int64, device)));
+                vae.estimated_elbo(&image, kind.build(&setting)?.as_mut(), config.samples())?;
+                Some(kind.build(&setting)?)
+            }
+        };
+        let diagnosis = (config.diagnose_every > 0).then(|| Diagnosis::new(config, &vae)).transpose()?;
+        Ok(Self { data, store, vae, adam, estimator, diagnosis, gradients: Vec::new() })
+    }
+
+    fn examples(&self) -> i64 {
+        self.data.train.len()
+    }
+
+    fn device(&self) -> Device {
+        self.store.device()
+    }
+
+    fn step(&mut self, config: &TrainConfig, plan: &Plan<'_>) -> Result<Tensor> {
+        if self.diagnosis.is_some() && plan.done.is_multiple_of(config.diagnose_every) {
+            self.diagnose(plan)?;
+        }
+        let x = self.batch(plan);
+        let elbo = self.elbo(&x, config, plan.temperature, plan.key)?;
+        let reconstruction = elbo.reconstruction.sum(None::<Kind>);
+        let kl = elbo.kl.sum(None::<Kind>);
+        let loss = (&reconstruction + &kl * plan.kl_weight) / x.size()[0] as f64;
+        self.adam.minimize(&loss, false)?;
+        let kl = kl.detach();
+        Ok(Tensor::stack(&[reconstruction.detach() + &kl, kl], 0).to_kind(Kind::Double))
+    }
+
+    fn updates(&self) -> i64 {
+        self.adam.steps()
+    }
+
+    fn record(&self, config: &TrainConfig, trained: &Trained) -> Result<EpochRecord> {
+        let validation = evaluate(
+            &self.vae,
+            &self.data.validation,
+            VALIDATION_SAMPLES,
+            trained.temperature,
+            VALIDATION_BATCH,
+            config.seed as i64,
+        )?;
+        Ok(EpochRecord {
+            epoch: trained.epoch,
+            train_neg_elbo_relaxed: trained.neg_elbo,
+            train_kl: trained.kl,
+            validation_neg_elbo: validation.neg_elbo,
+            validation_kl: validation.kl,
+            temperature: trained.temperature,
+            seconds: trained.seconds,
+        })
+    }
+
+    fn contents(&mut self) -> Vec<(String, Tensor)> {
+        let mut named = Checkpoint::contents(&self.store, &self.adam);
+        if let Some(learned) = self.estimator.as_mut().and_then(|estimator| estimator.learned()) {
+            named.extend(Checkpoint::contents(&learned.store, &learned.adam));
+        }
+        named
+    }
+
+    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        checkpoint.restore(&self.store)?;
+        checkpoint.restore_adam(&mut self.adam)?;
+        if let Some(learned) = self.estimator.as_mut().and_then(|estimator| estimator.learned()) {
+            checkpoint.restore(&learned.store)?;
+            checkpoint.restore_adam(&mut learned.adam)?;
+        }
+        Ok(())
+    }
+
+    fn save_beside(&self, folder: &RunFolder) -> Result<()> {
+        if self.diagnosis.is_some() { folder.write_records(GRADIENTS, &self.gradients) } else { Ok(()) }
+    }
+
+    fn load_beside(&mut self, folder: &RunFolder, checkpoint: &Checkpoint) -> Result<()> {
+        let Progress { epochs, steps, .. } = checkpoint.progress();
+        self.gradients = folder.records(GRADIENTS)?;
+        self.gradients.retain(|record| record.epoch <= epochs || record.epoch == epochs + 1 && record.step <= steps);
+        Ok(())
+    }
+
+    /// Draws pictures of samples and of reconstructions.
+    fn finish(&mut self, _: &TrainConfig, folder: &RunFolder) -> Result<()> {
+        draw_pictures(&self.vae, &self.data, &folder.file("samples.png"), &folder.file("reconstructions.png"))
+    }
+}
