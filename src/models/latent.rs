@@ -184,26 +184,37 @@ impl Latent {
                 _ => Law::Logits(logits),
             });
         }
-        let positive = |x: &Tensor, at_zero: f64| (x + at_zero.exp_m1().ln()).softplus() + SMALLEST;
-        let log_mean = self.mean.ln();
+        if let Some(law) = count_law(self.family, output, self.mean)? {
+            return Ok(Law::Family(law));
+        }
         Ok(Law::Family(match self.family {
-            Family::Poisson => Box::new(Poisson::new_unchecked(&positive(output, self.mean))?),
-            Family::Geometric => Box::new(Geometric::from_logits_unchecked(&-(output + log_mean))?),
-            Family::NegativeBinomial => {
-                let halves = output.chunk(2, -1);
-                let total_count = positive(&halves[0], PRIOR_TOTAL_COUNT);
-                let logits = &halves[1] + (log_mean - PRIOR_TOTAL_COUNT.ln());
-                Box::new(NegativeBinomial::from_logits_unchecked(&total_count, &logits)?)
-            }
             Family::Binomial => {
                 let trials = self.window.1;
                 Box::new(Binomial::from_logits_unchecked(trials, &(output + logit(self.mean / trials as f64)))?)
             }
-            Family::Bernoulli | Family::Categorical => {
-                Box::new(Bernoulli::from_logits_unchecked(&(output + logit(self.mean)))?)
-            }
+            _ => Box::new(Bernoulli::from_logits_unchecked(&(output + logit(self.mean)))?),
         }))
     }
+}
+
+/// The law of unbounded counts that an encoder's output stands for, of this mean where the output is zero; nothing for other families.
+pub(super) fn count_law(family: Family, output: &Tensor, mean: f64) -> Result<Option<Box<dyn Distribution>>> {
+    Ok(Some(match family {
+        Family::Poisson => Box::new(Poisson::new_unchecked(&positive(output, mean))?),
+        Family::Geometric => Box::new(Geometric::from_logits_unchecked(&-(output + mean.ln()))?),
+        Family::NegativeBinomial => {
+            let halves = output.chunk(2, -1);
+            let total_count = positive(&halves[0], PRIOR_TOTAL_COUNT);
+            let logits = &halves[1] + (mean.ln() - PRIOR_TOTAL_COUNT.ln());
+            Box::new(NegativeBinomial::from_logits_unchecked(&total_count, &logits)?)
+        }
+        Family::Binomial | Family::Bernoulli | Family::Categorical => return Ok(None),
+    }))
+}
+
+/// A positive number from any, with a value for zero.
+pub(super) fn positive(x: &Tensor, at_zero: f64) -> Tensor {
+    (x + at_zero.exp_m1().ln()).softplus() + SMALLEST
 }
 
 /// A posterior before it is truncated.

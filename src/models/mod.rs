@@ -1,7 +1,9 @@
 //! Models: parameters and an objective. No files, no loops.
 
 mod latent;
+mod topics;
 mod vae;
 
 pub use latent::{Family, Inference, LatentConfig};
+pub use topics::{Bags, Likelihood, TopicModel, TopicsBound, TopicsConfig, TopicsElbo};
 pub use vae::{Elbo, ImportanceBound, Vae, VaeConfig};

@@ -5,6 +5,7 @@
 //! # Source
 //! Kingma, Ba, "Adam: A Method for Stochastic Optimization", arXiv 1412.6980.
 
+use super::Rows;
 use crate::{Error, Result};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -35,9 +36,7 @@ impl Adam {
     /// # Errors
     /// When the learning rate is not positive and finite.
     pub fn new(store: &VarStore, learning_rate: f64) -> Result<Self> {
-        if !(learning_rate > 0.0 && learning_rate.is_finite()) {
-            return Err(Error::parameter("learning rate", learning_rate, "positive and finite"));
-        }
+        let learning_rate = checked(learning_rate)?;
         let mut slots: Vec<Slot> = store
             .variables()
             .into_iter()
@@ -76,18 +75,55 @@ impl Adam {
         Ok(())
     }
 
+    /// As [`minimize`](Self::minimize), where the graph holds some tables by the [`Rows`] that a step uses. Of those, parameters and averages move in these
+    /// rows alone, as with `torch.optim.SparseAdam`.
+    ///
+    /// # Errors
+    /// As [`minimize`](Self::minimize).
+    pub fn minimize_rows(&mut self, loss: &Tensor, rows: &[Rows]) -> Result<()> {
+        let dense: Vec<usize> = (0..self.slots.len())
+            .filter(|&i| rows.iter().all(|rows| rows.name != self.slots[i].name))
+            .collect();
+        let parameters = dense.iter().map(|&i| &self.slots[i].parameter);
+        let inputs: Vec<&Tensor> = parameters.chain(rows.iter().map(|rows| &rows.values)).collect();
+        let gradients = Tensor::f_run_backward(&[loss], &inputs, false, false)?;
+        let _guard = no_grad_guard();
+        let rule = self.next_rule();
+        let (of_slots, of_rows) = gradients.split_at(dense.len());
+        for (&i, gradient) in dense.iter().zip(of_slots) {
+            rule.update(&mut self.slots[i], gradient);
+        }
+        for (rows, gradient) in rows.iter().zip(of_rows) {
+            for slot in self.slots.iter_mut().filter(|slot| slot.name == rows.name) {
+                rule.update_rows(slot, &rows.indices, gradient)?;
+            }
+        }
+        Ok(())
+    }
+
     /// One update from gradients in the order of the parameters' names; those that are undefined leave their parameter alone.
     pub fn apply(&mut self, gradients: &[Tensor]) {
         let _guard = no_grad_guard();
+        let rule = self.next_rule();
+        for (slot, gradient) in self.slots.iter_mut().zip(gradients) {
+            rule.update(slot, gradient);
+        }
+    }
+
+    fn next_rule(&mut self) -> Rule {
         self.steps += 1;
         let correction1 = 1.0 - BETA1.powi(self.steps as i32);
         let correction2 = (1.0 - BETA2.powi(self.steps as i32)).sqrt();
-        let rule = Rule { learning_rate: self.learning_rate / correction1, correction: 1.0 / correction2 };
-        for (slot, gradient) in self.slots.iter_mut().zip(gradients) {
-            if gradient.defined() && !rule.apply_in_place(slot, gradient) {
-                rule.apply(slot, gradient);
-            }
-        }
+        Rule { learning_rate: self.learning_rate / correction1, correction: 1.0 / correction2 }
+    }
+
+    /// Another learning rate, from the next update on.
+    ///
+    /// # Errors
+    /// When it is not positive and finite.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        self.learning_rate = checked(learning_rate)?;
+        Ok(())
     }
 
     /// How many updates were made.
@@ -114,6 +150,13 @@ impl Adam {
     }
 }
 
+fn checked(learning_rate: f64) -> Result<f64> {
+    if learning_rate > 0.0 && learning_rate.is_finite() {
+        return Ok(learning_rate);
+    }
+    Err(Error::parameter("learning rate", learning_rate, "positive and finite"))
+}
+
 /// One update, with the corrections for the zeros that the averages started from.
 struct Rule {
     learning_rate: f64,
@@ -121,6 +164,29 @@ struct Rule {
 }
 
 impl Rule {
+    /// From a gradient that may be undefined, which leaves the parameter alone.
+    fn update(&self, slot: &mut Slot, gradient: &Tensor) {
+        if gradient.defined() && !self.apply_in_place(slot, gradient) {
+            self.apply(slot, gradient);
+        }
+    }
+
+    /// Of these rows alone.
+    fn update_rows(&self, slot: &mut Slot, indices: &Tensor, gradient: &Tensor) -> Result<()> {
+        let select = |tensor: &Tensor| tensor.detach().f_index_select(0, indices);
+        let mut rows = Slot {
+            name: String::new(),
+            parameter: select(&slot.parameter)?,
+            exp_avg: select(&slot.exp_avg)?,
+            exp_avg_sq: select(&slot.exp_avg_sq)?,
+        };
+        self.update(&mut rows, gradient);
+        let _ = slot.parameter.f_index_copy_(0, indices, &rows.parameter)?;
+        let _ = slot.exp_avg.f_index_copy_(0, indices, &rows.exp_avg)?;
+        let _ = slot.exp_avg_sq.f_index_copy_(0, indices, &rows.exp_avg_sq)?;
+        Ok(())
+    }
+
     /// As tensor operations, anywhere.
     fn apply(&self, slot: &mut Slot, gradient: &Tensor) {
         let _ = slot.exp_avg.lerp_(gradient, 1.0 - BETA1);

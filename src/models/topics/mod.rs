@@ -1,0 +1,262 @@
+//! A topic model with counts: a deep exponential family of Poisson layers over the words of documents.
+//!
+//! ```text
+//! z_L,k          ~ Poisson(rate_k)
+//! z_l | z_{l+1}  ~ Poisson(z_{l+1} W_l + b_l),   W_l > 0, b_l > 0
+//! x   | z_1      ~ words given topics, one of three laws (see Likelihood)
+//! ```
+//!
+//! A count says how much of a topic a document has. Inference is amortised: one network puts out the posteriors of all layers, which are independent given
+//! the document; they are relaxed by GenGS, and trained through the whole graph. The KL of each layer given a sample of the layer above is the exact sum
+//! over the truncated laws.
+//!
+//! # Source
+//! Deep exponential families: Ranganath, Tang, Charlin, Blei, arXiv 1411.2581.
+
+mod encoder;
+mod layer;
+mod words;
+
+pub use words::Likelihood;
+
+use super::{Family, Inference};
+use crate::nn::Rows;
+use crate::relaxation::one_pass::NoiseKey;
+use crate::{Error, Result};
+use encoder::Encoder;
+use layer::{Layer, Posterior};
+use tch::nn::Path;
+use tch::{Kind, Tensor, no_grad_guard};
+use words::Words;
+
+/// The shape of a topic model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopicsConfig {
+    /// Words of the vocabulary.
+    pub words: i64,
+    /// Topics of each layer, from the lowest.
+    pub topics: Vec<i64>,
+    /// The posterior of a count.
+    pub family: Family,
+    /// What the encoder puts out.
+    pub inference: Inference,
+    /// The law of words given topics.
+    pub likelihood: Likelihood,
+    /// Atoms of each count's window, from zero.
+    pub atoms: i64,
+    /// Mean of each count at the start.
+    pub prior: f64,
+    /// Width of the encoder.
+    pub hidden: i64,
+    /// Share of hidden units that a training step leaves out.
+    pub dropout: f64,
+    /// Share of a document's different words that the encoder does not see in a training step.
+    pub word_dropout: f64,
+    /// Scale of normalised outputs at the start.
+    pub gain: f64,
+}
+
+/// Documents as bags of words: `N` entries, each a word of a document with its count.
+#[derive(Debug)]
+pub struct Bags {
+    /// The word of each entry, int64 `[N]`.
+    pub words: Tensor,
+    /// Its count, float32 `[N]`.
+    pub counts: Tensor,
+    /// The document of each entry, int64 `[N]`, ascending from 0.
+    pub rows: Tensor,
+    /// Where each document's entries start, int64 `[B]`.
+    pub offsets: Tensor,
+    /// Tokens of each document, float32 `[B]`.
+    pub lengths: Tensor,
+}
+
+impl Bags {
+    /// Documents.
+    pub fn len(&self) -> i64 {
+        self.lengths.size()[0]
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A negative ELBO, in nats.
+#[derive(Debug)]
+pub struct TopicsElbo {
+    /// `-log p(x | z_1)`, `[B]`.
+    pub reconstruction: Tensor,
+    /// The KL of each layer from the lowest, given a sample of the layer above, `[B]` each.
+    pub kl: Vec<Tensor>,
+}
+
+/// Bounds on `-log p(x)` from hard samples, in nats, `[B]` each.
+#[derive(Debug)]
+pub struct TopicsBound {
+    /// The negative ELBO, averaged over the samples.
+    pub neg_elbo: Tensor,
+    /// Its KL part, all layers.
+    pub kl: Tensor,
+    /// The negative importance-weighted bound.
+    pub neg_iwae: Tensor,
+}
+
+/// The model.
+#[derive(Debug)]
+pub struct TopicModel {
+    encoder: Encoder,
+    /// From the lowest.
+    layers: Vec<Layer>,
+    words: Words,
+}
+
+impl TopicModel {
+    /// Parameters are created under `path`. `frequencies` `[words]` are those of the words in all documents, positive, with sum one; `length` is the
+    /// mean length of a document.
+    ///
+    /// # Errors
+    /// When a size is out of range, or the family is not one of unbounded counts.
+    pub fn new(path: &Path, config: &TopicsConfig, frequencies: &Tensor, length: f64) -> Result<Self> {
+        check(config)?;
+        let kind = (config.family, config.inference);
+        let layers = config.topics.iter().enumerate().map(|(l, &topics)| {
+            let above = config.topics.get(l + 1).copied();
+            Layer::new(&(path / "topics" / l), kind, topics, above, config.atoms, config.prior)
+        });
+        let layers = layers.collect::<Result<Vec<_>>>()?;
+        let outputs: Vec<_> = layers.iter().map(Layer::outputs).collect();
+        let encoder = Encoder::new(&(path / "encoder"), config, &outputs);
+        let words = Words::new(&(path / "words"), config.likelihood, config.topics[0], frequencies, length);
+        Ok(Self { encoder, layers, words })
+    }
+
+    /// The law of words given topics.
+    pub fn likelihood(&self) -> Likelihood {
+        self.words.likelihood()
+    }
+
+    /// The negative ELBO with one relaxed sample a document: what is trained. The rows of the word embeddings that it depends on come with it.
+    ///
+    /// # Errors
+    /// When the temperature is not allowed.
+    pub fn relaxed_elbo(&self, bags: &Bags, temperature: f64, key: NoiseKey) -> Result<(TopicsElbo, Rows)> {
+        let (outputs, rows) = self.encoder.train(bags);
+        let posteriors = self.posteriors(&outputs)?;
+        let draws = posteriors.iter().enumerate().map(|(l, posterior)| posterior.draw(temperature, of_layer(key, l)));
+        let draws = draws.collect::<Result<Vec<_>>>()?;
+        Ok((self.elbo(bags, &posteriors, &draws)?, rows))
+    }
+
+    fn posteriors(&self, outputs: &[Tensor]) -> Result<Vec<Posterior>> {
+        self.layers.iter().zip(outputs).map(|(layer, output)| layer.posterior(output)).collect()
+    }
+
+    fn elbo(&self, bags: &Bags, posteriors: &[Posterior], draws: &[Tensor]) -> Result<TopicsElbo> {
+        let kl = self.layers.iter().zip(posteriors).enumerate();
+        let kl = kl.map(|(l, (layer, posterior))| posterior.kl(&layer.prior(draws.get(l + 1))?));
+        Ok(TopicsElbo { reconstruction: self.words.neg_log_prob(&draws[0], bags), kl: kl.collect::<Result<_>>()? })
+    }
+
+    /// Posterior means of the counts of each layer from the lowest, `[B, topics]`, without a gradient.
+    ///
+    /// # Errors
+    /// When a tensor cannot be made.
+    pub fn infer(&self, bags: &Bags) -> Result<Vec<Tensor>> {
+        let posteriors = self.posteriors(&self.encoder.infer(bags))?;
+        Ok(posteriors.iter().map(|posterior| posterior.truncated.mean()).collect())
+    }
+
+    /// Bounds from `samples` hard samples a document, from libtorch's generator, without a gradient.
+    ///
+    /// # Errors
+    /// When `samples` is below 1.
+    pub fn bound(&self, bags: &Bags, samples: i64) -> Result<TopicsBound> {
+        if samples < 1 {
+            return Err(Error::parameter("number of importance samples", samples, "at least 1"));
+        }
+        let _guard = no_grad_guard();
+        let posteriors = self.posteriors(&self.encoder.infer(bags))?;
+        let (mut neg_elbos, mut kls, mut log_weights) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..samples {
+            let draws = posteriors.iter().map(|posterior| posterior.truncated.sample(&[]));
+            let draws = draws.collect::<Result<Vec<_>>>()?;
+            let TopicsElbo { reconstruction, kl } = self.elbo(bags, &posteriors, &draws)?;
+            let mut log_weight = -&reconstruction;
+            for (l, (layer, posterior)) in self.layers.iter().zip(&posteriors).enumerate() {
+                let prior = layer.prior(draws.get(l + 1))?;
+                let ratio = prior.log_prob(&draws[l])? - posterior.truncated.log_prob(&draws[l])?;
+                log_weight += ratio.sum_dim_intlist(-1, false, None::<Kind>);
+            }
+            let kl = Tensor::stack(&kl, 0).sum_dim_intlist(0, false, None::<Kind>);
+            neg_elbos.push(reconstruction + &kl);
+            kls.push(kl);
+            log_weights.push(log_weight);
+        }
+        let mean = |parts: &[Tensor]| Tensor::stack(parts, 0).mean_dim(0, false, None::<Kind>);
+        let neg_iwae = (samples as f64).ln() - Tensor::stack(&log_weights, 0).logsumexp(0, false);
+        Ok(TopicsBound { neg_elbo: mean(&neg_elbos), kl: mean(&kls), neg_iwae })
+    }
+
+    /// The probabilities of words in each document, `[B, words]`, averaged over `samples` hard samples of its lowest topics, without a gradient.
+    ///
+    /// # Errors
+    /// When `samples` is below 1.
+    pub fn predict(&self, bags: &Bags, samples: i64) -> Result<Tensor> {
+        if samples < 1 {
+            return Err(Error::parameter("number of samples", samples, "at least 1"));
+        }
+        let _guard = no_grad_guard();
+        let posterior = self.posteriors(&self.encoder.infer(bags))?.swap_remove(0);
+        let mut sum = self.words.log_probs(&posterior.truncated.sample(&[])?).exp();
+        for _ in 1..samples {
+            sum += self.words.log_probs(&posterior.truncated.sample(&[])?).exp();
+        }
+        Ok(sum / samples as f64)
+    }
+
+    /// `log p(w | z)` of each word, `[..., words]`, of counts of the lowest topics `[..., topics]`, without a gradient.
+    pub fn log_probs(&self, z: &Tensor) -> Tensor {
+        let _guard = no_grad_guard();
+        self.words.log_probs(z)
+    }
+
+    /// The words of each of the lowest topics.
+    pub fn topics(&self) -> Option<Tensor> {
+        self.words.topics()
+    }
+
+    /// The weights between each layer and the one above it, from the lowest, `[topics above, topics]`.
+    pub fn weights(&self) -> Vec<Tensor> {
+        self.layers.iter().filter_map(Layer::weight).collect()
+    }
+}
+
+/// The noise of a layer: layers share no numbers.
+fn of_layer(key: NoiseKey, layer: usize) -> NoiseKey {
+    NoiseKey { seed: key.seed.wrapping_add((layer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)), ..key }
+}
+
+fn check(config: &TopicsConfig) -> Result<()> {
+    if config.topics.is_empty() {
+        return Err(Error::parameter("topics", "empty", "one number for each layer, as in 50 or 60,20"));
+    }
+    let sizes = config.topics.iter().map(|&n| ("topics", n));
+    let sizes = sizes.chain([("hidden", config.hidden), ("words of the vocabulary", config.words)]);
+    if let Some((name, size)) = sizes.into_iter().find(|&(_, size)| size < 1) {
+        return Err(Error::parameter(name, size, "at least 1"));
+    }
+    if config.atoms < 2 {
+        return Err(Error::parameter("truncation", config.atoms, "at least 2 atoms"));
+    }
+    if !(config.prior > 0.0 && config.prior.is_finite()) {
+        return Err(Error::parameter("prior", config.prior, "positive and finite"));
+    }
+    for (name, share) in [("dropout", config.dropout), ("word-dropout", config.word_dropout)] {
+        if !(0.0..1.0).contains(&share) {
+            return Err(Error::parameter(name, share, "at least 0 and below 1"));
+        }
+    }
+    Ok(())
+}
