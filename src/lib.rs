@@ -9,6 +9,7 @@ pub mod distributions;
 mod error;
 pub mod estimators;
 pub mod laboratory;
+mod markup;
 pub mod models;
 pub mod nn;
 pub mod relaxation;
