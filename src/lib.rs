@@ -15,6 +15,7 @@ pub mod nn;
 pub mod relaxation;
 pub mod special;
 mod summation;
+pub mod topics;
 pub mod training;
 mod truncated;
 mod truncation;
