@@ -3,6 +3,7 @@
 use super::axis::Axis;
 use super::palette::{dashes, marks, radius};
 use crate::estimators::EstimatorKind;
+use crate::markup::escape;
 
 /// The frame.
 pub(super) const WIDTH: f64 = 188.0;
@@ -177,25 +178,6 @@ impl Chart<'_> {
     }
 }
 
-/// Text without what XML takes for its own, or does not allow.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped += "&amp;",
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '"' => escaped += "&quot;",
-            '\'' => escaped += "&#39;",
-            '\n' | '\t' => escaped.push(letter),
-            '\u{fffe}' | '\u{ffff}' => escaped.push(char::REPLACEMENT_CHARACTER),
-            _ if letter.is_control() => escaped.push(char::REPLACEMENT_CHARACTER),
-            _ => escaped.push(letter),
-        }
-    }
-    escaped
-}
-
 /// Marks of an estimator, with its name for whoever points at them; nothing if there are none.
 fn group(kind: EstimatorKind, content: &str) -> String {
     if content.is_empty() { String::new() } else { format!("<g {}><title>{kind}</title>{content}</g>\n", marks(kind)) }
@@ -320,10 +302,5 @@ mod tests {
     fn an_arrow_tells_that_a_line_ends_beyond_the_frame() {
         let drawn = chart(vec![line(&[0.0, 0.0, 0.0, 0.0, -1.0]), line(&[0.0, 0.0, 0.0, 0.0, 11.0])]).draw(0.0, 0.0);
         assert!(drawn.contains(">gengs ↓</text>") && drawn.contains(">gengs ↑</text>"), "{drawn}");
-    }
-
-    #[test]
-    fn text_is_escaped() {
-        assert_eq!(escape("a<b & \"c\" > 'd'\0\n"), "a&lt;b &amp; &quot;c&quot; &gt; &#39;d&#39;\u{fffd}\n");
     }
 }

@@ -1,10 +1,11 @@
 //! The figure of one law: a column a group of estimators, the loss above the gradient's variance.
 
 use super::axis::Axis;
-use super::chart::{BELOW, Chart, HEIGHT, LEFT, LETTER, Line, WIDTH, escape};
+use super::chart::{BELOW, Chart, HEIGHT, LEFT, LETTER, Line, WIDTH};
 use super::curves::{Band, Curve, Panel};
 use super::palette::{Group, dashes, marks};
 use crate::estimators::EstimatorKind;
+use crate::markup::escape;
 
 /// Between a column's names and the next column's frame.
 const GAP: f64 = 10.0;

@@ -4,10 +4,10 @@
 //! estimators while one is pointed at, and follows the reader's choice of light or dark.
 
 use super::axis::number;
-use super::chart::escape;
 use super::curves::{Band, Curve, Panel};
 use super::figure::{Figure, SWATCH, swatch};
 use super::palette::{COLOURS, Group};
+use crate::markup::escape;
 
 /// One page: for each law its charts, a table of where every estimator ended, and what estimators learned.
 ///

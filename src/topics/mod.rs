@@ -1,0 +1,18 @@
+//! What topics are worth, and how they are shown.
+//!
+//! Nothing here knows which model the topics come from: a topic is a row of word probabilities, a document is a list of
+//! `(word, count)`. [`coherence`] and [`diversity`] judge topics by their top words, [`Completion`] by the words that they predict;
+//! a [`Tree`] is the hierarchy of several layers, and [`page`] shows it.
+
+mod coherence;
+mod completion;
+mod diversity;
+pub mod page;
+mod tree;
+mod words;
+
+pub use coherence::{COHERENCE_WORDS, Coherence, coherence};
+pub use completion::{Completion, Halves, split};
+pub use diversity::{DIVERSITY_WORDS, diversity};
+pub use tree::{Branch, Layer, LayerSummary, Link, NOTABLE_SHARE, ParentCoherence, Tree, Word};
+pub use words::top_words;
