@@ -1,4 +1,4 @@
-//! Training: settings, schedules, checkpoints, the loop, the run folder, evaluation, pictures.
+//! Training: settings, schedules, checkpoints, the loop, the run folder, evaluation, pictures, events for TensorBoard.
 
 mod checkpoint;
 mod config;
@@ -9,12 +9,14 @@ mod pictures;
 mod run_folder;
 mod schedule;
 mod session;
+mod tensorboard;
 
 pub use checkpoint::{Checkpoint, Progress};
 pub use config::TrainConfig;
 pub use diagnose::GradientRecord;
 pub use evaluate::{Evaluation, evaluate};
-pub use pictures::write_grid;
+pub use pictures::{grid_png, write_grid};
 pub use run_folder::{EpochRecord, GRADIENTS, METRICS, RunFolder};
 pub use schedule::{Schedule, TruncationSetting};
 pub use session::{Control, Session, StepReport, draw_pictures};
+pub use tensorboard::EventWriter;
