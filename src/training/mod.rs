@@ -1,4 +1,5 @@
-//! Training: settings, schedules, checkpoints, the loop, the run folder, evaluation, pictures, events for TensorBoard.
+//! Training: settings, schedules, checkpoints, the loop, the run folder, evaluation, pictures, events for TensorBoard, and weights
+//! that come from and go to PyTorch.
 
 mod checkpoint;
 mod config;
@@ -10,6 +11,7 @@ mod run_folder;
 mod schedule;
 mod session;
 mod tensorboard;
+pub mod weights;
 
 pub use checkpoint::{Checkpoint, Progress};
 pub use config::TrainConfig;

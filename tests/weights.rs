@@ -1,0 +1,499 @@
+//! Weights that come from PyTorch and go to it. The files under `tests/fixtures/weights` were made by `tests/oracles/weights.py`; where
+//! `GENGS_PYTHON` names a Python with torch 2.11, what goes to Python is read there.
+
+mod common;
+#[allow(dead_code)]
+#[path = "../examples/torchscript_decoder.rs"]
+mod decoder_example;
+
+use common::{LATENT_FAMILIES, doubles, seeded};
+use gengs::models::{Family, Inference, Vae};
+use gengs::training::{Checkpoint, Progress, Schedule, TrainConfig, weights};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tch::nn::VarStore;
+use tch::{CModule, Device, Kind, Tensor};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/weights").join(name)
+}
+
+fn read(name: &str) -> gengs::Result<BTreeMap<String, Tensor>> {
+    Ok(weights::read(&fixture(name), Device::Cpu)?.into_iter().collect())
+}
+
+/// What Python had in memory when it wrote the files: shapes and numbers by name.
+fn expected(group: &str) -> BTreeMap<String, (Vec<i64>, Vec<f64>)> {
+    let text = std::fs::read_to_string(fixture("expected.json")).unwrap();
+    let all: Value = serde_json::from_str(&text).unwrap();
+    serde_json::from_value(all[group].clone()).unwrap()
+}
+
+fn numbers(tensors: &BTreeMap<String, Tensor>) -> BTreeMap<String, (Vec<i64>, Vec<f64>)> {
+    tensors.iter().map(|(name, tensor)| (name.clone(), (tensor.size(), doubles(tensor)))).collect()
+}
+
+/// The Python to ask, if there is one; else says so.
+fn python(what: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("GENGS_PYTHON").map(PathBuf::from);
+    if python.is_none() {
+        println!("skipped: {what}, since GENGS_PYTHON names no Python with torch");
+    }
+    python
+}
+
+/// Runs Python, and returns what it prints.
+fn ask(python: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(python).args(arguments).env("OMP_NUM_THREADS", "1").output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn every_way_to_save_a_state_dict_is_read() {
+    let files =
+        ["state_dict.safetensors", "state_dict.pt", "dict.pt", "protocol4.pt", "legacy.pt", "scripted.pt", "traced.pt"];
+    for name in files {
+        assert_eq!(numbers(&read(name).unwrap()), expected("weights"), "{name}");
+    }
+    let parameters = read("parameters.pt").unwrap();
+    assert_eq!(parameters.len(), 6);
+    let weights = expected("weights");
+    assert!(numbers(&parameters).into_iter().all(|(name, found)| weights[&name] == found));
+}
+
+#[test]
+fn numbers_of_every_kind_are_read_in_their_kind() {
+    let kinds = [
+        ("float64", Kind::Double),
+        ("float32", Kind::Float),
+        ("float16", Kind::Half),
+        ("bfloat16", Kind::BFloat16),
+        ("int64", Kind::Int64),
+        ("int32", Kind::Int),
+        ("int16", Kind::Int16),
+        ("int8", Kind::Int8),
+        ("uint8", Kind::Uint8),
+        ("bool", Kind::Bool),
+    ];
+    for file in ["kinds.safetensors", "kinds.pt"] {
+        let found = read(file).unwrap();
+        assert_eq!(numbers(&found), expected("kinds"), "{file}");
+        assert!(kinds.iter().all(|(name, kind)| found[*name].kind() == *kind), "{file}");
+    }
+}
+
+#[test]
+fn views_of_a_storage_are_read_as_the_tensors_that_they_are() {
+    assert_eq!(numbers(&read("views.pt").unwrap()), expected("views"));
+}
+
+/// Files that hold something else, with words of the message.
+const REFUSED: [(&str, &str, &str); 5] = [
+    ("nested.pt", "weights lie under 'model'", "weights_only=True)['model']"),
+    ("legacy-nested.pt", "weights lie under 'model'", "weights_only=True)['model']"),
+    ("mixed.pt", "other things beside tensors", "weights_only=True).items()"),
+    ("whole.pt", "whole pickled module of class __main__.Net", "weights_only=False).state_dict()"),
+    ("whole-sequential.pt", "torch.nn.modules.container.Sequential", "weights_only=False).state_dict()"),
+];
+
+#[test]
+fn what_is_refused_comes_with_the_command_that_converts_it() {
+    let python = python("running those commands");
+    for (name, what, code) in REFUSED {
+        let message = read(name).unwrap_err().to_string();
+        assert!(message.contains(what) && message.contains(code), "{message}");
+        assert!(message.contains(name) && message.lines().count() == 1, "{message}");
+        let Some(python) = &python else { continue };
+
+        // The command, as a user pastes it, on a copy whose name a shell would take apart.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(format!("it's $HOME {name}"));
+        std::fs::copy(fixture(name), &path).unwrap();
+        let message = weights::read(&path, Device::Cpu).unwrap_err().to_string();
+        let command = message.split("convert it with: python ").nth(1).unwrap();
+        let command = format!("'{}' {}", python.display(), command.replace("from SCRIPT ", "from weights "));
+        let oracles = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles");
+        let output = Command::new("sh").args(["-c", &command]).env("PYTHONPATH", oracles).output().unwrap();
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        let converted = path.with_file_name(format!("it's $HOME {}-weights.pt", name.trim_end_matches(".pt")));
+        let found: BTreeMap<_, _> = weights::read(&converted, Device::Cpu).unwrap().into_iter().collect();
+        if name == "whole-sequential.pt" {
+            assert_eq!(found.keys().collect::<Vec<_>>(), ["0.bias", "0.weight"]);
+        } else {
+            assert_eq!(numbers(&found), expected("weights"), "{name}");
+        }
+    }
+    let message = read("tensor.pt").unwrap_err().to_string();
+    assert!(message.contains("one tensor without a name"), "{message}");
+    let message = read("expected.json").unwrap_err().to_string();
+    assert!(message.contains("no weights are found") && message.contains("expected.json"), "{message}");
+    let message = read("nothing.pt").unwrap_err().to_string();
+    assert!(message.contains("nothing.pt"), "{message}");
+}
+
+/// Every stored file, whole.
+fn files() -> Vec<(String, Vec<u8>)> {
+    let entries = std::fs::read_dir(fixture("")).unwrap().map(|entry| entry.unwrap().path());
+    let paths = entries.filter(|path| path.extension().is_some_and(|end| end != "json"));
+    let mut files: Vec<_> = paths
+        .filter(|path| !path.ends_with("decoder.pt"))
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_file_that_ends_early_is_an_error_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("short.pt");
+    for (name, bytes) in files() {
+        let step = (bytes.len() / 200).max(1);
+        for length in (0..bytes.len()).step_by(step).chain(bytes.len().saturating_sub(30)..bytes.len()) {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            let error = weights::read(&path, Device::Cpu).expect_err(&format!("{name}, {length} bytes")).to_string();
+            assert!(error.contains("short.pt") && error.lines().count() == 1, "{name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_mutated_file_is_read_or_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mutated.pt");
+    let files = files();
+    let mut runner = TestRunner::new_with_rng(
+        Config { cases: 6000, ..Config::default() },
+        TestRng::deterministic_rng(RngAlgorithm::ChaCha),
+    );
+    let change = (any::<prop::sample::Index>(), any::<u8>(), 0..4u8);
+    let strategy = (any::<prop::sample::Index>(), prop::collection::vec(change, 1..6));
+    let read = std::cell::Cell::new(0);
+    let outcome = runner.run(&strategy, |(file, changes)| {
+        let (_, bytes) = &files[file.index(files.len())];
+        let mut bytes = bytes.clone();
+        for (place, byte, what) in changes {
+            let at = place.index(bytes.len());
+            match what {
+                0 => bytes[at] ^= 1 << (byte % 8),
+                1 => bytes[at] = byte,
+                2 => bytes[at] = if byte < 128 { 0xff } else { 0 },
+                _ => {
+                    bytes.remove(at);
+                }
+            }
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        match weights::read(&path, Device::Cpu) {
+            Ok(_) => read.set(read.get() + 1),
+            Err(error) => prop_assert!(error.to_string().contains("mutated.pt"), "{error}"),
+        }
+        Ok(())
+    });
+    outcome.unwrap();
+    // Some mutations are harmless; most are found, by the archive's checksums or by what does not fit.
+    println!("{} of 6000 mutated files were read", read.get());
+}
+
+/// A zip archive with these entries under one folder.
+fn zipped(entries: &[(&str, &[u8])], method: zip::CompressionMethod) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in entries {
+        let options = zip::write::FileOptions::default().compression_method(method);
+        writer.start_file(format!("a/{name}"), options).unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+/// The pickle of `{"a": tensor}` with a float32 storage `count` long, and so many expanded rows of it.
+fn expanded(count: i32, rows: i32) -> Vec<u8> {
+    let int = |x: i32| [b"J".as_slice(), &x.to_le_bytes()].concat();
+    [
+        b"\x80\x02}X\x01\x00\x00\x00actorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\n".as_slice(),
+        b"X\x01\x00\x00\x000X\x03\x00\x00\x00cpu",
+        &int(count),
+        b"tQK\x00(",
+        &int(rows),
+        &int(count),
+        b"t(K\x00K\x01t\x89NtRs.",
+    ]
+    .concat()
+}
+
+#[test]
+fn small_files_that_ask_for_much_memory_are_refused() {
+    use zip::CompressionMethod::{Deflated, Stored};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hostile.pt");
+    let zeros = vec![0u8; 400];
+    let modest = zipped(&[("data.pkl", &expanded(100, 5)), ("data/0", &zeros)], Stored);
+    std::fs::write(&path, modest).unwrap();
+    assert_eq!(weights::read(&path, Device::Cpu).unwrap()[0].1.size(), [5, 100]);
+
+    let long = vec![0u8; 100 << 20];
+    let header = |size: u64| {
+        [&size.to_le_bytes()[..], b"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}"].concat()
+    };
+    let values = [&vec![b'N'; 1 << 20][..], b"."].concat();
+    let hostile: [(&str, Vec<u8>); 7] = [
+        ("a view of 80 GB", zipped(&[("data.pkl", &expanded(100, 200_000_000)), ("data/0", &zeros)], Stored)),
+        ("a storage of 8 GB", zipped(&[("data.pkl", &expanded(2_000_000_000, 1)), ("data/0", &zeros)], Stored)),
+        ("a storage that inflates", zipped(&[("data.pkl", &expanded(25 << 20, 1)), ("data/0", &long)], Deflated)),
+        ("a pickle that inflates", zipped(&[("data.pkl", &long)], Deflated)),
+        ("a million values", zipped(&[("data.pkl", &values)], Stored)),
+        ("a header of 2^60 bytes", header(1 << 60)),
+        ("numbers that are not there", header(54)),
+    ];
+    for (what, bytes) in hostile {
+        std::fs::write(&path, &bytes).unwrap();
+        let before = std::time::Instant::now();
+        let error = weights::read(&path, Device::Cpu).expect_err(what).to_string();
+        assert!(error.contains("hostile.pt"), "{what}: {error}");
+        println!("{what}: {error} ({:.2} s)", before.elapsed().as_secs_f64());
+    }
+}
+
+/// A store with the variables of the fixtures' model, all NaN.
+fn store(kind: Kind) -> VarStore {
+    let mut store = VarStore::new(Device::Cpu);
+    for (name, (shape, _)) in expected("weights") {
+        let parts: Vec<&str> = name.split('.').collect();
+        let (last, folders) = parts.split_last().unwrap();
+        let path = folders.iter().fold(store.root(), |path, part| path / *part);
+        let _ = path.var(last, &shape, tch::nn::Init::Const(f64::NAN));
+    }
+    match kind {
+        Kind::Double => store.double(),
+        Kind::Half => store.half(),
+        _ => {}
+    }
+    store
+}
+
+fn contents(store: &VarStore) -> BTreeMap<String, Tensor> {
+    store.variables().into_iter().collect()
+}
+
+#[test]
+fn weights_are_loaded_into_a_model_in_its_own_kind() {
+    let source = fixture("state_dict.pt");
+    let tensors = weights::read(&source, Device::Cpu).unwrap();
+    for kind in [Kind::Float, Kind::Double] {
+        let store = store(kind);
+        weights::load_into(&store, &tensors, &source).unwrap();
+        assert_eq!(numbers(&contents(&store)), expected("weights"));
+        assert!(store.variables().values().all(|variable| variable.kind() == kind));
+    }
+    // From other kinds of numbers into float32, rounded as PyTorch rounds.
+    for kind in [Kind::Double, Kind::Half, Kind::BFloat16] {
+        let store = store(Kind::Float);
+        let other: Vec<_> = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.to_kind(kind))).collect();
+        weights::load_into(&store, &other, &source).unwrap();
+        for (name, variable) in store.variables() {
+            assert_eq!(variable.kind(), Kind::Float);
+            let given = tensors.iter().find(|(given, _)| *given == name).unwrap().1.to_kind(kind);
+            assert_eq!(doubles(&variable), doubles(&given), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_listed_in_one_sentence_and_nothing_is_copied() {
+    let source = fixture("state_dict.pt");
+    let mut tensors = weights::read(&source, Device::Cpu).unwrap();
+    let float = |size: &[i64]| Tensor::zeros(size, (Kind::Float, Device::Cpu));
+    tensors.retain(|(name, _)| !name.starts_with("shared.0"));
+    tensors.retain(|(name, _)| name != "encoder.2.weight");
+    for (name, tensor) in &mut tensors {
+        match name.as_str() {
+            "encoder.0.weight" => *tensor = float(&[1, 4]),
+            "offset" => *tensor = tensor.to_kind(Kind::Int64),
+            _ => {}
+        }
+    }
+    tensors.push(("extra".into(), float(&[1])));
+    let store = store(Kind::Float);
+    let message = weights::load_into(&store, &tensors, &source).unwrap_err().to_string();
+    let expected = "state_dict.pt: its weights do not fit the model: it lacks encoder.2.weight, shared.0.0.bias, \
+        shared.0.0.weight and 2 more; the model has no extra; of another shape: encoder.0.weight is [1, 4] and not [3, 4]; \
+        of another kind: offset is Int64 and not Float";
+    assert!(message.ends_with(expected), "{message}");
+    assert!(store.variables().values().all(|variable| doubles(variable).iter().all(|x| x.is_nan())));
+}
+
+/// A small model of every sort, with parameters that are far from their start.
+fn model(family: Family, inference: Inference, prior: Option<f64>, truncation: &str) -> (VarStore, Vae, TrainConfig) {
+    let config = TrainConfig {
+        family,
+        inference,
+        prior,
+        truncation: (!truncation.is_empty()).then(|| truncation.parse().unwrap()),
+        latents: 3,
+        hidden: vec![7, 5],
+        temperature: Schedule { first: 1.0, last: 0.25 },
+        ..TrainConfig::default()
+    };
+    let store = VarStore::new(Device::Cpu);
+    let vae = Vae::new(&store.root(), &config.vae(6)).unwrap();
+    let _guard = tch::no_grad_guard();
+    let mut variables: Vec<_> = store.variables().into_iter().collect();
+    variables.sort_by(|a, b| a.0.cmp(&b.0));
+    variables.iter_mut().for_each(|(_, variable)| *variable *= 3.0);
+    (store, vae, config)
+}
+
+#[test]
+fn our_own_checkpoints_give_their_parameters() {
+    let _guard = seeded(1);
+    let (store, vae, _) = model(Family::Poisson, Inference::Implicit, None, "");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("last.safetensors");
+    let mut named = Checkpoint::contents(&store, &gengs::nn::Adam::new(&store, 1e-3).unwrap());
+    named.push(("estimator.critic.0.weight".into(), Tensor::from(1f32)));
+    Checkpoint::write(&path, &named, &Progress::default()).unwrap();
+    let found: BTreeMap<_, _> = weights::read(&path, Device::Cpu).unwrap().into_iter().collect();
+    assert_eq!(numbers(&found), numbers(&contents(&store)));
+    assert_eq!(numbers(&found), numbers(&vae.parameters().into_iter().collect()));
+}
+
+#[test]
+fn written_safetensors_are_read_again_and_by_pytorch() {
+    let _guard = seeded(2);
+    let (store, vae, config) = model(Family::Geometric, Inference::Implicit, None, "");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    weights::write_safetensors(&path, &store).unwrap();
+    let found: BTreeMap<_, _> = weights::read(&path, Device::Cpu).unwrap().into_iter().collect();
+    assert_eq!(numbers(&found), numbers(&contents(&store)));
+
+    let (_, again) = weights::read_vae(&config, &path, Device::Cpu).unwrap();
+    let x = Tensor::rand([4, 6], (Kind::Float, Device::Cpu));
+    let log_weights = |vae: &Vae| doubles(vae.posterior(&x).unwrap().log_weights());
+    assert_eq!(log_weights(&again), log_weights(&vae));
+
+    let Some(python) = python("loading written safetensors") else { return };
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/load_in_pytorch.py");
+    let z = Tensor::rand([2, 3], (Kind::Float, Device::Cpu));
+    let given = serde_json::to_string(&Vec::<Vec<f32>>::try_from(&z).unwrap()).unwrap();
+    let printed = ask(&python, &[example.to_str().unwrap(), path.to_str().unwrap(), &given]);
+    let found: Vec<Vec<f64>> = serde_json::from_str(&printed).unwrap();
+    let exact = doubles(&vae.decode(&z).sigmoid());
+    let error = found.concat().iter().zip(&exact).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(found.concat().len() == exact.len() && error < 1e-6, "{error:e}");
+}
+
+/// Latents of every family, with windows that begin at zero and, by their tail mass, beyond it.
+fn models() -> Vec<(Family, Inference, Option<f64>, &'static str)> {
+    let mut models: Vec<_> = LATENT_FAMILIES
+        .into_iter()
+        .flat_map(|family| [Inference::Explicit, Inference::Implicit].map(|inference| (family, inference, None, "")))
+        .collect();
+    for family in [Family::Poisson, Family::Geometric, Family::NegativeBinomial] {
+        models.push((family, Inference::Explicit, Some(40.0), "tail:0.05"));
+        models.push((family, Inference::Explicit, Some(2.0), "60"));
+    }
+    models.push((Family::Poisson, Inference::Explicit, Some(900.0), "tail:1e-6"));
+    models.push((Family::Geometric, Inference::Explicit, Some(0.3), "1"));
+    models
+}
+
+#[test]
+fn exported_modules_compute_what_the_model_does() {
+    let _guard = seeded(3);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vae.pt");
+    let x = Tensor::rand([5, 6], (Kind::Float, Device::Cpu)) * 4.0 - 2.0;
+    let python = python("running exported modules");
+    for (family, inference, prior, truncation) in models() {
+        let what = format!("{family} {inference} {prior:?} {truncation}");
+        let (store, vae, config) = model(family, inference, prior, truncation);
+        weights::write_torchscript(&path, &vae, &config).unwrap();
+        let module = CModule::load(&path).unwrap_or_else(|error| panic!("{what}: {error}"));
+
+        let _guard = tch::no_grad_guard();
+        let q = vae.posterior(&x).unwrap();
+        let mean = q.mean();
+        let exact = [q.log_weights().shallow_clone(), vae.decode(&mean), vae.decode(&mean).sigmoid()];
+        let found = [
+            module.method_ts("encode", &[&x]).unwrap_or_else(|error| panic!("{what}: {error}")),
+            module.method_ts("decode", &[&mean]).unwrap_or_else(|error| panic!("{what}: {error}")),
+            module.forward_ts(&[&x]).unwrap_or_else(|error| panic!("{what}: {error}")),
+        ];
+        for (found, exact) in found.iter().zip(&exact) {
+            assert_eq!((found.size(), found.kind()), (exact.size(), exact.kind()), "{what}");
+            let scale = exact.abs().clamp_min(1.0);
+            let error = ((found - exact) / scale).abs().max().double_value(&[]);
+            assert!(error < 1e-6, "{what}: {error:e}");
+        }
+        // The same parameters, under the same names, and nothing else.
+        let found: BTreeMap<_, _> = weights::read(&path, Device::Cpu).unwrap().into_iter().collect();
+        assert_eq!(numbers(&found), numbers(&contents(&store)), "{what}");
+
+        let Some(python) = &python else { continue };
+        let code = "
+import json, sys, torch
+extra = {'gengs.json': ''}
+m = torch.jit.load(sys.argv[1], _extra_files=extra)
+m.eval()
+x = torch.tensor(json.loads(sys.argv[2]))
+described = json.loads(extra['gengs.json'])
+assert all(getattr(m, k) == v for k, v in described.items()), described
+if described['last_atom'] > described['first_atom']:
+    m.encode(x).exp()[..., 0].sum().backward()
+    assert all(p.grad.isfinite().all() for p in m.encoder.parameters())
+print(json.dumps([described, {k: list(v.shape) for k, v in m.state_dict().items()}, m.encode(x).flatten().tolist(), m(x).flatten().tolist()]))
+";
+        let given = serde_json::to_string(&Vec::<Vec<f32>>::try_from(&x).unwrap()).unwrap();
+        let printed = ask(python, &["-c", code, path.to_str().unwrap(), &given]);
+        let answer: Value = serde_json::from_str(&printed).unwrap();
+        let described = &answer[0];
+        assert_eq!((&described["family"], &described["temperature"]), (&family.to_string().into(), &0.25.into()));
+        assert_eq!(described["gengs_version"], env!("CARGO_PKG_VERSION"));
+        let shapes: BTreeMap<String, Vec<i64>> = serde_json::from_value(answer[1].clone()).unwrap();
+        assert_eq!(shapes, contents(&store).into_iter().map(|(name, t)| (name, t.size())).collect(), "{what}");
+        for (found, exact) in [(&answer[2], &exact[0]), (&answer[3], &exact[2])] {
+            let found: Vec<f64> = serde_json::from_value(found.clone()).unwrap();
+            let errors = found.iter().zip(doubles(exact)).map(|(a, b)| (a - b).abs() / b.abs().max(1.0));
+            let error = errors.fold(0.0, f64::max);
+            assert!(error < 1e-6, "{what} in Python: {error:e}");
+        }
+    }
+}
+
+#[test]
+fn a_decoder_from_python_learns_within_a_model_of_ours() {
+    let _guard = seeded(4);
+    let data = gengs::data::ImageSet::Mnist5k.load(None).unwrap();
+    let model = decoder_example::Model::new(&fixture("decoder.pt"), data.train.size()).unwrap();
+    let x = data.train.batch(&Tensor::arange(20, (Kind::Int64, Device::Cpu)));
+    model.loss(&x).unwrap().backward();
+    let mut names: Vec<String> = store_names(&model.store);
+    names.retain(|name| name.starts_with("decoder."));
+    assert_eq!(
+        names,
+        ["layers_0_bias", "layers_0_weight", "layers_2_bias", "layers_2_weight"].map(|name| format!("decoder.{name}"))
+    );
+    for (name, variable) in model.store.variables() {
+        let gradient = variable.grad();
+        assert!(gradient.defined() && gradient.abs().max().double_value(&[]) > 0.0, "{name}");
+    }
+    let before: Vec<f64> = model.store.variables().values().flat_map(doubles).collect();
+    let losses = decoder_example::train(&model, &data, 60).unwrap();
+    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+    let (first, last) = (mean(&losses[..5]), mean(&losses[55..]));
+    // From 784 log 2 = 543 nats downwards.
+    assert!((500.0..600.0).contains(&first) && last < 250.0, "{first} {last}");
+    let after: Vec<f64> = model.store.variables().values().flat_map(doubles).collect();
+    assert!(before != after);
+}
+
+fn store_names(store: &VarStore) -> Vec<String> {
+    contents(store).into_keys().collect()
+}
