@@ -497,3 +497,66 @@ fn a_decoder_from_python_learns_within_a_model_of_ours() {
 fn store_names(store: &VarStore) -> Vec<String> {
     contents(store).into_keys().collect()
 }
+
+/// The binary: weights leave a run in every format, and are evaluated where they arrive.
+#[cfg(feature = "cli")]
+#[test]
+fn a_run_is_exported_and_its_weights_are_evaluated_from_any_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let vae = |arguments: &[&str]| {
+        let mut command = assert_cmd::Command::cargo_bin("gengs-vae").unwrap();
+        let output =
+            command.env_remove("GENGS_DATA").args(arguments).args(["--threads", "1", "--quiet"]).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (run, script, plain) = (path("run"), path("vae.pt"), path("weights.safetensors"));
+    let small =
+        ["--hidden", "16", "--latents", "4", "--epochs", "1", "--inference", "explicit", "--family", "geometric"];
+    assert_eq!(vae(&[["train", "--out", &run].as_slice(), &small].concat()).0, Some(0));
+    let eval = |more: &[&str]| vae(&[&["eval", "--run", &run, "--importance-samples", "2", "--json"], more].concat());
+    let (code, exact, _) = eval(&[]);
+    assert_eq!(code, Some(0));
+
+    assert_eq!(vae(&["export", "--run", &run, "--torchscript", &script]), (Some(0), String::new(), String::new()));
+    let (code, said, _) = vae(&["export", "--run", &run, "--checkpoint", "last", "--safetensors", &plain, "--json"]);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &said["safetensors"]), (Some(0), &plain.as_str().into()));
+    for file in [&script, &plain, &path("run/best.safetensors")] {
+        assert_eq!(eval(&["--weights", file]), (Some(0), exact.clone(), String::new()), "{file}");
+    }
+    if let Some(python) = python("evaluating weights that Python saved") {
+        let code = "import sys, torch; torch.save(torch.jit.load(sys.argv[1]).state_dict(), sys.argv[2])";
+        ask(&python, &["-c", code, &script, &path("state_dict.pt")]);
+        assert_eq!(eval(&["--weights", &path("state_dict.pt")]).1, exact);
+    }
+
+    let nested = fixture("nested.pt");
+    let wrong = fixture("state_dict.pt");
+    for (file, expected) in [
+        (
+            nested.to_str().unwrap(),
+            "nested.pt: it holds a checkpoint, whose weights lie under 'model'; convert it with: python -c",
+        ),
+        (wrong.to_str().unwrap(), "state_dict.pt: its weights do not fit the model: it lacks decoder.0.bias"),
+        ("nothing.pt", "nothing.pt: No such file"),
+    ] {
+        let (code, _, message) = eval(&["--weights", file]);
+        assert_eq!((code, message.lines().count()), (Some(1), 1), "{message}");
+        assert!(message.contains(expected), "{message}");
+    }
+    // Weights of the same names for smaller images.
+    let other = VarStore::new(Device::Cpu);
+    let (_, config) = gengs::training::RunFolder::open(Path::new(&run)).unwrap();
+    Vae::new(&other.root(), &config.vae(9)).unwrap();
+    weights::write_safetensors(Path::new(&plain), &other).unwrap();
+    let (code, _, message) = eval(&["--weights", &plain]);
+    assert!(code == Some(1) && message.contains("images of 9 pixels, but those of the run have 784"), "{message}");
+
+    assert_eq!(eval(&["--weights", &script, "--checkpoint", "last"]).0, Some(2));
+    assert_eq!(vae(&["export", "--run", &run]).0, Some(2));
+    assert_eq!(vae(&["export", "--run", &run, "--torchscript", &script, "--safetensors", &plain]).0, Some(2));
+    let (code, _, message) = vae(&["export", "--run", &run, "--torchscript", &path("no/such/folder.pt")]);
+    assert!(code == Some(1) && message.contains("folder.pt: cannot be written"), "{message}");
+}
