@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tch::nn::VarStore;
@@ -163,33 +163,36 @@ fn a_file_that_ends_early_is_an_error_that_names_it() {
     }
 }
 
-#[test]
-fn a_mutated_file_is_read_or_is_an_error() {
+/// What proptest does to bytes: bits turned, bytes replaced, bytes taken out.
+type Changes = Vec<(prop::sample::Index, u8, u8)>;
+
+fn changed(bytes: &[u8], changes: &Changes) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for (place, byte, what) in changes {
+        let at = place.index(bytes.len());
+        match what {
+            0 => bytes[at] ^= 1 << (byte % 8),
+            1 => bytes[at] = *byte,
+            2 => bytes[at] = if *byte < 128 { 0xff } else { 0 },
+            _ => {
+                bytes.remove(at);
+            }
+        }
+    }
+    bytes
+}
+
+/// Reads `cases` files that `mutate` makes of a choice and changes; says how many could still be read.
+fn read_mutations(what: &str, cases: u32, mutate: impl Fn(&prop::sample::Index, &Changes) -> Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mutated.pt");
-    let files = files();
-    let mut runner = TestRunner::new_with_rng(
-        Config { cases: 6000, ..Config::default() },
-        TestRng::deterministic_rng(RngAlgorithm::ChaCha),
-    );
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let change = (any::<prop::sample::Index>(), any::<u8>(), 0..4u8);
     let strategy = (any::<prop::sample::Index>(), prop::collection::vec(change, 1..6));
     let read = std::cell::Cell::new(0);
-    let outcome = runner.run(&strategy, |(file, changes)| {
-        let (_, bytes) = &files[file.index(files.len())];
-        let mut bytes = bytes.clone();
-        for (place, byte, what) in changes {
-            let at = place.index(bytes.len());
-            match what {
-                0 => bytes[at] ^= 1 << (byte % 8),
-                1 => bytes[at] = byte,
-                2 => bytes[at] = if byte < 128 { 0xff } else { 0 },
-                _ => {
-                    bytes.remove(at);
-                }
-            }
-        }
-        std::fs::write(&path, &bytes).unwrap();
+    let outcome = runner.run(&strategy, |(choice, changes)| {
+        std::fs::write(&path, mutate(&choice, &changes)).unwrap();
         match weights::read(&path, Device::Cpu) {
             Ok(_) => read.set(read.get() + 1),
             Err(error) => prop_assert!(error.to_string().contains("mutated.pt"), "{error}"),
@@ -197,8 +200,43 @@ fn a_mutated_file_is_read_or_is_an_error() {
         Ok(())
     });
     outcome.unwrap();
-    // Some mutations are harmless; most are found, by the archive's checksums or by what does not fit.
-    println!("{} of 6000 mutated files were read", read.get());
+    println!("{} of {cases} {what} were read", read.get());
+}
+
+#[test]
+fn a_mutated_file_is_read_or_is_an_error() {
+    let files = files();
+    read_mutations("mutated files", 6000, |choice, changes| changed(&files[choice.index(files.len())].1, changes));
+}
+
+/// Past the archive's checksums: the entries change, and the checksums with them.
+#[test]
+fn a_mutated_entry_of_an_archive_is_read_or_is_an_error() {
+    let mut archives = Vec::new();
+    for (_, bytes) in files().into_iter().filter(|(_, bytes)| bytes.starts_with(b"PK")) {
+        let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+        let mut entries = Vec::new();
+        for i in 0..archive.len() {
+            let mut entry = archive.by_index(i).unwrap();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            entries.push((entry.name().split_once('/').unwrap().1.to_string(), bytes));
+        }
+        // Debugging tables are not read.
+        entries.retain(|(name, bytes)| !name.ends_with("debug_pkl") && !bytes.is_empty());
+        archives.push(entries);
+    }
+    read_mutations("mutated archives", 6000, |choice, changes| {
+        let mut entries = archives[choice.index(archives.len())].clone();
+        // The pickle, mostly: it is what asks for things.
+        let place = match changes.len() {
+            1 => changes[0].0.index(entries.len()),
+            _ => entries.iter().position(|(name, _)| name == "data.pkl").unwrap(),
+        };
+        entries[place].1 = changed(&entries[place].1, changes);
+        let entries: Vec<_> = entries.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+        zipped(&entries, zip::CompressionMethod::Stored)
+    });
 }
 
 /// A zip archive with these entries under one folder.
@@ -242,12 +280,15 @@ fn small_files_that_ask_for_much_memory_are_refused() {
         [&size.to_le_bytes()[..], b"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}"].concat()
     };
     let values = [&vec![b'N'; 1 << 20][..], b"."].concat();
-    let hostile: [(&str, Vec<u8>); 7] = [
+    let copies = [&b"]("[..], &vec![b'N'; 2], &vec![b'2'; 400_000], b"e"].concat();
+    let copies = [&copies[..], &copies[1..], &copies[1..], b"."].concat();
+    let hostile: [(&str, Vec<u8>); 8] = [
         ("a view of 80 GB", zipped(&[("data.pkl", &expanded(100, 200_000_000)), ("data/0", &zeros)], Stored)),
         ("a storage of 8 GB", zipped(&[("data.pkl", &expanded(2_000_000_000, 1)), ("data/0", &zeros)], Stored)),
         ("a storage that inflates", zipped(&[("data.pkl", &expanded(25 << 20, 1)), ("data/0", &long)], Deflated)),
         ("a pickle that inflates", zipped(&[("data.pkl", &long)], Deflated)),
         ("a million values", zipped(&[("data.pkl", &values)], Stored)),
+        ("a million elements", zipped(&[("data.pkl", &copies)], Stored)),
         ("a header of 2^60 bytes", header(1 << 60)),
         ("numbers that are not there", header(54)),
     ];

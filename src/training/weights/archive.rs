@@ -4,14 +4,14 @@ use std::io::{Cursor, Read};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-/// The memory that tensors may take, so that a small file cannot fill the machine's: four times the file and 24 MiB. With the file itself
-/// and one entry as it is read, no more than ten times the file and 64 MiB are ever in use.
+/// The memory that tensors may take, so that a small file cannot fill the machine's: three times the file and 16 MiB. With the file, its
+/// pickle, one entry as it is read and 40 MiB of values, never more than ten times the file and 64 MiB are in use.
 #[derive(Debug)]
 pub(super) struct Budget(u64);
 
 impl Budget {
     pub fn of_file(length: usize) -> Self {
-        Self(4 * length as u64 + (24 << 20))
+        Self(3 * length as u64 + (16 << 20))
     }
 
     /// Before an allocation.
@@ -26,7 +26,8 @@ impl Budget {
 pub(super) struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
     folder: String,
-    /// Longest entry that is read; PyTorch does not compress what it stores, but zip programs do.
+    /// The longest entry that is read. PyTorch does not compress numbers, so that none is longer than the file; zip programs do, and may
+    /// shorten a little.
     longest: u64,
 }
 
@@ -37,7 +38,7 @@ impl<'a> Archive<'a> {
         let is_root = |name: &&str| name.strip_suffix("/data.pkl").is_some_and(|folder| !folder.contains('/'));
         let root = zip.file_names().filter(is_root).min();
         let folder = root.ok_or("the archive has no data.pkl")?.trim_end_matches("data.pkl").to_string();
-        Ok(Self { zip, folder, longest: 4 * bytes.len() as u64 + (24 << 20) })
+        Ok(Self { zip, folder, longest: bytes.len() as u64 + (1 << 20) })
     }
 
     /// The content of an entry, if it is there.
@@ -46,10 +47,10 @@ impl<'a> Archive<'a> {
             Err(ZipError::FileNotFound) => return Ok(None),
             other => other.map_err(|error| format!("entry {name}: {error}"))?,
         };
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(entry.size().min(self.longest) as usize);
         entry.take(self.longest + 1).read_to_end(&mut bytes).map_err(|error| format!("entry {name}: {error}"))?;
         if bytes.len() as u64 > self.longest {
-            return Err(format!("entry {name} is many times as long as the file"));
+            return Err(format!("entry {name} is longer than the file"));
         }
         Ok(Some(bytes))
     }

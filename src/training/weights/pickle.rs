@@ -14,6 +14,9 @@ use std::collections::HashMap;
 /// Most values in a pickle, so that a small file cannot fill the memory: 25 MB of them, enough for 20,000 tensors.
 const MOST_VALUES: usize = 1 << 19;
 
+/// Most elements of all tuples, lists and dicts together: 4 MB, and while they grow three times that.
+const MOST_ELEMENTS: usize = 1 << 20;
+
 /// The place of a value in its [`Pickle`].
 pub(super) type Id = u32;
 
@@ -59,9 +62,8 @@ pub(super) struct Pickle<'a> {
 impl<'a> Pickle<'a> {
     /// Reads the pickle that `bytes` starts with; the error says in a few words what is wrong.
     pub fn read(bytes: &'a [u8]) -> Result<Self, String> {
-        let machine =
-            Machine { bytes, at: 0, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
-        machine.run()
+        let (values, stack, marks, memo) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
+        Machine { bytes, at: 0, values, stack, marks, memo, elements: 0 }.run()
     }
 
     pub fn root(&self) -> &Value<'a> {
@@ -118,6 +120,8 @@ struct Machine<'a> {
     stack: Vec<Id>,
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
+    /// Elements of tuples, lists and dicts so far.
+    elements: usize,
 }
 
 impl<'a> Machine<'a> {
@@ -174,15 +178,11 @@ impl<'a> Machine<'a> {
                 }
             }
             b')' => self.push(Value::Tuple(Vec::new())),
-            0x85..=0x87 => {
-                let from = self.stack.len().checked_sub(usize::from(opcode - 0x84)).ok_or("an empty stack")?;
-                let items = self.stack.split_off(from);
-                self.push(Value::Tuple(items))
-            }
+            0x85..=0x87 => self.last(usize::from(opcode - 0x84)).and_then(|items| self.push(Value::Tuple(items))),
             b't' | 0x91 => self.marked().and_then(|items| self.push(Value::Tuple(items))),
             b']' | 0x8f => self.push(Value::List(Vec::new())),
             b'l' => self.marked().and_then(|items| self.push(Value::List(items))),
-            b'a' => self.pop().and_then(|item| self.extend(vec![item])),
+            b'a' => self.last(1).and_then(|items| self.extend(items)),
             b'e' | 0x90 => self.marked().and_then(|items| self.extend(items)),
             b'}' => self.push(Value::Dict(Vec::new())),
             b'd' => {
@@ -190,10 +190,7 @@ impl<'a> Machine<'a> {
                 self.push(Value::Dict(Vec::new()))?;
                 self.set(&items)
             }
-            b's' => {
-                let (value, key) = (self.pop()?, self.pop()?);
-                self.set(&[key, value])
-            }
+            b's' => self.last(2).and_then(|items| self.set(&items)),
             b'u' => self.marked().and_then(|items| self.set(&items)),
             b'R' | 0x81 => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
@@ -247,7 +244,22 @@ impl<'a> Machine<'a> {
     /// What was pushed since the last mark.
     fn marked(&mut self) -> Result<Vec<Id>, String> {
         let mark = self.marks.pop().filter(|&mark| mark <= self.stack.len()).ok_or("no mark")?;
-        Ok(self.stack.split_off(mark))
+        self.split_off(mark)
+    }
+
+    /// The last few that were pushed.
+    fn last(&mut self, count: usize) -> Result<Vec<Id>, String> {
+        let from = self.stack.len().checked_sub(count).ok_or("an empty stack")?;
+        self.split_off(from)
+    }
+
+    /// The upper part of the stack, as elements of something.
+    fn split_off(&mut self, from: usize) -> Result<Vec<Id>, String> {
+        self.elements += self.stack.len() - from;
+        if self.elements > MOST_ELEMENTS {
+            return Err(format!("more than {MOST_ELEMENTS} elements"));
+        }
+        Ok(self.stack.split_off(from))
     }
 
     fn extend(&mut self, items: Vec<Id>) -> Result<(), String> {
