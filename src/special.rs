@@ -30,7 +30,7 @@ pub fn log1mexp(x: &Tensor) -> Tensor {
 /// levels for a relative error of 1e-10 were counted against 8,000 levels or more, for sizes from 1 to 10,000: 13, 21, 51, 190
 /// (at 1, 11, 200, 10,000) for the lower incomplete gamma function, 1, 10, 37, 150 for the upper one, and at most 17, 39, 83, 307
 /// for the incomplete beta function with a second parameter from 1e-30 to 1e6.
-fn levels(base: f64, slope: f64, size: f64) -> i64 {
+pub(crate) fn levels(base: f64, slope: f64, size: f64) -> i64 {
     (base + slope * size.max(0.0).sqrt()).ceil() as i64
 }
 

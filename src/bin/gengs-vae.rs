@@ -1,16 +1,18 @@
-//! Trains, evaluates and shows a variational autoencoder with discrete latents.
+//! Trains, evaluates, shows and exports a variational autoencoder with discrete latents.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gengs::cli::{Common, Meter, exit_code, interrupted};
+use gengs::data::Images;
 use gengs::estimators::EstimatorKind;
-use gengs::models::{Family, Inference};
+use gengs::models::{Family, Inference, Vae};
 use gengs::training::{
-    Control, Schedule, Session, Settings, TrainConfig, TruncationSetting, VaeTrainee, draw_pictures, evaluate,
-    read_settings,
+    Control, RunFolder, Schedule, Session, Settings, TrainConfig, TruncationSetting, VaeTrainee, draw_pictures,
+    evaluate, read_settings, weights,
 };
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+use tch::Device;
 
 /// A variational autoencoder with discrete latents, trained by the generalized Gumbel-Softmax estimator
 #[derive(Debug, Parser)]
@@ -28,6 +30,8 @@ enum Command {
     Eval(Eval),
     /// Draw a grid of samples, and one of test images above their reconstructions
     Sample(Sample),
+    /// Write the model of a run for PyTorch
+    Export(Export),
 }
 
 /// Defaults are in brackets; a flag wins over --config, which wins over the default.
@@ -126,6 +130,10 @@ struct Trained {
 struct Eval {
     #[command(flatten)]
     trained: Trained,
+    /// Evaluate these weights in place of a checkpoint's: a file of safetensors, of torch.save, or a TorchScript module (which is code: here
+    /// only its tensors are read, nothing in it runs)
+    #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
+    weights: Option<PathBuf>,
     /// Hard samples an image, for -ELBO and the importance-weighted bound
     #[arg(long, default_value_t = 100, value_name = "S")]
     importance_samples: i64,
@@ -143,11 +151,38 @@ struct Sample {
     png: PathBuf,
 }
 
+#[derive(Debug, Args)]
+struct Export {
+    /// Run folder
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Which checkpoint: best (on the validation images) or last
+    #[arg(long, default_value = "best", value_parser = ["best", "last"])]
+    checkpoint: String,
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// One of them.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Target {
+    /// The whole model as a program for torch.jit.load, with encode(x), decode(z) and reconstruct(x)
+    #[arg(long, value_name = "FILE")]
+    torchscript: Option<PathBuf>,
+    /// The weights under PyTorch's names, for model.load_state_dict(safetensors.torch.load_file(FILE))
+    #[arg(long, value_name = "FILE")]
+    safetensors: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
     exit_code(match Cli::parse().command {
         Command::Train(train) => train.run(),
         Command::Eval(eval) => eval.run(),
         Command::Sample(sample) => sample.run(),
+        Command::Export(export) => export.run(),
     })
 }
 
@@ -292,16 +327,19 @@ impl Eval {
     fn run(&self) -> anyhow::Result<ExitCode> {
         let Trained { run, checkpoint, data_dir, seed, common } = &self.trained;
         let device = common.prepare()?;
-        let (trainee, config) = Session::<VaeTrainee>::load(run, checkpoint, data_dir.as_deref(), device)?;
+        let (trainee, vae, images, config);
+        let (vae, images, config) = match &self.weights {
+            Some(weights) => {
+                (vae, images, config) = self.model_of(weights, device)?;
+                (&vae, &images, config)
+            }
+            None => {
+                (trainee, config) = Session::<VaeTrainee>::load(run, checkpoint, data_dir.as_deref(), device)?;
+                (trainee.vae(), &trainee.data().test, config)
+            }
+        };
         let temperature = config.temperature.last;
-        let result = evaluate(
-            trainee.vae(),
-            &trainee.data().test,
-            self.importance_samples,
-            temperature,
-            self.batch_size,
-            *seed,
-        )?;
+        let result = evaluate(vae, images, self.importance_samples, temperature, self.batch_size, *seed)?;
         if common.json {
             println!("{}", serde_json::to_string(&result)?);
             return Ok(ExitCode::SUCCESS);
@@ -316,6 +354,43 @@ impl Eval {
             result.neg_elbo_relaxed
         );
         println!("active units     {}", result.active_units);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Eval {
+    /// The run's model with the weights of a file, and the run's test images.
+    fn model_of(&self, weights: &Path, device: Device) -> anyhow::Result<(Vae, Images, TrainConfig)> {
+        let (_, mut config) = RunFolder::open::<TrainConfig>(&self.trained.run)?;
+        config.data_dir = self.trained.data_dir.clone().or(config.data_dir);
+        let (_, vae) = weights::read_vae(&config, weights, device)?;
+        let images = config.image_set().load(config.data_dir.as_deref())?.test.to_device(device);
+        if images.size() != vae.pixels() {
+            let (file, pixels, size) = (weights.display(), vae.pixels(), images.size());
+            anyhow::bail!("{file}: its weights are for images of {pixels} pixels, but those of the run have {size}");
+        }
+        Ok((vae, images, config))
+    }
+}
+
+impl Export {
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        let device = self.common.prepare()?;
+        let (folder, config) = RunFolder::open::<TrainConfig>(&self.run)?;
+        let checkpoint = folder.file(&format!("{}.safetensors", self.checkpoint));
+        let (store, vae) = weights::read_vae(&config, &checkpoint, device)?;
+        let Target { torchscript, safetensors } = &self.target;
+        if let Some(path) = torchscript {
+            weights::write_torchscript(path, &vae, &config)?;
+        }
+        if let Some(path) = safetensors {
+            weights::write_safetensors(path, &store)?;
+        }
+        if self.common.json {
+            println!("{}", serde_json::json!({ "torchscript": torchscript, "safetensors": safetensors }));
+        } else if let Some(path) = torchscript.as_ref().or(safetensors.as_ref()) {
+            self.common.say(format_args!("{}", path.display()));
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -29,6 +29,12 @@ pub enum Family {
     Categorical,
 }
 
+impl std::fmt::Display for Family {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(f)
+    }
+}
+
 /// What the encoder puts out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
@@ -38,6 +44,12 @@ pub enum Inference {
     Explicit,
     /// One logit for each atom; the prior, through the KL, gives them shape.
     Implicit,
+}
+
+impl std::fmt::Display for Inference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// A layer of independent latents.
@@ -59,7 +71,7 @@ pub struct LatentConfig {
 const PRIOR_TOTAL_COUNT: f64 = 3.0;
 
 /// Smallest rate and `total_count` that an encoder can put out: softplus reaches zero in float32, and a law must not.
-const SMALLEST: f64 = 1e-6;
+pub(super) const SMALLEST: f64 = 1e-6;
 
 /// A latent layer, ready to turn network outputs into posteriors.
 #[derive(Debug)]
@@ -170,9 +182,36 @@ impl Latent {
         Ok((z, q.kl(&self.prior)?))
     }
 
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    pub fn inference(&self) -> Inference {
+        self.inference
+    }
+
+    /// First and last atom.
+    pub fn window(&self) -> (i64, i64) {
+        self.window
+    }
+
+    /// The prior's mean, where the family has one.
+    pub fn prior_mean(&self) -> Option<f64> {
+        (self.family != Family::Categorical).then_some(self.mean)
+    }
+
     /// What drew last.
     pub fn drawn_by(&self) -> Option<DrawnBy> {
         self.drawn_by.get()
+    }
+
+    /// What is added to the encoder's output, to the negative binomial's second half the second, so that zero is the prior.
+    pub fn shifts(&self) -> [f64; 2] {
+        match self.family {
+            Family::Binomial => [logit(self.mean / self.window.1 as f64), 0.0],
+            Family::Bernoulli | Family::Categorical => [logit(self.mean), 0.0],
+            _ => count_shifts(self.family, self.mean),
+        }
     }
 
     /// The posterior before it is truncated.
@@ -184,37 +223,52 @@ impl Latent {
                 _ => Law::Logits(logits),
             });
         }
-        if let Some(law) = count_law(self.family, output, self.mean)? {
+        let [shift, other] = self.shifts();
+        if let Some(law) = count_law(self.family, output, [shift, other])? {
             return Ok(Law::Family(law));
         }
         Ok(Law::Family(match self.family {
-            Family::Binomial => {
-                let trials = self.window.1;
-                Box::new(Binomial::from_logits_unchecked(trials, &(output + logit(self.mean / trials as f64)))?)
-            }
-            _ => Box::new(Bernoulli::from_logits_unchecked(&(output + logit(self.mean)))?),
+            Family::Binomial => Box::new(Binomial::from_logits_unchecked(self.window.1, &(output + shift))?),
+            _ => Box::new(Bernoulli::from_logits_unchecked(&(output + shift))?),
         }))
     }
 }
 
-/// The law of unbounded counts that an encoder's output stands for, of this mean where the output is zero; nothing for other families.
-pub(super) fn count_law(family: Family, output: &Tensor, mean: f64) -> Result<Option<Box<dyn Distribution>>> {
+/// What is added to an encoder's output, to the negative binomial's second half the second, so that zero is a law of this mean; for families of unbounded
+/// counts.
+pub(super) fn count_shifts(family: Family, mean: f64) -> [f64; 2] {
+    match family {
+        Family::NegativeBinomial => [before_softplus(PRIOR_TOTAL_COUNT), mean.ln() - PRIOR_TOTAL_COUNT.ln()],
+        Family::Geometric => [mean.ln(), 0.0],
+        _ => [before_softplus(mean), 0.0],
+    }
+}
+
+/// The law of unbounded counts that an encoder's output stands for; nothing for other families.
+pub(super) fn count_law(
+    family: Family,
+    output: &Tensor,
+    [shift, other]: [f64; 2],
+) -> Result<Option<Box<dyn Distribution>>> {
     Ok(Some(match family {
-        Family::Poisson => Box::new(Poisson::new_unchecked(&positive(output, mean))?),
-        Family::Geometric => Box::new(Geometric::from_logits_unchecked(&-(output + mean.ln()))?),
+        Family::Poisson => Box::new(Poisson::new_unchecked(&positive(output, shift))?),
+        Family::Geometric => Box::new(Geometric::from_logits_unchecked(&-(output + shift))?),
         Family::NegativeBinomial => {
             let halves = output.chunk(2, -1);
-            let total_count = positive(&halves[0], PRIOR_TOTAL_COUNT);
-            let logits = &halves[1] + (mean.ln() - PRIOR_TOTAL_COUNT.ln());
-            Box::new(NegativeBinomial::from_logits_unchecked(&total_count, &logits)?)
+            Box::new(NegativeBinomial::from_logits_unchecked(&positive(&halves[0], shift), &(&halves[1] + other))?)
         }
         Family::Binomial | Family::Bernoulli | Family::Categorical => return Ok(None),
     }))
 }
 
-/// A positive number from any, with a value for zero.
-pub(super) fn positive(x: &Tensor, at_zero: f64) -> Tensor {
-    (x + at_zero.exp_m1().ln()).softplus() + SMALLEST
+/// A positive number from any, once shifted.
+pub(super) fn positive(x: &Tensor, shift: f64) -> Tensor {
+    (x + shift).softplus() + SMALLEST
+}
+
+/// What softplus makes this rate. Beyond 30 it changes nothing in float32, and beyond 709 the exponential leaves float64.
+pub(super) fn before_softplus(rate: f64) -> f64 {
+    if rate > 30.0 { rate } else { rate.exp_m1().ln() }
 }
 
 /// A posterior before it is truncated.

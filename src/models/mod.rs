@@ -2,8 +2,10 @@
 
 mod latent;
 mod topics;
+mod torchscript;
 mod vae;
 
 pub use latent::{Family, Inference, LatentConfig};
 pub use topics::{Bags, Likelihood, TopicModel, TopicsBound, TopicsConfig, TopicsElbo};
+pub(crate) use torchscript::{Attribute, Script};
 pub use vae::{Elbo, ImportanceBound, Vae, VaeConfig};

@@ -90,6 +90,30 @@ impl Vae {
         self.latent.prior()
     }
 
+    /// Pixels of an image.
+    pub fn pixels(&self) -> i64 {
+        self.pixels
+    }
+
+    /// The parameters, sharing memory with the model, under PyTorch's names: `encoder.0.weight`, `encoder.0.bias`, ...
+    pub fn parameters(&self) -> Vec<(String, Tensor)> {
+        let parts = [("encoder", &self.encoder), ("decoder", &self.decoder)];
+        let named = |(part, mlp): (&str, &Mlp)| {
+            let parameters = mlp.parameters().into_iter();
+            parameters.map(|(name, tensor)| (format!("{part}.{name}"), tensor)).collect::<Vec<_>>()
+        };
+        parts.into_iter().flat_map(named).collect()
+    }
+
+    /// How many linear layers encoder and decoder have.
+    pub(super) fn depths(&self) -> [usize; 2] {
+        [self.encoder.depth(), self.decoder.depth()]
+    }
+
+    pub(super) fn latent(&self) -> &Latent {
+        &self.latent
+    }
+
     /// Pixel logits `[..., pixels]` of latents as they were drawn (`[..., latents]`, one-hot ones `[..., latents, n]`).
     pub fn decode(&self, z: &Tensor) -> Tensor {
         self.decoder.forward(&self.decoder_input(z))

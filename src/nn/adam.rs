@@ -81,9 +81,8 @@ impl Adam {
     /// # Errors
     /// As [`minimize`](Self::minimize).
     pub fn minimize_rows(&mut self, loss: &Tensor, rows: &[Rows]) -> Result<()> {
-        let dense: Vec<usize> = (0..self.slots.len())
-            .filter(|&i| rows.iter().all(|rows| rows.name != self.slots[i].name))
-            .collect();
+        let dense: Vec<usize> =
+            (0..self.slots.len()).filter(|&i| rows.iter().all(|rows| rows.name != self.slots[i].name)).collect();
         let parameters = dense.iter().map(|&i| &self.slots[i].parameter);
         let inputs: Vec<&Tensor> = parameters.chain(rows.iter().map(|rows| &rows.values)).collect();
         let gradients = Tensor::f_run_backward(&[loss], &inputs, false, false)?;

@@ -59,6 +59,21 @@ impl Mlp {
         onednn::leave(&h)
     }
 
+    /// The number of linear layers.
+    pub fn depth(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// The parameters, sharing memory with the layers, named as in `torch.nn.Sequential`: `0.weight`, `0.bias`, `2.weight`, ...
+    pub fn parameters(&self) -> Vec<(String, Tensor)> {
+        let layers = self.layers.iter().enumerate();
+        layers
+            .flat_map(|(i, Linear { weight, bias })| {
+                [("weight", weight), ("bias", bias)].map(|(name, t)| (format!("{}.{name}", 2 * i), t.shallow_clone()))
+            })
+            .collect()
+    }
+
     /// `[..., inputs]` to `[..., outputs]`; no activation after the last layer.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let mut h = x.shallow_clone();

@@ -31,7 +31,7 @@ pub struct Progress {
     pub seconds: f64,
 }
 
-const PROGRESS: &str = "gengs.progress";
+pub(super) const PROGRESS: &str = "gengs.progress";
 
 /// A checkpoint in memory.
 #[derive(Debug)]

@@ -1,17 +1,22 @@
-//! Training: the loop, schedules, checkpoints, the run folder; and what is trained, with its settings and its evaluation.
+//! Training: the loop, schedules, checkpoints, the run folder, events for TensorBoard, weights that come from and go to PyTorch; and what is trained,
+//! with its settings and its evaluation.
 
 mod checkpoint;
 mod run_folder;
 mod schedule;
 mod session;
+mod tensorboard;
 mod trainee;
 mod vae;
+pub mod weights;
 
 pub use checkpoint::{Checkpoint, Progress};
 pub use run_folder::{METRICS, RunFolder, read_settings};
 pub use schedule::{Schedule, TruncationSetting};
 pub use session::{Control, Session, StepReport};
+pub use tensorboard::EventWriter;
 pub use trainee::{Pace, Plan, Record, Settings, Trained, Trainee};
 pub use vae::{
-    EpochRecord, Evaluation, GRADIENTS, GradientRecord, TrainConfig, VaeTrainee, draw_pictures, evaluate, write_grid,
+    EpochRecord, Evaluation, GRADIENTS, GradientRecord, TrainConfig, VaeTrainee, draw_pictures, evaluate, grid_png,
+    write_grid,
 };

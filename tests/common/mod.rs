@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod plain;
+pub mod python;
 
 use gengs::distributions::{CATALOGUE, CatalogueEntry};
 use gengs::models::Family;

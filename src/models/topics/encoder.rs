@@ -42,11 +42,7 @@ impl Encoder {
             };
             start(&norm.ws, &|output| output.scale * config.gain);
             start(&norm.bs, &|output| output.start);
-            (
-                Linear::new(&(&path / "hidden"), hidden, hidden),
-                Linear::new(&(&path / "output"), hidden, width),
-                norm,
-            )
+            (Linear::new(&(&path / "hidden"), hidden, hidden), Linear::new(&(&path / "output"), hidden, width), norm)
         });
         Self {
             embedding,

@@ -1,6 +1,6 @@
 //! One layer of topics: the posterior of their counts from a network's output, and their law given the layer above.
 
-use super::super::latent::{count_law, positive};
+use super::super::latent::{before_softplus, count_law, count_shifts, positive};
 use super::super::{Family, Inference};
 use crate::distributions::{Distribution, Poisson};
 use crate::relaxation::one_pass::{NoiseKey, OnePass};
@@ -39,7 +39,8 @@ impl Layer {
     ) -> Result<Self> {
         if !matches!(family, Family::Poisson | Family::Geometric | Family::NegativeBinomial) {
             return Err(Error::Config(
-                "the counts of topics have no upper end: choose --family poisson, geometric or negative-binomial".into(),
+                "the counts of topics have no upper end: choose --family poisson, geometric or negative-binomial"
+                    .into(),
             ));
         }
         let weight = above.map(|above| {
@@ -82,7 +83,7 @@ impl Layer {
         let source = if self.inference == Inference::Implicit {
             Source::Logits(output.unflatten(-1, [self.topics, self.atoms]))
         } else {
-            let law = count_law(self.family, output, self.mean)?;
+            let law = count_law(self.family, output, count_shifts(self.family, self.mean))?;
             Source::Law(law.ok_or_else(|| Error::Config("topics need a family of unbounded counts".into()))?)
         };
         let truncated = match &source {
@@ -94,7 +95,7 @@ impl Layer {
 
     /// The law of the counts given those above, `[..., topics]`, or without any, `[topics]`.
     pub fn prior(&self, above: Option<&Tensor>) -> Result<TruncatedDistribution> {
-        let own = positive(&self.bias, self.mean);
+        let own = positive(&self.bias, before_softplus(self.mean));
         let rate = match (&self.weight, above) {
             (Some(weight), Some(above)) => above.matmul(&weight.exp()) + own,
             _ => own,

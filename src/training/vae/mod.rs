@@ -10,6 +10,6 @@ mod trainee;
 pub use config::TrainConfig;
 pub use diagnose::{GRADIENTS, GradientRecord};
 pub use evaluate::{Evaluation, evaluate};
-pub use pictures::{draw_pictures, write_grid};
+pub use pictures::{draw_pictures, grid_png, write_grid};
 pub use record::EpochRecord;
 pub use trainee::VaeTrainee;

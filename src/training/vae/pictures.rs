@@ -3,8 +3,6 @@
 use crate::data::Dataset;
 use crate::models::Vae;
 use crate::{Error, Result};
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -40,11 +38,20 @@ pub fn draw_pictures(vae: &Vae, data: &Dataset, samples: &Path, reconstructions:
     write_grid(reconstructions, &Tensor::cat(&rows, 0), data.shape, columns)
 }
 
-/// Writes images `[N, height * width]` with values in `[0, 1]` (1 is white) as a grid with `columns` columns.
+/// Writes images as [`grid_png`] draws them.
 ///
 /// # Errors
 /// When the shape does not fit, or the file cannot be written.
 pub fn write_grid(path: &Path, images: &Tensor, shape: (i64, i64), columns: i64) -> Result<()> {
+    let png = grid_png(images, shape, columns)?;
+    std::fs::write(path, png).map_err(|error| Error::file(path, format!("the picture cannot be written ({error})")))
+}
+
+/// Images `[N, height * width]` with values in `[0, 1]` (1 is white) as a grid with `columns` columns, in the PNG format.
+///
+/// # Errors
+/// When the shape does not fit.
+pub fn grid_png(images: &Tensor, shape: (i64, i64), columns: i64) -> Result<Vec<u8>> {
     let (height, width) = shape;
     let size = images.size();
     if size.len() != 2 || size[1] != height * width || size[0] < 1 || columns < 1 {
@@ -65,12 +72,14 @@ pub fn write_grid(path: &Path, images: &Tensor, shape: (i64, i64), columns: i64)
     }
     let pixels = Vec::<u8>::try_from(&(canvas.clamp(0.0, 1.0) * 255.0).round().to_kind(Kind::Uint8).reshape([-1]))?;
 
-    let failed = |error: &dyn std::fmt::Display| Error::file(path, format!("the picture cannot be written ({error})"));
-    let file = File::create(path).map_err(|error| failed(&error))?;
-    let mut encoder = png::Encoder::new(BufWriter::new(file), full_width as u32, full_height as u32);
+    let mut png = Vec::new();
+    // Writing to memory fails only for pictures larger than the format allows.
+    let failed = |error: png::EncodingError| Error::parameter("size of a picture", error, "one that PNG can hold");
+    let mut encoder = png::Encoder::new(&mut png, full_width as u32, full_height as u32);
     encoder.set_color(png::ColorType::Grayscale);
     encoder.set_depth(png::BitDepth::Eight);
-    let mut writer = encoder.write_header().map_err(|error| failed(&error))?;
-    writer.write_image_data(&pixels).map_err(|error| failed(&error))?;
-    writer.finish().map_err(|error| failed(&error))
+    let mut writer = encoder.write_header().map_err(failed)?;
+    writer.write_image_data(&pixels).map_err(failed)?;
+    writer.finish().map_err(failed)?;
+    Ok(png)
 }

@@ -1,0 +1,266 @@
+//! Events for TensorBoard: scalars, histograms and pictures over the steps of a run.
+//!
+//! An events file is a sequence of records, each its length, a checksum of that, its bytes, and a checksum of those. The bytes are a message
+//! `Event` in Google's protobuf encoding, of which the few fields that are used here are written by hand. A writer makes a new file;
+//! TensorBoard shows all files of a folder as one run, in the order of their names, which start with the time.
+//!
+//! # Source
+//! TensorFlow, `core/lib/io/record_writer.cc` (framing, masked checksums), `core/util/event.proto`, `core/framework/summary.proto`.
+
+use crate::{Error, Result};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tch::{Device, Kind, Tensor};
+
+/// Bars of a histogram; TensorBoard draws 30 of its own from them.
+const BARS: i64 = 64;
+
+/// Writes the events of a run.
+#[derive(Debug)]
+pub struct EventWriter {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl EventWriter {
+    /// For a new run; the folder is made if it is not there.
+    ///
+    /// # Errors
+    /// When the folder or the file cannot be made.
+    pub fn create(folder: &Path) -> Result<Self> {
+        std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, format!("cannot be made ({error})")))?;
+        // A name that TensorBoard looks for, and that sorts by time. One that is there already belongs to this microsecond, which passes.
+        let (now, path, file) = loop {
+            let now = now();
+            let name = format!("events.out.tfevents.{now:017.6}.{}.gengs", std::process::id());
+            let path = folder.join(name);
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                file => break (now, path, file),
+            }
+        };
+        let file = file.map_err(|error| Error::file(&path, format!("cannot be made ({error})")))?;
+        let mut writer = Self { path, file: BufWriter::new(file) };
+        writer.event(now, None, |event| event.text(3, "brain.Event:2"))?;
+        writer.flush()?;
+        Ok(writer)
+    }
+
+    /// For a run that goes on from `step`: what older files hold from there on is shown no more.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn append(folder: &Path, step: i64) -> Result<Self> {
+        let mut writer = Self::create(folder)?;
+        // A session that starts, whose status START is 1.
+        writer.event(now(), Some(step), |event| event.message(7, |session| session.varint(1, 1)))?;
+        writer.flush()?;
+        Ok(writer)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// One number; `wall_time` in seconds since 1970.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn scalar(&mut self, tag: &str, step: i64, wall_time: f64, value: f64) -> Result<()> {
+        self.summary(tag, step, wall_time, |summary| summary.float(2, value as f32))
+    }
+
+    /// How the finite numbers of a tensor are distributed, in bars of one width; nothing is written where there are none.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn histogram(&mut self, tag: &str, step: i64, wall_time: f64, values: &Tensor) -> Result<()> {
+        let values = values.detach().f_to_device(Device::Cpu)?.to_kind(Kind::Double).reshape([-1]);
+        let values = values.masked_select(&values.isfinite());
+        if values.numel() == 0 {
+            return Ok(());
+        }
+        let (min, max) = (values.min().double_value(&[]), values.max().double_value(&[]));
+        let (counts, limits) = bars(&values, min, max)?;
+        let (sum, sum_squares) = (values.sum(Kind::Double), values.square().sum(Kind::Double));
+        let numbers = [min, max, values.numel() as f64, sum.double_value(&[]), sum_squares.double_value(&[])]
+            .into_iter()
+            .zip(1..);
+        self.summary(tag, step, wall_time, |summary| {
+            summary.message(5, |histogram| {
+                numbers.for_each(|(number, field)| histogram.double(field, number));
+                histogram.doubles(6, &limits);
+                histogram.doubles(7, &counts);
+            });
+        })
+    }
+
+    /// A picture in the PNG format, as [`grid_png`](super::grid_png) makes it.
+    ///
+    /// # Errors
+    /// When the bytes do not start as a PNG does, or the file cannot be written.
+    pub fn image(&mut self, tag: &str, step: i64, wall_time: f64, png: &[u8]) -> Result<()> {
+        let (Some(b"\x89PNG"), Some(size)) = (png.get(..4), png.get(16..24)) else {
+            return Err(Error::parameter(format!("picture '{tag}'"), format!("{} bytes", png.len()), "a PNG"));
+        };
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte));
+        self.summary(tag, step, wall_time, |summary| {
+            summary.message(4, |image| {
+                image.varint(1, number(&size[4..]));
+                image.varint(2, number(&size[..4]));
+                // Shades of grey.
+                image.varint(3, 1);
+                image.bytes(4, png);
+            });
+        })
+    }
+
+    /// Hands what was written to the operating system, where TensorBoard sees it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn flush(&mut self) -> Result<()> {
+        self.file.flush().map_err(|error| Error::file(&self.path, format!("cannot be written ({error})")))
+    }
+
+    fn summary(&mut self, tag: &str, step: i64, wall_time: f64, value: impl FnOnce(&mut Message)) -> Result<()> {
+        self.event(wall_time, Some(step), |event| {
+            event.message(5, |summary| {
+                summary.message(1, |message| {
+                    message.text(1, tag);
+                    value(message);
+                });
+            });
+        })
+    }
+
+    fn event(&mut self, wall_time: f64, step: Option<i64>, content: impl FnOnce(&mut Message)) -> Result<()> {
+        let mut event = Message::default();
+        event.double(1, wall_time);
+        if let Some(step) = step {
+            event.varint(2, step as u64);
+        }
+        content(&mut event);
+        let written = self.file.write_all(&record(&event.0));
+        written.map_err(|error| Error::file(&self.path, format!("cannot be written ({error})")))
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+/// Counts of the bars, and their upper ends.
+fn bars(values: &Tensor, min: f64, max: f64) -> Result<(Vec<f64>, Vec<f64>)> {
+    let width = (max - min) / BARS as f64;
+    if !(width > 0.0 && width.is_finite()) || min + width == min || max - width == max {
+        // All numbers are one, or too far apart to be told apart by bars.
+        return Ok((vec![values.numel() as f64], vec![max]));
+    }
+    let bar = ((values - min) / width).floor().clamp(0.0, (BARS - 1) as f64).to_kind(Kind::Int64);
+    let counts = bar.f_bincount(None::<&Tensor>, BARS)?.to_kind(Kind::Double);
+    let limits = (1..=BARS).map(|i| if i == BARS { max } else { min + width * i as f64 }).collect();
+    Ok((Vec::try_from(counts)?, limits))
+}
+
+/// A protobuf message: fields with numbers, in the order in which they are written.
+#[derive(Default)]
+struct Message(Vec<u8>);
+
+impl Message {
+    /// A field's number and how its value is encoded: 0 varint, 1 eight bytes, 2 a length and bytes, 5 four bytes.
+    fn key(&mut self, field: u64, encoding: u64) {
+        self.number(field << 3 | encoding);
+    }
+
+    fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.0.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.0.push(number as u8);
+    }
+
+    fn varint(&mut self, field: u64, number: u64) {
+        self.key(field, 0);
+        self.number(number);
+    }
+
+    fn double(&mut self, field: u64, x: f64) {
+        self.key(field, 1);
+        self.0.extend(x.to_le_bytes());
+    }
+
+    fn float(&mut self, field: u64, x: f32) {
+        self.key(field, 5);
+        self.0.extend(x.to_le_bytes());
+    }
+
+    fn bytes(&mut self, field: u64, bytes: &[u8]) {
+        self.key(field, 2);
+        self.number(bytes.len() as u64);
+        self.0.extend(bytes);
+    }
+
+    fn text(&mut self, field: u64, text: &str) {
+        self.bytes(field, text.as_bytes());
+    }
+
+    fn doubles(&mut self, field: u64, numbers: &[f64]) {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+        self.bytes(field, &bytes);
+    }
+
+    fn message(&mut self, field: u64, content: impl FnOnce(&mut Message)) {
+        let mut message = Message::default();
+        content(&mut message);
+        self.bytes(field, &message.0);
+    }
+}
+
+/// The frame of a record.
+fn record(bytes: &[u8]) -> Vec<u8> {
+    let length = (bytes.len() as u64).to_le_bytes();
+    [&length, &masked(crc32c(&length)).to_le_bytes()[..], bytes, &masked(crc32c(bytes)).to_le_bytes()].concat()
+}
+
+/// A checksum as it is stored: rotated and shifted, so that a checksum of bytes that hold their own checksum is worth something.
+fn masked(checksum: u32) -> u32 {
+    checksum.rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+/// The cyclic redundancy check with Castagnoli's polynomial, bits reversed.
+fn crc32c(bytes: &[u8]) -> u32 {
+    const TABLE: [u32; 256] = {
+        let mut table = [0; 256];
+        let mut i = 0;
+        while i < 256 {
+            let (mut remainder, mut bit) = (i as u32, 0);
+            while bit < 8 {
+                remainder = if remainder & 1 == 1 { remainder >> 1 ^ 0x82f6_3b78 } else { remainder >> 1 };
+                bit += 1;
+            }
+            table[i] = remainder;
+            i += 1;
+        }
+        table
+    };
+    !bytes.iter().fold(!0, |crc: u32, &byte| crc >> 8 ^ TABLE[((crc ^ u32::from(byte)) & 0xff) as usize])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The check value of the polynomial, and two of RFC 3720, B.4.
+    #[test]
+    fn checksums_are_castagnolis() {
+        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+        assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
+        assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
+    }
+}

@@ -1,0 +1,150 @@
+//! Weights that come from and go to PyTorch.
+//!
+//! [`read`] recognises a file by its content:
+//!
+//! | file | what is taken |
+//! |---|---|
+//! | safetensors, from anybody | every tensor |
+//! | a checkpoint of ours | the parameters |
+//! | `torch.save(model.state_dict(), ...)`, or of any dict of tensors; also as PyTorch before 1.6 wrote it | every tensor |
+//! | `torch.jit.script(model).save(...)` or `torch.jit.trace` | parameters and buffers |
+//! | `torch.save` of a checkpoint with the weights inside, or of a whole module | refused, with the Python command that converts it |
+//!
+//! Reading runs no code: pickles are read as data, and of a TorchScript file only the tensors are. (To *run* a TorchScript module, as
+//! `tch::CModule` does, is to run a program of whoever wrote it.) Sizes are checked before memory is taken: what a file asks for is
+//! bounded by ten times its length and 64 MiB.
+//!
+//! [`load_into`] puts tensors into a model, all or none. [`write_safetensors`] and [`write_torchscript`] go the other way.
+
+mod archive;
+mod pickle;
+mod pytorch;
+mod rebuild;
+mod safetensors;
+mod torchscript;
+
+pub use safetensors::write_safetensors;
+pub use torchscript::write_torchscript;
+
+use super::TrainConfig;
+use crate::models::Vae;
+use crate::{Error, Result};
+use pytorch::Problem;
+use std::collections::BTreeMap;
+use std::path::Path;
+use tch::nn::VarStore;
+use tch::{Device, Tensor, no_grad_guard};
+
+/// Names that a message lists before it only counts.
+const LISTED: usize = 3;
+
+/// The named tensors of a file, in their own kinds, on a device.
+///
+/// # Errors
+/// When the file is missing, damaged, or holds no named tensors; where Python can convert it, the message says with which command.
+pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
+    let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+    let damaged = |problem: String| Problem::Damaged(format!("not a whole file of weights ({problem}); get it again"));
+    let named = if bytes.starts_with(b"PK\x03\x04") {
+        pytorch::from_archive(&bytes)
+    } else if bytes.starts_with(pytorch::LEGACY) {
+        pytorch::from_legacy(&bytes)
+    } else if safetensors::is_one(&bytes) {
+        safetensors::read(&bytes).map_err(Problem::Damaged)
+    } else {
+        return Err(Error::file(
+            path,
+            "no weights are found in it: it must be a safetensors file, one of torch.save, or a TorchScript module",
+        ));
+    };
+    let named = named.map_err(|problem| match problem {
+        Problem::Damaged(problem) => damaged(problem),
+        foreign => foreign,
+    });
+    let named = named.map_err(|problem| match problem {
+        Problem::Damaged(problem) => Error::file(path, problem),
+        Problem::Foreign { what, code } => {
+            Error::file(path, format!("{what}; convert it with: {}", command(path, &code)))
+        }
+    })?;
+    named.into_iter().map(|(name, tensor)| Ok((name, tensor.f_to_device(device)?))).collect()
+}
+
+/// The command line that runs Python code on a file, and leaves what it makes beside it.
+fn command(path: &Path, code: &str) -> String {
+    let mut name = path.file_stem().unwrap_or_default().to_os_string();
+    name.push("-weights.pt");
+    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+    format!("python -c \"import sys, torch; {code}\" {} {}", quoted(path), quoted(&path.with_file_name(name)))
+}
+
+/// Copies tensors into the variables of a store, after all of them were checked: every name of the one is a name of the other, with the
+/// same shape. Floating-point numbers of other kinds are converted to the variable's (float64, float16 and bfloat16 to float32, say).
+///
+/// # Errors
+/// When anything does not fit; one sentence lists all of it, and nothing was copied. `source` is the file that it names.
+pub fn load_into(store: &VarStore, tensors: &[(String, Tensor)], source: &Path) -> Result<()> {
+    let variables: BTreeMap<String, Tensor> = store.variables().into_iter().collect();
+    let given: BTreeMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let missing = variables.keys().filter(|name| !given.contains_key(name.as_str())).cloned().collect();
+    let surplus = given.keys().filter(|name| !variables.contains_key(**name)).map(|name| name.to_string()).collect();
+    let pairs = || variables.iter().filter_map(|(name, variable)| Some((name, variable, *given.get(name.as_str())?)));
+    let shapes = pairs()
+        .filter(|(_, variable, tensor)| variable.size() != tensor.size())
+        .map(|(name, variable, tensor)| format!("{name} is {:?} and not {:?}", tensor.size(), variable.size()))
+        .collect();
+    let kinds = pairs()
+        .filter(|(_, variable, tensor)| {
+            variable.kind() != tensor.kind() && !(variable.is_floating_point() && tensor.is_floating_point())
+        })
+        .map(|(name, variable, tensor)| format!("{name} is {:?} and not {:?}", tensor.kind(), variable.kind()))
+        .collect();
+    let problems: Vec<String> = [
+        ("it lacks", missing),
+        ("the model has no", surplus),
+        ("of another shape:", shapes),
+        ("of another kind:", kinds),
+    ]
+    .into_iter()
+    .filter_map(|(what, names)| Some(format!("{what} {}", listed(names)?)))
+    .collect();
+    if !problems.is_empty() {
+        return Err(Error::file(source, format!("its weights do not fit the model: {}", problems.join("; "))));
+    }
+    let _guard = no_grad_guard();
+    for (_, variable, tensor) in pairs() {
+        variable.shallow_clone().f_copy_(&tensor.f_to_kind(variable.kind())?)?;
+    }
+    Ok(())
+}
+
+/// The first few, and how many more there are.
+fn listed(names: Vec<String>) -> Option<String> {
+    let more = names.len().saturating_sub(LISTED);
+    let first = names.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match (names.is_empty(), more) {
+        (true, _) => None,
+        (false, 0) => Some(first),
+        (false, more) => Some(format!("{first} and {more} more")),
+    }
+}
+
+/// A VAE of a run's architecture with the weights of a file, and the store that they lie in. The images' size is that of the file's
+/// `encoder.0.weight`.
+///
+/// # Errors
+/// As [`read`] and [`load_into`].
+pub fn read_vae(config: &TrainConfig, path: &Path, device: Device) -> Result<(VarStore, Vae)> {
+    let tensors = read(path, device)?;
+    let first = tensors.iter().find(|(name, _)| name == "encoder.0.weight").map(|(_, tensor)| tensor.size());
+    let Some(&[_, pixels]) = first.as_deref() else {
+        return Err(Error::file(
+            path,
+            "its weights do not fit the model: it lacks a matrix encoder.0.weight, whose columns are an image's pixels",
+        ));
+    };
+    let store = VarStore::new(device);
+    let vae = Vae::new(&store.root(), &config.vae(pixels))?;
+    load_into(&store, &tensors, path)?;
+    Ok((store, vae))
+}

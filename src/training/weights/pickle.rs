@@ -1,0 +1,386 @@
+//! Pickles as data: what a pickle would build, without building it.
+//!
+//! A pickle is a program for a stack machine that may import and call anything. Here it runs on a machine that knows the
+//! plain values, and that writes down an import or a call where Python would make it: nothing is looked up, nothing is called.
+//!
+//! Values lie in one list and name each other by their place in it, so that no nesting, however deep, is a recursion. They borrow
+//! their texts from the pickle.
+//!
+//! # Source
+//! `pickletools.py` of CPython 3.11, protocols 2 to 5 (PyTorch writes protocol 2).
+
+use std::collections::HashMap;
+
+/// Most values in a pickle, so that a small file cannot fill the memory: 25 MB of them, enough for 20,000 tensors.
+const MOST_VALUES: usize = 1 << 19;
+
+/// Most elements of all tuples, lists and dicts together: 4 MB, and while they grow three times that.
+const MOST_ELEMENTS: usize = 1 << 20;
+
+/// The place of a value in its [`Pickle`].
+pub(super) type Id = u32;
+
+/// A value of a pickle.
+#[derive(Debug)]
+pub(super) enum Value<'a> {
+    None,
+    Bool(bool),
+    Int(i64),
+    Text(&'a str),
+    /// Something imported, by module and name.
+    Global(&'a str, &'a str),
+    Tuple(Vec<Id>),
+    List(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
+    Call(Box<Call>),
+    /// An object that lies outside the pickle, by its description.
+    Persistent(Id),
+    /// A float, bytes, or a long integer: nothing that weights are made of.
+    Other,
+}
+
+/// A call that Python would make.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub function: Id,
+    pub arguments: Id,
+    /// What is set in the result, as in a dict.
+    pub items: Vec<(Id, Id)>,
+    /// What the result is told to be.
+    pub state: Option<Id>,
+}
+
+/// A pickle that was read to its end.
+#[derive(Debug)]
+pub(super) struct Pickle<'a> {
+    values: Vec<Value<'a>>,
+    root: Id,
+    /// How many bytes it takes.
+    pub length: usize,
+}
+
+impl<'a> Pickle<'a> {
+    /// Reads the pickle that `bytes` starts with; the error says in a few words what is wrong.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, String> {
+        let (values, stack, marks, memo) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
+        Machine { bytes, at: 0, values, stack, marks, memo, elements: 0 }.run()
+    }
+
+    pub fn root(&self) -> &Value<'a> {
+        self.get(self.root)
+    }
+
+    pub fn get(&self, id: Id) -> &Value<'a> {
+        &self.values[id as usize]
+    }
+
+    /// The imports that it asks for.
+    pub fn globals(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.values.iter().filter_map(|value| match value {
+            Value::Global(module, name) => Some((*module, *name)),
+            _ => None,
+        })
+    }
+
+    /// The objects that lie outside.
+    pub fn persistent_ids(&self) -> impl Iterator<Item = Id> {
+        (0..self.values.len() as Id).filter(|&id| matches!(self.get(id), Value::Persistent(_)))
+    }
+
+    /// What a call calls.
+    pub fn function(&self, call: &Call) -> Option<(&'a str, &'a str)> {
+        match self.get(call.function) {
+            Value::Global(module, name) => Some((module, name)),
+            _ => None,
+        }
+    }
+
+    /// The elements of a tuple.
+    pub fn tuple(&self, id: Id) -> Option<&[Id]> {
+        match self.get(id) {
+            Value::Tuple(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The items of a dict or an `OrderedDict`.
+    pub fn items<'v>(&self, value: &'v Value<'a>) -> Option<&'v [(Id, Id)]> {
+        match value {
+            Value::Dict(items) => Some(items),
+            Value::Call(call) if self.function(call) == Some(("collections", "OrderedDict")) => Some(&call.items),
+            _ => None,
+        }
+    }
+}
+
+struct Machine<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    values: Vec<Value<'a>>,
+    stack: Vec<Id>,
+    marks: Vec<usize>,
+    memo: HashMap<u32, Id>,
+    /// Elements of tuples, lists and dicts so far.
+    elements: usize,
+}
+
+impl<'a> Machine<'a> {
+    fn run(mut self) -> Result<Pickle<'a>, String> {
+        loop {
+            let opcode = self.byte()?;
+            if opcode == b'.' {
+                let root = self.pop()?;
+                return Ok(Pickle { values: self.values, root, length: self.at });
+            }
+            self.step(opcode)?;
+        }
+    }
+
+    fn step(&mut self, opcode: u8) -> Result<(), String> {
+        match opcode {
+            // The version, and frames, which only help readers that buffer.
+            0x80 => self.take(1).map(|_| ()),
+            0x95 => self.take(8).map(|_| ()),
+            b'(' => {
+                self.marks.push(self.stack.len());
+                self.bounded(self.marks.len())
+            }
+            b'0' => self.pop().map(|_| ()),
+            b'1' => self.marked().map(|_| ()),
+            b'2' => {
+                let top = self.top()?;
+                self.keep(top)
+            }
+            b'N' => self.push(Value::None),
+            0x88 => self.push(Value::Bool(true)),
+            0x89 => self.push(Value::Bool(false)),
+            b'K' => self.number(1).and_then(|x| self.push(Value::Int(x as i64))),
+            b'M' => self.number(2).and_then(|x| self.push(Value::Int(x as i64))),
+            b'J' => self.number(4).and_then(|x| self.push(Value::Int(i64::from(x as u32 as i32)))),
+            0x8a => self.number(1).and_then(|length| self.long(length)),
+            0x8b => self.number(4).and_then(|length| self.long(length)),
+            b'G' => self.take(8).and_then(|_| self.push(Value::Other)),
+            b'X' => self.text(4),
+            0x8c => self.text(1),
+            0x8d => self.text(8),
+            b'U' | b'C' => self.opaque(1),
+            b'T' | b'B' => self.opaque(4),
+            0x8e | 0x96 => self.opaque(8),
+            b'c' => {
+                let (module, name) = (self.line()?, self.line()?);
+                self.push(Value::Global(module, name))
+            }
+            0x93 => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                match (&self.values[module as usize], &self.values[name as usize]) {
+                    (&Value::Text(module), &Value::Text(name)) => self.push(Value::Global(module, name)),
+                    _ => Err("an import whose name is no text".into()),
+                }
+            }
+            b')' => self.push(Value::Tuple(Vec::new())),
+            0x85..=0x87 => self.last(usize::from(opcode - 0x84)).and_then(|items| self.push(Value::Tuple(items))),
+            b't' | 0x91 => self.marked().and_then(|items| self.push(Value::Tuple(items))),
+            b']' | 0x8f => self.push(Value::List(Vec::new())),
+            b'l' => self.marked().and_then(|items| self.push(Value::List(items))),
+            b'a' => self.last(1).and_then(|items| self.extend(items)),
+            b'e' | 0x90 => self.marked().and_then(|items| self.extend(items)),
+            b'}' => self.push(Value::Dict(Vec::new())),
+            b'd' => {
+                let items = self.marked()?;
+                self.push(Value::Dict(Vec::new()))?;
+                self.set(&items)
+            }
+            b's' => self.last(2).and_then(|items| self.set(&items)),
+            b'u' => self.marked().and_then(|items| self.set(&items)),
+            b'R' | 0x81 => {
+                let (arguments, function) = (self.pop()?, self.pop()?);
+                self.push(Value::Call(Box::new(Call { function, arguments, items: Vec::new(), state: None })))
+            }
+            0x92 => {
+                let (_, arguments, function) = (self.pop()?, self.pop()?, self.pop()?);
+                self.push(Value::Call(Box::new(Call { function, arguments, items: Vec::new(), state: None })))
+            }
+            b'b' => {
+                let state = self.pop()?;
+                let object = self.top()?;
+                if let Value::Call(call) = &mut self.values[object as usize] {
+                    call.state = Some(state);
+                }
+                Ok(())
+            }
+            b'Q' => self.pop().and_then(|id| self.push(Value::Persistent(id))),
+            b'q' => self.number(1).and_then(|key| self.memoize(key as u32)),
+            b'r' => self.number(4).and_then(|key| self.memoize(key as u32)),
+            0x94 => self.memoize(self.memo.len() as u32),
+            b'h' => self.number(1).and_then(|key| self.recall(key as u32)),
+            b'j' => self.number(4).and_then(|key| self.recall(key as u32)),
+            other => Err(format!("opcode {other:#04x} at byte {}", self.at - 1)),
+        }
+    }
+
+    fn bounded(&self, count: usize) -> Result<(), String> {
+        if count > MOST_VALUES { Err(format!("more than {MOST_VALUES} values")) } else { Ok(()) }
+    }
+
+    fn push(&mut self, value: Value<'a>) -> Result<(), String> {
+        self.bounded(self.values.len() + 1)?;
+        self.values.push(value);
+        self.keep((self.values.len() - 1) as Id)
+    }
+
+    fn keep(&mut self, id: Id) -> Result<(), String> {
+        self.stack.push(id);
+        self.bounded(self.stack.len())
+    }
+
+    fn pop(&mut self) -> Result<Id, String> {
+        self.stack.pop().ok_or_else(|| "an empty stack".into())
+    }
+
+    fn top(&self) -> Result<Id, String> {
+        self.stack.last().copied().ok_or_else(|| "an empty stack".into())
+    }
+
+    /// What was pushed since the last mark.
+    fn marked(&mut self) -> Result<Vec<Id>, String> {
+        let mark = self.marks.pop().filter(|&mark| mark <= self.stack.len()).ok_or("no mark")?;
+        self.split_off(mark)
+    }
+
+    /// The last few that were pushed.
+    fn last(&mut self, count: usize) -> Result<Vec<Id>, String> {
+        let from = self.stack.len().checked_sub(count).ok_or("an empty stack")?;
+        self.split_off(from)
+    }
+
+    /// The upper part of the stack, as elements of something.
+    fn split_off(&mut self, from: usize) -> Result<Vec<Id>, String> {
+        self.elements += self.stack.len() - from;
+        if self.elements > MOST_ELEMENTS {
+            return Err(format!("more than {MOST_ELEMENTS} elements"));
+        }
+        Ok(self.stack.split_off(from))
+    }
+
+    fn extend(&mut self, items: Vec<Id>) -> Result<(), String> {
+        let list = self.top()?;
+        match &mut self.values[list as usize] {
+            Value::List(list) => list.extend(items),
+            Value::Call(_) => {}
+            _ => return Err("an element of something that is no list".into()),
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, items: &[Id]) -> Result<(), String> {
+        let dict = self.top()?;
+        let pairs = items.chunks_exact(2).map(|pair| (pair[0], pair[1]));
+        match &mut self.values[dict as usize] {
+            Value::Dict(dict) => dict.extend(pairs),
+            Value::Call(call) => call.items.extend(pairs),
+            _ => return Err("an item of something that is no dict".into()),
+        }
+        Ok(())
+    }
+
+    fn memoize(&mut self, key: u32) -> Result<(), String> {
+        let top = self.top()?;
+        self.memo.insert(key, top);
+        self.bounded(self.memo.len())
+    }
+
+    fn recall(&mut self, key: u32) -> Result<(), String> {
+        let id = *self.memo.get(&key).ok_or_else(|| format!("a value {key} that was never stored"))?;
+        self.keep(id)
+    }
+
+    fn take(&mut self, length: u64) -> Result<&'a [u8], String> {
+        let rest = &self.bytes[self.at..];
+        if length > rest.len() as u64 {
+            return Err(format!("its end at byte {}", self.bytes.len()));
+        }
+        self.at += length as usize;
+        Ok(&rest[..length as usize])
+    }
+
+    fn byte(&mut self) -> Result<u8, String> {
+        self.take(1).map(|bytes| bytes[0])
+    }
+
+    /// An unsigned little-endian number of up to 8 bytes.
+    fn number(&mut self, length: u64) -> Result<u64, String> {
+        Ok(self.take(length)?.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
+    }
+
+    /// A signed little-endian number of any length.
+    fn long(&mut self, length: u64) -> Result<(), String> {
+        let bytes = self.take(length)?;
+        let value = match bytes.last() {
+            None => Value::Int(0),
+            Some(_) if bytes.len() > 8 => Value::Other,
+            Some(&last) => {
+                let sign = if last < 128 { 0 } else { -1i64 };
+                Value::Int(bytes.iter().rev().fold(sign, |number, &byte| number << 8 | i64::from(byte)))
+            }
+        };
+        self.push(value)
+    }
+
+    fn text(&mut self, width: u64) -> Result<(), String> {
+        let length = self.number(width)?;
+        let text = std::str::from_utf8(self.take(length)?).map_err(|_| "a text that is not UTF-8")?;
+        self.push(Value::Text(text))
+    }
+
+    fn opaque(&mut self, width: u64) -> Result<(), String> {
+        let length = self.number(width)?;
+        self.take(length)?;
+        self.push(Value::Other)
+    }
+
+    fn line(&mut self) -> Result<&'a str, String> {
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().position(|&byte| byte == b'\n').ok_or("an import without an end")?;
+        self.at += length + 1;
+        std::str::from_utf8(&rest[..length]).map_err(|_| "an import that is not UTF-8".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_values_are_read_and_calls_are_only_written_down() {
+        // pickle.dumps((None, True, -2, 300, 'ab', {'k': [1]}), protocol=2)
+        let pickle = Pickle::read(b"\x80\x02(N\x88J\xfe\xff\xff\xffM,\x01X\x02\x00\x00\x00abq\x00}q\x01X\x01\x00\x00\x00kq\x02]q\x03K\x01astq\x04.").unwrap();
+        let Value::Tuple(items) = pickle.root() else { panic!("{pickle:?}") };
+        let shown: Vec<String> = items.iter().map(|&id| format!("{:?}", pickle.get(id))).collect();
+        assert_eq!(shown[..5], ["None", "Bool(true)", "Int(-2)", "Int(300)", "Text(\"ab\")"]);
+        let (key, value) = pickle.items(pickle.get(items[5])).unwrap()[0];
+        assert!(matches!(pickle.get(key), Value::Text("k")), "{pickle:?}");
+        assert!(matches!(pickle.get(value), Value::List(list) if matches!(pickle.get(list[0]), Value::Int(1))));
+
+        // What Python would do with this: os.system('rm -rf /').
+        let pickle = Pickle::read(b"cos\nsystem\n(X\x08\x00\x00\x00rm -rf /tR.").unwrap();
+        let Value::Call(call) = pickle.root() else { panic!("{pickle:?}") };
+        assert_eq!(pickle.function(call), Some(("os", "system")));
+    }
+
+    #[test]
+    fn long_integers_have_a_sign() {
+        for (bytes, expected) in [(&b"\x8a\x01\xff."[..], -1), (b"\x8a\x02\xff\x00.", 255), (b"\x8a\x00.", 0)] {
+            assert!(matches!(Pickle::read(bytes).unwrap().root(), Value::Int(x) if *x == expected), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_nests_without_end_is_refused_and_does_not_recurse() {
+        let mut deep = vec![b'N'];
+        deep.resize(400_000, 0x85);
+        deep.push(b'.');
+        assert!(Pickle::read(&deep).is_ok());
+        deep.splice(1..1, vec![0x85; 400_000]);
+        assert!(Pickle::read(&deep).unwrap_err().contains("more than"));
+    }
+}

@@ -1,0 +1,242 @@
+//! Weights in files that PyTorch writes: `torch.save`, today's and that before 1.6, and TorchScript.
+//!
+//! The pickles in them are read as data (`pickle.rs`), and of a TorchScript module only the attributes are: no code runs.
+
+use super::archive::{Archive, Budget};
+use super::pickle::{Call, Id, Pickle, Value};
+use super::rebuild::{Rebuilder, Storages, description};
+use std::collections::{HashMap, HashSet};
+use tch::Tensor;
+
+/// Tensors by name, in the file's order.
+pub(super) type Named = Vec<(String, Tensor)>;
+
+/// Why there are no weights to be had.
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// The file is not whole, or not what it seems.
+    Damaged(String),
+    /// Python can make a file of it that is read: what it is, and the Python code, from `sys.argv[1]` to `sys.argv[2]`.
+    Foreign { what: String, code: String },
+}
+
+impl<T: Into<String>> From<T> for Problem {
+    fn from(text: T) -> Self {
+        Problem::Damaged(text.into())
+    }
+}
+
+/// How a file of PyTorch before 1.6 starts: `pickle.dumps(0x1950a86a20f9469cfc6c, protocol=2)`.
+pub(super) const LEGACY: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
+
+/// Modules in modules, at most: more than any model has, and few enough for the stack.
+const DEEPEST: usize = 64;
+
+/// The tensors of a zip archive.
+pub(super) fn from_archive(bytes: &[u8]) -> Result<Named, Problem> {
+    let mut archive = Archive::open(bytes)?;
+    if archive.entry("byteorder")?.is_some_and(|order| order != b"little") {
+        return Err("it was saved on a machine with another order of bytes".into());
+    }
+    let data = archive.needed("data.pkl")?;
+    let pickle = Pickle::read(&data).map_err(|problem| format!("data.pkl holds {problem}"))?;
+    let mut rebuilder = Rebuilder::new(&pickle, Storages::Archive(archive), Budget::of_file(bytes.len()));
+    match pickle.root() {
+        Value::Call(call) if is_script(&pickle, call) => {
+            let mut script = Script { rebuilder, named: Vec::new(), visited: 0, members: HashMap::new() };
+            script.module(call, "", 0)?;
+            Ok(script.named)
+        }
+        root => from_root(&pickle, root, &mut rebuilder),
+    }
+}
+
+/// The tensors of a file of PyTorch before 1.6: pickles of a magic number, a version, the machine, the object and the storages'
+/// keys, and then the storages, each after its number of elements.
+pub(super) fn from_legacy(bytes: &[u8]) -> Result<Named, Problem> {
+    let mut at = 0;
+    let mut next = || {
+        let pickle = Pickle::read(&bytes[at..])?;
+        at += pickle.length;
+        Ok::<_, String>(pickle)
+    };
+    let (_, _, machine, object, keys) = (next()?, next()?, next()?, next()?, next()?);
+    let little = machine.items(machine.root()).unwrap_or_default().iter().any(|&(key, value)| {
+        matches!(machine.get(key), Value::Text("little_endian")) && matches!(machine.get(value), Value::Bool(true))
+    });
+    if !little {
+        return Err("it was saved on a machine with another order of bytes".into());
+    }
+    let mut widths = HashMap::new();
+    for id in object.persistent_ids() {
+        if let Some((Ok((_, width)), key, _)) = description(&object, id) {
+            widths.insert(key, width);
+        }
+    }
+    let Value::List(list) = keys.root() else { return Err("its storages have no list of keys".into()) };
+    let mut storages = HashMap::new();
+    for &key in list {
+        let &Value::Text(key) = keys.get(key) else { return Err("a storage's key is no text".into()) };
+        // Storages that no tensor describes belong to something that is refused below.
+        let Some(&width) = widths.get(key) else { break };
+        let rest = bytes.get(at + 8..).ok_or_else(|| format!("it ends before storage {key}"))?;
+        let count = bytes[at..at + 8].iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte));
+        let length = count.checked_mul(width).filter(|&length| length <= rest.len() as u64);
+        let length = length.ok_or_else(|| format!("it ends inside storage {key}"))? as usize;
+        storages.insert(key, &rest[..length]);
+        at += 8 + length;
+    }
+    let mut rebuilder = Rebuilder::new(&object, Storages::Legacy(storages), Budget::of_file(bytes.len()));
+    from_root(&object, object.root(), &mut rebuilder)
+}
+
+fn is_script(pickle: &Pickle, call: &Call) -> bool {
+    pickle.function(call).is_some_and(|(module, _)| module == "__torch__" || module.starts_with("__torch__."))
+}
+
+/// The tensors of a dict of tensors; anything else is refused with the code that makes one of it.
+fn from_root(pickle: &Pickle, root: &Value, rebuilder: &mut Rebuilder) -> Result<Named, Problem> {
+    if let Some(items) = pickle.items(root).filter(|items| !items.is_empty()) {
+        if items.iter().all(|&(_, value)| rebuilder.is_tensor(value)) {
+            return items
+                .iter()
+                .map(|&(key, value)| match pickle.get(key) {
+                    Value::Text(name) => {
+                        let tensor = rebuilder.tensor(value).map_err(|problem| format!("{name}: {problem}"))?;
+                        Ok((name.to_string(), tensor))
+                    }
+                    other => Err(format!("a tensor's name is {other:?}, which is no text").into()),
+                })
+                .collect();
+        }
+        return Err(nested(pickle, items, rebuilder));
+    }
+    Err(match root {
+        Value::Call(_) if is_tensor(pickle, root) => "it holds one tensor without a name".into(),
+        Value::Call(call) if call.state.is_some() => whole_module(pickle, call),
+        _ => "it holds no dict of tensors".into(),
+    })
+}
+
+fn is_tensor(pickle: &Pickle, value: &Value) -> bool {
+    matches!(value, Value::Call(call) if pickle.function(call).is_some_and(|(module, _)| module == "torch._utils"))
+}
+
+/// A checkpoint: a dict of other things than tensors, among which a dict of tensors may be.
+fn nested(pickle: &Pickle, items: &[(Id, Id)], rebuilder: &Rebuilder) -> Problem {
+    let load = load(pickle);
+    let plain = |key: &str| key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    let mut keys: Vec<&str> = items
+        .iter()
+        .filter_map(|&(key, value)| match pickle.get(key) {
+            Value::Text(key) if plain(key) => {
+                let inner = pickle.items(pickle.get(value)).filter(|inner| !inner.is_empty())?;
+                inner.iter().all(|&(_, value)| rebuilder.is_tensor(value)).then_some(*key)
+            }
+            _ => None,
+        })
+        .collect();
+    keys.sort_by_key(|key| !["state_dict", "model_state_dict", "model"].contains(key));
+    if let Some(key) = keys.first() {
+        return Problem::Foreign {
+            what: format!("it holds a checkpoint, whose weights lie under '{key}'"),
+            code: format!("torch.save({load}['{key}'], sys.argv[2])"),
+        };
+    }
+    if items.iter().any(|&(_, value)| rebuilder.is_tensor(value)) {
+        return Problem::Foreign {
+            what: "it holds other things beside tensors".into(),
+            code: format!("torch.save({{k: v for k, v in {load}.items() if torch.is_tensor(v)}}, sys.argv[2])"),
+        };
+    }
+    "it holds a dict without tensors".into()
+}
+
+/// A module that was pickled whole. Python finds its class by name, and must be able to import it.
+fn whole_module(pickle: &Pickle, call: &Call) -> Problem {
+    let (module, name) = pickle.function(call).unwrap_or(("", "unknown"));
+    let import = match module {
+        "__main__" => format!("from SCRIPT import {name}; "),
+        _ => String::new(),
+    };
+    let hint = if import.is_empty() { "" } else { ", with the file that defines the class in place of SCRIPT" };
+    Problem::Foreign {
+        what: format!(
+            "it holds a whole pickled module of class {module}.{name}, which only Python can rebuild, running code of the file: do so if you trust it{hint}"
+        ),
+        code: format!("{import}torch.save(torch.load(sys.argv[1], weights_only=False).state_dict(), sys.argv[2])"),
+    }
+}
+
+/// How Python loads the file: without running code of it wherever that can work.
+fn load(pickle: &Pickle) -> String {
+    let harmless = pickle.globals().all(|(module, name)| {
+        matches!((module, name), ("collections", "OrderedDict" | "defaultdict"))
+            || (module == "torch._utils" && name.starts_with("_rebuild_"))
+            || (module == "torch" && (name.ends_with("Storage") || name == "Size"))
+    });
+    format!("torch.load(sys.argv[1], weights_only={})", if harmless { "True" } else { "False" })
+}
+
+/// A TorchScript module, whose classes' sources list their parameters and buffers.
+struct Script<'a> {
+    rebuilder: Rebuilder<'a>,
+    named: Named,
+    visited: usize,
+    /// Parameters and buffers by class.
+    members: HashMap<(&'a str, &'a str), HashSet<String>>,
+}
+
+impl<'a> Script<'a> {
+    fn module(&mut self, call: &'a Call, prefix: &str, depth: usize) -> Result<(), Problem> {
+        let pickle = self.rebuilder.pickle;
+        let (Some(class), Some(state)) = (pickle.function(call), call.state) else {
+            return Err(format!("module '{prefix}' has no class or no attributes").into());
+        };
+        if depth > DEEPEST {
+            return Err(format!("its modules nest more than {DEEPEST} deep").into());
+        }
+        self.read_class(class)?;
+        for &(key, value) in pickle.items(pickle.get(state)).unwrap_or_default() {
+            // Modules may be shared, and shared ones may share: their number can grow without bound, that of an honest file does not.
+            self.visited += 1;
+            if self.visited > 1 << 19 {
+                return Err("its modules hold each other too often".into());
+            }
+            let &Value::Text(key) = pickle.get(key) else { return Err("an attribute's name is no text".into()) };
+            let name = if prefix.is_empty() { key.to_string() } else { format!("{prefix}.{key}") };
+            match pickle.get(value) {
+                Value::Call(inner) if is_script(pickle, inner) && inner.state.is_some() => {
+                    self.module(inner, &name, depth + 1)?;
+                }
+                _ if self.members[&class].contains(key) && self.rebuilder.is_tensor(value) => {
+                    let tensor = self.rebuilder.tensor(value).map_err(|problem| format!("{name}: {problem}"))?;
+                    self.named.push((name, tensor));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Parameters and buffers of a class, from its source: tensors that are neither are no weights.
+    fn read_class(&mut self, class: (&'a str, &'a str)) -> Result<(), Problem> {
+        if self.members.contains_key(&class) {
+            return Ok(());
+        }
+        let (module, name) = class;
+        let Storages::Archive(archive) = &mut self.rebuilder.storages else { return Err("it is no archive".into()) };
+        let source = archive.needed(&format!("code/{}.py", module.replace('.', "/")))?;
+        let source = String::from_utf8(source).map_err(|_| format!("the source of {module} is not UTF-8"))?;
+        let head = format!("class {name}(Module):");
+        let body = source.lines().skip_while(|line| line.trim_end() != head).skip(1);
+        let lists = body.take_while(|line| line.starts_with(' ')).filter_map(|line| {
+            let line = line.trim();
+            line.strip_prefix("__parameters__ = [").or_else(|| line.strip_prefix("__buffers__ = ["))
+        });
+        let names = lists.flat_map(|list| list.trim_end_matches(']').split(','));
+        let names = names.map(|name| name.trim().trim_matches('"').to_string()).filter(|name| !name.is_empty());
+        self.members.insert(class, names.collect());
+        Ok(())
+    }
+}

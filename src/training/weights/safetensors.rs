@@ -1,0 +1,97 @@
+//! Weights in safetensors files: anybody's are read; a model's are written under PyTorch's names.
+//!
+//! Our own checkpoints are such files too. Beside the parameters they hold the optimiser's state and what an estimator learned, which are
+//! left out here.
+
+use super::pytorch::Named;
+use super::rebuild::{MOST_DIMENSIONS, elements};
+use crate::training::checkpoint::{PROGRESS, replace};
+use crate::{Error, Result};
+use safetensors::tensor::{Metadata, TensorView};
+use safetensors::{Dtype, SafeTensors};
+use std::collections::HashMap;
+use std::path::Path;
+use tch::nn::VarStore;
+use tch::{Device, Kind, Tensor};
+
+/// Kinds, as safetensors and libtorch call them.
+const KINDS: [(Dtype, Kind); 10] = [
+    (Dtype::F64, Kind::Double),
+    (Dtype::F32, Kind::Float),
+    (Dtype::F16, Kind::Half),
+    (Dtype::BF16, Kind::BFloat16),
+    (Dtype::I64, Kind::Int64),
+    (Dtype::I32, Kind::Int),
+    (Dtype::I16, Kind::Int16),
+    (Dtype::I8, Kind::Int8),
+    (Dtype::U8, Kind::Uint8),
+    (Dtype::BOOL, Kind::Bool),
+];
+
+/// What a checkpoint of ours holds beside parameters.
+const NO_PARAMETERS: [&str; 2] = ["adam.", "estimator."];
+
+/// Whether a file starts as a safetensors file does: with a length, and a JSON object.
+pub(super) fn is_one(bytes: &[u8]) -> bool {
+    bytes.get(8) == Some(&b'{')
+}
+
+/// The tensors of a file, sorted by name.
+pub(super) fn read(bytes: &[u8]) -> std::result::Result<Named, String> {
+    let (_, header): (usize, Metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+    let ours = header.metadata().as_ref().is_some_and(|metadata| metadata.contains_key(PROGRESS));
+    let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+    let mut named = Vec::new();
+    for (name, view) in file.iter() {
+        if ours && NO_PARAMETERS.iter().any(|prefix| name.starts_with(prefix)) {
+            continue;
+        }
+        let kind = KINDS.iter().find(|(dtype, _)| *dtype == view.dtype());
+        let kind =
+            kind.map(|&(_, kind)| kind).ok_or_else(|| format!("{name} is {:?}, which is not read", view.dtype()))?;
+        let shape: Vec<i64> = view.shape().iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
+        let length = elements(&shape).and_then(|count| count.checked_mul(kind.elt_size_in_bytes() as i64));
+        if length != Some(view.data().len() as i64) || shape.len() > MOST_DIMENSIONS {
+            return Err(format!("{name} has the impossible shape {shape:?}"));
+        }
+        let tensor = Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|error| error.to_string())?;
+        named.push((name.to_string(), tensor));
+    }
+    named.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(named)
+}
+
+/// Writes the variables of a store, and nothing else, in their own kinds, atomically: in Python,
+/// `model.load_state_dict(safetensors.torch.load_file(path))` takes them.
+///
+/// # Errors
+/// When the file cannot be written; what stood at `path` is then still there.
+pub fn write_safetensors(path: &Path, store: &VarStore) -> Result<()> {
+    let failed = |problem: &dyn std::fmt::Display| Error::file(path, format!("cannot be written ({problem})"));
+    let mut named: Vec<(String, Tensor)> = store.variables().into_iter().collect();
+    named.sort_by(|a, b| a.0.cmp(&b.0));
+    let contents = named.iter().map(|(_, tensor)| bytes_of(tensor)).collect::<Result<Vec<_>>>()?;
+    let views = named.iter().zip(&contents).map(|((name, tensor), bytes)| {
+        let dtype = KINDS.iter().find(|(_, kind)| *kind == tensor.kind());
+        let dtype = dtype.ok_or_else(|| failed(&format!("{name} is {:?}", tensor.kind())))?.0;
+        let shape = tensor.size().iter().map(|&size| size as usize).collect();
+        Ok((name.as_str(), TensorView::new(dtype, shape, bytes).map_err(|error| failed(&error))?))
+    });
+    let views = views.collect::<Result<Vec<_>>>()?;
+    // The format's name for PyTorch, which some readers ask for.
+    let metadata = HashMap::from([
+        ("format".to_string(), "pt".to_string()),
+        ("gengs.version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
+    ]);
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| failed(&error))?;
+    replace(path, &bytes).map_err(|error| failed(&error))
+}
+
+/// The bytes of a tensor, in the machine's order, which on all machines that libtorch runs on is the file's.
+pub(super) fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
+    let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
+    let count = tensor.numel();
+    let mut bytes = vec![0; count * tensor.kind().elt_size_in_bytes()];
+    tensor.f_copy_data_u8(&mut bytes, count)?;
+    Ok(bytes)
+}

@@ -1,0 +1,163 @@
+//! A VAE as a TorchScript archive, which `torch.jit.load` reads: source, parameters, and a description.
+//!
+//! An archive is a zip file whose entries are stored as they are, at multiples of 64 bytes, so that they can be mapped into memory: `data.pkl`,
+//! a pickle of the module with its tensors described; `data/N`, their numbers; `code/__torch__.py`, the classes; `extra/NAME`, texts.
+
+use super::safetensors::bytes_of;
+use crate::models::{Attribute, Script, Vae};
+use crate::training::TrainConfig;
+use crate::training::checkpoint::replace;
+use crate::{Error, Result};
+use std::io::{Cursor, Write};
+use std::path::Path;
+use tch::{Kind, Tensor};
+use zip::write::FileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+/// Where PyTorch lets entries begin.
+const ALIGNMENT: u16 = 64;
+
+/// The version of the format that PyTorch 2.11 writes where no operation asks for a later one.
+const VERSION: &[u8] = b"3\n";
+
+/// Writes a VAE as a TorchScript module with the methods `encode` (log weights of the posterior, `[B, latents, n]`), `mean` (of log
+/// weights), `decode` (pixel logits), and `reconstruct`, also `forward` (pixel probabilities at the posterior's mean), with PyTorch's
+/// parameter names, atomically. The settings that a reader needs are attributes of the module, and the extra file `gengs.json`.
+///
+/// # Errors
+/// When the file cannot be written; what stood at `path` is then still there.
+pub fn write_torchscript(path: &Path, vae: &Vae, config: &TrainConfig) -> Result<()> {
+    let failed = |problem: &dyn std::fmt::Display| Error::file(path, format!("cannot be written ({problem})"));
+    let truncation = config.truncation.map_or_else(|| vae.prior().len().to_string(), |setting| setting.to_string());
+    let script = vae.script(vec![
+        ("temperature", Attribute::Float(config.temperature.last)),
+        ("truncation", Attribute::Text(truncation)),
+        ("gengs_version", Attribute::Text(env!("CARGO_PKG_VERSION").into())),
+    ]);
+    let parameters = vae.parameters();
+    let description: serde_json::Map<String, serde_json::Value> = script
+        .attributes
+        .iter()
+        .map(|(name, value)| Ok((name.to_string(), serde_json::to_value(value)?)))
+        .collect::<serde_json::Result<_>>()
+        .map_err(|error| failed(&error))?;
+    let description = serde_json::Value::Object(description).to_string();
+
+    let mut entries = vec![("data.pkl".to_string(), pickle(&script, &parameters))];
+    for (i, (_, tensor)) in parameters.iter().enumerate() {
+        entries.push((format!("data/{i}"), bytes_of(&tensor.to_kind(Kind::Float))?));
+    }
+    let others: [(&str, &[u8]); 5] = [
+        ("code/__torch__.py", script.source.as_bytes()),
+        // No constants: an empty tuple.
+        ("constants.pkl", b"\x80\x02)."),
+        ("version", VERSION),
+        ("byteorder", b"little"),
+        ("extra/gengs.json", description.as_bytes()),
+    ];
+    entries.extend(others.map(|(name, bytes)| (name.to_string(), bytes.to_vec())));
+    let bytes = archive(&entries).map_err(|error| failed(&error))?;
+    replace(path, &bytes).map_err(|error| failed(&error))
+}
+
+fn archive(entries: &[(String, Vec<u8>)]) -> zip::result::ZipResult<Vec<u8>> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in entries {
+        let options = FileOptions::default().compression_method(CompressionMethod::Stored);
+        zip.start_file_aligned(format!("vae/{name}"), options, ALIGNMENT)?;
+        zip.write_all(bytes)?;
+    }
+    Ok(zip.finish()?.into_inner())
+}
+
+/// The module: an object of class `Vae`, whose layers are objects in it.
+fn pickle(script: &Script, parameters: &[(String, Tensor)]) -> Vec<u8> {
+    let mut writer = Pickler(b"\x80\x02".to_vec());
+    writer.object("Vae", |members| {
+        for (name, value) in &script.attributes {
+            members.text(name);
+            members.attribute(value);
+        }
+        for part in ["Encoder", "Decoder"] {
+            let prefix = format!("{}.", part.to_lowercase());
+            let mut layers: Vec<(&str, &str, usize)> = Vec::new();
+            for (i, (name, _)) in parameters.iter().enumerate() {
+                let layer = name.strip_prefix(&prefix).and_then(|name| name.split_once('.'));
+                layers.extend(layer.map(|(number, member)| (number, member, i)));
+            }
+            members.text(&part.to_lowercase());
+            members.object(part, |members| {
+                for layer in layers.chunk_by(|a, b| a.0 == b.0) {
+                    members.text(layer[0].0);
+                    members.object("Linear", |members| {
+                        for &(_, member, i) in layer {
+                            members.text(member);
+                            members.tensor(i, &parameters[i].1);
+                        }
+                    });
+                }
+            });
+        }
+    });
+    writer.0.push(b'.');
+    writer.0
+}
+
+/// Writes the opcodes that TorchScript's own pickles are made of.
+struct Pickler(Vec<u8>);
+
+impl Pickler {
+    fn text(&mut self, text: &str) {
+        self.0.push(b'X');
+        self.0.extend((text.len() as u32).to_le_bytes());
+        self.0.extend(text.as_bytes());
+    }
+
+    /// A signed number of eight bytes.
+    fn int(&mut self, x: i64) {
+        self.0.extend(b"\x8a\x08");
+        self.0.extend(x.to_le_bytes());
+    }
+
+    fn attribute(&mut self, value: &Attribute) {
+        match value {
+            Attribute::Int(x) => self.int(*x),
+            Attribute::Float(x) => {
+                self.0.push(b'G');
+                self.0.extend(x.to_be_bytes());
+            }
+            Attribute::Text(text) => self.text(text),
+        }
+    }
+
+    /// An object of a class of `code/__torch__.py`, with its members, of which all have `training`.
+    fn object(&mut self, class: &str, members: impl FnOnce(&mut Self)) {
+        self.0.extend(format!("c__torch__\n{class}\n").as_bytes());
+        self.0.extend(b")\x81}(");
+        self.text("training");
+        self.0.push(0x89);
+        members(self);
+        self.0.extend(b"ub");
+    }
+
+    /// A contiguous float32 parameter whose numbers are entry `data/key`.
+    fn tensor(&mut self, key: usize, tensor: &Tensor) {
+        let size = tensor.size();
+        self.0.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
+        self.text("storage");
+        self.0.extend(b"ctorch\nFloatStorage\n");
+        self.text(&key.to_string());
+        self.text("cpu");
+        self.int(tensor.numel() as i64);
+        self.0.extend(b"tQ");
+        self.int(0);
+        let strides = (0..size.len()).map(|i| size[i + 1..].iter().product());
+        for numbers in [size.clone(), strides.collect()] {
+            self.0.push(b'(');
+            numbers.into_iter().for_each(|x| self.int(x));
+            self.0.push(b't');
+        }
+        // It takes a gradient; it has no hooks.
+        self.0.extend(b"\x88ccollections\nOrderedDict\n)RtR");
+    }
+}
