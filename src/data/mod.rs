@@ -1,11 +1,13 @@
-//! Images to train on: the built-in digits, MNIST, static MNIST, OMNIGLOT, and files of one's own.
+//! What to train on: images (the built-in digits, MNIST, static MNIST, OMNIGLOT, and files of one's own), and corpora of documents.
 
 mod batches;
+mod corpus;
 mod idx;
 mod images;
 mod npz;
 
 pub use batches::{Images, Pixels, epoch_order};
+pub use corpus::{Corpus, Document, Documents};
 pub use images::{Dataset, ImageSet};
 
 /// The largest file content that is read, in bytes: a corrupted size field must not become an allocation.

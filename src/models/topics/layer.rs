@@ -54,19 +54,19 @@ impl Layer {
 
     /// The numbers that a network must put out for the posterior.
     pub fn outputs(&self) -> Vec<Output> {
-        let each = |scale: f64| (0..self.topics).map(move |topic| Output { topic: Some(topic), scale, start: 0.0 });
+        let each = |scale: f64| (0..self.topics).map(move |_| Output { scale, start: 0.0 });
         match (self.inference, self.family) {
             // The posterior starts as the prior, tilted: a Poisson whose log rate is the network's.
             (Inference::Implicit, _) => (0..self.topics)
-                .flat_map(|topic| {
+                .flat_map(|_| {
                     (0..self.atoms).map(move |k| {
                         let log_factorial: f64 = (1..=k).map(|j| (j as f64).ln()).sum();
-                        Output { topic: Some(topic), scale: k as f64, start: k as f64 * self.mean.ln() - log_factorial }
+                        Output { scale: k as f64, start: k as f64 * self.mean.ln() - log_factorial }
                     })
                 })
                 .collect(),
             (_, Family::NegativeBinomial) => {
-                let dispersion = (0..self.topics).map(|_| Output { topic: None, scale: 0.0, start: 0.0 });
+                let dispersion = (0..self.topics).map(|_| Output { scale: 0.0, start: 0.0 });
                 dispersion.chain(each(1.0)).collect()
             }
             _ => each(1.0).collect(),
@@ -112,8 +112,6 @@ impl Layer {
 /// A number that a network puts out for a posterior.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Output {
-    /// The topic whose count rises with it, if one does.
-    pub topic: Option<i64>,
     /// Its spread at the start, beside those of others.
     pub scale: f64,
     /// Its mean at the start.
