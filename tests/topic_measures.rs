@@ -91,7 +91,7 @@ fn the_tree_equals_numpy() {
         Layer { topics: &oracle.topics, prevalence: &[1.0, 2.0, 3.0, 4.0, 0.0] },
         Layer { topics: &oracle.upper, prevalence: &[3.0, 1.0] },
     ];
-    let tree = Tree::new(&layers, &[oracle.weights.clone()], &vocabulary(60), &oracle.documents).unwrap();
+    let tree = Tree::new(&layers, std::slice::from_ref(&oracle.weights), &vocabulary(60), &oracle.documents).unwrap();
     let parents = tree.layers[0].parents.unwrap();
     close("with parents", parents.npmi.unwrap(), oracle.linked, 1e-12);
     close("of random pairs", parents.random.unwrap(), oracle.random, 1e-12);
