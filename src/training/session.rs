@@ -65,7 +65,8 @@ impl<T: Trainee> Session<T> {
     pub fn start(settings: T::Settings, path: &Path, device: Device) -> Result<Self> {
         settings.check()?;
         tch::manual_seed(settings.pace().seed as i64);
-        let trainee = T::new(&settings, device)?;
+        let mut trainee = T::new(&settings, device)?;
+        trainee.begin(&settings)?;
         let folder = RunFolder::create(path, &settings)?;
         let mut session = Self::assemble(settings, folder, trainee);
         session.save()?;
@@ -259,12 +260,14 @@ impl<T: Trainee> Session<T> {
 fn plan<'a>(pace: &Pace, indices: &'a Tensor, epoch: usize, step: usize, steps: usize) -> Plan<'a> {
     let total = (pace.epochs * steps).max(2) - 1;
     let done = (epoch - 1) * steps + step;
+    let fraction = done as f64 / total as f64;
     Plan {
         indices,
         epoch,
         step,
         done,
-        temperature: pace.temperature.at(done as f64 / total as f64),
+        fraction,
+        temperature: pace.temperature.at(fraction),
         kl_weight: match pace.kl_warmup {
             0.0 => 1.0,
             epochs => (done as f64 / (epochs * steps as f64)).min(1.0),
