@@ -119,7 +119,7 @@ fn profile(inference: Inference, steps: i64) -> anyhow::Result<()> {
         let of_encoder = back(&(&encoded * &of_output[0]).sum(Kind::Float), &encoder_variables)?;
         lap(6);
         of_decoder.extend(of_encoder);
-        adam.apply(&of_decoder);
+        adam.apply(&of_decoder)?;
         lap(7);
     }
     let total: f64 = seconds.iter().sum();

@@ -44,7 +44,7 @@ fn main() -> gengs::Result<()> {
         }
         adam.zero_grad();
         loss.backward();
-        adam.step();
+        adam.step()?;
     }
     Ok(())
 }

@@ -70,14 +70,15 @@ pub enum Error {
     Config(String),
     /// The loss or a tensor stopped being finite.
     #[error(
-        "{what} is not finite at epoch {epoch}, step {step}; the last checkpoint is kept: resume from it with a smaller --lr, or inspect the data"
+        "{what} is not finite at epoch {epoch}, step {step}, which changed nothing; the last checkpoint is kept: leave such steps out with --resume --on-nan skip, \
+         or start anew with a smaller --lr (and --init-from a checkpoint), or inspect the data"
     )]
     NotFinite {
         /// The tensor's name.
         what: String,
         /// Epoch, counted from 1.
         epoch: usize,
-        /// Step in the epoch, counted from 1.
+        /// Step in the epoch, counted from 1; on a GPU, where the numbers are looked at every ten steps, that of the look.
         step: usize,
     },
     /// libtorch reported an error; only its first line is kept.

@@ -26,7 +26,7 @@ fn adam_walks_as_torch_optim_adam() {
     for expected in oracle.path {
         adam.zero_grad();
         (Tensor::from_slice(&oracle.scale) * w.square()).sum(Kind::Float).backward();
-        adam.step();
+        adam.step().unwrap();
         for (found, expected) in doubles(&w).iter().zip(expected) {
             close("parameter", *found, expected, 1e-6);
         }
@@ -55,7 +55,7 @@ fn one_pass_and_tensor_operations_are_the_same_update() {
             if wide {
                 adam.zero_grad();
                 loss.backward();
-                adam.step();
+                adam.step().unwrap();
             } else {
                 adam.minimize(&loss, false).unwrap();
             }
@@ -73,7 +73,7 @@ fn parameters_without_a_gradient_stay_where_they_are() {
     let unused = store.root().var("unused", &[2], Init::Const(1.0));
     let mut adam = Adam::new(&store, 0.1).unwrap();
     used.sum(Kind::Float).backward();
-    adam.step();
+    adam.step().unwrap();
     assert_eq!(doubles(&unused), [1.0, 1.0]);
     assert!(doubles(&used).iter().all(|&w| (w - 0.9).abs() < 1e-6));
 }

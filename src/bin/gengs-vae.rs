@@ -1,17 +1,16 @@
 //! Trains, evaluates, shows and exports a variational autoencoder with discrete latents.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gengs::cli::{Common, Meter, exit_code, interrupted};
+use gengs::cli::{Common, Meter, exit_code, interrupted, tell};
 use gengs::data::Images;
 use gengs::estimators::EstimatorKind;
 use gengs::models::{Family, Inference, Vae};
 use gengs::training::{
-    Control, RunFolder, Schedule, Session, Settings, TrainConfig, TruncationSetting, VaeTrainee, draw_pictures,
-    evaluate, read_settings, weights,
+    Control, Interval, OnNan, RunFolder, Schedule, Session, Settings, TrainConfig, TruncationSetting, VaeTrainee,
+    draw_pictures, evaluate, read_settings, weights,
 };
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 use tch::Device;
 
 /// A variational autoencoder with discrete latents, trained by the generalized Gumbel-Softmax estimator
@@ -91,17 +90,23 @@ struct Train {
     /// Epochs over which the weight of the KL grows from 0 to 1 [default: 0]
     #[arg(long, value_name = "EPOCHS")]
     kl_warmup: Option<f64>,
-    /// Seconds between two checkpoints [default: 10]
-    #[arg(long, value_name = "SECONDS")]
-    checkpoint_every: Option<f64>,
+    /// How often a checkpoint is written: 10s (or 10), 5m, '200 steps', '1 epoch' [default: 10s]
+    #[arg(long, value_name = "INTERVAL")]
+    checkpoint_every: Option<Interval>,
+    /// What to do about a step whose loss or gradient is not finite: such a step never changes the model [default: stop]
+    #[arg(long, value_name = "WHAT")]
+    on_nan: Option<OnNan>,
+    /// Start from these weights: a file of safetensors, of torch.save, a TorchScript module, or a checkpoint of another run
+    #[arg(long, value_name = "FILE")]
+    init_from: Option<PathBuf>,
     /// Where all randomness starts [default: 0]
     #[arg(long)]
     seed: Option<u64>,
     /// Run folder [default: runs/DATASET-FAMILY-INFERENCE]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with the run in --out at its last checkpoint, with its settings; only --epochs may be given anew (the
-    /// temperature then follows the new length)
+    /// Go on with the run in --out at its last checkpoint, with its settings; only --epochs (the temperature then follows the new length),
+    /// --on-nan and --data-dir may be given anew, and are kept
     #[arg(long)]
     resume: bool,
     #[command(flatten)]
@@ -186,7 +191,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// The settings that a run keeps for its whole life: all but where the data lies and how long it lasts.
+/// The settings that a run keeps for its whole life.
 macro_rules! fixed_settings {
     ($apply:ident) => {
         $apply!(
@@ -206,6 +211,7 @@ macro_rules! fixed_settings {
             lr,
             kl_warmup,
             checkpoint_every,
+            init_from,
             seed
         )
     };
@@ -222,10 +228,18 @@ impl Train {
             ($($name:ident),*) => { $( if let Some(value) = &self.$name { config.$name = value.clone().into(); } )* };
         }
         fixed_settings!(take);
-        config.epochs = self.epochs.unwrap_or(config.epochs);
-        config.data_dir = self.data_dir.clone().or(config.data_dir);
+        self.change(&mut config);
         config.check()?;
         Ok(config)
+    }
+
+    /// The settings that may change when a run is resumed.
+    fn change(&self, config: &mut TrainConfig) {
+        config.epochs = self.epochs.unwrap_or(config.epochs);
+        config.on_nan = self.on_nan.unwrap_or(config.on_nan);
+        if let Some(data_dir) = &self.data_dir {
+            config.data_dir = Some(data_dir.clone());
+        }
     }
 
     fn session(&self) -> anyhow::Result<(Session<VaeTrainee>, PathBuf)> {
@@ -237,7 +251,7 @@ impl Train {
                     "--{flag} cannot be given with --resume: the run goes on with its own settings; start a new run for others"
                 );
             }
-            let session = Session::<VaeTrainee>::resume(out, self.epochs, self.data_dir.as_deref(), device)?;
+            let session = Session::<VaeTrainee>::resume_with(out, device, |config| self.change(config))?;
             return Ok((session, out.clone()));
         }
         let config = self.settings()?;
@@ -253,8 +267,11 @@ impl Train {
     }
 
     fn run(&self) -> anyhow::Result<ExitCode> {
-        let stop = interrupted()?;
+        let stop = interrupted();
         let (mut session, out) = self.session()?;
+        for warning in session.warnings() {
+            tell(format_args!("warning: {warning}"));
+        }
         let steps = session.steps_per_epoch();
         let epochs = session.settings().epochs;
         let from = session.progress().epochs;
@@ -274,10 +291,10 @@ impl Train {
                         report.epoch, report.neg_elbo_relaxed, report.kl, report.temperature
                     )
                 });
-                if stop.load(Ordering::SeqCst) { Control::Stop } else { Control::Continue }
+                if stop.came() { Control::Stop } else { Control::Continue }
             },
             |record| {
-                let text = format!(
+                let mut text = format!(
                     "epoch {}: -ELBO {:.2} (relaxed, training), {:.2} (hard, validation), KL {:.2}, temperature {:.3}",
                     record.epoch,
                     record.train_neg_elbo_relaxed,
@@ -285,6 +302,9 @@ impl Train {
                     record.validation_kl,
                     record.temperature
                 );
+                if record.skipped_steps > 0 {
+                    text.push_str(&format!(", {} steps skipped (not finite)", record.skipped_steps));
+                }
                 meter.borrow().line(record.epoch * steps, &text);
             },
         )?;
@@ -293,7 +313,7 @@ impl Train {
         if control == Control::Stop {
             let command = format!("gengs-vae train --resume --out {}", out.display());
             self.common.say(format_args!("stopped and saved; go on with: {command}"));
-            return Ok(ExitCode::from(130));
+            return Ok(stop.exit_code());
         }
         let seconds = session.progress().seconds;
         if let Some((best, epoch)) = session.progress().best {

@@ -1,11 +1,10 @@
-//! Options that every command has, interruption, and exit codes.
+//! Options that every command has, and exit codes.
 
 use crate::Result;
 use crate::device::device;
 use clap::Args;
+use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use tch::Device;
 
 /// Options that every command has.
@@ -32,6 +31,7 @@ impl Common {
     /// When the device cannot be used.
     pub fn prepare(&self) -> Result<Device> {
         crate::keep_freed_memory();
+        super::interruption::report_full_files();
         if let Some(threads) = self.threads {
             tch::set_num_threads(threads);
         }
@@ -41,30 +41,20 @@ impl Common {
     /// Says a sentence on stderr, unless quiet.
     pub fn say(&self, sentence: impl std::fmt::Display) {
         if !self.quiet {
-            eprintln!("{sentence}");
+            tell(sentence);
         }
     }
 }
 
-/// A flag that Ctrl-C (or SIGTERM) raises; the second one ends the program at once.
-///
-/// # Errors
-/// When the handler cannot be installed.
-pub fn interrupted() -> anyhow::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let raised = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        if raised.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-    })?;
-    Ok(flag)
+/// A line on stderr. Where nobody listens any more (the terminal was closed), it is lost, and the program goes on.
+pub fn tell(sentence: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{sentence}");
 }
 
 /// 0 when done; otherwise the error in one line on stderr, and 1.
 pub fn exit_code(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        tell(format_args!("error: {error:#}"));
         ExitCode::FAILURE
     })
 }

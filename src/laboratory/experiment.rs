@@ -225,7 +225,7 @@ impl Experiment {
                 run.evaluations = estimate.info.evaluations;
             }
             if law != Synthetic::Held {
-                adam.apply(&gradients.mean_dim(0, false, Kind::Double).unbind(0));
+                adam.apply(&gradients.mean_dim(0, false, Kind::Double).unbind(0))?;
             }
         }
         run.seconds = clock.elapsed().as_secs_f64() / (self.steps + 1) as f64;

@@ -1,11 +1,13 @@
 //! Adam with a state that can be saved.
 //!
-//! The arithmetic is that of `torch.optim.Adam` with its defaults (`betas = (0.9, 0.999)`, `eps = 1e-8`).
+//! The arithmetic is that of `torch.optim.Adam` with its defaults (`betas = (0.9, 0.999)`, `eps = 1e-8`). One thing PyTorch's does not do:
+//! an update whose loss or gradient is not finite is left out whole, and [`Adam::skipped`] tells of it.
 //!
 //! # Source
 //! Kingma, Ba, "Adam: A Method for Stochastic Optimization", arXiv 1412.6980.
 
 use super::Rows;
+use super::finite::{Verdict, examine};
 use crate::{Error, Result};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -20,6 +22,18 @@ pub struct Adam {
     slots: Vec<Slot>,
     learning_rate: f64,
     steps: i64,
+    skipped: Skipped,
+    /// On a device: how many updates were left out, the place of the first tensor to blame (-1: none), and what lies at each place.
+    waiting: Option<(Tensor, Tensor, Vec<String>)>,
+}
+
+/// Updates that were left out, since they were not finite.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// How many.
+    pub updates: i64,
+    /// What was not finite at the first of them: `the loss`, or `the gradient of` a parameter.
+    pub first: Option<String>,
 }
 
 #[derive(Debug)]
@@ -47,7 +61,7 @@ impl Adam {
             })
             .collect();
         slots.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { slots, learning_rate, steps: 0 })
+        Ok(Self { slots, learning_rate, steps: 0, skipped: Skipped::default(), waiting: None })
     }
 
     /// Forgets the gradients.
@@ -58,9 +72,12 @@ impl Adam {
     }
 
     /// One update from the gradients; parameters without one are left alone.
-    pub fn step(&mut self) {
+    ///
+    /// # Errors
+    /// When libtorch reports one.
+    pub fn step(&mut self) -> Result<()> {
         let gradients: Vec<Tensor> = self.slots.iter().map(|slot| slot.parameter.grad()).collect();
-        self.apply(&gradients);
+        self.apply(&gradients)
     }
 
     /// One update from the gradient of a loss, whose graph is kept or spent. Gradients go straight from the backward pass into the update: they are
@@ -71,8 +88,7 @@ impl Adam {
     pub fn minimize(&mut self, loss: &Tensor, keep_graph: bool) -> Result<()> {
         let parameters: Vec<&Tensor> = self.slots.iter().map(|slot| &slot.parameter).collect();
         let gradients = Tensor::f_run_backward(&[loss], &parameters, keep_graph, false)?;
-        self.apply(&gradients);
-        Ok(())
+        self.update(loss, &gradients)
     }
 
     /// As [`minimize`](Self::minimize), where the graph holds some tables by the [`Rows`] that a step uses. Of those, parameters and averages move in these
@@ -87,7 +103,9 @@ impl Adam {
         let inputs: Vec<&Tensor> = parameters.chain(rows.iter().map(|rows| &rows.values)).collect();
         let gradients = Tensor::f_run_backward(&[loss], &inputs, false, false)?;
         let _guard = no_grad_guard();
-        let rule = self.next_rule();
+        let names = dense.iter().map(|&i| self.slots[i].name.clone()).chain(rows.iter().map(|rows| rows.name.clone()));
+        let names = names.collect();
+        let Some(rule) = self.next_rule(loss, &gradients, names)? else { return Ok(()) };
         let (of_slots, of_rows) = gradients.split_at(dense.len());
         for (&i, gradient) in dense.iter().zip(of_slots) {
             rule.update(&mut self.slots[i], gradient);
@@ -101,19 +119,73 @@ impl Adam {
     }
 
     /// One update from gradients in the order of the parameters' names; those that are undefined leave their parameter alone.
-    pub fn apply(&mut self, gradients: &[Tensor]) {
+    ///
+    /// # Errors
+    /// When libtorch reports one.
+    pub fn apply(&mut self, gradients: &[Tensor]) -> Result<()> {
+        self.update(&Tensor::new(), gradients)
+    }
+
+    fn update(&mut self, loss: &Tensor, gradients: &[Tensor]) -> Result<()> {
         let _guard = no_grad_guard();
-        let rule = self.next_rule();
+        let names = self.slots.iter().map(|slot| slot.name.clone()).collect();
+        let Some(rule) = self.next_rule(loss, gradients, names)? else { return Ok(()) };
         for (slot, gradient) in self.slots.iter_mut().zip(gradients) {
             rule.update(slot, gradient);
         }
+        Ok(())
     }
 
-    fn next_rule(&mut self) -> Rule {
+    /// The rule of the next update; none when a loss or a gradient is not finite, which a device only finds out later.
+    fn next_rule(&mut self, loss: &Tensor, gradients: &[Tensor], names: Vec<String>) -> Result<Option<Rule>> {
+        let examined: Vec<&Tensor> = std::iter::once(loss).chain(gradients).collect();
+        let finite = match examine(&examined)? {
+            Verdict::Finite => None,
+            Verdict::NotFinite(place) => {
+                self.skipped.updates += 1;
+                self.skipped.first.get_or_insert_with(|| blamed(place, &names));
+                return Ok(None);
+            }
+            Verdict::Device(flags) => Some(self.note(&flags, names)?),
+        };
         self.steps += 1;
         let correction1 = 1.0 - BETA1.powi(self.steps as i32);
         let correction2 = (1.0 - BETA2.powi(self.steps as i32)).sqrt();
-        Rule { learning_rate: self.learning_rate / correction1, correction: 1.0 / correction2 }
+        Ok(Some(Rule { learning_rate: self.learning_rate / correction1, correction: 1.0 / correction2, finite }))
+    }
+
+    /// Notes on the device what was not finite; whether everything was.
+    fn note(&mut self, flags: &Tensor, names: Vec<String>) -> Result<Tensor> {
+        let finite = flags.f_all()?;
+        let integers = (Kind::Int64, flags.device());
+        let (count, first, _) = match self.waiting.take() {
+            Some(waiting) => waiting,
+            None => (Tensor::zeros([], integers), Tensor::full([], -1, integers), Vec::new()),
+        };
+        let count = count + finite.logical_not().to_kind(Kind::Int64);
+        // The first flag that is down, where none was before.
+        let place = flags.to_kind(Kind::Int64).f_argmin(None, false)?;
+        let first = first.f_where_self(&first.ge(0).logical_or(&finite), &place)?;
+        self.waiting = Some((count, first, names));
+        Ok(finite)
+    }
+
+    /// The updates that were left out since the last call. Only here, a device is waited for; a left-out update counts in the corrections of those after it until
+    /// then, where there is one.
+    ///
+    /// # Errors
+    /// When libtorch reports one.
+    pub fn skipped(&mut self) -> Result<Skipped> {
+        let mut skipped = std::mem::take(&mut self.skipped);
+        if let Some((count, first, names)) = self.waiting.take() {
+            let (count, first) = (count.f_int64_value(&[])?, first.f_int64_value(&[])?);
+            self.steps -= count;
+            skipped.updates += count;
+            if let Ok(place) = usize::try_from(first) {
+                skipped.first.get_or_insert_with(|| blamed(place, &names));
+            }
+        }
+        Ok(skipped)
     }
 
     /// Another learning rate, from the next update on.
@@ -156,10 +228,20 @@ fn checked(learning_rate: f64) -> Result<f64> {
     Err(Error::parameter("learning rate", learning_rate, "positive and finite"))
 }
 
+/// What lies at a place of what was examined: the loss, then the gradients.
+fn blamed(place: usize, names: &[String]) -> String {
+    match place.checked_sub(1).and_then(|i| names.get(i)) {
+        Some(name) => format!("the gradient of {name}"),
+        None => "the loss".into(),
+    }
+}
+
 /// One update, with the corrections for the zeros that the averages started from.
 struct Rule {
     learning_rate: f64,
     correction: f64,
+    /// On a device: whether everything was finite. Where not, nothing moves.
+    finite: Option<Tensor>,
 }
 
 impl Rule {
@@ -188,11 +270,27 @@ impl Rule {
 
     /// As tensor operations, anywhere.
     fn apply(&self, slot: &mut Slot, gradient: &Tensor) {
+        if let Some(finite) = &self.finite {
+            return self.apply_where(finite, slot, gradient);
+        }
         let _ = slot.exp_avg.lerp_(gradient, 1.0 - BETA1);
         let _ = slot.exp_avg_sq.g_mul_scalar_(BETA2);
         let _ = slot.exp_avg_sq.addcmul_(&(gradient * (1.0 - BETA2)), gradient);
         let denominator = (slot.exp_avg_sq.sqrt() * self.correction).g_add_scalar_(EPS);
         let _ = slot.parameter.addcdiv_(&(&slot.exp_avg * -self.learning_rate), &denominator);
+    }
+
+    /// The same where a flag on the device is up. Where it is down, every number is multiplied by 1 or gains 0: a gradient that is not finite must be replaced first,
+    /// since 0 times infinity is no number.
+    fn apply_where(&self, finite: &Tensor, slot: &mut Slot, gradient: &Tensor) {
+        let gradient = gradient.where_self(finite, &gradient.zeros_like());
+        let share = finite.to_kind(slot.parameter.kind());
+        let _ = slot.exp_avg.lerp_tensor_(&gradient, &(&share * (1.0 - BETA1)));
+        let kept: Tensor = 1.0 - &share * (1.0 - BETA2);
+        let _ = slot.exp_avg_sq.g_mul_(&kept);
+        let _ = slot.exp_avg_sq.addcmul_(&(&gradient * (1.0 - BETA2)), &gradient);
+        let denominator = (slot.exp_avg_sq.sqrt() * self.correction).g_add_scalar_(EPS);
+        let _ = slot.parameter.addcdiv_(&(&slot.exp_avg * (&share * -self.learning_rate)), &denominator);
     }
 
     /// In a single pass over memory, where all four tensors are dense float32 on the CPU; false where they are not.

@@ -2,9 +2,10 @@
 
 mod adam;
 mod embedding;
+mod finite;
 mod mlp;
 mod onednn;
 
-pub use adam::Adam;
+pub use adam::{Adam, Skipped};
 pub use embedding::{EmbeddingBag, Rows};
 pub use mlp::{Linear, Mlp};

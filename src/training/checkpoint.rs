@@ -1,30 +1,40 @@
 //! Checkpoints: one safetensors file with PyTorch's parameter names, the optimiser's state, and progress as metadata.
 //!
-//! A file is written beside its place, synced, and renamed into it, so that a reader sees the old or the new one, whole.
+//! A file is written beside its place, synced, and renamed into it, so that a reader sees the old or the new one, whole. A checksum of all that it holds
+//! tells damage that leaves the format intact; files without one, of version 0.1, are read as they are.
 
+use super::files::replace;
+use super::weights::{bytes_of, fits};
 use crate::nn::Adam;
 use crate::{Error, Result};
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::Write;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use tch::nn::VarStore;
 use tch::{Kind, Tensor, no_grad_guard};
 
 /// How far a run has come.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// Epochs that are complete.
     pub epochs: usize,
     /// Steps made in the epoch that is not.
     pub steps: usize,
-    /// Updates made by the optimiser.
+    /// Updates made by the model's optimiser.
     pub updates: i64,
+    /// Updates made by the other optimisers.
+    #[serde(default)]
+    pub other_updates: Vec<i64>,
     /// Sums over the steps of the epoch that is not complete: negative ELBO, KL.
     pub sums: [f64; 2],
+    /// Steps of that epoch that were left out, since they were not finite.
+    #[serde(default)]
+    pub skipped_steps: usize,
+    /// Examples whose numbers are not in the sums, since these would not be finite.
+    #[serde(default)]
+    pub uncounted_examples: i64,
     /// Best validation result so far: negative ELBO, and the epoch that reached it.
     pub best: Option<(f64, usize)>,
     /// Seconds spent training.
@@ -33,10 +43,14 @@ pub struct Progress {
 
 pub(super) const PROGRESS: &str = "gengs.progress";
 
+/// The name of the checksum in the metadata.
+const CHECKSUM: &str = "gengs.crc32";
+
 /// A checkpoint in memory.
 #[derive(Debug)]
 pub struct Checkpoint {
-    tensors: HashMap<String, Tensor>,
+    path: PathBuf,
+    tensors: BTreeMap<String, Tensor>,
     progress: Progress,
 }
 
@@ -56,7 +70,8 @@ impl Checkpoint {
         let failed = |error: &dyn std::fmt::Display| {
             Error::file(path, format!("the checkpoint cannot be written ({error}); the one before it is kept"))
         };
-        let contents = named.iter().map(|(_, tensor)| bytes_of(tensor)).collect::<Result<Vec<_>>>()?;
+        let float = |tensor: &Tensor| bytes_of(&tensor.detach().f_to_kind(Kind::Float)?);
+        let contents = named.iter().map(|(_, tensor)| float(tensor)).collect::<Result<Vec<_>>>()?;
         let views = named
             .iter()
             .zip(&contents)
@@ -64,9 +79,10 @@ impl Checkpoint {
                 let shape = tensor.size().iter().map(|&size| size as usize).collect();
                 Ok((name.as_str(), TensorView::new(Dtype::F32, shape, bytes).map_err(|error| failed(&error))?))
             })
-            .collect::<Result<Vec<_>>>()?;
+            .collect::<Result<BTreeMap<_, _>>>()?;
         let progress = serde_json::to_string(progress).map_err(|error| failed(&error))?;
         let metadata = HashMap::from([
+            (CHECKSUM.to_string(), checksum(&progress, &views)),
             (PROGRESS.to_string(), progress),
             ("gengs.version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
         ]);
@@ -77,29 +93,57 @@ impl Checkpoint {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// When the file is missing, truncated, or not one of ours.
+    /// When the file is missing, truncated, damaged, or not one of ours.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
         let damaged = |error: &dyn std::fmt::Display| Error::file(path, format!("not a whole checkpoint ({error})"));
         let (_, header): (usize, Metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(&error))?;
-        let progress = header.metadata().as_ref().and_then(|metadata| metadata.get(PROGRESS));
-        let progress = progress.ok_or_else(|| damaged(&"it has no record of progress"))?;
-        let progress = serde_json::from_str(progress).map_err(|error| damaged(&error))?;
+        let metadata = header.metadata().as_ref();
+        let text = metadata.and_then(|metadata| metadata.get(PROGRESS));
+        let text = text.ok_or_else(|| damaged(&"it has no record of progress"))?;
+        let progress: Progress = serde_json::from_str(text).map_err(|error| damaged(&error))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(&error))?;
-        let mut tensors = HashMap::new();
-        for (name, view) in file.iter() {
-            if view.dtype() != Dtype::F32 {
-                return Err(damaged(&format!("tensor {name} is {:?}, not F32", view.dtype())));
-            }
-            let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
+        let views: BTreeMap<&str, TensorView<'_>> = file.iter().collect();
+        if let Some((name, view)) = views.iter().find(|(_, view)| view.dtype() != Dtype::F32) {
+            return Err(damaged(&format!("tensor {name} is {:?}, not F32", view.dtype())));
+        }
+        let expected = metadata.and_then(|metadata| metadata.get(CHECKSUM));
+        if expected.is_some_and(|expected| *expected != checksum(text, &views)) {
+            return Err(damaged(&"its checksum is another one than when it was written"));
+        }
+        let mut tensors = BTreeMap::new();
+        for (name, view) in views {
+            let shape = fits(&view, Kind::Float)
+                .ok_or_else(|| damaged(&format!("tensor {name} has the impossible shape {:?}", view.shape())))?;
             tensors.insert(name.to_string(), Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?);
         }
-        Ok(Self { tensors, progress })
+        Ok(Self { path: path.to_path_buf(), tensors, progress })
     }
 
     /// How far the run had come.
     pub fn progress(&self) -> Progress {
-        self.progress
+        self.progress.clone()
+    }
+
+    /// Whether it holds what a model consists of, and nothing else, before anything of it is copied.
+    ///
+    /// # Errors
+    /// With the first tensor, by name, that one has and the other has not, or that has another shape.
+    pub fn check(&self, contents: &[(String, Tensor)]) -> Result<()> {
+        let model: BTreeMap<&str, &Tensor> = contents.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        let names: std::collections::BTreeSet<&str> =
+            model.keys().copied().chain(self.tensors.keys().map(String::as_str)).collect();
+        let difference = names.into_iter().find_map(|name| match (self.tensors.get(name), model.get(name)) {
+            (None, _) => Some(format!("has no tensor {name}, which the model has")),
+            (_, None) => Some(format!("has a tensor {name}, which the model has not")),
+            (Some(found), Some(expected)) if found.size() != expected.size() => {
+                Some(format!("tensor {name} has shape {:?}, but {:?} in the model", found.size(), expected.size()))
+            }
+            _ => None,
+        });
+        difference.map_or(Ok(()), |difference| {
+            Err(Error::file(&self.path, format!("belongs to another model than config.toml describes: {difference}")))
+        })
     }
 
     /// Copies the parameters into a store of the same names and shapes.
@@ -145,27 +189,13 @@ impl Checkpoint {
     }
 }
 
-fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
-    let flat = tensor.detach().to_device(tch::Device::Cpu).to_kind(Kind::Float).reshape([-1]);
-    Ok(Vec::<f32>::try_from(&flat)?.into_iter().flat_map(f32::to_le_bytes).collect())
-}
-
-/// Writes a file beside `path`, syncs it, renames it into place, and syncs the folder.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".tmp");
-    let temporary = path.with_file_name(name);
-    let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    if let Err(error) = written.and_then(|()| std::fs::rename(&temporary, path)) {
-        // Nobody will miss the half-written file, and a full disk needs its room.
-        let _ = std::fs::remove_file(&temporary);
-        return Err(error);
+/// The checksum of names, shapes and numbers, in the order of the names, and of progress.
+fn checksum(progress: &str, views: &BTreeMap<&str, TensorView<'_>>) -> String {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(progress.as_bytes());
+    for (name, view) in views {
+        hasher.update(format!("\n{name} {:?}\n", view.shape()).as_bytes());
+        hasher.update(view.data());
     }
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
+    format!("{:08x}", hasher.finalize())
 }

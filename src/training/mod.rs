@@ -2,6 +2,12 @@
 //! with its settings and its evaluation.
 
 mod checkpoint;
+mod files;
+mod interval;
+mod lock;
+mod recent;
+mod recovery;
+mod run_events;
 mod run_folder;
 mod schedule;
 mod session;
@@ -12,12 +18,13 @@ mod vae;
 pub mod weights;
 
 pub use checkpoint::{Checkpoint, Progress};
+pub use interval::{Interval, OnNan};
 pub use run_folder::{METRICS, RunFolder, read_settings};
 pub use schedule::{Schedule, TruncationSetting};
 pub use session::{Control, Session, StepReport};
 pub use tensorboard::EventWriter;
 pub use topics::{TopicsEvaluation, TopicsRecord, TopicsTrainConfig, TopicsTrainee, evaluate_topics};
-pub use trainee::{Pace, Plan, Record, Settings, Trained, Trainee};
+pub use trainee::{Exhibit, Pace, Plan, Record, Settings, Trained, Trainee};
 pub use vae::{
     EpochRecord, Evaluation, GRADIENTS, GradientRecord, TrainConfig, VaeTrainee, draw_pictures, evaluate, grid_png,
     write_grid,

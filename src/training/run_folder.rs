@@ -1,39 +1,66 @@
-//! The folder of a run: `config.toml`, `metrics.jsonl`, `gradients.jsonl`, `last.safetensors`, `best.safetensors`, pictures.
+//! The folder of a run: `config.toml`, `metrics.jsonl`, `gradients.jsonl`, `last.safetensors`, `best.safetensors`, events, pictures.
 
-use super::checkpoint::replace;
+use super::files::{operation, replace};
+use super::lock::Lock;
 use super::trainee::Settings;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The file of a run's epochs, a [`Record`](super::Record) a line.
 pub const METRICS: &str = "metrics.jsonl";
+
+/// The settings; what makes a folder that of a run.
+const SETTINGS: &str = "config.toml";
 
 /// The folder.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
+    /// Held by whoever trains in it.
+    _lock: Option<Arc<Lock>>,
 }
 
 impl RunFolder {
-    /// Makes the folder of a new run and writes its settings.
+    /// Makes the folder of a new run, for this process alone. It holds a run from the moment on that its settings are written.
     ///
     /// # Errors
     /// When there is a run in it already, or it cannot be written.
-    pub fn create(path: &Path, settings: &impl Settings) -> Result<Self> {
-        let folder = Self { path: path.to_path_buf() };
-        if folder.file("config.toml").exists() {
-            return Err(Error::file(
-                path,
-                "already holds a run; continue it with --resume, or name another folder with --out",
-            ));
+    pub fn create(path: &Path) -> Result<Self> {
+        let made = operation().and_then(|()| std::fs::create_dir_all(path));
+        made.map_err(|error| Error::file(path, format!("cannot be made ({error})")))?;
+        let folder = Self { path: path.to_path_buf(), _lock: None }.locked()?;
+        for name in [SETTINGS, "best.safetensors"] {
+            if folder.file(name).exists() {
+                return Err(Error::file(
+                    path,
+                    format!(
+                        "already holds a run ({name}); continue it with --resume, or name another folder with --out"
+                    ),
+                ));
+            }
         }
-        std::fs::create_dir_all(path).map_err(|error| Error::file(path, format!("cannot be made ({error})")))?;
-        let text = toml::to_string(settings).map_err(|error| Error::file(folder.file("config.toml"), error))?;
-        folder.write("config.toml", text.as_bytes())?;
-        folder.write(METRICS, &[])?;
         Ok(folder)
+    }
+
+    /// The same, for this process alone.
+    ///
+    /// # Errors
+    /// When another process trains in it; the message has its number.
+    pub fn locked(self) -> Result<Self> {
+        let lock = Arc::new(Lock::take(&self.path)?);
+        Ok(Self { _lock: Some(lock), ..self })
+    }
+
+    /// Writes the settings.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_settings(&self, settings: &impl Settings) -> Result<()> {
+        let text = toml::to_string(settings).map_err(|error| Error::file(self.file(SETTINGS), error))?;
+        self.write(SETTINGS, text.as_bytes())
     }
 
     /// Opens the folder of a run, and reads its settings.
@@ -41,12 +68,17 @@ impl RunFolder {
     /// # Errors
     /// When there is none, or its settings cannot be read.
     pub fn open<S: Settings>(path: &Path) -> Result<(Self, S)> {
-        let folder = Self { path: path.to_path_buf() };
-        let settings = folder.file("config.toml");
+        let folder = Self { path: path.to_path_buf(), _lock: None };
+        let settings = folder.file(SETTINGS);
         if !settings.is_file() {
-            return Err(Error::file(path, "holds no run (it has no config.toml)"));
+            return Err(Error::file(path, format!("holds no run (it has no {SETTINGS})")));
         }
         Ok((folder, read_settings(&settings)?))
+    }
+
+    /// The folder's path.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// A file of the run.

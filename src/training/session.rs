@@ -4,13 +4,18 @@
 //! as one that was not.
 
 use super::checkpoint::{Checkpoint, Progress};
+use super::interval::{Interval, OnNan};
+use super::recent::Recent;
+use super::recovery::{self, Recovered};
+use super::run_events::RunEvents;
 use super::run_folder::{METRICS, RunFolder};
 use super::trainee::{Pace, Plan, Record, Settings, Trained, Trainee};
+use super::weights;
 use crate::relaxation::one_pass::NoiseKey;
 use crate::{Error, Result};
 use std::path::Path;
 use std::time::Instant;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// What a step looked like, for whoever watches.
 #[derive(Debug, Clone, Copy)]
@@ -49,49 +54,80 @@ pub struct Session<T: Trainee> {
     /// The best epoch since the last checkpoint, in memory until the next one.
     best: Option<Snapshot>,
     saved: Instant,
+    events: RunEvents,
+    warnings: Vec<String>,
 }
 
 /// A copy of what a checkpoint holds.
 type Snapshot = (Vec<(String, Tensor)>, Progress);
 
-/// Steps between two looks at the loss: a look copies two numbers from the device.
+/// Steps between two looks at the numbers of a GPU, which has to be waited for, and between two points of a curve in TensorBoard.
 const STEPS_BETWEEN_LOOKS: usize = 10;
 
 impl<T: Trainee> Session<T> {
     /// A new run in a new folder.
     ///
     /// # Errors
-    /// When a setting is wrong, the data cannot be read, or the folder cannot be made.
+    /// When a setting is wrong, the data or the first weights cannot be read, or the folder cannot be made.
     pub fn start(settings: T::Settings, path: &Path, device: Device) -> Result<Self> {
         settings.check()?;
         tch::manual_seed(settings.pace().seed as i64);
         let mut trainee = T::new(&settings, device)?;
         trainee.begin(&settings)?;
-        let folder = RunFolder::create(path, &settings)?;
+        if let Some(source) = settings.init_from() {
+            weights::load_into(trainee.store(), &weights::read(source, device)?, source)?;
+        }
+        let folder = RunFolder::create(path)?;
         let mut session = Self::assemble(settings, folder, trainee);
         session.save()?;
+        // Last, so that what holds a run can go on.
+        session.folder.write_settings(&session.settings)?;
         Ok(session)
     }
 
-    /// The run in a folder, at its last checkpoint; `epochs` and `data_dir` replace its own, where given.
+    /// The run in a folder, at its newest checkpoint that can be read; `epochs` and `data_dir` replace its own, where given.
     ///
     /// # Errors
-    /// When there is no run, or its files do not fit together.
+    /// As [`resume_with`](Self::resume_with).
     pub fn resume(path: &Path, epochs: Option<usize>, data_dir: Option<&Path>, device: Device) -> Result<Self> {
-        let (folder, mut settings) = open::<T::Settings>(path, data_dir)?;
-        if let Some(epochs) = epochs {
-            settings.set_epochs(epochs);
-        }
+        Self::resume_with(path, device, |settings| {
+            if let Some(epochs) = epochs {
+                settings.set_epochs(epochs);
+            }
+            if let Some(data_dir) = data_dir {
+                settings.set_data_dir(data_dir);
+            }
+        })
+    }
+
+    /// The run in a folder, at its newest checkpoint that can be read, with settings changed, which the folder then keeps. [`warnings`](Self::warnings) tells
+    /// what was damaged.
+    ///
+    /// # Errors
+    /// When there is no run, another process trains in it, no checkpoint can be read, or what it holds is not what the settings describe.
+    pub fn resume_with(path: &Path, device: Device, change: impl FnOnce(&mut T::Settings)) -> Result<Self> {
+        let (folder, mut settings) = RunFolder::open::<T::Settings>(path)?;
+        let folder = folder.locked()?;
+        change(&mut settings);
         settings.check()?;
+        let Recovered { checkpoint, best_lost, warnings } = recovery::newest(&folder)?;
         let trainee = T::new(&settings, device)?;
-        let mut session = Self::assemble(settings, folder, trainee);
-        let checkpoint = Checkpoint::read(&session.folder.file("last.safetensors"))?;
-        session.trainee.restore(&checkpoint)?;
+        let mut session = Self { warnings, ..Self::assemble(settings, folder, trainee) };
+        restore(&mut session.trainee, &checkpoint)?;
         session.progress = checkpoint.progress();
-        session.records = session.folder.records(METRICS)?;
+        if best_lost {
+            session.progress.best = None;
+        }
         let epochs = session.progress.epochs;
+        session.records = session.folder.records(METRICS)?;
         session.records.retain(|record| record.epoch() <= epochs);
+        if session.records.len() < epochs {
+            let (path, found) = (session.folder.file(METRICS), session.records.len());
+            let warning = format!("{}: holds {found} of the {epochs} epochs that the run has made", path.display());
+            session.warnings.push(warning);
+        }
         session.trainee.load_beside(&session.folder, &checkpoint)?;
+        session.folder.write_settings(&session.settings)?;
         Ok(session)
     }
 
@@ -100,9 +136,13 @@ impl<T: Trainee> Session<T> {
     /// # Errors
     /// When there is no run, or no such checkpoint.
     pub fn load(path: &Path, checkpoint: &str, data_dir: Option<&Path>, device: Device) -> Result<(T, T::Settings)> {
-        let (folder, settings) = open::<T::Settings>(path, data_dir)?;
+        let (folder, mut settings) = RunFolder::open::<T::Settings>(path)?;
+        if let Some(data_dir) = data_dir {
+            settings.set_data_dir(data_dir);
+        }
+        let checkpoint = Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?;
         let mut trainee = T::new(&settings, device)?;
-        trainee.restore(&Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?)?;
+        restore(&mut trainee, &checkpoint)?;
         Ok((trainee, settings))
     }
 
@@ -115,6 +155,8 @@ impl<T: Trainee> Session<T> {
             records: Vec::new(),
             best: None,
             saved: Instant::now(),
+            events: RunEvents::default(),
+            warnings: Vec::new(),
         }
     }
 
@@ -124,8 +166,8 @@ impl<T: Trainee> Session<T> {
     }
 
     /// How far it has come.
-    pub fn progress(&self) -> Progress {
-        self.progress
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// What is trained.
@@ -138,17 +180,27 @@ impl<T: Trainee> Session<T> {
         &self.records
     }
 
+    /// What was damaged when the run was resumed, and what that means, in sentences.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// Trains until the last epoch, or until `on_step` says stop; `on_epoch` sees each finished epoch. Checkpoints are
-    /// written every so many seconds of the settings, at a stop, and at the end.
+    /// written as often as the settings say, at a stop, and at the end.
     ///
     /// # Errors
-    /// When a loss is not finite, or a file cannot be written.
+    /// When a step is not finite and the settings do not skip it, or a file cannot be written.
     pub fn run(
         &mut self,
         mut on_step: impl FnMut(&StepReport) -> Control,
         mut on_epoch: impl FnMut(&T::Record),
     ) -> Result<Control> {
-        while self.progress.epochs < self.settings.pace().epochs {
+        let pace = self.settings.pace();
+        if self.progress.epochs < pace.epochs {
+            let done = self.progress.epochs * self.steps_per_epoch() + self.progress.steps;
+            self.events.open(&self.folder, done)?;
+        }
+        while self.progress.epochs < pace.epochs {
             let Some(record) = self.epoch(&mut on_step)? else {
                 self.save()?;
                 return Ok(Control::Stop);
@@ -156,7 +208,7 @@ impl<T: Trainee> Session<T> {
             on_epoch(&record);
         }
         self.save()?;
-        tch::manual_seed(self.settings.pace().seed as i64);
+        tch::manual_seed(pace.seed as i64);
         self.trainee.finish(&self.settings, &self.folder)?;
         Ok(Control::Continue)
     }
@@ -175,27 +227,35 @@ impl<T: Trainee> Session<T> {
         let device = self.trainee.device();
         let order = self.trainee.order(pace.seed, epoch).to_device(device);
         let mut clock = Instant::now();
-        let mut recent = Tensor::zeros([2], (Kind::Double, device));
-        let mut temperature = pace.temperature.last;
+        let mut recent = Recent::new(device);
 
         for step in self.progress.steps..steps {
             let start = step as i64 * pace.batch_size;
             let size = pace.batch_size.min(count - start);
             let indices = order.narrow(0, start, size);
             let plan = plan(&pace, &indices, epoch, step, steps);
-            temperature = plan.temperature;
-            recent += self.trainee.step(&self.settings, &plan)?;
-            self.progress.updates = self.trainee.updates();
+            let sums = self.trainee.step(&self.settings, &plan)?;
+            recent.add(&sums, size);
+            let done = (epoch - 1) * steps + step + 1;
             self.progress.steps = step + 1;
 
-            if (step + 1) % STEPS_BETWEEN_LOOKS == 0 || step + 1 == steps {
+            let curve = (step + 1) % STEPS_BETWEEN_LOOKS == 0;
+            let due = matches!(pace.checkpoint_every, Interval::Steps(every) if done.is_multiple_of(every));
+            let last = step + 1 == steps;
+            if curve || due || last || device == Device::Cpu {
                 self.look(&mut recent, &mut clock, epoch)?;
-                if step + 1 < steps {
-                    self.save_when_due()?;
+                if curve {
+                    let [neg_elbo, kl] = [0, 1].map(|i| sums.double_value(&[i]) / size as f64);
+                    let numbers = [("neg_elbo_relaxed", neg_elbo), ("kl", kl), ("temperature", plan.temperature)];
+                    self.events.scalars(done, numbers.map(|(name, value)| (format!("step/{name}"), value)))?;
+                }
+                if due || !last && self.is_time() {
+                    self.save()?;
                 }
             }
-            let seen = (start + size) as f64;
+            let seen = (start + size - self.progress.uncounted_examples) as f64;
             let [neg_elbo_relaxed, kl] = self.progress.sums.map(|sum| sum / seen);
+            let temperature = plan.temperature;
             if on_step(&StepReport { epoch, step: step + 1, steps, neg_elbo_relaxed, kl, temperature }) == Control::Stop
             {
                 self.look(&mut recent, &mut clock, epoch)?;
@@ -204,56 +264,121 @@ impl<T: Trainee> Session<T> {
         }
 
         self.progress.seconds += clock.elapsed().as_secs_f64();
-        let [neg_elbo, kl] = self.progress.sums.map(|sum| sum / count as f64);
-        let trained = Trained { epoch, neg_elbo, kl, temperature, seconds: self.progress.seconds };
-        let record = self.trainee.record(&self.settings, &trained)?;
-        let better = self.progress.best.is_none_or(|(best, _)| record.merit() < best);
-        let best = if better { Some((record.merit(), epoch)) } else { self.progress.best };
-        self.progress = Progress { epochs: epoch, steps: 0, sums: [0.0; 2], best, ..self.progress };
-        self.records.push(record);
-        if better {
-            let copies = self.trainee.contents().into_iter().map(|(name, t)| (name, t.detach().copy()));
-            self.best = Some((copies.collect(), self.progress));
+        let record = self.finished(&pace, epoch, steps)?;
+        let done = matches!(pace.checkpoint_every, Interval::Epochs(every) if epoch.is_multiple_of(every));
+        if done || self.is_time() {
+            self.save()?;
         }
-        self.save_when_due()?;
         Ok(Some(record))
     }
 
-    /// Takes the sums since the last look off the device, and fails when they are not finite.
-    fn look(&mut self, recent: &mut Tensor, clock: &mut Instant, epoch: usize) -> Result<()> {
-        for (i, sum) in self.progress.sums.iter_mut().enumerate() {
-            *sum += recent.double_value(&[i as i64]);
+    /// The record of an epoch whose steps are made, and what follows from it.
+    fn finished(&mut self, pace: &Pace, epoch: usize, steps: usize) -> Result<T::Record> {
+        let counted = (self.trainee.examples() - self.progress.uncounted_examples) as f64;
+        let [neg_elbo, kl] = self.progress.sums.map(|sum| sum / counted);
+        let temperature = plan(pace, &Tensor::new(), epoch, steps - 1, steps).temperature;
+        let Progress { skipped_steps, seconds, .. } = self.progress;
+        let trained = Trained { epoch, neg_elbo, kl, temperature, skipped_steps, seconds };
+        let seed = step_seed(pace.seed, epoch, steps);
+        tch::manual_seed(seed);
+        let record = self.trainee.record(&self.settings, &trained)?;
+        let line = serde_json::to_string(&record).unwrap_or_default();
+        // JSON has no NaN: a record with one could not be read again.
+        if !record.merit().is_finite() || serde_json::from_str::<T::Record>(&line).is_err() {
+            return Err(Error::NotFinite { what: "the epoch's record".into(), epoch, step: steps });
         }
-        let _ = recent.zero_();
+        tch::manual_seed(seed);
+        let exhibits = self.trainee.exhibits(&self.settings)?;
+        self.events.epoch(epoch * steps, &line, &exhibits)?;
+
+        let better = self.progress.best.is_none_or(|(best, _)| record.merit() < best);
+        let best = if better { Some((record.merit(), epoch)) } else { self.progress.best };
+        let (steps, sums, skipped_steps, uncounted_examples) = (0, [0.0; 2], 0, 0);
+        let progress = self.progress.clone();
+        self.progress = Progress { epochs: epoch, steps, sums, skipped_steps, uncounted_examples, best, ..progress };
+        self.records.push(record);
+        if better {
+            let copies = self.trainee.contents().into_iter().map(|(name, t)| (name, t.detach().copy()));
+            self.best = Some((copies.collect(), self.progress.clone()));
+        }
+        Ok(record)
+    }
+
+    /// Takes the numbers of the steps since the last look off the device, and judges steps that were not finite.
+    fn look(&mut self, recent: &mut Recent, clock: &mut Instant, epoch: usize) -> Result<()> {
+        let numbers = recent.take()?;
+        for (sum, number) in self.progress.sums.iter_mut().zip(numbers.sums) {
+            *sum += number;
+        }
+        self.progress.uncounted_examples += numbers.uncounted_examples;
         self.progress.seconds += clock.elapsed().as_secs_f64();
         *clock = Instant::now();
-        if self.progress.sums.iter().all(|sum| sum.is_finite()) {
+        let mut optimisers = self.trainee.optimisers();
+        let (mut skipped, mut first) = (numbers.uncounted_steps, None);
+        for optimiser in &mut optimisers {
+            let own = optimiser.skipped()?;
+            skipped = skipped.max(own.updates as usize);
+            first = first.or(own.first);
+        }
+        let mut updates = optimisers.iter().map(|optimiser| optimiser.steps());
+        self.progress.updates = updates.next().unwrap_or_default();
+        self.progress.other_updates = updates.collect();
+        if skipped == 0 {
             return Ok(());
         }
+        self.progress.skipped_steps += skipped;
+        let step = self.progress.steps;
+        let what = match self.settings.pace().on_nan {
+            OnNan::Stop => self.not_finite().or(first).unwrap_or("the loss".into()),
+            // A model that only has such steps left does not train any more.
+            OnNan::Skip if step == self.steps_per_epoch() && self.progress.skipped_steps >= step => {
+                format!("{}, in all steps of the epoch,", self.not_finite().or(first).unwrap_or("the loss".into()))
+            }
+            OnNan::Skip => return Ok(()),
+        };
+        Err(Error::NotFinite { what, epoch, step })
+    }
+
+    /// The first tensor of the model that is not finite.
+    fn not_finite(&mut self) -> Option<String> {
         let finite = |tensor: &Tensor| tensor.isfinite().all().int64_value(&[]) == 1;
         let broken = self.trainee.contents().into_iter().find(|(_, tensor)| !finite(tensor));
-        let what = broken.map_or("the loss".to_string(), |(name, _)| format!("the loss, and parameter {name},"));
-        Err(Error::NotFinite { what, epoch, step: self.progress.steps })
+        broken.map(|(name, _)| format!("parameter {name}"))
     }
 
-    fn save_when_due(&mut self) -> Result<()> {
-        let due = self.saved.elapsed().as_secs_f64() >= self.settings.pace().checkpoint_every;
-        if due { self.save() } else { Ok(()) }
+    fn is_time(&self) -> bool {
+        matches!(self.settings.pace().checkpoint_every, Interval::Seconds(s) if self.saved.elapsed().as_secs_f64() >= s)
     }
 
-    /// Writes the best epoch, the record, and where the run is, in the order in which a crash between them does no harm.
+    /// Writes what is shown, the records, the best epoch, and where the run is, in the order in which an end between them does no harm: a checkpoint comes after
+    /// all that it promises.
     fn save(&mut self) -> Result<()> {
+        if let Some(what) = self.not_finite() {
+            let Progress { epochs, steps, .. } = self.progress;
+            return Err(Error::NotFinite { what, epoch: epochs + usize::from(steps > 0), step: steps });
+        }
+        self.events.sync()?;
+        self.folder.write_records(METRICS, &self.records)?;
+        self.trainee.save_beside(&self.folder)?;
         if let Some((contents, progress)) = &self.best {
             Checkpoint::write(&self.folder.file("best.safetensors"), contents, progress)?;
             self.best = None;
         }
-        self.folder.write_records(METRICS, &self.records)?;
-        self.trainee.save_beside(&self.folder)?;
         let contents = self.trainee.contents();
         Checkpoint::write(&self.folder.file("last.safetensors"), &contents, &self.progress)?;
         self.saved = Instant::now();
         Ok(())
     }
+}
+
+/// A trainee as it was at a checkpoint, after all of that was compared with what the trainee consists of.
+fn restore<T: Trainee>(trainee: &mut T, checkpoint: &Checkpoint) -> Result<()> {
+    checkpoint.check(&trainee.contents())?;
+    trainee.restore(checkpoint)?;
+    for (optimiser, updates) in trainee.optimisers().into_iter().skip(1).zip(checkpoint.progress().other_updates) {
+        optimiser.set_steps(updates);
+    }
+    Ok(())
 }
 
 /// The plan of a step.
@@ -275,14 +400,6 @@ fn plan<'a>(pace: &Pace, indices: &'a Tensor, epoch: usize, step: usize, steps: 
         key: NoiseKey::new(pace.seed, done as u64),
         seed: step_seed(pace.seed, epoch, step),
     }
-}
-
-fn open<S: Settings>(path: &Path, data_dir: Option<&Path>) -> Result<(RunFolder, S)> {
-    let (folder, mut settings) = RunFolder::open::<S>(path)?;
-    if let Some(data_dir) = data_dir {
-        settings.set_data_dir(data_dir);
-    }
-    Ok((folder, settings))
 }
 
 /// A seed for the noise of a step, by the finaliser of SplitMix64 (Steele, Lea, Flood, 2014) over the three numbers.

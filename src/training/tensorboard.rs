@@ -7,6 +7,7 @@
 //! # Source
 //! TensorFlow, `core/lib/io/record_writer.cc` (framing, masked checksums), `core/util/event.proto`, `core/framework/summary.proto`.
 
+use super::files::operation;
 use crate::{Error, Result};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
@@ -124,6 +125,16 @@ impl EventWriter {
     /// When the file cannot be written.
     pub fn flush(&mut self) -> Result<()> {
         self.file.flush().map_err(|error| Error::file(&self.path, format!("cannot be written ({error})")))
+    }
+
+    /// The same, and waits until it is on the disk.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn sync(&mut self) -> Result<()> {
+        self.flush()?;
+        let synced = operation().and_then(|()| self.file.get_ref().sync_data());
+        synced.map_err(|error| Error::file(&self.path, format!("cannot be written ({error})")))
     }
 
     fn summary(&mut self, tag: &str, step: i64, wall_time: f64, value: impl FnOnce(&mut Message)) -> Result<()> {

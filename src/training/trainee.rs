@@ -1,15 +1,18 @@
 //! What a session trains.
 
 use super::checkpoint::Checkpoint;
+use super::interval::{Interval, OnNan};
 use super::run_folder::RunFolder;
 use super::schedule::Schedule;
 use crate::data::epoch_order;
+use crate::nn::Adam;
 use crate::relaxation::one_pass::NoiseKey;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::path::Path;
+use tch::nn::VarStore;
 use tch::{Device, Tensor};
 
 /// The settings that every run has.
@@ -23,8 +26,10 @@ pub struct Pace {
     pub temperature: Schedule,
     /// Epochs over which the weight of the KL grows from 0 to 1.
     pub kl_warmup: f64,
-    /// Seconds between two checkpoints.
-    pub checkpoint_every: f64,
+    /// How often a checkpoint is written.
+    pub checkpoint_every: Interval,
+    /// What to do about a step that is not finite.
+    pub on_nan: OnNan,
     /// Where all randomness starts.
     pub seed: u64,
 }
@@ -42,8 +47,17 @@ impl Pace {
         if !(self.kl_warmup >= 0.0 && self.kl_warmup.is_finite()) {
             return Err(Error::parameter("kl-warmup", self.kl_warmup, "a number of epochs, 0 or more"));
         }
-        if !(self.checkpoint_every >= 0.0 && self.checkpoint_every.is_finite()) {
-            return Err(Error::parameter("checkpoint-every", self.checkpoint_every, "a number of seconds, 0 or more"));
+        let every = self.checkpoint_every;
+        let allowed = match every {
+            Interval::Seconds(seconds) => seconds >= 0.0 && seconds.is_finite(),
+            Interval::Steps(count) | Interval::Epochs(count) => count >= 1,
+        };
+        if !allowed {
+            return Err(Error::parameter(
+                "checkpoint-every",
+                every,
+                "seconds, 0 or more, or at least one step or epoch",
+            ));
         }
         if self.seed > i64::MAX as u64 {
             return Err(Error::parameter("seed", self.seed, "below 2^63"));
@@ -68,6 +82,11 @@ pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
 
     /// Another place of the data.
     fn set_data_dir(&mut self, folder: &Path);
+
+    /// The file that a new run's weights come from, if any.
+    fn init_from(&self) -> Option<&Path> {
+        None
+    }
 }
 
 /// A line of `metrics.jsonl`: one epoch.
@@ -113,8 +132,21 @@ pub struct Trained {
     pub kl: f64,
     /// Temperature at the last step.
     pub temperature: f64,
+    /// Steps that were left out, since they were not finite; the means are over the others.
+    pub skipped_steps: usize,
     /// Seconds of training since the run began.
     pub seconds: f64,
+}
+
+/// Something to look at after an epoch, in TensorBoard.
+#[derive(Debug)]
+pub enum Exhibit {
+    /// A number.
+    Scalar(f64),
+    /// How numbers are distributed.
+    Histogram(Tensor),
+    /// A PNG, as [`grid_png`](super::grid_png) makes it.
+    Picture(Vec<u8>),
 }
 
 /// A model, its data, and what trains it.
@@ -143,22 +175,28 @@ pub trait Trainee: Sized {
     /// How many training examples there are.
     fn examples(&self) -> i64;
 
+    /// The model's parameters.
+    fn store(&self) -> &VarStore;
+
     /// Where the model lives.
-    fn device(&self) -> Device;
+    fn device(&self) -> Device {
+        self.store().device()
+    }
+
+    /// The optimisers, the model's first.
+    fn optimisers(&mut self) -> Vec<&mut Adam>;
 
     /// The order in which an epoch visits the examples.
     fn order(&self, seed: u64, epoch: usize) -> Tensor {
         epoch_order(self.examples(), seed, epoch)
     }
 
-    /// One update; returns the batch's sums of negative ELBO and KL, two numbers in float64 on the device.
+    /// One update by [`Adam`], which leaves out those that are not finite; returns the batch's sums of negative ELBO and KL, two numbers in float64 on the
+    /// device.
     ///
     /// # Errors
     /// When the step cannot be made.
     fn step(&mut self, settings: &Self::Settings, plan: &Plan<'_>) -> Result<Tensor>;
-
-    /// Updates that were made.
-    fn updates(&self) -> i64;
 
     /// The record of an epoch, with a look at the validation examples.
     ///
@@ -174,6 +212,15 @@ pub trait Trainee: Sized {
     /// # Errors
     /// With the first tensor that does not fit.
     fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()>;
+
+    /// What to show of the model after an epoch beside the numbers of its record, by name; `a/b` is `b` in a group `a`. Libtorch's generator is seeded
+    /// before, and training does not notice what is drawn from it.
+    ///
+    /// # Errors
+    /// When the model cannot be evaluated.
+    fn exhibits(&self, _settings: &Self::Settings) -> Result<Vec<(String, Exhibit)>> {
+        Ok(Vec::new())
+    }
 
     /// Writes what it keeps beside the epochs' records.
     ///

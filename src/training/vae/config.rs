@@ -3,6 +3,7 @@
 use crate::data::ImageSet;
 use crate::estimators::EstimatorKind;
 use crate::models::{Family, Inference, LatentConfig, VaeConfig};
+use crate::training::interval::{Interval, OnNan};
 use crate::training::schedule::{Schedule, TruncationSetting};
 use crate::training::trainee::{Pace, Settings};
 use crate::{Error, Result};
@@ -51,8 +52,13 @@ pub struct TrainConfig {
     pub lr: f64,
     /// Epochs over which the weight of the KL grows from 0 to 1.
     pub kl_warmup: f64,
-    /// Seconds between two checkpoints; 0 is one at every look at the loss.
-    pub checkpoint_every: f64,
+    /// How often a checkpoint is written.
+    pub checkpoint_every: Interval,
+    /// What to do about a step that is not finite.
+    pub on_nan: OnNan,
+    /// The file that the first weights came from; a run that is resumed does not need it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_from: Option<PathBuf>,
     /// Where all randomness starts.
     pub seed: u64,
 }
@@ -77,7 +83,9 @@ impl Default for TrainConfig {
             batch_size: 100,
             lr: 1e-3,
             kl_warmup: 0.0,
-            checkpoint_every: 10.0,
+            checkpoint_every: Interval::Seconds(10.0),
+            on_nan: OnNan::Stop,
+            init_from: None,
             seed: 0,
         }
     }
@@ -124,8 +132,8 @@ impl Settings for TrainConfig {
     }
 
     fn pace(&self) -> Pace {
-        let Self { epochs, batch_size, temperature, kl_warmup, checkpoint_every, seed, .. } = *self;
-        Pace { epochs, batch_size, temperature, kl_warmup, checkpoint_every, seed }
+        let Self { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed, .. } = *self;
+        Pace { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed }
     }
 
     fn set_epochs(&mut self, epochs: usize) {
@@ -134,5 +142,9 @@ impl Settings for TrainConfig {
 
     fn set_data_dir(&mut self, folder: &Path) {
         self.data_dir = Some(folder.to_path_buf());
+    }
+
+    fn init_from(&self) -> Option<&Path> {
+        self.init_from.as_deref()
     }
 }

@@ -18,6 +18,9 @@ pub struct EpochRecord {
     pub validation_kl: f64,
     /// Temperature at the epoch's last step.
     pub temperature: f64,
+    /// Steps that were left out, since they were not finite.
+    #[serde(default)]
+    pub skipped_steps: usize,
     /// Seconds of training since the run began.
     pub seconds: f64,
 }

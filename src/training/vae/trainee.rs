@@ -49,11 +49,6 @@ impl VaeTrainee {
         &self.data
     }
 
-    /// The model's parameters.
-    pub fn store(&self) -> &VarStore {
-        &self.store
-    }
-
     /// What drew the last relaxed sample; nothing before the first step.
     pub fn drawn_by(&self) -> Option<DrawnBy> {
         self.vae.drawn_by()
@@ -118,8 +113,13 @@ impl Trainee for VaeTrainee {
         self.data.train.len()
     }
 
-    fn device(&self) -> Device {
-        self.store.device()
+    fn store(&self) -> &VarStore {
+        &self.store
+    }
+
+    fn optimisers(&mut self) -> Vec<&mut Adam> {
+        let learned = self.estimator.as_mut().and_then(|estimator| estimator.learned());
+        std::iter::once(&mut self.adam).chain(learned.map(|learned| &mut learned.adam)).collect()
     }
 
     fn step(&mut self, config: &TrainConfig, plan: &Plan<'_>) -> Result<Tensor> {
@@ -134,10 +134,6 @@ impl Trainee for VaeTrainee {
         self.adam.minimize(&loss, false)?;
         let kl = kl.detach();
         Ok(Tensor::stack(&[reconstruction.detach() + &kl, kl], 0).to_kind(Kind::Double))
-    }
-
-    fn updates(&self) -> i64 {
-        self.adam.steps()
     }
 
     fn record(&self, config: &TrainConfig, trained: &Trained) -> Result<EpochRecord> {
@@ -156,6 +152,7 @@ impl Trainee for VaeTrainee {
             validation_neg_elbo: validation.neg_elbo,
             validation_kl: validation.kl,
             temperature: trained.temperature,
+            skipped_steps: trained.skipped_steps,
             seconds: trained.seconds,
         })
     }

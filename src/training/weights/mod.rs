@@ -24,6 +24,7 @@ mod safetensors;
 mod torchscript;
 
 pub use safetensors::write_safetensors;
+pub(super) use safetensors::{bytes_of, fits};
 pub use torchscript::write_torchscript;
 
 use super::TrainConfig;

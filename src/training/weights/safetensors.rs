@@ -5,7 +5,8 @@
 
 use super::pytorch::Named;
 use super::rebuild::{MOST_DIMENSIONS, elements};
-use crate::training::checkpoint::{PROGRESS, replace};
+use crate::training::checkpoint::PROGRESS;
+use crate::training::files::replace;
 use crate::{Error, Result};
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
@@ -49,16 +50,19 @@ pub(super) fn read(bytes: &[u8]) -> std::result::Result<Named, String> {
         let kind = KINDS.iter().find(|(dtype, _)| *dtype == view.dtype());
         let kind =
             kind.map(|&(_, kind)| kind).ok_or_else(|| format!("{name} is {:?}, which is not read", view.dtype()))?;
-        let shape: Vec<i64> = view.shape().iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
-        let length = elements(&shape).and_then(|count| count.checked_mul(kind.elt_size_in_bytes() as i64));
-        if length != Some(view.data().len() as i64) || shape.len() > MOST_DIMENSIONS {
-            return Err(format!("{name} has the impossible shape {shape:?}"));
-        }
+        let shape = fits(&view, kind).ok_or_else(|| format!("{name} has the impossible shape {:?}", view.shape()))?;
         let tensor = Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|error| error.to_string())?;
         named.push((name.to_string(), tensor));
     }
     named.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(named)
+}
+
+/// The shape of a tensor in a file, if it can be one of libtorch's and has as many bytes as it should.
+pub(in crate::training) fn fits(view: &TensorView<'_>, kind: Kind) -> Option<Vec<i64>> {
+    let shape: Vec<i64> = view.shape().iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
+    let length = elements(&shape).and_then(|count| count.checked_mul(kind.elt_size_in_bytes() as i64));
+    (length == Some(view.data().len() as i64) && shape.len() <= MOST_DIMENSIONS).then_some(shape)
 }
 
 /// Writes the variables of a store, and nothing else, in their own kinds, atomically: in Python,
@@ -88,7 +92,7 @@ pub fn write_safetensors(path: &Path, store: &VarStore) -> Result<()> {
 }
 
 /// The bytes of a tensor, in the machine's order, which on all machines that libtorch runs on is the file's.
-pub(super) fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
+pub(in crate::training) fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
     let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
     let count = tensor.numel();
     let mut bytes = vec![0; count * tensor.kind().elt_size_in_bytes()];

@@ -6,7 +6,7 @@
 use super::safetensors::bytes_of;
 use crate::models::{Attribute, Script, Vae};
 use crate::training::TrainConfig;
-use crate::training::checkpoint::replace;
+use crate::training::files::replace;
 use crate::{Error, Result};
 use std::io::{Cursor, Write};
 use std::path::Path;

@@ -1,0 +1,90 @@
+//! Whether numbers are finite, before an optimiser takes them.
+//!
+//! On the CPU it is one pass over memory. On another device the answer stays there, so that a step waits for nothing.
+
+use crate::Result;
+use tch::{Device, Kind, Tensor, no_grad_guard};
+
+/// What an update found out about its loss and its gradients.
+pub(super) enum Verdict {
+    /// All are finite.
+    Finite,
+    /// The place of the first that is not.
+    NotFinite(usize),
+    /// Flags on a device, one for each tensor.
+    Device(Tensor),
+}
+
+/// Looks at tensors of one device, of which some may be undefined.
+pub(super) fn examine(tensors: &[&Tensor]) -> Result<Verdict> {
+    let _guard = no_grad_guard();
+    let elsewhere = tensors.iter().find(|tensor| tensor.defined() && tensor.device() != Device::Cpu);
+    let Some(device) = elsewhere.map(|tensor| tensor.device()) else {
+        for (place, tensor) in tensors.iter().enumerate() {
+            if tensor.defined() && !is_finite(tensor)? {
+                return Ok(Verdict::NotFinite(place));
+            }
+        }
+        return Ok(Verdict::Finite);
+    };
+    let flags: Vec<Tensor> = tensors
+        .iter()
+        .map(|tensor| {
+            if !tensor.defined() || tensor.numel() == 0 {
+                return Ok(Tensor::ones([], (Kind::Bool, device)));
+            }
+            // Of what is not finite, something is the least or the greatest; a NaN is both.
+            let (least, greatest) = tensor.f_aminmax(None, false)?;
+            Ok(least.isfinite().logical_and(&greatest.isfinite()))
+        })
+        .collect::<Result<_>>()?;
+    Ok(Verdict::Device(Tensor::f_stack(&flags, 0)?))
+}
+
+/// Whether all numbers of a tensor on the CPU are finite.
+fn is_finite(tensor: &Tensor) -> Result<bool> {
+    if tensor.kind() != Kind::Float || !tensor.is_contiguous() {
+        return Ok(tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1);
+    }
+    // SAFETY: a contiguous float32 tensor on the CPU holds `numel` floats from `data_ptr` on (none where there are none), and the
+    // borrow keeps it alive.
+    let numbers = match tensor.numel() {
+        0 => &[],
+        count => unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<f32>(), count) },
+    };
+    // All bits of the exponent are set in what is not finite, and in nothing else. No early end, so that it runs in vectors.
+    const EXPONENT: u32 = 0x7f80_0000;
+    Ok(pulp::Arch::new().dispatch(|| {
+        numbers.chunks(1 << 14).all(|chunk| {
+            let broken = |x: &f32| u32::from(x.to_bits() & EXPONENT == EXPONENT);
+            chunk.iter().fold(0, |found, x| found | broken(x)) == 0
+        })
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_number_anywhere_is_found() {
+        for kind in [Kind::Float, Kind::Double, Kind::Half] {
+            for size in [1, 7, 64, 40_000] {
+                for broken in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                    for place in [0, size / 2, size - 1] {
+                        let tensor = Tensor::full([size], 65504.0, (kind, Device::Cpu));
+                        assert!(is_finite(&tensor).unwrap());
+                        let _ = tensor.get(place).fill_(broken);
+                        assert!(!is_finite(&tensor).unwrap(), "{broken} at {place} of {size} in {kind:?}");
+                        // Transposed, and cut out: no contiguous piece of memory.
+                        let view = Tensor::stack(&[&tensor, &tensor.ones_like()], 1);
+                        assert!(!is_finite(&view.select(1, 0)).unwrap() && is_finite(&view.select(1, 1)).unwrap());
+                    }
+                }
+            }
+        }
+        let extremes = Tensor::from_slice(&[f32::MAX, f32::MIN, f32::MIN_POSITIVE, 1e-45, -0.0]);
+        assert!(is_finite(&extremes).unwrap());
+        assert!(is_finite(&Tensor::zeros([0], (Kind::Float, Device::Cpu))).unwrap());
+    }
+}
