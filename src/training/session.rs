@@ -165,6 +165,11 @@ impl<T: Trainee> Session<T> {
         &self.settings
     }
 
+    /// Epochs when it is done.
+    pub fn epochs(&self) -> usize {
+        self.settings.pace().epochs
+    }
+
     /// How far it has come.
     pub fn progress(&self) -> &Progress {
         &self.progress

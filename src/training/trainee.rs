@@ -96,6 +96,9 @@ pub trait Record: Debug + Copy + Serialize + DeserializeOwned {
 
     /// What the best epoch has least of.
     fn merit(&self) -> f64;
+
+    /// Steps that were left out, since they were not finite.
+    fn skipped_steps(&self) -> usize;
 }
 
 /// One step of a run.

@@ -1,12 +1,11 @@
 //! `gengs-topics train`.
 
 use clap::Args;
-use gengs::cli::{Common, Meter, interrupted};
+use gengs::cli::{Common, Telling, interrupted, train};
 use gengs::models::{Family, Inference, Likelihood};
-use gengs::training::{Control, Schedule, Session, Settings, TopicsTrainConfig, TopicsTrainee, read_settings};
+use gengs::training::{Interval, OnNan, Schedule, Session, Settings, TopicsTrainConfig, TopicsTrainee, read_settings};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 
 /// Defaults are in brackets; a flag wins over --config, which wins over the default.
 #[derive(Debug, Args)]
@@ -65,9 +64,21 @@ pub struct Train {
     /// Epochs over which the weight of the KL grows from 0 to 1
     #[arg(long, value_name = "EPOCHS")]
     kl_warmup: Option<f64>,
-    /// Seconds between two checkpoints
-    #[arg(long, value_name = "SECONDS")]
-    checkpoint_every: Option<f64>,
+    /// Strength of the normal prior on the weights of words, decay * w^2 nats each, for log-linear topics
+    #[arg(long)]
+    decay: Option<f64>,
+    /// How often a checkpoint is written: 10s (or 10), 5m, '200 steps', '1 epoch' [default: 10s]
+    #[arg(long, value_name = "INTERVAL")]
+    checkpoint_every: Option<Interval>,
+    /// What to do about a step whose loss or gradient is not finite: such a step never changes the model [default: stop]
+    #[arg(long, value_name = "WHAT")]
+    on_nan: Option<OnNan>,
+    /// Start from these weights: a file of safetensors, of torch.save, a TorchScript module, or a checkpoint of another run
+    #[arg(long, value_name = "FILE")]
+    init_from: Option<PathBuf>,
+    /// Keep the documents in this folder while they are trained on, in place of memory; what it holds already is used as it is
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
     /// Where all randomness starts
     #[arg(long)]
     seed: Option<u64>,
@@ -101,6 +112,7 @@ macro_rules! fixed_settings {
             lr,
             kl_warmup,
             checkpoint_every,
+            decay,
             seed
         )
     };
@@ -114,20 +126,35 @@ impl Train {
             None => TopicsTrainConfig::default(),
         };
         macro_rules! take {
-            ($($name:ident),*) => { $( if let Some(value) = &self.$name { config.$name = value.clone(); } )* };
+            ($($name:ident),*) => { $( if let Some(value) = &self.$name { config.$name = value.clone().into(); } )* };
         }
         fixed_settings!(take);
-        config.epochs = self.epochs.unwrap_or(config.epochs);
-        config.data_dir = self.data_dir.clone().or(config.data_dir);
+        config.store = self.store.clone().or(config.store);
+        config.init_from = self.init_from.clone().or(config.init_from);
+        self.change(&mut config);
         config.check()?;
         Ok(config)
+    }
+
+    /// The settings that may change when a run is resumed.
+    fn change(&self, config: &mut TopicsTrainConfig) {
+        config.epochs = self.epochs.unwrap_or(config.epochs);
+        config.on_nan = self.on_nan.unwrap_or(config.on_nan);
+        if let Some(data_dir) = &self.data_dir {
+            config.data_dir = Some(data_dir.clone());
+        }
     }
 
     fn session(&self) -> anyhow::Result<(Session<TopicsTrainee>, PathBuf)> {
         let device = self.common.prepare()?;
         if self.resume {
             let Some(out) = &self.out else { anyhow::bail!("--resume needs the run folder: --out DIR") };
-            let session = Session::<TopicsTrainee>::resume(out, self.epochs, self.data_dir.as_deref(), device)?;
+            if let Some(flag) = self.flag_that_resume_ignores() {
+                anyhow::bail!(
+                    "--{flag} cannot be given with --resume: the run goes on with its own settings; start a new run for others"
+                );
+            }
+            let session = Session::<TopicsTrainee>::resume_with(out, device, |config| self.change(config))?;
             return Ok((session, out.clone()));
         }
         let config = self.settings()?;
@@ -135,40 +162,41 @@ impl Train {
         Ok((Session::start(config, &out, device)?, out))
     }
 
+    fn flag_that_resume_ignores(&self) -> Option<String> {
+        macro_rules! given {
+            ($($name:ident),*) => { [$( (stringify!($name), self.$name.is_some()) ),*] };
+        }
+        let beside = [("store", self.store.is_some()), ("init_from", self.init_from.is_some())];
+        let given = fixed_settings!(given).into_iter().chain(beside).find(|&(_, given)| given);
+        given.map(|(name, _)| name.replace('_', "-"))
+    }
+
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let stop = interrupted()?;
+        let stop = interrupted();
         let (mut session, out) = self.session()?;
-        let steps = session.steps_per_epoch();
-        let epochs = session.settings().epochs;
-        let meter = std::cell::RefCell::new(Meter::new(epochs * steps, self.common.quiet));
-        let control = session.run(
-            |report| {
-                meter.borrow_mut().step((report.epoch - 1) * steps + report.step, || {
-                    format!(
-                        "epoch {} -ELBO {:.2} (relaxed) KL {:.2} temperature {:.3}",
-                        report.epoch, report.neg_elbo_relaxed, report.kl, report.temperature
-                    )
-                });
-                if stop.load(Ordering::SeqCst) { Control::Stop } else { Control::Continue }
-            },
-            |record| {
-                let text = format!(
-                    "epoch {}: -ELBO {:.2} (relaxed, training), {:.2} (hard, validation), perplexity {:.1}, KL {:.2}, temperature {:.3}",
-                    record.epoch,
-                    record.train_neg_elbo_relaxed,
-                    record.validation_neg_elbo,
-                    record.validation_perplexity,
-                    record.validation_kl,
-                    record.temperature
-                );
-                meter.borrow().line(record.epoch * steps, &text);
-            },
-        )?;
-        meter.borrow().finish();
-        if control == Control::Stop {
-            let command = format!("gengs-topics train --resume --out {}", out.display());
-            self.common.say(format_args!("stopped and saved; go on with: {command}"));
-            return Ok(ExitCode::from(130));
+        let telling = Telling { program: "gengs-topics", out: &out, resumed: self.resume };
+        let stopped = train(&mut session, telling, &self.common, stop, |record| {
+            format!(
+                "epoch {}: -ELBO {:.2} (relaxed, training), {:.2} (hard, validation), perplexity {:.1}, KL {:.2}, temperature {:.3}",
+                record.epoch,
+                record.train_neg_elbo_relaxed,
+                record.validation_neg_elbo,
+                record.validation_perplexity,
+                record.validation_kl,
+                record.temperature
+            )
+        })?;
+        if let Some(code) = stopped {
+            return Ok(code);
+        }
+        let seconds = session.progress().seconds;
+        if let Some((best, epoch)) = session.progress().best {
+            self.common.say(format_args!(
+                "done in {seconds:.0} s of training; best hard validation -ELBO {best:.2} nats at epoch {epoch}"
+            ));
+        }
+        if self.common.json {
+            println!("{}", serde_json::to_string(session.records())?);
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,7 +1,8 @@
 //! Everything that a run is made of; what `config.toml` holds.
 
-use crate::data::Corpus;
+use crate::data::{Corpus, CorpusSet, TextRules};
 use crate::models::{Family, Inference, Likelihood, TopicsConfig};
+use crate::training::interval::{Interval, OnNan};
 use crate::training::schedule::Schedule;
 use crate::training::trainee::{Pace, Settings};
 use crate::{Error, Result};
@@ -17,6 +18,9 @@ pub struct TopicsTrainConfig {
     /// Where the files of the named corpora lie.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
+    /// A folder that the documents are kept in while they are trained on, in place of memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<PathBuf>,
     /// Topics of each layer, from the lowest.
     pub topics: Vec<i64>,
     /// The posterior of a count.
@@ -49,10 +53,17 @@ pub struct TopicsTrainConfig {
     pub lr: f64,
     /// Epochs over which the weight of the KL grows from 0 to 1.
     pub kl_warmup: f64,
-    /// Seconds between two checkpoints; 0 is one at every look at the loss.
-    pub checkpoint_every: f64,
+    /// How often a checkpoint is written.
+    pub checkpoint_every: Interval,
+    /// What to do about a step that is not finite.
+    pub on_nan: OnNan,
+    /// A file that the weights of a new run come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_from: Option<PathBuf>,
     /// Where all randomness starts.
     pub seed: u64,
+    /// What a word of a text is, and which words the vocabulary has.
+    pub text: TextRules,
 }
 
 impl Default for TopicsTrainConfig {
@@ -60,6 +71,7 @@ impl Default for TopicsTrainConfig {
         Self {
             corpus: "reuters-395".into(),
             data_dir: None,
+            store: None,
             topics: vec![50],
             family: Family::Poisson,
             inference: Inference::Explicit,
@@ -76,8 +88,11 @@ impl Default for TopicsTrainConfig {
             batch_size: 200,
             lr: 3e-3,
             kl_warmup: 0.0,
-            checkpoint_every: 10.0,
+            checkpoint_every: Interval::Seconds(10.0),
+            on_nan: OnNan::Stop,
+            init_from: None,
             seed: 0,
+            text: TextRules::default(),
         }
     }
 }
@@ -88,14 +103,7 @@ impl TopicsTrainConfig {
     /// # Errors
     /// When a file is missing or malformed; the message names it.
     pub fn load(&self) -> Result<Corpus> {
-        let folder = self.data_dir.clone().unwrap_or_default();
-        let file = match self.corpus.as_str() {
-            "20news" => folder.join("text/20news_prodlda_V1995.npz"),
-            "reuters21578" => folder.join("text/reuters21578_V2000.npz"),
-            "rcv1-sample" => folder.join("text/rcv1_sample_V10000.npz"),
-            path => PathBuf::from(path),
-        };
-        Corpus::read_npz(&file)
+        CorpusSet::from_name(&self.corpus).load(self.data_dir.as_deref(), &self.text, None)
     }
 
     /// The model's shape for a vocabulary of this size.
@@ -121,8 +129,8 @@ impl Settings for TopicsTrainConfig {
     }
 
     fn pace(&self) -> Pace {
-        let Self { epochs, batch_size, temperature, kl_warmup, checkpoint_every, seed, .. } = *self;
-        Pace { epochs, batch_size, temperature, kl_warmup, checkpoint_every, seed }
+        let Self { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed, .. } = *self;
+        Pace { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed }
     }
 
     fn set_epochs(&mut self, epochs: usize) {
@@ -131,5 +139,9 @@ impl Settings for TopicsTrainConfig {
 
     fn set_data_dir(&mut self, folder: &Path) {
         self.data_dir = Some(folder.to_path_buf());
+    }
+
+    fn init_from(&self) -> Option<&Path> {
+        self.init_from.as_deref()
     }
 }

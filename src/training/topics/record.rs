@@ -20,6 +20,8 @@ pub struct TopicsRecord {
     pub validation_perplexity: f64,
     /// Temperature at the epoch's last step.
     pub temperature: f64,
+    /// Steps that were left out, since they were not finite.
+    pub skipped_steps: usize,
     /// Seconds of training since the run began.
     pub seconds: f64,
 }
@@ -31,5 +33,9 @@ impl Record for TopicsRecord {
 
     fn merit(&self) -> f64 {
         self.validation_neg_elbo
+    }
+
+    fn skipped_steps(&self) -> usize {
+        self.skipped_steps
     }
 }

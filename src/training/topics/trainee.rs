@@ -4,7 +4,7 @@ use super::bags::{bags, batches};
 use super::config::TopicsTrainConfig;
 use super::record::TopicsRecord;
 use super::start::{blank, of_corpus};
-use crate::data::{Corpus, epoch_order};
+use crate::data::Corpus;
 use crate::models::{TopicModel, TopicsStart};
 use crate::nn::Adam;
 use crate::relaxation::Forward;
@@ -38,11 +38,6 @@ impl TopicsTrainee {
     /// The documents.
     pub fn corpus(&self) -> &Corpus {
         &self.corpus
-    }
-
-    /// The model's parameters.
-    pub fn store(&self) -> &VarStore {
-        &self.store
     }
 
     /// Whether a training document is for validation; in a corpus of few documents, all are for both.
@@ -113,13 +108,17 @@ impl Trainee for TopicsTrainee {
         documents - documents / VALIDATION_PERIOD
     }
 
-    fn device(&self) -> Device {
-        self.store.device()
+    fn store(&self) -> &VarStore {
+        &self.store
+    }
+
+    fn optimisers(&mut self) -> Vec<&mut Adam> {
+        vec![&mut self.adam]
     }
 
     /// The numbers of the documents that are not for validation.
     fn order(&self, seed: u64, epoch: usize) -> Tensor {
-        let order = epoch_order(self.corpus.train.len() as i64, seed, epoch);
+        let order = Tensor::from_slice(&self.corpus.train.order(seed, epoch));
         if self.examples() == self.corpus.train.len() as i64 {
             return order;
         }
@@ -140,10 +139,6 @@ impl Trainee for TopicsTrainee {
         Ok(Tensor::stack(&[reconstruction.detach() + &kl, kl], 0).to_kind(Kind::Double))
     }
 
-    fn updates(&self) -> i64 {
-        self.adam.steps()
-    }
-
     fn record(&self, config: &TopicsTrainConfig, trained: &Trained) -> Result<TopicsRecord> {
         let [neg_elbo, kl, words] = self.validate(config.seed as i64)?;
         Ok(TopicsRecord {
@@ -154,6 +149,7 @@ impl Trainee for TopicsTrainee {
             validation_kl: kl,
             validation_perplexity: (neg_elbo / words.max(1.0)).exp(),
             temperature: trained.temperature,
+            skipped_steps: trained.skipped_steps,
             seconds: trained.seconds,
         })
     }
