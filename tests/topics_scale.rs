@@ -1,0 +1,300 @@
+//! A step of training a topic model against its formula written out over the whole vocabulary; and what the sample of a large vocabulary does to it.
+
+mod common;
+
+use common::{close, doubles, seeded};
+use gengs::models::{Bags, Family, Inference, Likelihood, TopicModel, TopicsConfig, TopicsElbo, TopicsStart};
+use gengs::prelude::*;
+use gengs::relaxation::one_pass::{NoiseKey, OnePass};
+use std::collections::BTreeMap;
+use tch::nn::VarStore;
+use tch::{Device, Kind, Tensor};
+
+const WORDS: i64 = 200;
+
+/// A vocabulary that is too large to be looked at whole, by a little: a step samples 20 words.
+const LARGE: i64 = 160;
+const LIKELIHOODS: [Likelihood; 3] = [Likelihood::Poisson, Likelihood::Multinomial, Likelihood::LogLinear];
+const KEY: NoiseKey = NoiseKey { seed: 5, step: 7, first_row: 0 };
+
+fn config(likelihood: Likelihood, vocabulary_sample: i64) -> TopicsConfig {
+    TopicsConfig {
+        words: WORDS,
+        topics: vec![4, 2],
+        family: Family::Poisson,
+        inference: Inference::Explicit,
+        likelihood,
+        atoms: 6,
+        prior: 1.0,
+        hidden: 5,
+        dropout: 0.0,
+        word_dropout: 0.0,
+        gain: 2.0,
+        vocabulary_sample,
+    }
+}
+
+/// A model whose parameters are far from their start, the same at every call after the same seed.
+fn model(config: &TopicsConfig) -> (VarStore, TopicModel) {
+    tch::manual_seed(3);
+    let float = (Kind::Float, Device::Cpu);
+    let (words, topics) = (config.words, &config.topics);
+    let positive = |size: &[i64]| {
+        let x = Tensor::rand(size, float) + 0.1;
+        &x / x.sum_dim_intlist(0, true, None::<Kind>)
+    };
+    let start = TopicsStart {
+        frequencies: positive(&[words]),
+        idf: Tensor::rand([words], float) + 0.5,
+        length: 20.0,
+        topics: positive(&[words, topics[0]]),
+        directions: topics.iter().map(|&topics| Tensor::randn([words, topics], float) * 0.3).collect(),
+        groups: topics.windows(2).map(|pair| Tensor::eye(pair[0], float).narrow(0, 0, pair[1])).collect(),
+    };
+    let store = VarStore::new(Device::Cpu);
+    let model = TopicModel::new(&store.root(), config, &start).unwrap();
+    let _guard = tch::no_grad_guard();
+    for (_, mut variable) in BTreeMap::from_iter(store.variables()) {
+        if variable.requires_grad() {
+            variable += variable.randn_like() * 0.2;
+        }
+    }
+    (store, model)
+}
+
+/// Seven documents, of the first `words` words.
+fn bags(words: u32) -> Bags {
+    let documents: Vec<Vec<(u32, u32)>> =
+        (0..7).map(|d| (0..words).filter(|w| (w + d) % 3 != 0).map(|w| (w, 1 + (w * d) % 4)).collect()).collect();
+    Bags::from_documents(&documents, Device::Cpu)
+}
+
+/// `[B, V]`.
+fn dense(bags: &Bags) -> Tensor {
+    let places = &bags.rows * WORDS + &bags.words;
+    let zeros = Tensor::zeros([bags.len() * WORDS], (Kind::Float, Device::Cpu));
+    zeros.index_add(0, &places, &bags.counts).reshape([bags.len(), WORDS])
+}
+
+fn sum(x: &Tensor, dim: i64) -> Tensor {
+    x.sum_dim_intlist(dim, false, None::<Kind>)
+}
+
+fn elbo(model: &TopicModel, bags: &Bags) -> TopicsElbo {
+    model.relaxed_elbo(bags, 0.5, Forward::Soft, KEY).unwrap()
+}
+
+fn loss(elbo: &TopicsElbo) -> Tensor {
+    let kl = Tensor::stack(&elbo.kl, 0).sum(None::<Kind>);
+    (elbo.reconstruction.sum(None::<Kind>) + kl) / 7.0 + &elbo.weight_penalty * 0.01
+}
+
+/// Gradients of a loss in all parameters by name, those of rows put into tables.
+fn gradients(store: &VarStore, elbo: &TopicsElbo) -> BTreeMap<String, Tensor> {
+    let of_rows = |name: &str| elbo.rows.iter().find(|rows| rows.name == name);
+    let variables: BTreeMap<String, Tensor> =
+        store.variables().into_iter().filter(|(_, variable)| variable.requires_grad()).collect();
+    let inputs = variables.iter().map(|(name, variable)| of_rows(name).map_or(variable, |rows| &rows.values));
+    let inputs: Vec<&Tensor> = inputs.collect();
+    let found = Tensor::run_backward(&[loss(elbo)], &inputs, false, false);
+    let named = variables.iter().zip(found).map(|((name, variable), gradient)| {
+        let whole = match of_rows(name) {
+            Some(rows) => variable.detach().zeros_like().index_copy(0, &rows.indices, &gradient),
+            None => gradient,
+        };
+        (name.clone(), whole)
+    });
+    named.collect()
+}
+
+/// The same by the formulas, with every word of every document.
+fn written_out(store: &VarStore, likelihood: Likelihood, x: &Tensor) -> TopicsElbo {
+    let variables = store.variables();
+    let v = |name: &str| &variables[name];
+    let hidden = 5;
+    let softplus_inverse = |mean: f64| mean.exp_m1().ln();
+    let norm = |name: &str, x: &Tensor| {
+        let centred = x - x.mean_dim(0, true, None::<Kind>);
+        let variance = centred.square().mean_dim(0, true, None::<Kind>);
+        centred / (variance + 1e-5).sqrt() * v(&format!("{name}.weight")) + v(&format!("{name}.bias"))
+    };
+    let linear = |name: &str, x: &Tensor| x.matmul(&v(&format!("{name}.weight")).tr()) + v(&format!("{name}.bias"));
+    let weights = x.log1p();
+    let sums = weights.matmul(v("encoder.embedding.weight"));
+    let lengths = sum(&(&weights * v("encoder.idf")).square(), -1).sqrt().unsqueeze(-1);
+    let mut h = (sums.narrow(-1, 0, hidden) + v("encoder.bias")).relu();
+    let (mut posteriors, mut draws) = (Vec::new(), Vec::new());
+    for (l, (from, topics)) in [(0, 4), (4, 2)].into_iter().enumerate() {
+        let name = |part: &str| format!("encoder.{l}.{part}");
+        h = linear(&name("hidden"), &h).relu();
+        let directions = sums.narrow(-1, hidden + from, topics) / &lengths;
+        let tilt = norm(&name("norm"), &linear(&name("output"), &h)) + norm(&name("direction_norm"), &directions);
+        let law = Poisson::new(&((tilt + softplus_inverse(1.0)).softplus() + 1e-6)).unwrap();
+        let seed = KEY.seed + l as u64 * 0x9e37_79b9_7f4a_7c15;
+        draws.push(OnePass::new(0, 5, 0.5).unwrap().draw(&law, NoiseKey { seed, ..KEY }).unwrap().z);
+        posteriors.push(TruncatedDistribution::new(&law, &Truncation::right(6).any_mass()).unwrap());
+    }
+    let rate = |name: &str, own: f64| (v(name) + softplus_inverse(own)).softplus() + 1e-6;
+    let lower = draws[1].matmul(&v("topics.0.weight").exp()) + rate("topics.0.bias", 0.5);
+    let kl = posteriors.iter().zip([lower, rate("topics.1.bias", 1.0)]).map(|(posterior, rate)| {
+        let prior =
+            TruncatedDistribution::new(&Poisson::new(&rate).unwrap(), &Truncation::right(6).any_mass()).unwrap();
+        sum(&posterior.kl(&prior).unwrap(), -1)
+    });
+    let (w, b) = (v("words.weight"), v("words.bias"));
+    let mut weight_penalty = Tensor::from(0f32);
+    let reconstruction = if likelihood == Likelihood::LogLinear {
+        weight_penalty = w.square().sum(None::<Kind>);
+        -sum(&(x * (draws[0].matmul(&w.tr()) + b).log_softmax(-1, None::<Kind>)), -1)
+    } else {
+        let rates = draws[0].matmul(&w.exp().tr()) + b.exp();
+        match likelihood {
+            Likelihood::Poisson => sum(&(&rates - x * rates.log() + (x + 1.0).lgamma()), -1),
+            _ => -sum(&(x * (&rates / sum(&rates, -1).unsqueeze(-1)).log()), -1),
+        }
+    };
+    TopicsElbo { reconstruction, kl: kl.collect(), weight_penalty, rows: Vec::new() }
+}
+
+/// In float32, gradients and all. A step looks at the whole vocabulary where that is small, and where it is large, if all words occur in the batch.
+#[test]
+fn a_step_is_the_formula_over_the_vocabulary() {
+    let _guard = seeded(0);
+    let bags = bags(WORDS as u32);
+    for likelihood in LIKELIHOODS {
+        for (vocabulary_sample, tables) in [(WORDS, 1), (LARGE, 3)] {
+            let what = format!("{likelihood:?} {vocabulary_sample}");
+            let (store, model) = model(&config(likelihood, vocabulary_sample));
+            let found = elbo(&model, &bags);
+            assert_eq!(found.rows.len(), tables, "{what}");
+            let exact = written_out(&store, likelihood, &dense(&bags));
+            let pairs = found.kl.iter().zip(&exact.kl).chain([
+                (&found.reconstruction, &exact.reconstruction),
+                (&found.weight_penalty, &exact.weight_penalty),
+            ]);
+            for (found, exact) in pairs {
+                for (found, exact) in doubles(found).into_iter().zip(doubles(exact)) {
+                    close(&what, found, exact, 1e-5);
+                }
+            }
+            let exact = gradients(&store, &exact);
+            for (name, found) in gradients(&store, &found) {
+                let scale = exact[&name].abs().max().double_value(&[]);
+                let error = (found - &exact[&name]).abs().max().double_value(&[]);
+                assert!(error <= 1e-5 * scale.max(1.0), "{what} {name}: {error:e} of {scale:e}");
+                // What a batch normalisation takes away again has none.
+                assert!(scale > 1e-4 || name.ends_with("output.bias"), "{what} {name}: {scale:e}");
+            }
+        }
+    }
+}
+
+/// Mean, its standard error, and variance.
+fn moments(numbers: &[f64]) -> (f64, f64, f64) {
+    let n = numbers.len() as f64;
+    let mean = numbers.iter().sum::<f64>() / n;
+    let variance = numbers.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    (mean, (variance / n).sqrt(), variance)
+}
+
+#[test]
+fn sampled_sums_have_the_mean_of_the_whole() {
+    const SEEDS: i64 = 1000;
+    let _guard = seeded(0);
+    let bags = bags(150);
+    for likelihood in LIKELIHOODS {
+        let (whole_store, whole) = model(&config(likelihood, WORDS));
+        let (store, sampled) = model(&config(likelihood, LARGE));
+        assert_eq!(doubles(&store.variables()["words.weight"]), doubles(&whole_store.variables()["words.weight"]));
+        let exact = elbo(&whole, &bags);
+        let directions: BTreeMap<_, _> = whole_store
+            .variables()
+            .into_iter()
+            .map(|(name, variable)| (name, variable.detach().randn_like()))
+            .collect();
+        // Derivatives of the loss along fixed directions, one a parameter.
+        let along = |store: &VarStore, elbo: &TopicsElbo| -> Vec<f64> {
+            let named = gradients(store, elbo).into_iter();
+            named.map(|(name, gradient)| (gradient * &directions[&name]).sum(Kind::Double).double_value(&[])).collect()
+        };
+        let exact_slopes = along(&whole_store, &exact);
+        let exact_reconstruction = doubles(&exact.reconstruction);
+        let lengths = doubles(&bags.lengths);
+        let (mut slopes, mut penalties) = (vec![Vec::new(); exact_slopes.len()], Vec::new());
+        let mut differences = vec![Vec::new(); lengths.len()];
+        for seed in 0..SEEDS {
+            tch::manual_seed(seed);
+            let found = elbo(&sampled, &bags);
+            for (list, (found, exact)) in
+                differences.iter_mut().zip(doubles(&found.reconstruction).iter().zip(&exact_reconstruction))
+            {
+                list.push(found - exact);
+            }
+            penalties.push(found.weight_penalty.double_value(&[]));
+            if likelihood == Likelihood::Poisson {
+                slopes.iter_mut().zip(along(&store, &found)).for_each(|(list, slope)| list.push(slope));
+            }
+        }
+        let unbiased = |what: &str, numbers: &[f64], exact: f64| {
+            let (mean, error, _) = moments(numbers);
+            let bound = 4.0 * error + 1e-5 * exact.abs().max(1.0);
+            assert!((mean - exact).abs() <= bound, "{likelihood:?} {what}: {mean} +- {error} instead of {exact}");
+        };
+        unbiased("penalty", &penalties, exact.weight_penalty.double_value(&[]));
+        let mut worst = 0f64;
+        for (differences, length) in differences.iter().zip(lengths) {
+            if likelihood == Likelihood::Poisson {
+                unbiased("reconstruction", differences, 0.0);
+                continue;
+            }
+            // A token's part is log(S' / S).
+            let logs: Vec<f64> = differences.iter().map(|difference| difference / length).collect();
+            let ratios: Vec<f64> = logs.iter().map(|log| log.exp()).collect();
+            unbiased("sum", &ratios, 1.0);
+            // log r = r - 1 - (r - 1)^2 / 2 + ..., of which the first two have the mean zero.
+            let rest: Vec<f64> = logs.iter().zip(&ratios).map(|(log, ratio)| log - (ratio - 1.0)).collect();
+            let (bias, error, _) = moments(&rest);
+            let (_, _, variance) = moments(&ratios);
+            let bound = 4.0 * error + variance.powf(1.5);
+            assert!((bias + variance / 2.0).abs() <= bound, "{likelihood:?}: {bias} +- {error} against {variance} / 2");
+            worst = worst.max(-bias);
+        }
+        println!("{likelihood:?}: the logarithm of a sampled sum is too small by {worst:.1e} nats at most");
+        for (slopes, exact) in slopes.iter().zip(exact_slopes).filter(|(slopes, _)| !slopes.is_empty()) {
+            unbiased("gradient", slopes, exact);
+        }
+    }
+}
+
+/// The sample is a function of libtorch's seed.
+#[test]
+fn the_same_seed_gives_the_same_sample() {
+    let _guard = seeded(0);
+    let (_, model) = model(&config(Likelihood::LogLinear, LARGE));
+    let bags = bags(150);
+    let at = |seed: i64| {
+        tch::manual_seed(seed);
+        doubles(&elbo(&model, &bags).reconstruction)
+    };
+    assert_eq!(at(1), at(1));
+    assert_ne!(at(1), at(2));
+}
+
+/// More documents and words than fit into the memory that a sum over the vocabulary may take at once; counts that are surely zero leave the background.
+#[test]
+fn evaluation_is_exact_over_a_large_vocabulary() {
+    let _guard = seeded(0);
+    let words = 1 << 20;
+    let shape = TopicsConfig { words, topics: vec![1], hidden: 1, prior: 1e-9, ..config(Likelihood::LogLinear, LARGE) };
+    let (store, model) = model(&shape);
+    let documents: Vec<Vec<(u32, u32)>> =
+        (0..20).map(|d| (0..d % 4).map(|w| (w * 1000 + d, 1 + w)).collect()).collect();
+    let bags = Bags::from_documents(&documents, Device::Cpu);
+    let bound = model.bound(&bags, 1).unwrap();
+    let log_p = store.variables()["words.bias"].detach().log_softmax(-1, None::<Kind>);
+    for ((document, neg_elbo), kl) in documents.iter().zip(doubles(&bound.neg_elbo)).zip(doubles(&bound.kl)) {
+        let exact: f64 =
+            document.iter().map(|&(w, count)| -f64::from(count) * log_p.double_value(&[i64::from(w)])).sum();
+        close("reconstruction", neg_elbo - kl, exact, 1e-5);
+    }
+}
