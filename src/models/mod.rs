@@ -7,5 +7,6 @@ mod vae;
 
 pub use latent::{Family, Inference, LatentConfig};
 pub use topics::{Bags, Likelihood, TopicModel, TopicsBound, TopicsConfig, TopicsElbo, TopicsStart};
+pub(crate) use topics::{Member, topics_script};
 pub(crate) use torchscript::{Attribute, Script};
 pub use vae::{Elbo, ImportanceBound, Vae, VaeConfig};

@@ -18,7 +18,7 @@ use super::vae::Vae;
 use crate::special::levels;
 
 /// Tail probabilities in TorchScript.
-const SPECIAL: &str = include_str!("special.py");
+pub(super) const SPECIAL: &str = include_str!("special.py");
 
 /// A VAE as source, and what is needed to fill it.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(crate) enum Attribute {
 }
 
 impl Attribute {
-    fn kind(&self) -> &'static str {
+    pub(super) fn kind(&self) -> &'static str {
         match self {
             Attribute::Int(_) => "int",
             Attribute::Float(_) => "float",
@@ -123,18 +123,21 @@ fn attributes(latent: &Latent) -> Vec<(&'static str, Attribute)> {
 
 /// The end of `encode`: from the encoder's `output` to log weights.
 fn posterior(latent: &Latent) -> String {
-    let (lo, hi) = latent.window();
     let (latents, n) = (latent.latents(), latent.prior().len());
     if latent.inference() == Inference::Implicit || latent.family() == Family::Categorical {
         return format!("    return torch.log_softmax(torch.unflatten(output, -1, [{latents}, {n}]), -1)\n");
     }
-    if n == 1 {
+    log_weights(latent.family(), latent.window(), latent.shifts())
+}
+
+/// From the `output` of a network, the parameters of a family of which `shifts` are zero, to log weights on a window.
+pub(super) fn log_weights(family: Family, (lo, hi): (i64, i64), [a, b]: [f64; 2]) -> String {
+    if lo == hi {
         // A law on one atom, whatever its parameters.
-        return "    return torch.unsqueeze(torch.zeros_like(output), -1)\n".replace("output", &first_part(latent));
+        return "    return torch.unsqueeze(torch.zeros_like(output), -1)\n".replace("output", first_part(family));
     }
-    let [a, b] = latent.shifts();
     // Parameters, as the encoder's output gives them in its own kind; then, `[B, latents, 1]` in float64.
-    let parameters = match latent.family() {
+    let parameters = match family {
         Family::Poisson => {
             format!("    rate = torch.unsqueeze(torch.to(torch.softplus(output + {a:?}) + {:?}, 7), -1)\n", SMALLEST)
         }
@@ -146,7 +149,7 @@ fn posterior(latent: &Latent) -> String {
         ),
         _ => probability(&format!("output + {a:?}")),
     };
-    let log_pmf = match latent.family() {
+    let log_pmf = match family {
         Family::Poisson => "torch.log(rate) * k - rate - torch.lgamma(k + 1.)",
         Family::Geometric => "log_q * k + log_p",
         Family::NegativeBinomial => "__torch__.log_gamma_ratio(r, k, ) - torch.lgamma(k + 1.) + r * log_q + log_p * k",
@@ -157,12 +160,12 @@ fn posterior(latent: &Latent) -> String {
         ),
     };
     // The law's support begins at 0 in all families, and ends, if it does, where the window ends.
-    let (below, above) = (lo > 0, !matches!(latent.family(), Family::Binomial | Family::Bernoulli));
+    let (below, above) = (lo > 0, !matches!(family, Family::Binomial | Family::Bernoulli));
     let (first, last) = (lo + i64::from(below), hi - i64::from(above));
     let mut code = parameters;
     let mut parts = Vec::new();
     if below {
-        code += &tails(latent.family(), lo + 1, "at_most", "_");
+        code += &tails(family, lo + 1, "at_most", "_");
         parts.push("at_most");
     }
     if first <= last {
@@ -173,17 +176,17 @@ fn posterior(latent: &Latent) -> String {
         parts.push("inside");
     }
     if above {
-        code += &tails(latent.family(), hi, "_", "at_least");
+        code += &tails(family, hi, "_", "at_least");
         parts.push("at_least");
     }
     code + &format!("    return torch.to(torch.cat([{}], -1), ops.prim.dtype(output))\n", parts.join(", "))
 }
 
 /// What has the shape of the parameters `[B, latents]`.
-fn first_part(latent: &Latent) -> String {
-    match latent.family() {
-        Family::NegativeBinomial => "torch.chunk(output, 2, -1)[0]".into(),
-        _ => "output".into(),
+fn first_part(family: Family) -> &'static str {
+    match family {
+        Family::NegativeBinomial => "torch.chunk(output, 2, -1)[0]",
+        _ => "output",
     }
 }
 

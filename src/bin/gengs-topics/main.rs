@@ -1,6 +1,7 @@
 //! Trains, evaluates and shows topic models with counts.
 
 mod eval;
+mod export;
 mod train;
 
 use clap::{Args, Parser, Subcommand};
@@ -22,6 +23,8 @@ enum Command {
     Train(Box<train::Train>),
     /// Measure a run on its test documents
     Eval(eval::Eval),
+    /// Write the model of a run for PyTorch
+    Export(export::Export),
 }
 
 /// A run that was trained.
@@ -44,5 +47,6 @@ fn main() -> ExitCode {
     exit_code(match Cli::parse().command {
         Command::Train(train) => train.run(),
         Command::Eval(eval) => eval.run(),
+        Command::Export(export) => export.run(),
     })
 }

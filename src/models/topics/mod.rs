@@ -15,9 +15,11 @@
 
 mod encoder;
 mod layer;
+mod script;
 mod tables;
 mod words;
 
+pub(crate) use script::{Member, topics_script};
 pub use words::Likelihood;
 
 use super::{Family, Inference};

@@ -10,4 +10,5 @@ mod trainee;
 pub use config::TopicsTrainConfig;
 pub use evaluate::{TopicsEvaluation, evaluate_topics};
 pub use record::TopicsRecord;
+pub(super) use start::blank;
 pub use trainee::TopicsTrainee;

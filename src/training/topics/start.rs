@@ -13,7 +13,7 @@ const GROUPED: usize = 20_000;
 const SMOOTHING: f64 = 0.01;
 
 /// Without a look at documents: uniform words, no directions; of the right shapes, to be overwritten by a checkpoint.
-pub(super) fn blank(words: i64, topics: &[i64], device: Device) -> TopicsStart {
+pub(in crate::training) fn blank(words: i64, topics: &[i64], device: Device) -> TopicsStart {
     let float = (Kind::Float, device);
     TopicsStart {
         frequencies: Tensor::full([words], 1.0 / words as f64, float),

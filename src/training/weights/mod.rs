@@ -14,17 +14,19 @@
 //! `tch::CModule` does, is to run a program of whoever wrote it.) Sizes are checked before memory is taken: what a file asks for is
 //! bounded by ten times its length and 64 MiB.
 //!
-//! [`load_into`] puts tensors into a model, all or none. [`write_safetensors`] and [`write_torchscript`] go the other way.
+//! [`load_into`] puts tensors into a model, all or none. [`write_safetensors`], [`write_torchscript`] and [`write_topics_torchscript`] go the other way.
 
 mod archive;
 mod pickle;
 mod pytorch;
 mod rebuild;
 mod safetensors;
+mod topics;
 mod torchscript;
 
 pub use safetensors::write_safetensors;
 pub(super) use safetensors::{bytes_of, fits};
+pub use topics::{read_topics, write_topics_torchscript};
 pub use torchscript::write_torchscript;
 
 use super::TrainConfig;

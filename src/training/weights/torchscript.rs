@@ -27,7 +27,6 @@ const VERSION: &[u8] = b"3\n";
 /// # Errors
 /// When the file cannot be written; what stood at `path` is then still there.
 pub fn write_torchscript(path: &Path, vae: &Vae, config: &TrainConfig) -> Result<()> {
-    let failed = |problem: &dyn std::fmt::Display| Error::file(path, format!("cannot be written ({problem})"));
     let truncation = config.truncation.map_or_else(|| vae.prior().len().to_string(), |setting| setting.to_string());
     let script = vae.script(vec![
         ("temperature", Attribute::Float(config.temperature.last)),
@@ -35,20 +34,32 @@ pub fn write_torchscript(path: &Path, vae: &Vae, config: &TrainConfig) -> Result
         ("gengs_version", Attribute::Text(env!("CARGO_PKG_VERSION").into())),
     ]);
     let parameters = vae.parameters();
-    let description: serde_json::Map<String, serde_json::Value> = script
-        .attributes
-        .iter()
-        .map(|(name, value)| Ok((name.to_string(), serde_json::to_value(value)?)))
-        .collect::<serde_json::Result<_>>()
-        .map_err(|error| failed(&error))?;
-    let description = serde_json::Value::Object(description).to_string();
+    let entries = entries(pickle(&script, &parameters), &parameters, &script.source, &described(&script.attributes)?)?;
+    write(path, "vae", &entries)
+}
 
-    let mut entries = vec![("data.pkl".to_string(), pickle(&script, &parameters))];
-    for (i, (_, tensor)) in parameters.iter().enumerate() {
+/// Plain members as the JSON object `gengs.json` has them.
+pub(super) fn described(
+    attributes: &[(&'static str, Attribute)],
+) -> Result<serde_json::Map<String, serde_json::Value>> {
+    let named = attributes.iter().map(|(name, value)| Ok((name.to_string(), serde_json::to_value(value)?)));
+    named.collect::<serde_json::Result<_>>().map_err(|error| Error::Config(format!("no description ({error})")))
+}
+
+/// What an archive holds: the module, its tensors, its source, and a description.
+pub(super) fn entries(
+    pickle: Vec<u8>,
+    tensors: &[(String, Tensor)],
+    source: &str,
+    description: &serde_json::Map<String, serde_json::Value>,
+) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut entries = vec![("data.pkl".to_string(), pickle)];
+    for (i, (_, tensor)) in tensors.iter().enumerate() {
         entries.push((format!("data/{i}"), bytes_of(&tensor.to_kind(Kind::Float))?));
     }
+    let description = serde_json::Value::Object(description.clone()).to_string();
     let others: [(&str, &[u8]); 5] = [
-        ("code/__torch__.py", script.source.as_bytes()),
+        ("code/__torch__.py", source.as_bytes()),
         // No constants: an empty tuple.
         ("constants.pkl", b"\x80\x02)."),
         ("version", VERSION),
@@ -56,15 +67,21 @@ pub fn write_torchscript(path: &Path, vae: &Vae, config: &TrainConfig) -> Result
         ("extra/gengs.json", description.as_bytes()),
     ];
     entries.extend(others.map(|(name, bytes)| (name.to_string(), bytes.to_vec())));
-    let bytes = archive(&entries).map_err(|error| failed(&error))?;
+    Ok(entries)
+}
+
+/// Writes an archive whose entries lie in a folder, atomically.
+pub(super) fn write(path: &Path, folder: &str, entries: &[(String, Vec<u8>)]) -> Result<()> {
+    let failed = |problem: &dyn std::fmt::Display| Error::file(path, format!("cannot be written ({problem})"));
+    let bytes = archive(folder, entries).map_err(|error| failed(&error))?;
     replace(path, &bytes).map_err(|error| failed(&error))
 }
 
-fn archive(entries: &[(String, Vec<u8>)]) -> zip::result::ZipResult<Vec<u8>> {
+fn archive(folder: &str, entries: &[(String, Vec<u8>)]) -> zip::result::ZipResult<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in entries {
         let options = FileOptions::default().compression_method(CompressionMethod::Stored);
-        zip.start_file_aligned(format!("vae/{name}"), options, ALIGNMENT)?;
+        zip.start_file_aligned(format!("{folder}/{name}"), options, ALIGNMENT)?;
         zip.write_all(bytes)?;
     }
     Ok(zip.finish()?.into_inner())
@@ -72,7 +89,7 @@ fn archive(entries: &[(String, Vec<u8>)]) -> zip::result::ZipResult<Vec<u8>> {
 
 /// The module: an object of class `Vae`, whose layers are objects in it.
 fn pickle(script: &Script, parameters: &[(String, Tensor)]) -> Vec<u8> {
-    let mut writer = Pickler(b"\x80\x02".to_vec());
+    let mut writer = Pickler::new();
     writer.object("Vae", |members| {
         for (name, value) in &script.attributes {
             members.text(name);
@@ -92,22 +109,30 @@ fn pickle(script: &Script, parameters: &[(String, Tensor)]) -> Vec<u8> {
                     members.object("Linear", |members| {
                         for &(_, member, i) in layer {
                             members.text(member);
-                            members.tensor(i, &parameters[i].1);
+                            members.tensor(i, &parameters[i].1, true);
                         }
                     });
                 }
             });
         }
     });
-    writer.0.push(b'.');
-    writer.0
+    writer.end()
 }
 
 /// Writes the opcodes that TorchScript's own pickles are made of.
-struct Pickler(Vec<u8>);
+pub(super) struct Pickler(Vec<u8>);
 
 impl Pickler {
-    fn text(&mut self, text: &str) {
+    pub fn new() -> Self {
+        Self(b"\x80\x02".to_vec())
+    }
+
+    pub fn end(mut self) -> Vec<u8> {
+        self.0.push(b'.');
+        self.0
+    }
+
+    pub fn text(&mut self, text: &str) {
         self.0.push(b'X');
         self.0.extend((text.len() as u32).to_le_bytes());
         self.0.extend(text.as_bytes());
@@ -119,7 +144,7 @@ impl Pickler {
         self.0.extend(x.to_le_bytes());
     }
 
-    fn attribute(&mut self, value: &Attribute) {
+    pub fn attribute(&mut self, value: &Attribute) {
         match value {
             Attribute::Int(x) => self.int(*x),
             Attribute::Float(x) => {
@@ -131,7 +156,7 @@ impl Pickler {
     }
 
     /// An object of a class of `code/__torch__.py`, with its members, of which all have `training`.
-    fn object(&mut self, class: &str, members: impl FnOnce(&mut Self)) {
+    pub fn object(&mut self, class: &str, members: impl FnOnce(&mut Self)) {
         self.0.extend(format!("c__torch__\n{class}\n").as_bytes());
         self.0.extend(b")\x81}(");
         self.text("training");
@@ -140,8 +165,8 @@ impl Pickler {
         self.0.extend(b"ub");
     }
 
-    /// A contiguous float32 parameter whose numbers are entry `data/key`.
-    fn tensor(&mut self, key: usize, tensor: &Tensor) {
+    /// A contiguous float32 tensor whose numbers are entry `data/key`; a parameter takes a gradient.
+    pub fn tensor(&mut self, key: usize, tensor: &Tensor, parameter: bool) {
         let size = tensor.size();
         self.0.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
         self.text("storage");
@@ -157,7 +182,8 @@ impl Pickler {
             numbers.into_iter().for_each(|x| self.int(x));
             self.0.push(b't');
         }
-        // It takes a gradient; it has no hooks.
-        self.0.extend(b"\x88ccollections\nOrderedDict\n)RtR");
+        self.0.push(if parameter { 0x88 } else { 0x89 });
+        // It has no hooks.
+        self.0.extend(b"ccollections\nOrderedDict\n)RtR");
     }
 }

@@ -1,0 +1,72 @@
+//! Topic models: from a checkpoint by itself, and their encoder as a TorchScript archive.
+
+use super::torchscript::{Pickler, described, entries, write};
+use super::{load_into, read};
+use crate::models::{Attribute, Member, TopicModel, topics_script};
+use crate::training::TopicsTrainConfig;
+use crate::training::topics::blank;
+use crate::{Error, Result};
+use std::path::Path;
+use tch::nn::VarStore;
+use tch::{Device, Tensor};
+
+/// A topic model of a run's architecture with the weights of a file, and the store that they lie in. The vocabulary's size is that of the file's `words.bias`;
+/// no corpus is read.
+///
+/// # Errors
+/// As [`read`] and [`load_into`].
+pub fn read_topics(config: &TopicsTrainConfig, path: &Path, device: Device) -> Result<(VarStore, TopicModel)> {
+    let tensors = read(path, device)?;
+    let bias = tensors.iter().find(|(name, _)| name == "words.bias").map(|(_, tensor)| tensor.size());
+    let Some(&[words]) = bias.as_deref() else {
+        return Err(Error::file(
+            path,
+            "its weights do not fit the model: it lacks a vector words.bias, with one number a word",
+        ));
+    };
+    let shape = config.model(words);
+    shape.check()?;
+    let store = VarStore::new(device);
+    let model = TopicModel::new(&store.root(), &shape, &blank(words, &config.topics, device))?;
+    load_into(&store, &tensors, path)?;
+    Ok((store, model))
+}
+
+/// Writes the encoder of a topic model, whose variables lie at the root of a store, as a TorchScript module, atomically: `forward` takes word counts `[B, V]`
+/// and gives the posterior means of the counts of all layers from the lowest, `[B, sum K]`. The settings that a reader needs are attributes of the module; the
+/// extra file `gengs.json` has them too, and `topics`, the number of each layer.
+///
+/// # Errors
+/// When the store is not that of a topic model of these settings, or the file cannot be written; what stood at `path` is then still there.
+pub fn write_topics_torchscript(path: &Path, store: &VarStore, config: &TopicsTrainConfig) -> Result<()> {
+    let variables = store.variables();
+    let missing = |name: &str| Error::file(path, format!("cannot be written (the model has no variable {name})"));
+    let words = variables.get("words.bias").ok_or_else(|| missing("words.bias"))?.numel() as i64;
+    let shape = config.model(words);
+    let script = topics_script(
+        &shape,
+        vec![
+            ("temperature", Attribute::Float(config.temperature.last)),
+            ("gengs_version", Attribute::Text(env!("CARGO_PKG_VERSION").into())),
+        ],
+    );
+    let tensors = script.tensors.iter().map(|Member { variable, .. }| {
+        let tensor = variables.get(variable).ok_or_else(|| missing(variable))?;
+        Ok((variable.clone(), tensor.shallow_clone()))
+    });
+    let tensors: Vec<(String, Tensor)> = tensors.collect::<Result<_>>()?;
+    let mut pickle = Pickler::new();
+    pickle.object("Topics", |members| {
+        for (name, value) in &script.attributes {
+            members.text(name);
+            members.attribute(value);
+        }
+        for (i, (Member { name, parameter, .. }, (_, tensor))) in script.tensors.iter().zip(&tensors).enumerate() {
+            members.text(name);
+            members.tensor(i, tensor, *parameter);
+        }
+    });
+    let mut description = described(&script.attributes)?;
+    description.insert("topics".into(), shape.topics.into());
+    write(path, "topics", &entries(pickle.end(), &tensors, &script.source, &description)?)
+}
