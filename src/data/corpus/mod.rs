@@ -57,3 +57,18 @@ impl Corpus {
         npz::read(path)
     }
 }
+
+/// Calls `each` with every text of a source, and its title if it has one: of a file with a text a line, of a `.jsonl` file, or of a folder of `.txt` files.
+///
+/// # Errors
+/// When the source cannot be read or is of another kind, and those of `each`.
+pub fn visit_texts(path: &Path, each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>) -> Result<()> {
+    let origin = lines::Origin::File(path);
+    let texts = match Format::recognise(path)? {
+        Format::Text => texts::Texts::Lines(origin),
+        Format::JsonLines => texts::Texts::JsonLines(origin),
+        Format::Folder => texts::Texts::of_folder(path)?,
+        _ => return Err(Error::file(path, "holds no texts; give a text a line, .jsonl, or a folder of .txt files")),
+    };
+    texts.visit(each)
+}

@@ -53,7 +53,7 @@ impl Texts<'_> {
     }
 
     /// Calls `each` with every text and its title, if it has one.
-    fn visit(&self, each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>) -> Result<()> {
+    pub fn visit(&self, each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>) -> Result<()> {
         match self {
             Texts::Lines(origin) => {
                 let mut lines = origin.lines()?;

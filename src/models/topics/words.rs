@@ -28,6 +28,12 @@ pub enum Likelihood {
     LogLinear,
 }
 
+impl std::fmt::Display for Likelihood {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(f)
+    }
+}
+
 /// The count of a topic at which a document's words are the topic's own, where topics multiply, at the start.
 const WHOLE: f64 = 10.0;
 
