@@ -1,7 +1,7 @@
 //! Corpora: the built-in one, files of every format, text and its rules, documents on disk.
 
 use flate2::{Compression, write::GzEncoder};
-use gengs::data::{Corpus, CorpusSet, Document, Documents, Format, TextRules, Vocabulary, epoch_order};
+use gengs::data::{Corpus, CorpusSet, Document, Documents, TextRules, Vocabulary, epoch_order};
 use proptest::prelude::*;
 use std::fs;
 use std::io::Write;

@@ -4,8 +4,10 @@ use super::counts::{self, Beside};
 use super::lines::Origin;
 use super::sink::{self, Sink};
 use super::texts::{self, Texts};
-use super::{Corpus, Format, TextRules};
+use super::{Corpus, Format, TextRules, npz};
+use crate::data::npz::Archive;
 use crate::{Error, Result};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 /// A corpus by name.
@@ -84,6 +86,29 @@ fn load(format: Format, path: &Path, rules: &TextRules, store: Option<&Path>) ->
         }
     };
     texts::read(path, &texts, rules, Sink::new(store)?)
+}
+
+/// See [`Corpus::parse`].
+pub(super) fn parse(
+    format: Format,
+    name: &Path,
+    bytes: &[u8],
+    words: Option<&[u8]>,
+    rules: &TextRules,
+) -> Result<Corpus> {
+    let origin = Origin::Bytes(name, bytes);
+    match format {
+        Format::Text => texts::read(name, &Texts::Lines(origin), rules, Sink::new(None)?),
+        Format::JsonLines => texts::read(name, &Texts::JsonLines(origin), rules, Sink::new(None)?),
+        Format::Npz => npz::read(name, Archive::new(name, Cursor::new(bytes))?),
+        Format::Uci | Format::LdaC | Format::SvmLight => {
+            let beside = Beside { words: words.map(|words| Origin::Bytes(name, words)), titles: None };
+            counts::read(format, origin, &beside, Sink::new(None)?)
+        }
+        Format::Folder | Format::Store => {
+            Err(Error::file(name, format!("the format {} is that of a folder, not of bytes", format.name())))
+        }
+    }
 }
 
 fn archive(path: &Path, store: Option<&Path>) -> Result<Corpus> {
