@@ -331,7 +331,7 @@ fn the_memory_of_reading_into_a_store_does_not_grow_with_the_corpus() {
     let folder = tempfile::tempdir().unwrap();
     let line = "some ordinary words that stand in every document of this corpus, and a few rare ones\n";
     let mut peaks = Vec::new();
-    for lines in [10_000, 40_000] {
+    for lines in [20_000, 80_000] {
         let path = folder.path().join("corpus.txt");
         std::fs::write(&path, line.repeat(lines)).unwrap();
         let set = CorpusSet::from_name(path.to_str().unwrap());
