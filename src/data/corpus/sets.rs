@@ -50,8 +50,9 @@ impl CorpusSet {
 
     /// Reads the corpus. `folder` is where the files of the named sets are looked for, and its subfolder `text`; `rules` are for sources that hold text.
     ///
-    /// With a folder `store`, documents are written to it as they are read, and only what was used last is in memory: beside a vocabulary's counts, some
-    /// 30 MB, whatever the size of the corpus. Text is read twice for it, counts once; archives, which hold their arrays whole, are read into memory first.
+    /// With a folder `store`, documents are written to it as they are read (`train.documents`, `test.documents`, `documents.vocabulary`), and only what
+    /// was used last is in memory: beside the counts for a vocabulary, some 30 MB, whatever the size of the corpus. Text is read twice, counts once;
+    /// archives, which hold their arrays whole, are read into memory first. The folder is a corpus of its own afterwards, which opens at once.
     ///
     /// # Errors
     /// When a file is missing, truncated or malformed, or no document or no word is left; the message names the file, and the line where there is one.
