@@ -20,6 +20,7 @@ pub use rules::TextRules;
 pub use sets::CorpusSet;
 pub use vocabulary::{Encoded, Vocabulary};
 
+use crate::data::npz::Archive;
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -54,7 +55,16 @@ impl Corpus {
     /// # Errors
     /// When the file is missing, truncated or malformed; the message names it, and the array.
     pub fn read_npz(path: &Path) -> Result<Self> {
-        npz::read(path)
+        npz::read(path, Archive::open(path)?)
+    }
+
+    /// From the bytes of a file, plain or gzipped, in any [`Format`] but those that are folders. `name` is what errors call it; `words` are the bytes of the file
+    /// of words that lies beside a file of counts; `rules` are for text.
+    ///
+    /// # Errors
+    /// As [`CorpusSet::load`].
+    pub fn parse(format: Format, name: &Path, bytes: &[u8], words: Option<&[u8]>, rules: &TextRules) -> Result<Self> {
+        sets::parse(format, name, bytes, words, rules)
     }
 }
 

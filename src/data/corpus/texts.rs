@@ -111,7 +111,7 @@ pub(super) fn read(name: &Path, texts: &Texts<'_>, rules: &TextRules, mut sink: 
     }
     let vocabulary = counter.vocabulary().map_err(|error| Error::file(name, error))?;
     texts.visit(&mut |text, title| {
-        let label = label(title.unwrap_or(text));
+        let label = label(title.filter(|title| !title.trim().is_empty()).unwrap_or(text));
         sink.push(vocabulary.encode(text).document, Some(&label))
     })?;
     if sink.len() != position {
