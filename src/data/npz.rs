@@ -1,26 +1,33 @@
 //! Arrays of bytes and integers out of NumPy's `.npz` archives.
 
-use super::LARGEST;
+use super::most_content;
 use crate::{Error, Result};
-use npyz::npz::NpzArchive;
-use npyz::{DType, Order};
+use npyz::npz::{array_name_from_file_name, file_name_from_array_name};
+use npyz::{DType, NpyFile, Order};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 use tch::Tensor;
+use zip::ZipArchive;
 
 /// An open archive.
 pub(super) struct Archive<'a> {
     path: &'a Path,
-    archive: NpzArchive<BufReader<File>>,
+    archive: ZipArchive<BufReader<File>>,
+    /// The longest array that is read.
+    most: u64,
 }
+
+/// The longest header of an array; NumPy's have 118 bytes, or 10,000 where the array is a table.
+const LONGEST_HEADER: u32 = 1 << 16;
 
 impl<'a> Archive<'a> {
     pub fn open(path: &'a Path) -> Result<Self> {
         let file = File::open(path).map_err(|error| Error::file(path, error))?;
-        let archive = NpzArchive::new(BufReader::new(file))
+        let most = most_content(file.metadata().map_err(|error| Error::file(path, error))?.len());
+        let archive = ZipArchive::new(BufReader::new(file))
             .map_err(|error| Error::file(path, format!("not a readable .npz archive ({error}); get the file again")))?;
-        Ok(Self { path, archive })
+        Ok(Self { path, archive, most })
     }
 
     /// Shape and content, in C order, of an array of unsigned bytes or booleans.
@@ -67,12 +74,24 @@ impl<'a> Archive<'a> {
 
     fn raw(&mut self, name: &str) -> Result<Raw> {
         let damaged = |problem: String| Error::file(self.path, problem);
-        let names: Vec<String> = self.archive.array_names().map(String::from).collect();
-        let array = self
-            .archive
-            .by_name(name)
-            .map_err(|error| damaged(format!("array '{name}' is damaged: {error}")))?
-            .ok_or_else(|| damaged(format!("has no array '{name}', only {names:?}")))?;
+        let file_name = file_name_from_array_name(name);
+        if !self.archive.file_names().any(|name| name == file_name) {
+            let mut names: Vec<&str> = self.archive.file_names().filter_map(array_name_from_file_name).collect();
+            names.sort_unstable();
+            return Err(Error::file(self.path, format!("has no array '{name}', only {names:?}")));
+        }
+        let mut entry =
+            self.archive.by_name(&file_name).map_err(|error| damaged(format!("array '{name}' is damaged: {error}")))?;
+        // Magic, version, and the header's length in four bytes from version 2 on: a length that memory would be taken for.
+        let mut start = [0; 12];
+        let read = entry.read_exact(&mut start);
+        read.map_err(|error| damaged(format!("array '{name}' is damaged: {error}")))?;
+        let length = u32::from_le_bytes([start[8], start[9], start[10], start[11]]);
+        if start[6] > 1 && length > LONGEST_HEADER {
+            return Err(damaged(format!("array '{name}' announces an impossible header of {length} bytes")));
+        }
+        let array = NpyFile::new(start.chain(entry));
+        let array = array.map_err(|error| damaged(format!("array '{name}' is damaged: {error}")))?;
         let kind = array.dtype().descr();
         let DType::Plain(plain) = array.dtype() else {
             return Err(damaged(format!("array '{name}' must hold plain numbers, but its type is {kind}")));
@@ -81,10 +100,10 @@ impl<'a> Archive<'a> {
         let fortran = array.order() == Order::Fortran;
         let shape: Vec<i64> = array.shape().iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
         let expected = array.shape().iter().try_fold(item as u64, |product, &size| product.checked_mul(size));
-        let Some(expected) = expected.filter(|&expected| expected <= LARGEST) else {
-            return Err(damaged(format!("array '{name}' announces an impossible shape {shape:?}")));
+        let Some(expected) = expected.filter(|&expected| expected <= self.most) else {
+            return Err(damaged(format!("array '{name}' announces a shape {shape:?}, too large for the file")));
         };
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(expected as usize);
         array
             .into_inner()
             .take(expected + 1)
