@@ -1,13 +1,13 @@
 //! Trains, evaluates, shows and exports a variational autoencoder with discrete latents.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gengs::cli::{Common, Meter, exit_code, interrupted, tell};
+use gengs::cli::{Common, Telling, exit_code, interrupted, train};
 use gengs::data::Images;
 use gengs::estimators::EstimatorKind;
 use gengs::models::{Family, Inference, Vae};
 use gengs::training::{
-    Control, Interval, OnNan, RunFolder, Schedule, Session, Settings, TrainConfig, TruncationSetting, VaeTrainee,
-    draw_pictures, evaluate, read_settings, weights,
+    Interval, OnNan, RunFolder, Schedule, Session, Settings, TrainConfig, TruncationSetting, VaeTrainee, draw_pictures,
+    evaluate, read_settings, weights,
 };
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -269,51 +269,19 @@ impl Train {
     fn run(&self) -> anyhow::Result<ExitCode> {
         let stop = interrupted();
         let (mut session, out) = self.session()?;
-        for warning in session.warnings() {
-            tell(format_args!("warning: {warning}"));
-        }
-        let steps = session.steps_per_epoch();
-        let epochs = session.settings().epochs;
-        let from = session.progress().epochs;
-        self.common.say(format_args!(
-            "{} run in {}: epochs {} to {epochs}, {steps} steps each",
-            if self.resume { "resumed" } else { "new" },
-            out.display(),
-            (from + 1).min(epochs)
-        ));
-
-        let meter = std::cell::RefCell::new(Meter::new(epochs * steps, self.common.quiet));
-        let control = session.run(
-            |report| {
-                meter.borrow_mut().step((report.epoch - 1) * steps + report.step, || {
-                    format!(
-                        "epoch {} -ELBO {:.2} (relaxed) KL {:.2} temperature {:.3}",
-                        report.epoch, report.neg_elbo_relaxed, report.kl, report.temperature
-                    )
-                });
-                if stop.came() { Control::Stop } else { Control::Continue }
-            },
-            |record| {
-                let mut text = format!(
-                    "epoch {}: -ELBO {:.2} (relaxed, training), {:.2} (hard, validation), KL {:.2}, temperature {:.3}",
-                    record.epoch,
-                    record.train_neg_elbo_relaxed,
-                    record.validation_neg_elbo,
-                    record.validation_kl,
-                    record.temperature
-                );
-                if record.skipped_steps > 0 {
-                    text.push_str(&format!(", {} steps skipped (not finite)", record.skipped_steps));
-                }
-                meter.borrow().line(record.epoch * steps, &text);
-            },
-        )?;
-        meter.borrow().finish();
-
-        if control == Control::Stop {
-            let command = format!("gengs-vae train --resume --out {}", out.display());
-            self.common.say(format_args!("stopped and saved; go on with: {command}"));
-            return Ok(stop.exit_code());
+        let telling = Telling { program: "gengs-vae", out: &out, resumed: self.resume };
+        let stopped = train(&mut session, telling, &self.common, stop, |record| {
+            format!(
+                "epoch {}: -ELBO {:.2} (relaxed, training), {:.2} (hard, validation), KL {:.2}, temperature {:.3}",
+                record.epoch,
+                record.train_neg_elbo_relaxed,
+                record.validation_neg_elbo,
+                record.validation_kl,
+                record.temperature
+            )
+        })?;
+        if let Some(code) = stopped {
+            return Ok(code);
         }
         let seconds = session.progress().seconds;
         if let Some((best, epoch)) = session.progress().best {

@@ -1,9 +1,11 @@
-//! What the binaries share: arguments, progress, how a program ends.
+//! What the binaries share: arguments, progress, a training run on a terminal, how a program ends.
 
 mod interruption;
 mod progress;
 mod runtime;
+mod training;
 
 pub use interruption::{Interruption, interrupted};
 pub use progress::Meter;
 pub use runtime::{Common, exit_code, tell};
+pub use training::{Telling, train};

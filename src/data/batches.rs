@@ -98,11 +98,21 @@ impl Images {
 
 /// The order in which an epoch visits `count` examples; a function of run seed and epoch alone, the same on every machine.
 pub fn epoch_order(count: i64, seed: u64, epoch: usize) -> Tensor {
+    Tensor::from_slice(&shuffled(count, seed, epoch))
+}
+
+/// The same as numbers.
+pub(super) fn shuffled(count: i64, seed: u64, epoch: usize) -> Vec<i64> {
+    let mut order: Vec<i64> = (0..count).collect();
+    order.shuffle(&mut order_generator(seed, epoch));
+    order
+}
+
+/// What shuffles the examples of an epoch.
+pub(super) fn order_generator(seed: u64, epoch: usize) -> ChaCha8Rng {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     generator.set_stream(epoch as u64);
-    let mut order: Vec<i64> = (0..count).collect();
-    order.shuffle(&mut generator);
-    Tensor::from_slice(&order)
+    generator
 }
 
 #[cfg(test)]

@@ -6,6 +6,6 @@ mod torchscript;
 mod vae;
 
 pub use latent::{Family, Inference, LatentConfig};
-pub use topics::{Bags, Likelihood, TopicModel, TopicsBound, TopicsConfig, TopicsElbo};
+pub use topics::{Bags, Likelihood, TopicModel, TopicsBound, TopicsConfig, TopicsElbo, TopicsStart};
 pub(crate) use torchscript::{Attribute, Script};
 pub use vae::{Elbo, ImportanceBound, Vae, VaeConfig};

@@ -1,7 +1,7 @@
 //! Weighted sums of embedding rows, as `torch.nn.EmbeddingBag` has them, whose cost follows the rows that occur and not the table.
 
 use tch::nn::{Init, Path};
-use tch::{Kind, Tensor};
+use tch::{Kind, Tensor, no_grad_guard};
 
 /// A table of rows, of which each bag is a weighted sum.
 #[derive(Debug)]
@@ -29,6 +29,12 @@ impl EmbeddingBag {
     pub fn new(path: &Path, rows: i64, width: i64, stdev: f64) -> Self {
         let weight = path.var("weight", &[rows, width], Init::Randn { mean: 0.0, stdev });
         Self { name: path.path("weight"), weight }
+    }
+
+    /// Overwrites the columns from `first` on.
+    pub(crate) fn set_columns(&self, first: i64, columns: &Tensor) {
+        let _guard = no_grad_guard();
+        self.weight.narrow(-1, first, columns.size()[1]).copy_(columns);
     }
 
     /// The sums of bags, `[B, width]`: `entries` `[N]` are row numbers, `weights` `[N]` their weights, `offsets` `[B]` where each bag starts.

@@ -2,8 +2,9 @@
 //!
 //! Nothing here knows which model the topics come from: a topic is a row of word probabilities, a document is a list of
 //! `(word, count)`. [`coherence`] and [`diversity`] judge topics by their top words, [`Completion`] by the words that they predict;
-//! a [`Tree`] is the hierarchy of several layers, and [`page`] shows it.
+//! a [`Tree`] is the hierarchy of several layers, and [`page`] shows it. [`Clusters`] of documents are what topics start from.
 
+mod clusters;
 mod coherence;
 mod completion;
 mod diversity;
@@ -11,6 +12,7 @@ pub mod page;
 mod tree;
 mod words;
 
+pub use clusters::Clusters;
 pub use coherence::{COHERENCE_WORDS, Coherence, coherence};
 pub use completion::{Completion, Halves, split};
 pub use diversity::{DIVERSITY_WORDS, diversity};

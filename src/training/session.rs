@@ -75,7 +75,8 @@ impl<T: Trainee> Session<T> {
     pub fn start(settings: T::Settings, path: &Path, device: Device) -> Result<Self> {
         settings.check()?;
         tch::manual_seed(settings.pace().seed as i64);
-        let trainee = T::new(&settings, device)?;
+        let mut trainee = T::new(&settings, device)?;
+        trainee.begin(&settings)?;
         if let Some(source) = settings.init_from() {
             weights::load_into(trainee.store(), &weights::read(source, device)?, source)?;
         }
@@ -165,6 +166,11 @@ impl<T: Trainee> Session<T> {
     /// The settings.
     pub fn settings(&self) -> &T::Settings {
         &self.settings
+    }
+
+    /// Epochs when it is done.
+    pub fn epochs(&self) -> usize {
+        self.settings.pace().epochs
     }
 
     /// How far it has come.
@@ -387,12 +393,14 @@ fn restore<T: Trainee>(trainee: &mut T, checkpoint: &Checkpoint) -> Result<()> {
 fn plan<'a>(pace: &Pace, indices: &'a Tensor, epoch: usize, step: usize, steps: usize) -> Plan<'a> {
     let total = (pace.epochs * steps).max(2) - 1;
     let done = (epoch - 1) * steps + step;
+    let fraction = done as f64 / total as f64;
     Plan {
         indices,
         epoch,
         step,
         done,
-        temperature: pace.temperature.at(done as f64 / total as f64),
+        fraction,
+        temperature: pace.temperature.at(fraction),
         kl_weight: match pace.kl_warmup {
             0.0 => 1.0,
             epochs => (done as f64 / (epochs * steps as f64)).min(1.0),

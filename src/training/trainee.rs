@@ -96,6 +96,9 @@ pub trait Record: Debug + Copy + Serialize + DeserializeOwned {
 
     /// What the best epoch has least of.
     fn merit(&self) -> f64;
+
+    /// Steps that were left out, since they were not finite.
+    fn skipped_steps(&self) -> usize;
 }
 
 /// One step of a run.
@@ -109,6 +112,8 @@ pub struct Plan<'a> {
     pub step: usize,
     /// Steps that the run has made before.
     pub done: usize,
+    /// How much of the run is done, from 0 to 1.
+    pub fraction: f64,
     /// The step's temperature.
     pub temperature: f64,
     /// The weight of the KL.
@@ -161,6 +166,14 @@ pub trait Trainee: Sized {
     /// # Errors
     /// When the data cannot be read, or the settings do not fit it.
     fn new(settings: &Self::Settings, device: Device) -> Result<Self>;
+
+    /// What a new run does once, and a resumed one does not: a start from the data, say.
+    ///
+    /// # Errors
+    /// When the data cannot be read.
+    fn begin(&mut self, _settings: &Self::Settings) -> Result<()> {
+        Ok(())
+    }
 
     /// How many training examples there are.
     fn examples(&self) -> i64;

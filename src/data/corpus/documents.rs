@@ -1,18 +1,31 @@
-//! Documents, one after the other.
+//! Documents, one after the other, in memory or on disk.
 
+use super::rows::{Rows, tidy};
+use super::store::Store;
+use crate::data::batches::shuffled;
 use crate::{Error, Result};
 
 /// A document: its different words, ascending, each with its count.
 pub type Document = Vec<(u32, u32)>;
 
-/// Documents as compressed sparse rows.
+/// Documents: compressed sparse rows in memory, or a file of which only what was read last is in memory.
 #[derive(Debug, Default)]
 pub struct Documents {
-    /// Where each document's entries end.
-    ends: Vec<usize>,
-    words: Vec<u32>,
-    counts: Vec<u32>,
+    place: Place,
     tokens: u64,
+    largest_word: Option<u32>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Memory(Rows),
+    Disk(Store),
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Place::Memory(Rows::default())
+    }
 }
 
 impl Documents {
@@ -21,39 +34,53 @@ impl Documents {
         Self::default()
     }
 
+    /// Those of a file on disk.
+    pub(super) fn from_store(store: Store) -> Self {
+        Self { tokens: store.tokens(), largest_word: store.largest_word(), place: Place::Disk(store) }
+    }
+
     /// Adds a document; words may come in any order and more than once, and those with a count of zero are left out.
     ///
     /// # Errors
-    /// When a word occurs more than `u32::MAX` times.
-    pub fn push(&mut self, mut entries: Document) -> Result<()> {
-        entries.sort_unstable();
-        let start = self.words.len();
-        for (word, count) in entries.into_iter().filter(|(_, count)| *count > 0) {
-            self.tokens += u64::from(count);
-            match self.counts.last_mut() {
-                Some(last) if self.words.len() > start && self.words.last() == Some(&word) => {
-                    *last = last.checked_add(count).ok_or_else(|| {
-                        Error::parameter(format!("count of word {word} in a document"), "too large", "below 2^32")
-                    })?;
-                }
-                _ => {
-                    self.words.push(word);
-                    self.counts.push(count);
-                }
-            }
-        }
-        self.ends.push(self.words.len());
+    /// When a word occurs more than `u32::MAX` times, or the documents lie on disk.
+    pub fn push(&mut self, entries: Document) -> Result<()> {
+        self.push_labelled(entries, None)
+    }
+
+    /// The same with a short text that stands for the document where it is shown, such as its title.
+    ///
+    /// # Errors
+    /// Those of [`Self::push`].
+    pub fn push_labelled(&mut self, entries: Document, label: Option<&str>) -> Result<()> {
+        let Place::Memory(rows) = &mut self.place else {
+            return Err(Error::Config("documents on disk take no further ones; read the corpus anew".into()));
+        };
+        let document = tidy(entries)?;
+        self.tokens += document.iter().map(|(_, count)| u64::from(*count)).sum::<u64>();
+        self.largest_word = self.largest_word.max(document.last().map(|(word, _)| *word));
+        rows.push(&document, label);
         Ok(())
+    }
+
+    /// For words that were counted from 1.
+    pub(super) fn count_words_from_zero(&mut self) {
+        if let Place::Memory(rows) = &mut self.place {
+            rows.count_words_from_zero();
+            self.largest_word = self.largest_word.map(|word| word.saturating_sub(1));
+        }
     }
 
     /// How many documents there are.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        match &self.place {
+            Place::Memory(rows) => rows.len(),
+            Place::Disk(store) => store.len(),
+        }
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.len() == 0
     }
 
     /// Words of all documents, each as often as it occurs.
@@ -63,23 +90,52 @@ impl Documents {
 
     /// The largest number of a word.
     pub fn largest_word(&self) -> Option<u32> {
-        self.words.iter().copied().max()
+        self.largest_word
     }
 
     /// A document by its number.
     ///
     /// # Errors
-    /// When there is none of this number.
+    /// When there is none of this number, or its part of a file on disk cannot be read.
     pub fn get(&self, number: usize) -> Result<Document> {
-        let Some(&end) = self.ends.get(number) else {
-            return Err(Error::parameter("number of a document", number, format!("below {}", self.len())));
+        let document = match &self.place {
+            Place::Memory(rows) => rows.get(number),
+            Place::Disk(store) => store.with(number, Rows::get)?,
         };
-        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-        Ok(self.words[start..end].iter().copied().zip(self.counts[start..end].iter().copied()).collect())
+        document.ok_or_else(|| self.no_document(number))
+    }
+
+    /// What a document is shown as: its title, or how it starts; nothing where its source has no text.
+    ///
+    /// # Errors
+    /// Those of [`Self::get`].
+    pub fn label(&self, number: usize) -> Result<Option<String>> {
+        if number >= self.len() {
+            return Err(self.no_document(number));
+        }
+        match &self.place {
+            Place::Memory(rows) => Ok(rows.label(number).map(String::from)),
+            Place::Disk(store) => store.with(number, |rows, at| rows.label(at).map(String::from)),
+        }
+    }
+
+    fn no_document(&self, number: usize) -> Error {
+        Error::parameter("number of a document", number, format!("below {}", self.len()))
     }
 
     /// All documents in order.
     pub fn iter(&self) -> impl Iterator<Item = Result<Document>> + '_ {
         (0..self.len()).map(|number| self.get(number))
+    }
+
+    /// The order in which an epoch visits the documents, each once; a function of run seed and epoch alone, the same on every machine.
+    ///
+    /// In memory it is that of [`epoch_order`](crate::data::epoch_order). On disk, blocks of documents are shuffled, and then the documents within
+    /// every 16 of these blocks, so that an epoch reads each block once.
+    pub fn order(&self, seed: u64, epoch: usize) -> Vec<i64> {
+        match &self.place {
+            Place::Memory(rows) => shuffled(rows.len() as i64, seed, epoch),
+            Place::Disk(store) => store.order(seed, epoch),
+        }
     }
 }

@@ -1,9 +1,24 @@
 //! Documents as counts of words, and corpora of them.
 
+mod counts;
 mod documents;
+mod format;
+mod lines;
 mod npz;
+mod rows;
+mod rules;
+mod sets;
+mod sink;
+mod stop_words;
+mod store;
+mod texts;
+mod vocabulary;
 
 pub use documents::{Document, Documents};
+pub use format::Format;
+pub use rules::TextRules;
+pub use sets::CorpusSet;
+pub use vocabulary::{Encoded, Vocabulary};
 
 use crate::{Error, Result};
 use std::path::Path;

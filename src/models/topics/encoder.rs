@@ -1,80 +1,154 @@
 //! From a document's words to the posteriors of its topics' counts.
 //!
 //! ```text
-//! h_1 = relu(A_1 relu(sum_v log(1 + x_v) E_v + a) + a_1),   h_l = relu(A_l h_{l-1} + a_l)
-//! o_l = batch_norm(B_l dropout(h_l))
+//! w_v = log(1 + x_v),   h_1 = relu(A_1 relu(sum_v w_v E_v + a) + a_1),   h_l = relu(A_l h_{l-1} + a_l)
+//! s   = sum_v w_v D_v / |w idf|                                     how the document lies to the topics' directions
+//! o_l = batch_norm(B_l dropout(h_l)) + batch_norm(s_l)              the tilt of each topic's count
+//! e_l = C_l dropout(h_l)                                            what else the posterior needs, zero at the start
 //! ```
 //!
-//! `E_v` are embeddings of words, so that the first layer costs what the words of a document cost. Without the batch normalisation, topics that start
-//! out weak are never used.
+//! `E_v` and `D_v` are rows of one table, so that the first layer costs what the words of a document cost. `D` starts as the directions of groups of
+//! documents: from the first step on, each topic has documents of its own, and the network bends from there. Without the batch normalisation, topics that
+//! start out weak are never used.
 
-use super::layer::Output;
-use super::{Bags, TopicsConfig};
+use super::{Bags, TopicsConfig, TopicsStart};
 use crate::nn::{EmbeddingBag, Linear, Rows};
+use crate::{Error, Result};
 use tch::nn::{BatchNorm, BatchNormConfig, Init, ModuleT, Path, batch_norm1d};
 use tch::{Kind, Tensor, no_grad_guard};
+
+/// Standard deviation of `E` at the start: a document has some dozens of different words, and its sum starts out with entries of about one.
+const SPREAD: f64 = 0.1;
+
+/// Scale of what the hidden layers add to the tilt at the start, beside the directions.
+const HIDDEN_GAIN: f64 = 0.3;
 
 /// The network.
 #[derive(Debug)]
 pub(super) struct Encoder {
-    embedding: EmbeddingBag,
+    table: EmbeddingBag,
+    /// `[words]`, by which a document's length in the space of directions is measured.
+    idf: Tensor,
     bias: Tensor,
-    /// For each layer of topics, from the lowest: its hidden layer, its output, the normalisation of that.
-    layers: Vec<(Linear, Linear, BatchNorm)>,
+    hidden: i64,
+    layers: Vec<Head>,
     dropout: f64,
     word_dropout: f64,
 }
 
+/// What belongs to one layer of topics.
+#[derive(Debug)]
+struct Head {
+    hidden: Linear,
+    output: Linear,
+    norm: BatchNorm,
+    direction_norm: BatchNorm,
+    extra: Option<Linear>,
+    topics: i64,
+}
+
+/// What a network says of a layer's counts.
+#[derive(Debug)]
+pub(super) struct Output {
+    /// `[B, topics]`; at zero, a count is as it is at the start.
+    pub tilt: Tensor,
+    /// What else the posterior needs, if anything.
+    pub extra: Option<Tensor>,
+}
+
 impl Encoder {
-    /// `outputs` are the numbers that each layer's posterior needs.
-    pub fn new(path: &Path, config: &TopicsConfig, outputs: &[Vec<Output>]) -> Self {
+    /// `extra` is how many numbers beside the tilts each layer's posterior needs.
+    pub fn new(path: &Path, config: &TopicsConfig, start: &TopicsStart, extra: &[i64]) -> Result<Self> {
         let hidden = config.hidden;
-        // A document has some dozens of different words; its sum starts out with entries of about one.
-        let embedding = EmbeddingBag::new(&(path / "embedding"), config.words, hidden, 0.1);
-        let layers = outputs.iter().enumerate().map(|(i, outputs)| {
-            let (path, width) = (path / i, outputs.len() as i64);
-            let norm = batch_norm1d(&path / "norm", width, BatchNormConfig::default());
-            let start = |parameter: &Option<Tensor>, value: &dyn Fn(&Output) -> f64| {
-                let values: Vec<f64> = outputs.iter().map(value).collect();
-                if let Some(parameter) = parameter {
-                    tch::no_grad(|| parameter.shallow_clone().copy_(&Tensor::from_slice(&values)));
-                }
-            };
-            start(&norm.ws, &|output| output.scale * config.gain);
-            start(&norm.bs, &|output| output.start);
-            (Linear::new(&(&path / "hidden"), hidden, hidden), Linear::new(&(&path / "output"), hidden, width), norm)
-        });
-        Self {
-            embedding,
+        let topics: i64 = config.topics.iter().sum();
+        let directions = Tensor::cat(&start.directions, -1);
+        if directions.size() != [config.words, topics] || start.idf.size() != [config.words] {
+            return Err(Error::Shape {
+                what: "directions of topics".into(),
+                found: directions.size(),
+                expected: format!("[{}, {topics}], words and topics of all layers", config.words),
+            });
+        }
+        let table = EmbeddingBag::new(&(path / "embedding"), config.words, hidden + topics, SPREAD);
+        table.set_columns(hidden, &(directions * start.idf.unsqueeze(-1)));
+        let idf = path.zeros_no_train("idf", &[config.words]);
+        tch::no_grad(|| idf.shallow_clone().copy_(&start.idf));
+        let head = |(l, (&topics, &extra)): (usize, (&i64, &i64))| {
+            let path = path / l;
+            Head {
+                hidden: Linear::new(&(&path / "hidden"), hidden, hidden),
+                output: Linear::new(&(&path / "output"), hidden, topics),
+                norm: norm(&(&path / "norm"), topics, HIDDEN_GAIN),
+                direction_norm: norm(&(&path / "direction_norm"), topics, config.gain),
+                extra: (extra > 0).then(|| {
+                    let linear = Linear::new(&(&path / "extra"), hidden, extra);
+                    linear.clear();
+                    linear
+                }),
+                topics,
+            }
+        };
+        Ok(Self {
+            table,
+            idf,
             bias: path.var("bias", &[hidden], Init::Const(0.0)),
-            layers: layers.collect(),
+            hidden,
+            layers: config.topics.iter().zip(extra).enumerate().map(head).collect(),
             dropout: config.dropout,
             word_dropout: config.word_dropout,
-        }
+        })
     }
 
-    /// Outputs of each layer from the lowest, `[B, width]`, as in training: with dropout, statistics of the batch, and a gradient.
-    pub fn train(&self, bags: &Bags) -> (Vec<Tensor>, Rows) {
-        let weights = bags.counts.log1p().dropout(self.word_dropout, true);
-        let (sums, rows) = self.embedding.forward(&bags.words, &weights, &bags.offsets);
-        (self.outputs(&sums, true), rows)
+    /// Outputs of each layer from the lowest, as in training: with dropout, statistics of the batch, and a gradient.
+    pub fn train(&self, bags: &Bags) -> (Vec<Output>, Rows) {
+        let weights = bags.counts.log1p() * self.seen(bags);
+        let (sums, rows) = self.table.forward(&bags.words, &weights, &bags.offsets);
+        (self.outputs(&sums, &self.lengths(bags, &weights), true), rows)
     }
 
     /// The same as in use, without a gradient.
-    pub fn infer(&self, bags: &Bags) -> Vec<Tensor> {
+    pub fn infer(&self, bags: &Bags) -> Vec<Output> {
         let _guard = no_grad_guard();
-        let sums = self.embedding.sums(&bags.words, &bags.counts.log1p(), &bags.offsets);
-        self.outputs(&sums, false)
+        let weights = bags.counts.log1p();
+        let sums = self.table.sums(&bags.words, &weights, &bags.offsets);
+        self.outputs(&sums, &self.lengths(bags, &weights), false)
     }
 
-    fn outputs(&self, sums: &Tensor, train: bool) -> Vec<Tensor> {
-        let mut h = (sums + &self.bias).relu();
+    /// Which entries the encoder sees: of each document a share of its own, so that short documents and halves are nothing new to it.
+    fn seen(&self, bags: &Bags) -> Tensor {
+        let float = (Kind::Float, bags.counts.device());
+        let hidden = Tensor::rand([bags.len()], float) * (2.0 * self.word_dropout).min(1.0);
+        Tensor::rand([bags.counts.size()[0]], float).ge_tensor(&hidden.index_select(0, &bags.rows)).to_kind(Kind::Float)
+    }
+
+    /// `|w idf|` of each document, `[B, 1]`.
+    fn lengths(&self, bags: &Bags, weights: &Tensor) -> Tensor {
+        let squares = (weights * self.idf.index_select(0, &bags.words)).square();
+        bags.per_document(&squares).clamp_min(1e-6).sqrt().unsqueeze(-1)
+    }
+
+    fn outputs(&self, sums: &Tensor, lengths: &Tensor, train: bool) -> Vec<Output> {
+        // One document has no statistics.
+        let statistics = train && sums.size()[0] > 1;
+        let directions = sums.narrow(-1, self.hidden, sums.size()[1] - self.hidden) / lengths;
+        let mut h = (sums.narrow(-1, 0, self.hidden) + &self.bias).relu();
+        let mut from = 0;
         let mut outputs = Vec::new();
-        for (hidden, output, norm) in &self.layers {
-            h = hidden.forward(&h).relu();
-            let o = output.forward(&h.dropout(self.dropout, train)).to_kind(Kind::Float);
-            outputs.push(norm.forward_t(&o, train));
+        for head in &self.layers {
+            h = head.hidden.forward(&h).relu();
+            let seen = h.dropout(self.dropout, train);
+            let direction = head.direction_norm.forward_t(&directions.narrow(-1, from, head.topics), statistics);
+            from += head.topics;
+            outputs.push(Output {
+                tilt: head.norm.forward_t(&head.output.forward(&seen), statistics) + direction,
+                extra: head.extra.as_ref().map(|extra| extra.forward(&seen)),
+            });
         }
         outputs
     }
+}
+
+/// A batch normalisation whose scale starts as `gain`.
+fn norm(path: &Path, width: i64, gain: f64) -> BatchNorm {
+    batch_norm1d(path, width, BatchNormConfig { ws_init: Init::Const(gain), ..Default::default() })
 }

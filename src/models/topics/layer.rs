@@ -2,7 +2,9 @@
 
 use super::super::latent::{before_softplus, count_law, count_shifts, positive};
 use super::super::{Family, Inference};
+use super::encoder::Output;
 use crate::distributions::{Distribution, Poisson};
+use crate::relaxation::Forward;
 use crate::relaxation::one_pass::{NoiseKey, OnePass};
 use crate::truncated::TruncatedDistribution;
 use crate::truncation::Truncation;
@@ -10,8 +12,11 @@ use crate::{Error, Result};
 use tch::nn::{Init, Path};
 use tch::{Kind, Tensor};
 
-/// Standard deviation of the logarithms of the weights between layers at the start.
-const LOG_SPREAD: f64 = 1.0;
+/// Share of a count's mean that comes from above at the start.
+const FROM_ABOVE: f64 = 0.5;
+
+/// How many times as much an upper topic gives to a topic of its own group at the start as to another.
+const OWN_GROUP: f64 = 20.0;
 
 /// Posterior and prior of a layer's counts, on the atoms `0 .. n`.
 #[derive(Debug)]
@@ -21,6 +26,8 @@ pub(super) struct Layer {
     topics: i64,
     atoms: i64,
     mean: f64,
+    /// What of that does not come from above.
+    own: f64,
     /// `[topics above, topics]`, the logarithm of the weights, where there is a layer above.
     weight: Option<Tensor>,
     /// `[topics]`: what becomes of the topics by themselves, before it is made positive.
@@ -28,12 +35,12 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// `mean` is that of each count at the start.
+    /// `mean` is that of each count at the start; `groups` `[topics above, topics]` is one where a topic belongs to the group of one above, else zero.
     pub fn new(
         path: &Path,
         (family, inference): (Family, Inference),
         topics: i64,
-        above: Option<i64>,
+        groups: Option<&Tensor>,
         atoms: i64,
         mean: f64,
     ) -> Result<Self> {
@@ -43,33 +50,26 @@ impl Layer {
                     .into(),
             ));
         }
-        let weight = above.map(|above| {
-            // Half of the mean comes from above, where about this much lies.
-            let start = (0.5 / above as f64).ln();
-            path.var("weight", &[above, topics], Init::Randn { mean: start, stdev: LOG_SPREAD })
+        let weight = groups.map(|groups| {
+            let above = groups.size()[0];
+            let weight = path.zeros("weight", &[above, topics]);
+            let shares = groups * (OWN_GROUP - 1.0) + 1.0;
+            // Each upper topic has the same mean as a lower one.
+            let start = &shares / shares.sum_dim_intlist(0, true, None::<Kind>) * FROM_ABOVE;
+            tch::no_grad(|| weight.shallow_clone().copy_(&start.log()));
+            weight
         });
+        let own = if weight.is_some() { mean * (1.0 - FROM_ABOVE) } else { mean };
         let bias = path.var("bias", &[topics], Init::Const(0.0));
-        Ok(Self { family, inference, topics, atoms, mean, weight, bias })
+        Ok(Self { family, inference, topics, atoms, mean, own, weight, bias })
     }
 
-    /// The numbers that a network must put out for the posterior.
-    pub fn outputs(&self) -> Vec<Output> {
-        let each = |scale: f64| (0..self.topics).map(move |_| Output { scale, start: 0.0 });
+    /// How many numbers beside a tilt of each count a network must put out for the posterior.
+    pub fn extra(&self) -> i64 {
         match (self.inference, self.family) {
-            // The posterior starts as the prior, tilted: a Poisson whose log rate is the network's.
-            (Inference::Implicit, _) => (0..self.topics)
-                .flat_map(|_| {
-                    (0..self.atoms).map(move |k| {
-                        let log_factorial: f64 = (1..=k).map(|j| (j as f64).ln()).sum();
-                        Output { scale: k as f64, start: k as f64 * self.mean.ln() - log_factorial }
-                    })
-                })
-                .collect(),
-            (_, Family::NegativeBinomial) => {
-                let dispersion = (0..self.topics).map(|_| Output { scale: 0.0, start: 0.0 });
-                dispersion.chain(each(1.0)).collect()
-            }
-            _ => each(1.0).collect(),
+            (Inference::Implicit, _) => self.topics * self.atoms,
+            (_, Family::NegativeBinomial) => self.topics,
+            _ => 0,
         }
     }
 
@@ -78,13 +78,21 @@ impl Layer {
         Truncation::right(self.atoms).any_mass()
     }
 
-    /// The posterior, `[B, topics]`, from a network's [`outputs`](Self::outputs).
-    pub fn posterior(&self, output: &Tensor) -> Result<Posterior> {
-        let source = if self.inference == Inference::Implicit {
-            Source::Logits(output.unflatten(-1, [self.topics, self.atoms]))
-        } else {
-            let law = count_law(self.family, output, count_shifts(self.family, self.mean))?;
-            Source::Law(law.ok_or_else(|| Error::Config("topics need a family of unbounded counts".into()))?)
+    /// The posterior, `[B, topics]`, from a network's output. At zero, it is the family's law of the mean at the start; with free logits, the Poisson's.
+    pub fn posterior(&self, output: &Output) -> Result<Posterior> {
+        let Output { tilt, extra } = output;
+        let source = match (self.inference, extra) {
+            (Inference::Implicit, Some(extra)) => {
+                let k = Tensor::arange(self.atoms, (Kind::Float, tilt.device()));
+                let poisson = (tilt + self.mean.ln()).unsqueeze(-1) * &k - (&k + 1.0).lgamma();
+                Source::Logits(poisson + extra.unflatten(-1, [self.topics, self.atoms]))
+            }
+            _ => {
+                let shifts = count_shifts(self.family, self.mean);
+                let numbers = extra.iter().chain([tilt]).collect::<Vec<_>>();
+                let law = count_law(self.family, &Tensor::cat(&numbers, -1), shifts)?;
+                Source::Law(law.ok_or_else(|| Error::Config("topics need a family of unbounded counts".into()))?)
+            }
         };
         let truncated = match &source {
             Source::Logits(logits) => TruncatedDistribution::from_logits(logits, 0)?,
@@ -95,27 +103,22 @@ impl Layer {
 
     /// The law of the counts given those above, `[..., topics]`, or without any, `[topics]`.
     pub fn prior(&self, above: Option<&Tensor>) -> Result<TruncatedDistribution> {
-        let own = positive(&self.bias, before_softplus(self.mean));
-        let rate = match (&self.weight, above) {
+        TruncatedDistribution::new(&Poisson::new_unchecked(&self.rate(above))?, &self.window())
+    }
+
+    /// The mean of the counts given those above.
+    pub fn rate(&self, above: Option<&Tensor>) -> Tensor {
+        let own = positive(&self.bias, before_softplus(self.own));
+        match (&self.weight, above) {
             (Some(weight), Some(above)) => above.matmul(&weight.exp()) + own,
             _ => own,
-        };
-        TruncatedDistribution::new(&Poisson::new_unchecked(&rate)?, &self.window())
+        }
     }
 
     /// The weights from the topics above, `[topics above, topics]`.
     pub fn weight(&self) -> Option<Tensor> {
         self.weight.as_ref().map(|weight| weight.detach().exp())
     }
-}
-
-/// A number that a network puts out for a posterior.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Output {
-    /// Its spread at the start, beside those of others.
-    pub scale: f64,
-    /// Its mean at the start.
-    pub start: f64,
 }
 
 /// The posterior of a layer's counts.
@@ -134,8 +137,8 @@ enum Source {
 
 impl Posterior {
     /// A relaxed draw, `[B, topics]`.
-    pub fn draw(&self, temperature: f64, key: NoiseKey) -> Result<Tensor> {
-        let sampler = OnePass::new(0, self.truncated.len() - 1, temperature)?;
+    pub fn draw(&self, temperature: f64, forward: Forward, key: NoiseKey) -> Result<Tensor> {
+        let sampler = OnePass::new(0, self.truncated.len() - 1, temperature)?.forward(forward);
         Ok(match &self.source {
             Source::Law(law) => sampler.draw(law.as_ref(), key)?.z,
             Source::Logits(logits) => sampler.draw_logits(logits, key)?.z,

@@ -21,12 +21,13 @@ pub use words::Likelihood;
 
 use super::{Family, Inference};
 use crate::nn::Rows;
+use crate::relaxation::Forward;
 use crate::relaxation::one_pass::NoiseKey;
 use crate::{Error, Result};
-use encoder::Encoder;
+use encoder::{Encoder, Output};
 use layer::{Layer, Posterior};
 use tch::nn::Path;
-use tch::{Kind, Tensor, no_grad_guard};
+use tch::{Device, Kind, Tensor, no_grad_guard};
 use words::Words;
 
 /// The shape of a topic model.
@@ -52,8 +53,54 @@ pub struct TopicsConfig {
     pub dropout: f64,
     /// Share of a document's different words that the encoder does not see in a training step.
     pub word_dropout: f64,
-    /// Scale of normalised outputs at the start.
+    /// Scale of the normalised directions at the start.
     pub gain: f64,
+}
+
+impl TopicsConfig {
+    /// Fails when a setting is out of its range.
+    ///
+    /// # Errors
+    /// With the setting's name, its value, and what is allowed.
+    pub fn check(&self) -> Result<()> {
+        if self.topics.is_empty() {
+            return Err(Error::parameter("topics", "empty", "one number for each layer, as in 50 or 60,20"));
+        }
+        let sizes = self.topics.iter().map(|&n| ("topics", n));
+        let sizes = sizes.chain([("hidden", self.hidden), ("words of the vocabulary", self.words)]);
+        if let Some((name, size)) = sizes.into_iter().find(|&(_, size)| size < 1) {
+            return Err(Error::parameter(name, size, "at least 1"));
+        }
+        if self.atoms < 2 {
+            return Err(Error::parameter("truncation", self.atoms, "at least 2 atoms"));
+        }
+        if !(self.prior > 0.0 && self.prior.is_finite()) {
+            return Err(Error::parameter("prior", self.prior, "positive and finite"));
+        }
+        for (name, share) in [("dropout", self.dropout), ("word-dropout", self.word_dropout)] {
+            if !(0.0..1.0).contains(&share) {
+                return Err(Error::parameter(name, share, "at least 0 and below 1"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a model starts from: what is known of the documents before anything is learned.
+#[derive(Debug)]
+pub struct TopicsStart {
+    /// Those of the words in all documents, positive, with sum one: `[words]`.
+    pub frequencies: Tensor,
+    /// Inverse document frequencies, `[words]`.
+    pub idf: Tensor,
+    /// Tokens of a document, on average.
+    pub length: f64,
+    /// The words of each of the lowest topics, columns of positive probabilities, `[words, topics]`.
+    pub topics: Tensor,
+    /// For each layer from the lowest, the directions of its topics' documents in the space of tf-idf, columns of unit length: `[words, topics]`.
+    pub directions: Vec<Tensor>,
+    /// For each layer but the top one, the group of each of its topics: `[topics above, topics]`, one where it belongs to a topic above, else zero.
+    pub groups: Vec<Tensor>,
 }
 
 /// Documents as bags of words: `N` entries, each a word of a document with its count.
@@ -72,9 +119,31 @@ pub struct Bags {
 }
 
 impl Bags {
+    /// From documents of `(word, count)`, which may be empty.
+    pub fn from_documents<D: AsRef<[(u32, u32)]>>(documents: &[D], device: Device) -> Self {
+        let (mut words, mut counts, mut rows) = (Vec::<i64>::new(), Vec::<f32>::new(), Vec::<i64>::new());
+        let (mut offsets, mut lengths) = (Vec::<i64>::new(), Vec::<f32>::new());
+        for (row, document) in documents.iter().enumerate() {
+            let document = document.as_ref();
+            offsets.push(words.len() as i64);
+            lengths.push(document.iter().map(|&(_, count)| f64::from(count)).sum::<f64>() as f32);
+            words.extend(document.iter().map(|&(word, _)| i64::from(word)));
+            counts.extend(document.iter().map(|&(_, count)| count as f32));
+            rows.extend(document.iter().map(|_| row as i64));
+        }
+        let [words, rows, offsets] = [&words, &rows, &offsets].map(|list| Tensor::from_slice(list).to_device(device));
+        let [counts, lengths] = [&counts, &lengths].map(|list| Tensor::from_slice(list).to_device(device));
+        Self { words, counts, rows, offsets, lengths }
+    }
+
     /// Documents.
     pub fn len(&self) -> i64 {
         self.lengths.size()[0]
+    }
+
+    /// Sums of what belongs to entries, `[N]`, over each document, `[B]`.
+    pub(crate) fn per_document(&self, of_entries: &Tensor) -> Tensor {
+        Tensor::zeros([self.len()], (Kind::Float, of_entries.device())).index_add(0, &self.rows, of_entries)
     }
 
     /// Whether there are none.
@@ -113,22 +182,20 @@ pub struct TopicModel {
 }
 
 impl TopicModel {
-    /// Parameters are created under `path`. `frequencies` `[words]` are those of the words in all documents, positive, with sum one; `length` is the
-    /// mean length of a document.
+    /// Parameters are created under `path`.
     ///
     /// # Errors
-    /// When a size is out of range, or the family is not one of unbounded counts.
-    pub fn new(path: &Path, config: &TopicsConfig, frequencies: &Tensor, length: f64) -> Result<Self> {
-        check(config)?;
+    /// When a size is out of range, the start does not have the model's, or the family is not one of unbounded counts.
+    pub fn new(path: &Path, config: &TopicsConfig, start: &TopicsStart) -> Result<Self> {
+        config.check()?;
         let kind = (config.family, config.inference);
         let layers = config.topics.iter().enumerate().map(|(l, &topics)| {
-            let above = config.topics.get(l + 1).copied();
-            Layer::new(&(path / "topics" / l), kind, topics, above, config.atoms, config.prior)
+            Layer::new(&(path / "topics" / l), kind, topics, start.groups.get(l), config.atoms, config.prior)
         });
         let layers = layers.collect::<Result<Vec<_>>>()?;
-        let outputs: Vec<_> = layers.iter().map(Layer::outputs).collect();
-        let encoder = Encoder::new(&(path / "encoder"), config, &outputs);
-        let words = Words::new(&(path / "words"), config.likelihood, config.topics[0], frequencies, length);
+        let extra: Vec<_> = layers.iter().map(Layer::extra).collect();
+        let encoder = Encoder::new(&(path / "encoder"), config, start, &extra)?;
+        let words = Words::new(&(path / "words"), config.likelihood, start);
         Ok(Self { encoder, layers, words })
     }
 
@@ -141,15 +208,22 @@ impl TopicModel {
     ///
     /// # Errors
     /// When the temperature is not allowed.
-    pub fn relaxed_elbo(&self, bags: &Bags, temperature: f64, key: NoiseKey) -> Result<(TopicsElbo, Rows)> {
+    pub fn relaxed_elbo(
+        &self,
+        bags: &Bags,
+        temperature: f64,
+        forward: Forward,
+        key: NoiseKey,
+    ) -> Result<(TopicsElbo, Rows)> {
         let (outputs, rows) = self.encoder.train(bags);
         let posteriors = self.posteriors(&outputs)?;
-        let draws = posteriors.iter().enumerate().map(|(l, posterior)| posterior.draw(temperature, of_layer(key, l)));
+        let draws =
+            posteriors.iter().enumerate().map(|(l, posterior)| posterior.draw(temperature, forward, of_layer(key, l)));
         let draws = draws.collect::<Result<Vec<_>>>()?;
         Ok((self.elbo(bags, &posteriors, &draws)?, rows))
     }
 
-    fn posteriors(&self, outputs: &[Tensor]) -> Result<Vec<Posterior>> {
+    fn posteriors(&self, outputs: &[Output]) -> Result<Vec<Posterior>> {
         self.layers.iter().zip(outputs).map(|(layer, output)| layer.posterior(output)).collect()
     }
 
@@ -222,9 +296,21 @@ impl TopicModel {
         self.words.log_probs(z)
     }
 
-    /// The words of each of the lowest topics.
-    pub fn topics(&self) -> Option<Tensor> {
-        self.words.topics()
+    /// The sum of the squares of the weights of words; nothing where topics add up, whose weights are probabilities.
+    pub fn weight_penalty(&self) -> Tensor {
+        self.words.penalty()
+    }
+
+    /// The words of the topics of each layer from the lowest, `[topics, V]` each, rows of probabilities; of an upper layer, those of the topics below, as it
+    /// brings them forth.
+    pub fn topics(&self) -> Vec<Tensor> {
+        let _guard = no_grad_guard();
+        let mut topics = vec![self.words.topics()];
+        for (l, weight) in self.weights().iter().enumerate() {
+            let share = weight / weight.sum_dim_intlist(-1, true, None::<Kind>);
+            topics.push(share.matmul(&topics[l]));
+        }
+        topics
     }
 
     /// The weights between each layer and the one above it, from the lowest, `[topics above, topics]`.
@@ -236,27 +322,4 @@ impl TopicModel {
 /// The noise of a layer: layers share no numbers.
 fn of_layer(key: NoiseKey, layer: usize) -> NoiseKey {
     NoiseKey { seed: key.seed.wrapping_add((layer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)), ..key }
-}
-
-fn check(config: &TopicsConfig) -> Result<()> {
-    if config.topics.is_empty() {
-        return Err(Error::parameter("topics", "empty", "one number for each layer, as in 50 or 60,20"));
-    }
-    let sizes = config.topics.iter().map(|&n| ("topics", n));
-    let sizes = sizes.chain([("hidden", config.hidden), ("words of the vocabulary", config.words)]);
-    if let Some((name, size)) = sizes.into_iter().find(|&(_, size)| size < 1) {
-        return Err(Error::parameter(name, size, "at least 1"));
-    }
-    if config.atoms < 2 {
-        return Err(Error::parameter("truncation", config.atoms, "at least 2 atoms"));
-    }
-    if !(config.prior > 0.0 && config.prior.is_finite()) {
-        return Err(Error::parameter("prior", config.prior, "positive and finite"));
-    }
-    for (name, share) in [("dropout", config.dropout), ("word-dropout", config.word_dropout)] {
-        if !(0.0..1.0).contains(&share) {
-            return Err(Error::parameter(name, share, "at least 0 and below 1"));
-        }
-    }
-    Ok(())
 }

@@ -10,9 +10,9 @@
 //!
 //! The first two look at the words that occur and at one sum for each topic; the softmax of the third costs a pass over the vocabulary.
 
-use super::Bags;
+use super::{Bags, TopicsStart};
 use serde::{Deserialize, Serialize};
-use tch::nn::{Init, Path};
+use tch::nn::Path;
 use tch::{Kind, Tensor};
 
 /// The law of words given topics.
@@ -28,11 +28,11 @@ pub enum Likelihood {
     LogLinear,
 }
 
-/// Standard deviation of the log-linear weights at the start.
-const SPREAD: f64 = 0.1;
+/// The count of a topic at which a document's words are the topic's own, where topics multiply, at the start.
+const WHOLE: f64 = 10.0;
 
-/// Standard deviation of the logarithms of additive weights at the start: topics must differ, or they stay alike.
-const LOG_SPREAD: f64 = 1.0;
+/// A count that outweighs all others, where topics multiply: five times one that few documents reach.
+const OUTWEIGHING: f64 = 30.0;
 
 /// Weights and background.
 #[derive(Debug)]
@@ -45,48 +45,47 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Starts from the frequencies of words `[V]`, which sum to one, and the mean length of a document: the background alone explains them.
-    pub fn new(path: &Path, likelihood: Likelihood, topics: i64, frequencies: &Tensor, length: f64) -> Self {
-        let words = frequencies.size()[0];
-        let log_frequencies = frequencies.log().to_kind(Kind::Float);
-        let spread = |stdev| path.var("weight", &[words, topics], Init::Randn { mean: 0.0, stdev });
+    /// The background alone explains the frequencies of words, and topics differ by the words of their documents.
+    pub fn new(path: &Path, likelihood: Likelihood, start: &TopicsStart) -> Self {
+        let frequencies = start.frequencies.log();
         let (weight, bias) = if likelihood == Likelihood::LogLinear {
-            (spread(SPREAD), log_frequencies)
+            ((start.topics.log() - frequencies.unsqueeze(-1)) / WHOLE, frequencies)
         } else {
-            let weight = spread(LOG_SPREAD);
             // A topic's count adds as many words as there would be in a document of a few topics.
-            tch::no_grad(|| {
-                let _ = weight.shallow_clone().g_add_(&(log_frequencies.unsqueeze(-1) + (length / 4.0).ln()));
-            });
-            (weight, log_frequencies + (length / 2.0).ln())
+            (start.topics.log() + (start.length / 4.0).ln(), frequencies + (start.length / 2.0).ln())
         };
-        Self { likelihood, weight, bias: path.var_copy("bias", &bias) }
+        let copy = |name: &str, tensor: &Tensor| path.var_copy(name, &tensor.to_kind(Kind::Float));
+        Self { likelihood, weight: copy("weight", &weight), bias: copy("bias", &bias) }
     }
 
     pub fn likelihood(&self) -> Likelihood {
         self.likelihood
     }
 
+    /// The sum of the squares of the weights, where topics multiply.
+    pub fn penalty(&self) -> Tensor {
+        match self.likelihood {
+            Likelihood::LogLinear => self.weight.square().sum(None::<Kind>),
+            _ => Tensor::zeros([], (Kind::Float, self.weight.device())),
+        }
+    }
+
     /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`.
     pub fn neg_log_prob(&self, z: &Tensor, bags: &Bags) -> Tensor {
-        let per_document = |of_entries: &Tensor| {
-            let zeros = Tensor::zeros([bags.len()], (Kind::Float, z.device()));
-            zeros.index_add(0, &bags.rows, of_entries)
-        };
         if self.likelihood == Likelihood::LogLinear {
             let logits = z.matmul(&self.weight.tr()) + &self.bias;
             let places = &bags.rows * self.weight.size()[0] + &bags.words;
             let at_words = logits.reshape([-1]).index_select(0, &places);
-            return logits.logsumexp(-1, false) * &bags.lengths - per_document(&(at_words * &bags.counts));
+            return logits.logsumexp(-1, false) * &bags.lengths - bags.per_document(&(at_words * &bags.counts));
         }
         let weight = self.weight.exp();
         let background = self.bias.exp();
         let total = z.matmul(&weight.sum_dim_intlist(0, false, None::<Kind>)) + background.sum(None::<Kind>);
         let of_topics = z.index_select(0, &bags.rows) * weight.index_select(0, &bags.words);
         let rates = of_topics.sum_dim_intlist(-1, false, None::<Kind>) + background.index_select(0, &bags.words);
-        let logs = per_document(&(rates.log() * &bags.counts));
+        let logs = bags.per_document(&(rates.log() * &bags.counts));
         match self.likelihood {
-            Likelihood::Poisson => total + per_document(&(&bags.counts + 1.0).lgamma()) - logs,
+            Likelihood::Poisson => total + bags.per_document(&(&bags.counts + 1.0).lgamma()) - logs,
             _ => total.log() * &bags.lengths - logs,
         }
     }
@@ -100,11 +99,14 @@ impl Words {
         rates.log() - rates.sum_dim_intlist(-1, true, None::<Kind>).log()
     }
 
-    /// The words of each topic by themselves, `[K, V]`, rows of probabilities, where topics add up; nothing where they multiply.
-    pub fn topics(&self) -> Option<Tensor> {
-        if self.likelihood == Likelihood::LogLinear {
-            return None;
+    /// The words of each topic, `[K, V]`, rows of probabilities. Where topics add up, these are its own words. Where they multiply, they are the words of a
+    /// document in which the topic's count outweighs all else, `softmax(c w_k + b)` with a large `c`: words that are both frequent and the topic's own. (The
+    /// order is that of relevance, Sievert and Shirley 2014, at a count `lambda c` with their `lambda`.)
+    pub fn topics(&self) -> Tensor {
+        let weight = self.weight.detach().tr();
+        match self.likelihood {
+            Likelihood::LogLinear => (weight * OUTWEIGHING + self.bias.detach()).softmax(-1, None::<Kind>),
+            _ => weight.softmax(-1, None::<Kind>),
         }
-        Some(self.weight.detach().tr().softmax(-1, None::<Kind>))
     }
 }

@@ -33,4 +33,8 @@ impl Record for EpochRecord {
     fn merit(&self) -> f64 {
         self.validation_neg_elbo
     }
+
+    fn skipped_steps(&self) -> usize {
+        self.skipped_steps
+    }
 }

@@ -1,0 +1,48 @@
+//! Trains, evaluates and shows topic models with counts.
+
+mod eval;
+mod train;
+
+use clap::{Args, Parser, Subcommand};
+use gengs::cli::{Common, exit_code};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A topic model of documents: counts of topics over several layers, a Poisson deep exponential family trained by the generalized Gumbel-Softmax estimator
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a model; leaves settings, metrics and checkpoints in a run folder
+    Train(Box<train::Train>),
+    /// Measure a run on its test documents
+    Eval(eval::Eval),
+}
+
+/// A run that was trained.
+#[derive(Debug, Args)]
+struct Trained {
+    /// Run folder
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Which checkpoint: best (on the validation documents) or last
+    #[arg(long, default_value = "best", value_parser = ["best", "last"])]
+    checkpoint: String,
+    /// Folder with the files of the named corpora [default: as in training]
+    #[arg(long, env = "GENGS_DATA", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+fn main() -> ExitCode {
+    exit_code(match Cli::parse().command {
+        Command::Train(train) => train.run(),
+        Command::Eval(eval) => eval.run(),
+    })
+}

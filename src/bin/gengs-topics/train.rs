@@ -1,0 +1,208 @@
+//! `gengs-topics train`.
+
+use clap::Args;
+use gengs::cli::{Common, Telling, interrupted, train};
+use gengs::models::{Family, Inference, Likelihood};
+use gengs::training::{Interval, OnNan, Schedule, Session, Settings, TopicsTrainConfig, TopicsTrainee, read_settings};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Defaults are in brackets; a flag wins over --config, which wins over the default.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// Documents to train on
+    #[arg(long, value_name = "NAME|PATH")]
+    corpus: Option<String>,
+    /// Folder with the files of the named corpora
+    #[arg(long, env = "GENGS_DATA", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Settings in TOML, the names of these flags with _ for -
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    config: Option<PathBuf>,
+    /// Topics of each layer, from the lowest
+    #[arg(long, value_delimiter = ',', value_name = "K,K")]
+    topics: Option<Vec<i64>>,
+    /// Posterior of the topics' counts
+    #[arg(long)]
+    family: Option<Family>,
+    /// What the encoder puts out: parameters of the family, or one logit an atom
+    #[arg(long)]
+    inference: Option<Inference>,
+    /// Law of words given topics
+    #[arg(long)]
+    likelihood: Option<Likelihood>,
+    /// Mean of the counts at the start
+    #[arg(long, value_name = "MEAN")]
+    prior: Option<f64>,
+    /// Atoms of a count's window
+    #[arg(long, value_name = "N")]
+    truncation: Option<i64>,
+    /// Temperature: a number, or first..last, changed linearly over the run
+    #[arg(long, value_name = "T|FIRST..LAST")]
+    temperature: Option<Schedule>,
+    /// Width of the encoder
+    #[arg(long, value_name = "N")]
+    hidden: Option<i64>,
+    /// Share of hidden units that a step leaves out
+    #[arg(long, value_name = "SHARE")]
+    dropout: Option<f64>,
+    /// Mean share of a document's words that the encoder does not see in a step
+    #[arg(long, value_name = "SHARE")]
+    word_dropout: Option<f64>,
+    /// Scale of the encoder's normalised outputs at the start
+    #[arg(long)]
+    gain: Option<f64>,
+    /// Passes over the training documents
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Documents a step
+    #[arg(long, value_name = "N")]
+    batch_size: Option<i64>,
+    /// Adam's learning rate in the first half of the run; then it falls linearly
+    #[arg(long)]
+    lr: Option<f64>,
+    /// Epochs over which the weight of the KL grows from 0 to 1
+    #[arg(long, value_name = "EPOCHS")]
+    kl_warmup: Option<f64>,
+    /// Strength of the normal prior on the weights of words, decay * w^2 nats each, for log-linear topics
+    #[arg(long)]
+    decay: Option<f64>,
+    /// How often a checkpoint is written: 10s (or 10), 5m, '200 steps', '1 epoch' [default: 10s]
+    #[arg(long, value_name = "INTERVAL")]
+    checkpoint_every: Option<Interval>,
+    /// What to do about a step whose loss or gradient is not finite: such a step never changes the model [default: stop]
+    #[arg(long, value_name = "WHAT")]
+    on_nan: Option<OnNan>,
+    /// Start from these weights: a file of safetensors, of torch.save, a TorchScript module, or a checkpoint of another run
+    #[arg(long, value_name = "FILE")]
+    init_from: Option<PathBuf>,
+    /// Keep the documents in this folder while they are trained on, in place of memory; what it holds already is used as it is
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Where all randomness starts
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Run folder [default: runs/topics-CORPUS]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the run in --out at its last checkpoint, with its settings; only --epochs may be given anew
+    #[arg(long)]
+    resume: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// The settings that a run keeps for its whole life: all but where the data lies and how long it lasts.
+macro_rules! fixed_settings {
+    ($apply:ident) => {
+        $apply!(
+            corpus,
+            topics,
+            family,
+            inference,
+            likelihood,
+            prior,
+            truncation,
+            temperature,
+            hidden,
+            dropout,
+            word_dropout,
+            gain,
+            batch_size,
+            lr,
+            kl_warmup,
+            checkpoint_every,
+            decay,
+            seed
+        )
+    };
+}
+
+impl Train {
+    /// What was typed, over the settings file, over the defaults.
+    fn settings(&self) -> anyhow::Result<TopicsTrainConfig> {
+        let mut config = match &self.config {
+            Some(path) => read_settings(path)?,
+            None => TopicsTrainConfig::default(),
+        };
+        macro_rules! take {
+            ($($name:ident),*) => { $( if let Some(value) = &self.$name { config.$name = value.clone().into(); } )* };
+        }
+        fixed_settings!(take);
+        config.store = self.store.clone().or(config.store);
+        config.init_from = self.init_from.clone().or(config.init_from);
+        self.change(&mut config);
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The settings that may change when a run is resumed.
+    fn change(&self, config: &mut TopicsTrainConfig) {
+        config.epochs = self.epochs.unwrap_or(config.epochs);
+        config.on_nan = self.on_nan.unwrap_or(config.on_nan);
+        if let Some(data_dir) = &self.data_dir {
+            config.data_dir = Some(data_dir.clone());
+        }
+    }
+
+    fn session(&self) -> anyhow::Result<(Session<TopicsTrainee>, PathBuf)> {
+        let device = self.common.prepare()?;
+        if self.resume {
+            let Some(out) = &self.out else { anyhow::bail!("--resume needs the run folder: --out DIR") };
+            if let Some(flag) = self.flag_that_resume_ignores() {
+                anyhow::bail!(
+                    "--{flag} cannot be given with --resume: the run goes on with its own settings; start a new run for others"
+                );
+            }
+            let session = Session::<TopicsTrainee>::resume_with(out, device, |config| self.change(config))?;
+            return Ok((session, out.clone()));
+        }
+        let config = self.settings()?;
+        let out = self.out.clone().unwrap_or_else(|| default_folder(&config));
+        Ok((Session::start(config, &out, device)?, out))
+    }
+
+    fn flag_that_resume_ignores(&self) -> Option<String> {
+        macro_rules! given {
+            ($($name:ident),*) => { [$( (stringify!($name), self.$name.is_some()) ),*] };
+        }
+        let beside = [("store", self.store.is_some()), ("init_from", self.init_from.is_some())];
+        let given = fixed_settings!(given).into_iter().chain(beside).find(|&(_, given)| given);
+        given.map(|(name, _)| name.replace('_', "-"))
+    }
+
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        let stop = interrupted();
+        let (mut session, out) = self.session()?;
+        let telling = Telling { program: "gengs-topics", out: &out, resumed: self.resume };
+        let stopped = train(&mut session, telling, &self.common, stop, |record| {
+            format!(
+                "epoch {}: -ELBO {:.2} (relaxed, training), {:.2} (hard, validation), perplexity {:.1}, KL {:.2}, temperature {:.3}",
+                record.epoch,
+                record.train_neg_elbo_relaxed,
+                record.validation_neg_elbo,
+                record.validation_perplexity,
+                record.validation_kl,
+                record.temperature
+            )
+        })?;
+        if let Some(code) = stopped {
+            return Ok(code);
+        }
+        let seconds = session.progress().seconds;
+        if let Some((best, epoch)) = session.progress().best {
+            self.common.say(format_args!(
+                "done in {seconds:.0} s of training; best hard validation -ELBO {best:.2} nats at epoch {epoch}"
+            ));
+        }
+        if self.common.json {
+            println!("{}", serde_json::to_string(session.records())?);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn default_folder(config: &TopicsTrainConfig) -> PathBuf {
+    let corpus = Path::new(&config.corpus).file_stem().unwrap_or_default().to_string_lossy();
+    Path::new("runs").join(format!("topics-{corpus}"))
+}

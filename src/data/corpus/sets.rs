@@ -1,0 +1,123 @@
+//! The corpora that a run can name.
+
+use super::counts::{self, Beside};
+use super::lines::Origin;
+use super::sink::{self, Sink};
+use super::texts::{self, Texts};
+use super::{Corpus, Format, TextRules};
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// A corpus by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CorpusSet {
+    /// 395 Reuters news documents of 1996 and 1997 with 4,258 words and their titles, which come with the crate; every tenth is for testing.
+    Reuters395,
+    /// 20Newsgroups in the vocabulary of the ProdLDA papers: 11,258 and 7,487 documents, 1,995 words.
+    TwentyNews,
+    /// Reuters-21578, ModApte split: 7,758 and 3,005 documents, 2,000 words.
+    Reuters21578,
+    /// A sample of RCV1: 2,316 documents, 10,000 words.
+    Rcv1Sample,
+    /// A file or a folder.
+    Path {
+        /// Where it is.
+        path: PathBuf,
+        /// Its format; recognised from its name and its content where there is none.
+        format: Option<Format>,
+    },
+}
+
+impl CorpusSet {
+    /// From `reuters-395`, `20news`, `reuters21578`, `rcv1-sample`, a path, or a format and a path: `svmlight:PATH`.
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "reuters-395" => CorpusSet::Reuters395,
+            "20news" => CorpusSet::TwentyNews,
+            "reuters21578" => CorpusSet::Reuters21578,
+            "rcv1-sample" => CorpusSet::Rcv1Sample,
+            name => {
+                let named = name.split_once(':').and_then(|(format, path)| Some((Format::from_name(format)?, path)));
+                match named {
+                    Some((format, path)) => CorpusSet::Path { path: path.into(), format: Some(format) },
+                    None => CorpusSet::Path { path: name.into(), format: None },
+                }
+            }
+        }
+    }
+
+    /// Reads the corpus. `folder` is where the files of the named sets are looked for, and its subfolder `text`; `rules` are for sources that hold text.
+    ///
+    /// With a folder `store`, documents are written to it as they are read, and only what was used last is in memory: beside a vocabulary's counts, some
+    /// 30 MB, whatever the size of the corpus. Text is read twice for it, counts once; archives, which hold their arrays whole, are read into memory first.
+    ///
+    /// # Errors
+    /// When a file is missing, truncated or malformed, or no document or no word is left; the message names the file, and the line where there is one.
+    pub fn load(&self, folder: Option<&Path>, rules: &TextRules, store: Option<&Path>) -> Result<Corpus> {
+        match self {
+            CorpusSet::Reuters395 => reuters(store),
+            CorpusSet::TwentyNews => archive(&find(folder, "20news", "20news_prodlda_V1995.npz")?, store),
+            CorpusSet::Reuters21578 => archive(&find(folder, "reuters21578", "reuters21578_V2000.npz")?, store),
+            CorpusSet::Rcv1Sample => archive(&find(folder, "rcv1-sample", "rcv1_sample_V10000.npz")?, store),
+            CorpusSet::Path { path, format } => {
+                let format = format.map_or_else(|| Format::recognise(path), Ok)?;
+                load(format, path, rules, store)
+            }
+        }
+    }
+}
+
+fn load(format: Format, path: &Path, rules: &TextRules, store: Option<&Path>) -> Result<Corpus> {
+    let origin = Origin::File(path);
+    let texts = match format {
+        Format::Text => Texts::Lines(origin),
+        Format::JsonLines => Texts::JsonLines(origin),
+        Format::Folder => Texts::of_folder(path)?,
+        Format::Npz => return archive(path, store),
+        Format::Store => return sink::open(path),
+        Format::Uci | Format::LdaC | Format::SvmLight => {
+            let first = |paths: Vec<PathBuf>| paths.into_iter().find(|path| path.is_file());
+            let (words, titles) = (first(Format::vocabularies(path)), first(Format::titles(path)));
+            let beside =
+                Beside { words: words.as_deref().map(Origin::File), titles: titles.as_deref().map(Origin::File) };
+            return counts::read(format, origin, &beside, Sink::new(store)?);
+        }
+    };
+    texts::read(path, &texts, rules, Sink::new(store)?)
+}
+
+fn archive(path: &Path, store: Option<&Path>) -> Result<Corpus> {
+    let corpus = Corpus::read_npz(path)?;
+    match store {
+        Some(folder) => sink::store(corpus, folder),
+        None => Ok(corpus),
+    }
+}
+
+fn reuters(store: Option<&Path>) -> Result<Corpus> {
+    let name = Path::new("built-in Reuters documents");
+    let [counts, words, titles]: [&[u8]; 3] = [
+        include_bytes!("../reuters/reuters.ldac.gz"),
+        include_bytes!("../reuters/reuters.tokens.gz"),
+        include_bytes!("../reuters/reuters.titles.gz"),
+    ];
+    let origin = |bytes| Origin::Bytes(name, bytes);
+    let beside = Beside { words: Some(origin(words)), titles: Some(origin(titles)) };
+    counts::read(Format::LdaC, origin(counts), &beside, Sink::new(store)?)
+}
+
+/// The file of a named set.
+fn find(folder: Option<&Path>, set: &str, name: &str) -> Result<PathBuf> {
+    const SOURCE: &str = "an .npz of compressed sparse rows: {train,test}_{ptr,words,counts}, and 'vocab', the bytes of a list joined by newlines";
+    let Some(folder) = folder else {
+        return Err(Error::Config(format!(
+            "the corpus {set} needs a folder with {name}: name it with --data-dir or GENGS_DATA ({SOURCE})"
+        )));
+    };
+    let candidates = [folder.join(name), folder.join("text").join(name)];
+    let looked = candidates.each_ref().map(|path| path.display().to_string()).join(" and ");
+    candidates
+        .into_iter()
+        .find(|path| path.is_file())
+        .ok_or_else(|| Error::Config(format!("the corpus {set} is missing: looked for {looked}; it is {SOURCE}")))
+}

@@ -1,0 +1,121 @@
+//! Where documents go while a corpus is read.
+
+use super::lines::Origin;
+use super::store::{Store, Writer};
+use super::vocabulary::{read_words, write_words};
+use super::{Corpus, Document, Documents};
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// Of so many documents the last is for testing.
+const PERIOD: u64 = 10;
+
+const TRAIN: &str = "train.documents";
+const TEST: &str = "test.documents";
+const VOCABULARY: &str = "vocabulary.txt";
+
+/// Collects documents in memory or in a folder, every tenth for testing.
+pub(super) struct Sink {
+    train: Part,
+    test: Part,
+    position: u64,
+    folder: Option<PathBuf>,
+}
+
+enum Part {
+    Memory(Documents),
+    Disk(Box<Writer>),
+}
+
+/// Whether the document at a position, counted from 0, is for testing.
+pub(super) fn is_for_testing(position: u64) -> bool {
+    position % PERIOD == PERIOD - 1
+}
+
+impl Sink {
+    /// In memory, or in the folder `store`.
+    pub fn new(store: Option<&Path>) -> Result<Self> {
+        let Some(folder) = store else {
+            let [train, test] = [Part::Memory(Documents::new()), Part::Memory(Documents::new())];
+            return Ok(Self { train, test, position: 0, folder: None });
+        };
+        std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, format!("cannot be made: {error}")))?;
+        // Written last: a folder without it is not taken for a whole store.
+        match std::fs::remove_file(folder.join(VOCABULARY)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::file(folder.join(VOCABULARY), format!("cannot be replaced: {error}")));
+            }
+            _ => {}
+        }
+        let writer = |name| Ok::<_, Error>(Part::Disk(Box::new(Writer::create(&folder.join(name))?)));
+        Ok(Self { train: writer(TRAIN)?, test: writer(TEST)?, position: 0, folder: Some(folder.into()) })
+    }
+
+    pub fn push(&mut self, entries: Document, label: Option<&str>) -> Result<()> {
+        let is_for_testing = is_for_testing(self.position);
+        self.position += 1;
+        self.push_to(is_for_testing, entries, label)
+    }
+
+    /// To the test part or to the other.
+    fn push_to(&mut self, test: bool, entries: Document, label: Option<&str>) -> Result<()> {
+        match if test { &mut self.test } else { &mut self.train } {
+            Part::Memory(documents) => documents.push_labelled(entries, label),
+            Part::Disk(writer) => writer.push(entries, label),
+        }
+    }
+
+    /// How many documents there are.
+    pub fn len(&self) -> u64 {
+        self.position
+    }
+
+    pub fn largest_word(&self) -> Option<u32> {
+        let of = |part: &Part| match part {
+            Part::Memory(documents) => documents.largest_word(),
+            Part::Disk(writer) => writer.largest_word(),
+        };
+        of(&self.train).max(of(&self.test))
+    }
+
+    /// The corpus; words were counted from `first_word`, 0 or 1.
+    pub fn finish(self, vocabulary: Vec<String>, first_word: u32) -> Result<Corpus> {
+        let finish = |part| match part {
+            Part::Memory(mut documents) => {
+                if first_word > 0 {
+                    documents.count_words_from_zero();
+                }
+                Ok(documents)
+            }
+            Part::Disk(writer) => writer.finish(first_word).map(Documents::from_store),
+        };
+        let corpus = Corpus::new(vocabulary, finish(self.train)?, finish(self.test)?)?;
+        if let Some(folder) = self.folder {
+            write_words(&folder.join(VOCABULARY), &corpus.vocabulary)?;
+        }
+        Ok(corpus)
+    }
+}
+
+/// A corpus in memory, written into a folder.
+pub(super) fn store(corpus: Corpus, folder: &Path) -> Result<Corpus> {
+    let mut sink = Sink::new(Some(folder))?;
+    for (test, documents) in [(false, &corpus.train), (true, &corpus.test)] {
+        for number in 0..documents.len() {
+            sink.push_to(test, documents.get(number)?, documents.label(number)?.as_deref())?;
+        }
+    }
+    sink.finish(corpus.vocabulary, 0)
+}
+
+/// Whether a folder holds a stored corpus.
+pub(super) fn is_store(folder: &Path) -> bool {
+    folder.join(VOCABULARY).is_file() && folder.join(TRAIN).is_file()
+}
+
+/// A corpus that was stored in a folder.
+pub(super) fn open(folder: &Path) -> Result<Corpus> {
+    let documents = |name| Store::open(&folder.join(name)).map(Documents::from_store);
+    let vocabulary = read_words(Origin::File(&folder.join(VOCABULARY)))?;
+    Corpus::new(vocabulary, documents(TRAIN)?, documents(TEST)?).map_err(|error| Error::file(folder, error))
+}

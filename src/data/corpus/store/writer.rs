@@ -1,0 +1,104 @@
+//! Writes a file of documents, a block at a time.
+
+use super::{Block, HEADER, Header, Store, block, crc};
+use crate::data::corpus::Document;
+use crate::data::corpus::rows::tidy;
+use crate::{Error, Result};
+use std::fs::File;
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// Bytes at which a block is written: a seek costs as much as reading so many, and 32 decoded blocks are about 30 MB.
+const BLOCK: usize = 1 << 17;
+
+/// A file that is being written, beside its place.
+pub(crate) struct Writer {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: BufWriter<File>,
+    header: Header,
+    index: Vec<Block>,
+    /// The block that is being filled, and its documents.
+    block: Vec<u8>,
+    documents: u32,
+    /// Where it will lie.
+    at: u64,
+}
+
+impl Writer {
+    pub fn create(path: &Path) -> Result<Self> {
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(".tmp");
+        let temporary = path.with_file_name(name);
+        let wrong = |error| Error::file(&temporary, format!("cannot be written: {error}"));
+        let mut file = BufWriter::new(File::create(&temporary).map_err(wrong)?);
+        file.write_all(&[0; HEADER]).map_err(wrong)?;
+        let header = Header::default();
+        let at = HEADER as u64;
+        Ok(Self { path: path.into(), temporary, file, header, index: vec![], block: vec![], documents: 0, at })
+    }
+
+    pub fn push(&mut self, entries: Document, label: Option<&str>) -> Result<()> {
+        let document = tidy(entries)?;
+        block::encode(&mut self.block, &document, label);
+        self.documents += 1;
+        self.header.documents += 1;
+        self.header.tokens += document.iter().map(|(_, count)| u64::from(*count)).sum::<u64>();
+        self.header.words = self.header.words.max(document.last().map_or(0, |(word, _)| u64::from(*word) + 1));
+        if self.block.len() >= BLOCK { self.end_block() } else { Ok(()) }
+    }
+
+    pub fn largest_word(&self) -> Option<u32> {
+        self.header.words.checked_sub(1).and_then(|word| u32::try_from(word).ok())
+    }
+
+    fn end_block(&mut self) -> Result<()> {
+        let Ok(bytes) = u32::try_from(self.block.len()) else {
+            return Err(Error::file(&self.path, "a document takes more than 4 GiB; cut it into parts"));
+        };
+        let first = self.header.documents - u64::from(self.documents);
+        self.index.push(Block { at: self.at, bytes, first, documents: self.documents, crc: crc(&self.block) });
+        self.file.write_all(&self.block).map_err(|error| self.wrong(error))?;
+        self.at += u64::from(bytes);
+        self.documents = 0;
+        self.block.clear();
+        Ok(())
+    }
+
+    /// Puts the file into its place and opens it; `first_word` is the number that its words are counted from.
+    pub fn finish(mut self, first_word: u32) -> Result<Store> {
+        if self.documents > 0 {
+            self.end_block()?;
+        }
+        let index: Vec<u8> = self.index.iter().flat_map(|block| block.to_bytes()).collect();
+        self.header = Header {
+            first_word,
+            blocks: self.index.len() as u64,
+            index: self.at,
+            index_crc: crc(&index),
+            ..self.header
+        };
+        let header = self.header.to_bytes();
+        let written = self
+            .file
+            .write_all(&index)
+            .and_then(|()| self.file.seek(SeekFrom::Start(0)))
+            .and_then(|_| self.file.write_all(&header))
+            .and_then(|()| self.file.flush())
+            .and_then(|()| self.file.get_ref().sync_all())
+            .and_then(|()| std::fs::rename(&self.temporary, &self.path));
+        written.map_err(|error| self.wrong(error))?;
+        Store::open(&self.path)
+    }
+
+    fn wrong(&self, error: std::io::Error) -> Error {
+        Error::file(&self.path, format!("cannot be written: {error}"))
+    }
+}
+
+impl Drop for Writer {
+    /// Nobody will miss a half-written file; after the renaming there is none.
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.temporary);
+    }
+}

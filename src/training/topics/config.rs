@@ -1,0 +1,147 @@
+//! Everything that a run is made of; what `config.toml` holds.
+
+use crate::data::{Corpus, CorpusSet, TextRules};
+use crate::models::{Family, Inference, Likelihood, TopicsConfig};
+use crate::training::interval::{Interval, OnNan};
+use crate::training::schedule::Schedule;
+use crate::training::trainee::{Pace, Settings};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The settings of a topic run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TopicsTrainConfig {
+    /// The name of a corpus, or a path.
+    pub corpus: String,
+    /// Where the files of the named corpora lie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// A folder that the documents are kept in while they are trained on, in place of memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<PathBuf>,
+    /// Topics of each layer, from the lowest.
+    pub topics: Vec<i64>,
+    /// The posterior of a count.
+    pub family: Family,
+    /// What the encoder puts out.
+    pub inference: Inference,
+    /// The law of words given topics.
+    pub likelihood: Likelihood,
+    /// Mean of each count at the start.
+    pub prior: f64,
+    /// Atoms of each count's window, from zero.
+    pub truncation: i64,
+    /// Temperature, from the first to the last step.
+    pub temperature: Schedule,
+    /// Width of the encoder.
+    pub hidden: i64,
+    /// Share of hidden units that a step leaves out.
+    pub dropout: f64,
+    /// Mean share of a document's words that the encoder does not see in a step.
+    pub word_dropout: f64,
+    /// Scale of normalised outputs at the start.
+    pub gain: f64,
+    /// Strength of the normal prior on the weights of words, `decay * w^2` nats each, where topics multiply.
+    pub decay: f64,
+    /// Passes over the training documents.
+    pub epochs: usize,
+    /// Documents a step.
+    pub batch_size: i64,
+    /// Adam's learning rate in the first half of the run; then it falls linearly, to a fiftieth.
+    pub lr: f64,
+    /// Epochs over which the weight of the KL grows from 0 to 1.
+    pub kl_warmup: f64,
+    /// How often a checkpoint is written.
+    pub checkpoint_every: Interval,
+    /// What to do about a step that is not finite.
+    pub on_nan: OnNan,
+    /// A file that the weights of a new run come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_from: Option<PathBuf>,
+    /// Where all randomness starts.
+    pub seed: u64,
+    /// What a word of a text is, and which words the vocabulary has.
+    pub text: TextRules,
+}
+
+impl Default for TopicsTrainConfig {
+    fn default() -> Self {
+        Self {
+            corpus: "reuters-395".into(),
+            data_dir: None,
+            store: None,
+            topics: vec![50],
+            family: Family::Poisson,
+            inference: Inference::Explicit,
+            likelihood: Likelihood::LogLinear,
+            prior: 1.0,
+            truncation: 16,
+            temperature: Schedule { first: 1.0, last: 0.3 },
+            hidden: 256,
+            dropout: 0.2,
+            word_dropout: 0.25,
+            gain: 2.0,
+            decay: 2.0,
+            epochs: 60,
+            batch_size: 200,
+            lr: 3e-3,
+            kl_warmup: 0.0,
+            checkpoint_every: Interval::Seconds(10.0),
+            on_nan: OnNan::Stop,
+            init_from: None,
+            seed: 0,
+            text: TextRules::default(),
+        }
+    }
+}
+
+impl TopicsTrainConfig {
+    /// The corpus.
+    ///
+    /// # Errors
+    /// When a file is missing or malformed; the message names it.
+    pub fn load(&self) -> Result<Corpus> {
+        CorpusSet::from_name(&self.corpus).load(self.data_dir.as_deref(), &self.text, None)
+    }
+
+    /// The model's shape for a vocabulary of this size.
+    pub fn model(&self, words: i64) -> TopicsConfig {
+        let Self { family, inference, likelihood, prior, hidden, dropout, word_dropout, gain, .. } = *self;
+        let (topics, atoms) = (self.topics.clone(), self.truncation);
+        TopicsConfig { words, topics, family, inference, likelihood, atoms, prior, hidden, dropout, word_dropout, gain }
+    }
+
+    /// The learning rate after a fraction of the run.
+    pub fn learning_rate(&self, fraction: f64) -> f64 {
+        self.lr * (2.0 * (1.0 - fraction)).clamp(0.02, 1.0)
+    }
+}
+
+impl Settings for TopicsTrainConfig {
+    fn check(&self) -> Result<()> {
+        self.pace().check()?;
+        if !(self.lr > 0.0 && self.lr.is_finite()) {
+            return Err(Error::parameter("lr", self.lr, "positive and finite"));
+        }
+        Ok(())
+    }
+
+    fn pace(&self) -> Pace {
+        let Self { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed, .. } = *self;
+        Pace { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed }
+    }
+
+    fn set_epochs(&mut self, epochs: usize) {
+        self.epochs = epochs;
+    }
+
+    fn set_data_dir(&mut self, folder: &Path) {
+        self.data_dir = Some(folder.to_path_buf());
+    }
+
+    fn init_from(&self) -> Option<&Path> {
+        self.init_from.as_deref()
+    }
+}

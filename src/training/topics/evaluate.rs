@@ -1,0 +1,150 @@
+//! What a topic model is worth: bounds, completion, coherence, diversity.
+
+use super::bags::batches;
+use crate::Result;
+use crate::data::{Corpus, Document, Documents};
+use crate::models::{Bags, TopicModel};
+use crate::topics::{COHERENCE_WORDS, Completion, DIVERSITY_WORDS, Halves, coherence, diversity, split};
+use serde::Serialize;
+use tch::{Device, Kind, Tensor, no_grad_guard};
+
+/// Measures on test documents with a word, from hard samples; lists have one value a layer, from the lowest.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TopicsEvaluation {
+    /// Perplexity of the second halves of documents, given their first halves.
+    pub completion_perplexity: f64,
+    /// `exp` of the mean over documents of the negative ELBO a token.
+    pub elbo_perplexity_document: f64,
+    /// `exp` of the negative ELBO of all documents over their tokens.
+    pub elbo_perplexity_word: f64,
+    /// As `elbo_perplexity_document`, of the importance-weighted bound.
+    pub iwae_perplexity_document: f64,
+    /// As `elbo_perplexity_word`, of the importance-weighted bound.
+    pub iwae_perplexity_word: f64,
+    /// Samples a document behind the bounds.
+    pub importance_samples: i64,
+    /// KL a document in nats, all layers.
+    pub kl: f64,
+    /// Mean NPMI of topics over their top 10 words, by the documents that were trained on.
+    pub npmi: Vec<Option<f64>>,
+    /// Distinct words among the top 25 of a layer's topics.
+    pub diversity: Vec<f64>,
+    /// Topics whose posterior mean varies over the documents, with a variance above 0.01.
+    pub active_topics: Vec<i64>,
+    /// Documents with a word.
+    pub documents: u64,
+    /// Their tokens.
+    pub tokens: u64,
+}
+
+/// The threshold of Burda et al. (arXiv 1509.00519) on the variance of a posterior mean.
+const ACTIVE: f64 = 0.01;
+
+/// Hard samples behind the probabilities that complete a document.
+const COMPLETION_SAMPLES: i64 = 20;
+
+/// Evaluates a model on test documents, `batch_size` at a time, from `seed` on: the same numbers at every call.
+///
+/// # Errors
+/// When there are no documents to measure, or `samples` is below 1.
+pub fn evaluate_topics(
+    model: &TopicModel,
+    corpus: &Corpus,
+    samples: i64,
+    batch_size: usize,
+    seed: i64,
+    device: Device,
+) -> Result<TopicsEvaluation> {
+    let _guard = no_grad_guard();
+    tch::manual_seed(seed);
+    let mut sums = Sums::default();
+    let mut means: Vec<Vec<Tensor>> = Vec::new();
+    for batch in batches(corpus.test.iter(), batch_size, device) {
+        let (_, bags) = batch?;
+        let bound = model.bound(&bags, samples)?;
+        sums.add(&bags, [&bound.neg_elbo, &bound.neg_iwae, &bound.kl]);
+        for (layer, mean) in model.infer(&bags)?.into_iter().enumerate() {
+            if means.len() == layer {
+                means.push(Vec::new());
+            }
+            means[layer].push(mean);
+        }
+    }
+    let topics: Vec<Vec<Vec<f64>>> = model.topics().iter().map(rows).collect::<Result<_>>()?;
+    let of_layers = topics.iter().map(|topics| Ok(coherence(topics, known(&corpus.train)?, COHERENCE_WORDS)?.mean));
+    let active = |means: &Vec<Tensor>| {
+        let variance = Tensor::cat(means, 0).to_kind(Kind::Double).var_dim(0, false, false);
+        variance.gt(ACTIVE).sum(Kind::Int64).int64_value(&[])
+    };
+    let [neg_elbo, neg_iwae, kl] = sums.total;
+    let [document_elbo, document_iwae, _] = sums.per_token.map(|sum| (sum / sums.documents.max(1.0)).exp());
+    let per_word = |sum: f64| (sum / sums.tokens.max(1.0)).exp();
+    Ok(TopicsEvaluation {
+        completion_perplexity: complete(model, &corpus.test, batch_size, device)?.perplexity()?,
+        elbo_perplexity_document: document_elbo,
+        elbo_perplexity_word: per_word(neg_elbo),
+        iwae_perplexity_document: document_iwae,
+        iwae_perplexity_word: per_word(neg_iwae),
+        importance_samples: samples,
+        kl: kl / sums.documents.max(1.0),
+        npmi: of_layers.collect::<Result<_>>()?,
+        diversity: topics.iter().map(|topics| diversity(topics, DIVERSITY_WORDS)).collect::<Result<_>>()?,
+        active_topics: means.iter().map(active).collect(),
+        documents: sums.documents as u64,
+        tokens: sums.tokens as u64,
+    })
+}
+
+/// Sums of bounds over documents: negative ELBO, negative importance-weighted bound, KL.
+#[derive(Debug, Default)]
+struct Sums {
+    total: [f64; 3],
+    per_token: [f64; 3],
+    documents: f64,
+    tokens: f64,
+}
+
+impl Sums {
+    fn add(&mut self, bags: &Bags, parts: [&Tensor; 3]) {
+        let sum = |tensor: &Tensor| tensor.sum(Kind::Double).double_value(&[]);
+        for (i, part) in parts.into_iter().enumerate() {
+            self.total[i] += sum(part);
+            self.per_token[i] += sum(&(part / &bags.lengths));
+        }
+        self.documents += bags.len() as f64;
+        self.tokens += sum(&bags.lengths);
+    }
+}
+
+/// Completion of the documents with more than one token, split from seed 0.
+fn complete(model: &TopicModel, documents: &Documents, batch_size: usize, device: Device) -> Result<Completion> {
+    let halves = documents.iter().enumerate().filter_map(|(number, document)| match document {
+        Ok(document) => split(&document, 0, number as u64).map(Ok),
+        Err(error) => Some(Err(error)),
+    });
+    let mut halves = halves.peekable();
+    let mut completion = Completion::default();
+    while halves.peek().is_some() {
+        let batch: Vec<Halves> = halves.by_ref().take(batch_size.max(1)).collect::<Result<_>>()?;
+        let firsts: Vec<&Document> = batch.iter().map(|halves| &halves.first).collect();
+        let probabilities = model.predict(&Bags::from_documents(&firsts, device), COMPLETION_SAMPLES)?;
+        for (row, Halves { second, .. }) in batch.iter().enumerate() {
+            let words: Vec<i64> = second.iter().map(|&(word, _)| i64::from(word)).collect();
+            let words = Tensor::from_slice(&words).to_device(device);
+            let p = probabilities.get(row as i64).index_select(0, &words);
+            completion.add(second, &Vec::<f64>::try_from(p.to_kind(Kind::Double))?)?;
+        }
+    }
+    Ok(completion)
+}
+
+/// All documents in memory, for measures that count them.
+fn known(documents: &Documents) -> Result<Vec<Document>> {
+    documents.iter().collect()
+}
+
+/// Rows of probabilities as plain numbers, each summing to one in float64.
+fn rows(tensor: &Tensor) -> Result<Vec<Vec<f64>>> {
+    let tensor = tensor.to_kind(Kind::Double);
+    Ok(Vec::<Vec<f64>>::try_from(&(&tensor / tensor.sum_dim_intlist(-1, true, None::<Kind>)).to_device(Device::Cpu))?)
+}

@@ -1,0 +1,41 @@
+//! What is kept of an epoch.
+
+use crate::training::trainee::Record;
+use serde::{Deserialize, Serialize};
+
+/// A line of `metrics.jsonl`: one epoch. Nats a document, perplexities a word.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TopicsRecord {
+    /// The epoch, counted from 1.
+    pub epoch: usize,
+    /// Mean relaxed negative ELBO over the epoch's training batches.
+    pub train_neg_elbo_relaxed: f64,
+    /// Mean KL over the same, all layers.
+    pub train_kl: f64,
+    /// Negative ELBO of hard samples on the validation documents.
+    pub validation_neg_elbo: f64,
+    /// Its KL.
+    pub validation_kl: f64,
+    /// Perplexity a word from the same bound.
+    pub validation_perplexity: f64,
+    /// Temperature at the epoch's last step.
+    pub temperature: f64,
+    /// Steps that were left out, since they were not finite.
+    pub skipped_steps: usize,
+    /// Seconds of training since the run began.
+    pub seconds: f64,
+}
+
+impl Record for TopicsRecord {
+    fn epoch(&self) -> usize {
+        self.epoch
+    }
+
+    fn merit(&self) -> f64 {
+        self.validation_neg_elbo
+    }
+
+    fn skipped_steps(&self) -> usize {
+        self.skipped_steps
+    }
+}

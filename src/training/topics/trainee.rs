@@ -1,0 +1,165 @@
+//! A topic model, its corpus, and what trains it.
+
+use super::bags::{bags, batches};
+use super::config::TopicsTrainConfig;
+use super::record::TopicsRecord;
+use super::start::{blank, of_corpus};
+use crate::data::Corpus;
+use crate::models::{TopicModel, TopicsStart};
+use crate::nn::Adam;
+use crate::relaxation::Forward;
+use crate::training::checkpoint::Checkpoint;
+use crate::training::trainee::{Plan, Trained, Trainee};
+use crate::{Error, Result};
+use tch::nn::VarStore;
+use tch::{Device, Kind, Tensor};
+
+/// Of so many training documents, the last is for validation.
+const VALIDATION_PERIOD: i64 = 20;
+
+/// Documents of a validation batch.
+const VALIDATION_BATCH: usize = 500;
+
+/// A topic model in training.
+#[derive(Debug)]
+pub struct TopicsTrainee {
+    corpus: Corpus,
+    store: VarStore,
+    model: TopicModel,
+    adam: Adam,
+}
+
+impl TopicsTrainee {
+    /// The model.
+    pub fn model(&self) -> &TopicModel {
+        &self.model
+    }
+
+    /// The documents.
+    pub fn corpus(&self) -> &Corpus {
+        &self.corpus
+    }
+
+    /// Whether a training document is for validation; in a corpus of few documents, all are for both.
+    fn is_validation(&self, number: i64) -> bool {
+        self.corpus.train.len() as i64 >= VALIDATION_PERIOD && number % VALIDATION_PERIOD == VALIDATION_PERIOD - 1
+    }
+
+    /// Means over the validation documents: negative ELBO and KL a document, and words of a document.
+    fn validate(&self, seed: i64) -> Result<[f64; 3]> {
+        tch::manual_seed(seed);
+        let everything = self.corpus.train.len() < VALIDATION_PERIOD as usize;
+        let numbers = (0..self.corpus.train.len()).filter(|&number| everything || self.is_validation(number as i64));
+        let documents = numbers.map(|number| self.corpus.train.get(number));
+        let (mut sums, mut count) = ([0.0; 3], 0);
+        for batch in batches(documents, VALIDATION_BATCH, self.device()) {
+            let (_, bags) = batch?;
+            let bound = self.model.bound(&bags, 1)?;
+            for (sum, part) in sums.iter_mut().zip([bound.neg_elbo, bound.kl, bags.lengths.shallow_clone()]) {
+                *sum += part.sum(Kind::Double).double_value(&[]);
+            }
+            count += bags.len();
+        }
+        Ok(sums.map(|sum| sum / (count as f64).max(1.0)))
+    }
+}
+
+/// A model, its parameters and its optimiser.
+fn build(
+    config: &TopicsTrainConfig,
+    words: i64,
+    start: &TopicsStart,
+    device: Device,
+) -> Result<(VarStore, TopicModel, Adam)> {
+    let store = VarStore::new(device);
+    let model = TopicModel::new(&store.root(), &config.model(words), start)?;
+    let adam = Adam::new(&store, config.lr)?;
+    Ok((store, model, adam))
+}
+
+impl Trainee for TopicsTrainee {
+    type Settings = TopicsTrainConfig;
+    type Record = TopicsRecord;
+
+    fn new(config: &TopicsTrainConfig, device: Device) -> Result<Self> {
+        let corpus = config.load()?;
+        if corpus.train.tokens() == 0 {
+            let found = format!("{} documents without a word", corpus.train.len());
+            return Err(Error::parameter("training part of the corpus", found, "at least one document with a word"));
+        }
+        let words = corpus.vocabulary.len() as i64;
+        let model = config.model(words);
+        model.check()?;
+        let (store, model, adam) = build(config, words, &blank(words, &config.topics, device), device)?;
+        Ok(Self { corpus, store, model, adam })
+    }
+
+    /// Starts topics from groups of documents.
+    fn begin(&mut self, config: &TopicsTrainConfig) -> Result<()> {
+        let device = self.device();
+        let start = of_corpus(&self.corpus, &config.topics, config.seed, device)?;
+        tch::manual_seed(config.seed as i64);
+        (self.store, self.model, self.adam) = build(config, self.corpus.vocabulary.len() as i64, &start, device)?;
+        Ok(())
+    }
+
+    fn examples(&self) -> i64 {
+        let documents = self.corpus.train.len() as i64;
+        documents - documents / VALIDATION_PERIOD
+    }
+
+    fn store(&self) -> &VarStore {
+        &self.store
+    }
+
+    fn optimisers(&mut self) -> Vec<&mut Adam> {
+        vec![&mut self.adam]
+    }
+
+    /// The numbers of the documents that are not for validation.
+    fn order(&self, seed: u64, epoch: usize) -> Tensor {
+        let order = Tensor::from_slice(&self.corpus.train.order(seed, epoch));
+        if self.examples() == self.corpus.train.len() as i64 {
+            return order;
+        }
+        order.masked_select(&order.remainder(VALIDATION_PERIOD).ne(VALIDATION_PERIOD - 1))
+    }
+
+    fn step(&mut self, config: &TopicsTrainConfig, plan: &Plan<'_>) -> Result<Tensor> {
+        tch::manual_seed(plan.seed);
+        let bags = bags(&self.corpus.train, &Vec::<i64>::try_from(plan.indices)?, self.device())?;
+        let (elbo, rows) = self.model.relaxed_elbo(&bags, plan.temperature, Forward::StraightThrough, plan.key)?;
+        let kl = Tensor::stack(&elbo.kl, 0).sum(None::<Kind>);
+        let reconstruction = elbo.reconstruction.sum(None::<Kind>);
+        let penalty = self.model.weight_penalty() * (config.decay / self.examples() as f64);
+        let loss = (&reconstruction + &kl * plan.kl_weight) / bags.len() as f64 + penalty;
+        self.adam.set_learning_rate(config.learning_rate(plan.fraction))?;
+        self.adam.minimize_rows(&loss, &[rows])?;
+        let kl = kl.detach();
+        Ok(Tensor::stack(&[reconstruction.detach() + &kl, kl], 0).to_kind(Kind::Double))
+    }
+
+    fn record(&self, config: &TopicsTrainConfig, trained: &Trained) -> Result<TopicsRecord> {
+        let [neg_elbo, kl, words] = self.validate(config.seed as i64)?;
+        Ok(TopicsRecord {
+            epoch: trained.epoch,
+            train_neg_elbo_relaxed: trained.neg_elbo,
+            train_kl: trained.kl,
+            validation_neg_elbo: neg_elbo,
+            validation_kl: kl,
+            validation_perplexity: (neg_elbo / words.max(1.0)).exp(),
+            temperature: trained.temperature,
+            skipped_steps: trained.skipped_steps,
+            seconds: trained.seconds,
+        })
+    }
+
+    fn contents(&mut self) -> Vec<(String, Tensor)> {
+        Checkpoint::contents(&self.store, &self.adam)
+    }
+
+    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        checkpoint.restore(&self.store)?;
+        checkpoint.restore_adam(&mut self.adam)
+    }
+}
