@@ -1,9 +1,9 @@
 //! Arrays of bytes and integers out of NumPy's `.npz` archives: zip files of `.npy` files, each of them a header in Python's notation and the numbers.
 
-use super::LARGEST;
+use super::most_content;
 use crate::{Error, Result};
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use tch::Tensor;
 use zip::{CompressionMethod, ZipArchive};
@@ -12,6 +12,8 @@ use zip::{CompressionMethod, ZipArchive};
 pub(super) struct Archive<'a, R> {
     path: &'a Path,
     zip: ZipArchive<R>,
+    /// The longest array that is read.
+    most: u64,
 }
 
 impl<'a> Archive<'a, BufReader<File>> {
@@ -23,10 +25,11 @@ impl<'a> Archive<'a, BufReader<File>> {
 
 impl<'a, R: Read + Seek> Archive<'a, R> {
     /// From any source; `path` is what errors call it.
-    pub fn new(path: &'a Path, source: R) -> Result<Self> {
+    pub fn new(path: &'a Path, mut source: R) -> Result<Self> {
+        let most = most_content(source.seek(SeekFrom::End(0)).map_err(|error| Error::file(path, error))?);
         let zip = ZipArchive::new(source)
             .map_err(|error| Error::file(path, format!("not a readable .npz archive ({error}); get the file again")))?;
-        Ok(Self { path, zip })
+        Ok(Self { path, zip, most })
     }
 
     /// Shape and content, in C order, of an array of unsigned bytes or booleans.
@@ -86,8 +89,8 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
         let header = Header::read(&mut file).map_err(damaged)?;
         let mut sizes = header.shape.iter().map(|&size| size as u64);
         let expected = sizes.try_fold(header.item as u64, |product, size| product.checked_mul(size));
-        let Some(expected) = expected.filter(|&expected| expected <= LARGEST) else {
-            return Err(damaged(format!("announces an impossible shape {}", header.shown_shape())));
+        let Some(expected) = expected.filter(|&expected| expected <= self.most) else {
+            return Err(damaged(format!("announces a shape {}, too large for the file", header.shown_shape())));
         };
         let mut bytes = Vec::new();
         file.take(expected + 1).read_to_end(&mut bytes).map_err(|error| damaged(format!("is damaged: {error}")))?;

@@ -17,6 +17,9 @@ use std::path::Path;
 use std::time::Instant;
 use tch::{Device, Tensor};
 
+#[cfg(test)]
+mod survival;
+
 /// What a step looked like, for whoever watches.
 #[derive(Debug, Clone, Copy)]
 pub struct StepReport {
