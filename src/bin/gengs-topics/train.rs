@@ -52,6 +52,9 @@ pub struct Train {
     /// Scale of the encoder's normalised outputs at the start
     #[arg(long)]
     gain: Option<f64>,
+    /// Words of the largest vocabulary that a step looks at whole; of a larger one, it looks at those of its documents and a sample of the others
+    #[arg(long, value_name = "WORDS")]
+    vocabulary_sample: Option<i64>,
     /// Passes over the training documents
     #[arg(long)]
     epochs: Option<usize>,
@@ -108,6 +111,7 @@ macro_rules! fixed_settings {
             dropout,
             word_dropout,
             gain,
+            vocabulary_sample,
             batch_size,
             lr,
             kl_warmup,

@@ -43,6 +43,8 @@ pub struct TopicsTrainConfig {
     pub word_dropout: f64,
     /// Scale of normalised outputs at the start.
     pub gain: f64,
+    /// Words of the largest vocabulary that a step looks at whole; of a larger one, it looks at the words of its documents and an eighth as many others as this.
+    pub vocabulary_sample: i64,
     /// Strength of the normal prior on the weights of words, `decay * w^2` nats each, where topics multiply.
     pub decay: f64,
     /// Passes over the training documents.
@@ -83,6 +85,7 @@ impl Default for TopicsTrainConfig {
             dropout: 0.2,
             word_dropout: 0.25,
             gain: 2.0,
+            vocabulary_sample: 8192,
             decay: 2.0,
             epochs: 60,
             batch_size: 200,
@@ -108,9 +111,24 @@ impl TopicsTrainConfig {
 
     /// The model's shape for a vocabulary of this size.
     pub fn model(&self, words: i64) -> TopicsConfig {
-        let Self { family, inference, likelihood, prior, hidden, dropout, word_dropout, gain, .. } = *self;
+        let Self {
+            family, inference, likelihood, prior, hidden, dropout, word_dropout, gain, vocabulary_sample, ..
+        } = *self;
         let (topics, atoms) = (self.topics.clone(), self.truncation);
-        TopicsConfig { words, topics, family, inference, likelihood, atoms, prior, hidden, dropout, word_dropout, gain }
+        TopicsConfig {
+            words,
+            topics,
+            family,
+            inference,
+            likelihood,
+            atoms,
+            prior,
+            hidden,
+            dropout,
+            word_dropout,
+            gain,
+            vocabulary_sample,
+        }
     }
 
     /// The learning rate after a fraction of the run.

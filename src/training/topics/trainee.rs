@@ -133,13 +133,13 @@ impl Trainee for TopicsTrainee {
     fn step(&mut self, config: &TopicsTrainConfig, plan: &Plan<'_>) -> Result<Tensor> {
         tch::manual_seed(plan.seed);
         let bags = bags(&self.corpus.train, &Vec::<i64>::try_from(plan.indices)?, self.device())?;
-        let (elbo, rows) = self.model.relaxed_elbo(&bags, plan.temperature, Forward::StraightThrough, plan.key)?;
+        let elbo = self.model.relaxed_elbo(&bags, plan.temperature, Forward::StraightThrough, plan.key)?;
         let kl = Tensor::stack(&elbo.kl, 0).sum(None::<Kind>);
         let reconstruction = elbo.reconstruction.sum(None::<Kind>);
-        let penalty = self.model.weight_penalty() * (config.decay / self.examples() as f64);
+        let penalty = elbo.weight_penalty * (config.decay / self.examples() as f64);
         let loss = (&reconstruction + &kl * plan.kl_weight) / bags.len() as f64 + penalty;
         self.adam.set_learning_rate(config.learning_rate(plan.fraction))?;
-        self.adam.minimize_rows(&loss, &[rows])?;
+        self.adam.minimize_rows(&loss, &elbo.rows)?;
         let kl = kl.detach();
         Ok(Tensor::stack(&[reconstruction.detach() + &kl, kl], 0).to_kind(Kind::Double))
     }
