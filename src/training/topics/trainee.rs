@@ -136,7 +136,7 @@ impl Trainee for TopicsTrainee {
         let elbo = self.model.relaxed_elbo(&bags, plan.temperature, Forward::StraightThrough, plan.key)?;
         let kl = Tensor::stack(&elbo.kl, 0).sum(None::<Kind>);
         let reconstruction = elbo.reconstruction.sum(None::<Kind>);
-        let penalty = elbo.weight_penalty * (config.decay / self.examples() as f64);
+        let penalty = elbo.weight_penalty * (config.decay / self.examples() as f64) + elbo.overlap * config.separation;
         let loss = (&reconstruction + &kl * plan.kl_weight) / bags.len() as f64 + penalty;
         self.adam.set_learning_rate(config.learning_rate(plan.fraction))?;
         self.adam.minimize_rows(&loss, &elbo.rows)?;
