@@ -1,6 +1,6 @@
 //! Events for TensorBoard: the bytes, and, where `GENGS_PYTHON` names a Python with `tensorboard`, what TensorBoard makes of them.
 
-use gengs::training::{EventWriter, grid_png};
+use gengs::training::{Control, EventWriter, Interval, Session, StepReport, TrainConfig, VaeTrainee, grid_png};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tch::{Device, Kind, Tensor};
@@ -113,4 +113,127 @@ fn tensorboard_reads_back_scalars_histograms_and_pictures_of_a_resumed_run() {
     assert_eq!(found["histograms"]["one"]["limits"], serde_json::json!([1e300]));
     // Three pictures of 4 x 3 pixels in a row, with gaps of 2.
     assert_eq!(found["images"]["samples"], serde_json::json!([[2, 20, 7, png.len()]]));
+}
+
+/// A protobuf field: its number, and a number or bytes.
+fn fields(mut bytes: &[u8]) -> Vec<(u64, u64, &[u8])> {
+    fn number(bytes: &mut &[u8]) -> u64 {
+        let length = bytes.iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
+        let (number, rest) = bytes.split_at(length);
+        *bytes = rest;
+        number.iter().rev().fold(0, |whole, byte| whole << 7 | u64::from(byte & 0x7f))
+    }
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let key = number(&mut bytes);
+        let (value, length) = match key & 7 {
+            0 => (number(&mut bytes), 0),
+            1 => (0, 8),
+            2 => (0, number(&mut bytes) as usize),
+            _ => (0, 4),
+        };
+        let (content, rest) = bytes.split_at(length);
+        bytes = rest;
+        found.push((key >> 3, value, content));
+    }
+    found
+}
+
+/// What TensorBoard shows of a folder: step, name and bytes of each value. A process that starts at a step hides what those before it wrote from there on; a record that
+/// is cut off ends its file.
+fn shown(folder: &Path) -> Vec<(u64, String, Vec<u8>)> {
+    let mut shown: Vec<(u64, String, Vec<u8>)> = Vec::new();
+    let events = events(folder).into_iter().filter(|path| path.to_string_lossy().contains("tfevents"));
+    for path in events {
+        let bytes = std::fs::read(path).unwrap();
+        let mut rest = bytes.as_slice();
+        while rest.len() >= 12 {
+            let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
+            if rest.len() < 16 + length {
+                break;
+            }
+            let event = fields(&rest[12..12 + length]);
+            let step = event.iter().find(|field| field.0 == 2).map_or(0, |field| field.1);
+            if event.iter().any(|field| field.0 == 7) {
+                shown.retain(|(earlier, ..)| *earlier < step);
+            }
+            for (_, _, summary) in event.iter().filter(|field| field.0 == 5) {
+                let value = fields(fields(summary)[0].2);
+                let name = String::from_utf8(value[0].2.to_vec()).unwrap();
+                shown.push((step, name, value[1].2.to_vec()));
+            }
+            rest = &rest[16 + length..];
+        }
+    }
+    shown
+}
+
+#[test]
+fn a_killed_and_resumed_run_shows_what_an_undisturbed_one_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = folder.path().join("images");
+    // Thirty images of four by four pixels, of which 24 are trained on.
+    let header = [0, 0, 8, 3, 0, 0, 0, 30, 0, 0, 0, 4, 0, 0, 0, 4];
+    std::fs::write(&dataset, [&header[..], &(0..480).map(|i| (i * 7 % 256) as u8).collect::<Vec<_>>()].concat())
+        .unwrap();
+    let config = TrainConfig {
+        dataset: dataset.display().to_string(),
+        latents: 3,
+        hidden: vec![5],
+        epochs: 3,
+        batch_size: 1,
+        checkpoint_every: Interval::Epochs(100),
+        ..TrainConfig::default()
+    };
+    let path = |name: &str| folder.path().join(name);
+    let go_to = |session: gengs::Result<Session<VaeTrainee>>, steps: usize| {
+        let mut session = session.unwrap();
+        let made = |report: &StepReport| (report.epoch - 1) * report.steps + report.step;
+        let stop = |report: &StepReport| if made(report) < steps { Control::Continue } else { Control::Stop };
+        session.run(stop, |_| ()).unwrap();
+    };
+    let resume = || Session::<VaeTrainee>::resume(&path("killed"), None, None, Device::Cpu);
+    go_to(Session::start(config.clone(), &path("whole"), Device::Cpu), 1000);
+
+    go_to(Session::start(config, &path("killed"), Device::Cpu), 30);
+    let kept =
+        ["last.safetensors", "best.safetensors"].map(|name| (name, std::fs::read(path("killed").join(name)).unwrap()));
+    go_to(resume(), 61);
+    // As if the second process had been killed, in the middle of a record: the first one's checkpoint is the last.
+    let _ = kept.map(|(name, bytes)| std::fs::write(path("killed").join(name), bytes).unwrap());
+    let of_second =
+        events(&path("killed")).into_iter().rfind(|path| path.to_string_lossy().contains("tfevents")).unwrap();
+    let torn = std::fs::read(&of_second).unwrap();
+    std::fs::write(&of_second, &torn[..torn.len() - 9]).unwrap();
+    go_to(resume(), 1000);
+
+    let (mut whole, mut killed) = (shown(&path("whole")), shown(&path("killed")));
+    // Seconds are the machine's.
+    for events in [&mut whole, &mut killed] {
+        events.retain(|(_, name, _)| name != "epoch/seconds");
+    }
+    assert_eq!(killed, whole);
+    let steps = |name: &str| -> Vec<u64> {
+        whole.iter().filter(|(_, found, _)| found == name).map(|(step, ..)| *step).collect()
+    };
+    assert_eq!(steps("step/kl"), [10, 20, 34, 44, 58, 68]);
+    for name in ["epoch/validation_neg_elbo", "posterior/mean", "pictures/samples", "pictures/reconstructions"] {
+        assert_eq!(steps(name), [24, 48, 72], "{name}");
+    }
+
+    let Some(python) = std::env::var_os("GENGS_PYTHON") else {
+        println!("TensorBoard was not asked, since GENGS_PYTHON names no Python with it");
+        return;
+    };
+    let read = |name: &str| -> serde_json::Value {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/events.py");
+        let output = Command::new(&python).arg(script).arg("read").arg(path(name)).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        found["scalars"].as_object_mut().unwrap().remove("epoch/seconds");
+        found
+    };
+    assert_eq!(read("killed"), read("whole"));
+    let steps: Vec<(u64, f64)> = serde_json::from_value(read("killed")["scalars"]["step/kl"].clone()).unwrap();
+    assert_eq!(steps.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [10, 20, 34, 44, 58, 68]);
 }

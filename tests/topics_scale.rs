@@ -86,7 +86,7 @@ fn elbo(model: &TopicModel, bags: &Bags) -> TopicsElbo {
 
 fn loss(elbo: &TopicsElbo) -> Tensor {
     let kl = Tensor::stack(&elbo.kl, 0).sum(None::<Kind>);
-    (elbo.reconstruction.sum(None::<Kind>) + kl) / 7.0 + &elbo.weight_penalty * 0.01
+    (elbo.reconstruction.sum(None::<Kind>) + kl) / 7.0 + &elbo.weight_penalty * 0.01 + &elbo.overlap
 }
 
 /// Gradients of a loss in all parameters by name, those of rows put into tables.
@@ -122,13 +122,16 @@ fn written_out(store: &VarStore, likelihood: Likelihood, x: &Tensor) -> TopicsEl
     let weights = x.log1p();
     let sums = weights.matmul(v("encoder.embedding.weight"));
     let lengths = sum(&(&weights * v("encoder.idf")).square(), -1).sqrt().unsqueeze(-1);
+    let tokens = sum(x, -1).unsqueeze(-1);
+    let telling = &tokens / (&tokens + v("encoder.gate").exp());
     let mut h = (sums.narrow(-1, 0, hidden) + v("encoder.bias")).relu();
     let (mut posteriors, mut draws) = (Vec::new(), Vec::new());
     for (l, (from, topics)) in [(0, 4), (4, 2)].into_iter().enumerate() {
         let name = |part: &str| format!("encoder.{l}.{part}");
         h = linear(&name("hidden"), &h).relu();
         let directions = sums.narrow(-1, hidden + from, topics) / &lengths;
-        let tilt = norm(&name("norm"), &linear(&name("output"), &h)) + norm(&name("direction_norm"), &directions);
+        let tilt =
+            norm(&name("norm"), &linear(&name("output"), &h)) + norm(&name("direction_norm"), &directions) * &telling;
         let law = Poisson::new(&((tilt + softplus_inverse(1.0)).softplus() + 1e-6)).unwrap();
         let seed = KEY.seed + l as u64 * 0x9e37_79b9_7f4a_7c15;
         draws.push(OnePass::new(0, 5, 0.5).unwrap().draw(&law, NoiseKey { seed, ..KEY }).unwrap().z);
@@ -142,9 +145,13 @@ fn written_out(store: &VarStore, likelihood: Likelihood, x: &Tensor) -> TopicsEl
         sum(&posterior.kl(&prior).unwrap(), -1)
     });
     let (w, b) = (v("words.weight"), v("words.bias"));
-    let mut weight_penalty = Tensor::from(0f32);
+    let [mut weight_penalty, mut overlap] = [0f32, 0f32].map(Tensor::from);
     let reconstruction = if likelihood == Likelihood::LogLinear {
         weight_penalty = w.square().sum(None::<Kind>);
+        for (a, b) in (0..4).flat_map(|a| (0..a).map(move |b| (a, b))) {
+            let [a, b] = [a, b].map(|k| w.select(1, k).relu());
+            overlap += a.dot(&b).square() / (a.dot(&a) * b.dot(&b));
+        }
         -sum(&(x * (draws[0].matmul(&w.tr()) + b).log_softmax(-1, None::<Kind>)), -1)
     } else {
         let rates = draws[0].matmul(&w.exp().tr()) + b.exp();
@@ -153,7 +160,7 @@ fn written_out(store: &VarStore, likelihood: Likelihood, x: &Tensor) -> TopicsEl
             _ => -sum(&(x * (&rates / sum(&rates, -1).unsqueeze(-1)).log()), -1),
         }
     };
-    TopicsElbo { reconstruction, kl: kl.collect(), weight_penalty, rows: Vec::new() }
+    TopicsElbo { reconstruction, kl: kl.collect(), weight_penalty, overlap, rows: Vec::new() }
 }
 
 /// In float32, gradients and all. A step looks at the whole vocabulary where that is small, and where it is large, if all words occur in the batch.
@@ -171,6 +178,7 @@ fn a_step_is_the_formula_over_the_vocabulary() {
             let pairs = found.kl.iter().zip(&exact.kl).chain([
                 (&found.reconstruction, &exact.reconstruction),
                 (&found.weight_penalty, &exact.weight_penalty),
+                (&found.overlap, &exact.overlap),
             ]);
             for (found, exact) in pairs {
                 for (found, exact) in doubles(found).into_iter().zip(doubles(exact)) {

@@ -1,7 +1,7 @@
 //! The idx format of MNIST, plain or gzipped: two zero bytes, kind 8 (bytes), the number of dimensions, each dimension as a
 //! big-endian 32-bit number, the bytes.
 
-use super::LARGEST;
+use super::most_content;
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -10,22 +10,23 @@ use std::path::Path;
 /// The shape and the bytes of an idx file.
 pub(super) fn read(path: &Path) -> Result<(Vec<i64>, Vec<u8>)> {
     let file = File::open(path).map_err(|error| Error::file(path, error))?;
-    parse(path, BufReader::new(file))
+    let length = file.metadata().map_err(|error| Error::file(path, error))?.len();
+    parse(path, BufReader::new(file), length)
 }
 
-/// The same from any source; `name` is what errors call it.
-pub(super) fn parse(name: &Path, mut source: impl Read) -> Result<(Vec<i64>, Vec<u8>)> {
+/// The same from any source of so many bytes; `name` is what errors call it.
+pub(super) fn parse(name: &Path, mut source: impl Read, length: u64) -> Result<(Vec<i64>, Vec<u8>)> {
     let mut start = [0; 2];
     fill(name, &mut source, &mut start, "the first two bytes")?;
     let source = start.chain(source);
     if start == [0x1f, 0x8b] {
-        parse_plain(name, flate2::read::GzDecoder::new(source))
+        parse_plain(name, flate2::read::GzDecoder::new(source), most_content(length))
     } else {
-        parse_plain(name, source)
+        parse_plain(name, source, length)
     }
 }
 
-fn parse_plain(name: &Path, mut source: impl Read) -> Result<(Vec<i64>, Vec<u8>)> {
+fn parse_plain(name: &Path, mut source: impl Read, most: u64) -> Result<(Vec<i64>, Vec<u8>)> {
     let mut magic = [0; 4];
     fill(name, &mut source, &mut magic, "the idx header")?;
     let [0, 0, 8, dimensions @ 1..=4] = magic else {
@@ -41,13 +42,19 @@ fn parse_plain(name: &Path, mut source: impl Read) -> Result<(Vec<i64>, Vec<u8>)
         shape.push(i64::from(u32::from_be_bytes(size)));
     }
     let expected = shape.iter().try_fold(1u64, |product, &size| product.checked_mul(size as u64));
-    let Some(expected) = expected.filter(|&expected| expected <= LARGEST) else {
+    let Some(expected) = expected else {
         return Err(Error::file(
             name,
             format!("its header announces an impossible shape {shape:?}; the file is damaged"),
         ));
     };
-    let mut bytes = Vec::new();
+    if expected > most {
+        return Err(Error::file(
+            name,
+            format!("its header announces {expected} bytes, too many for the file; get the file again"),
+        ));
+    }
+    let mut bytes = Vec::with_capacity(expected as usize);
     source
         .take(expected + 1)
         .read_to_end(&mut bytes)
@@ -74,7 +81,7 @@ mod tests {
     use std::io::Write;
 
     fn parse_bytes(bytes: &[u8]) -> Result<(Vec<i64>, Vec<u8>)> {
-        parse(Path::new("file"), bytes)
+        parse(Path::new("file"), bytes, bytes.len() as u64)
     }
 
     #[test]

@@ -80,7 +80,7 @@ const SIDE: i64 = 28;
 
 fn built_in() -> Result<Dataset> {
     let bytes: &[u8] = include_bytes!("digits/images-idx3-ubyte.gz");
-    let (shape, bytes) = idx::parse(Path::new("built-in digits"), bytes)?;
+    let (shape, bytes) = idx::parse(Path::new("built-in digits"), bytes, bytes.len() as u64)?;
     let images = Images::new(&bytes, shape[0], SIDE * SIDE, Pixels::Intensity)?;
     // Sorted by class, 500 each: every tenth image is 50 of each class.
     let (test, train) = images.every(9, 10);

@@ -148,10 +148,14 @@ impl Adam {
             }
             Verdict::Device(flags) => Some(self.note(&flags, names)?),
         };
+        Ok(Some(self.next(finite)))
+    }
+
+    fn next(&mut self, finite: Option<Tensor>) -> Rule {
         self.steps += 1;
         let correction1 = 1.0 - BETA1.powi(self.steps as i32);
         let correction2 = (1.0 - BETA2.powi(self.steps as i32)).sqrt();
-        Ok(Some(Rule { learning_rate: self.learning_rate / correction1, correction: 1.0 / correction2, finite }))
+        Rule { learning_rate: self.learning_rate / correction1, correction: 1.0 / correction2, finite }
     }
 
     /// Notes on the device what was not finite; whether everything was.
@@ -321,5 +325,72 @@ impl Rule {
             }
         });
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::nn::Init;
+
+    fn tensors(adam: &Adam) -> Vec<Vec<f32>> {
+        let parameters = adam.slots.iter().map(|slot| slot.parameter.shallow_clone());
+        let all = parameters.chain(adam.state().into_iter().map(|(_, tensor)| tensor));
+        all.map(|tensor| Vec::try_from(tensor.detach()).unwrap()).collect()
+    }
+
+    /// A gradient that is finite, and one that is not.
+    fn gradients() -> [Vec<Tensor>; 2] {
+        let [good, bad] = [0.5f32, f32::NAN].map(|x| Tensor::from_slice(&[1.0f32, x]));
+        [vec![good.shallow_clone(), good.shallow_clone()], vec![good, bad]]
+    }
+
+    fn adam() -> Adam {
+        let store = VarStore::new(Device::Cpu);
+        let _ = ["a", "b"].map(|name| store.root().var(name, &[2], Init::Const(1.0)));
+        Adam::new(&store, 0.1).unwrap()
+    }
+
+    /// The update as it is made on a device, here with a flag in the host's memory.
+    fn apply_as_on_a_device(adam: &mut Adam, gradients: &[Tensor]) {
+        let _guard = no_grad_guard();
+        let flags: Vec<Tensor> =
+            std::iter::once(Tensor::from(true)).chain(gradients.iter().map(|g| g.isfinite().all())).collect();
+        let finite = adam.note(&Tensor::stack(&flags, 0), vec!["a".into(), "b".into()]).unwrap();
+        let rule = adam.next(Some(finite));
+        for (slot, gradient) in adam.slots.iter_mut().zip(gradients) {
+            rule.apply(slot, gradient);
+        }
+    }
+
+    #[test]
+    fn an_update_that_is_not_finite_is_left_out_on_the_host_and_on_a_device() {
+        let [good, bad] = gradients();
+        let (mut host, mut device) = (adam(), adam());
+        for gradients in [&good, &bad, &good] {
+            let before = [tensors(&host), tensors(&device)];
+            host.apply(gradients).unwrap();
+            apply_as_on_a_device(&mut device, gradients);
+            let after = [tensors(&host), tensors(&device)];
+            if std::ptr::eq(gradients, &bad) {
+                assert_eq!(after, before);
+                let expected = Skipped { updates: 1, first: Some("the gradient of b".into()) };
+                assert_eq!((host.skipped().unwrap(), device.skipped().unwrap()), (expected.clone(), expected));
+            }
+            for (a, b) in after[0].iter().flatten().zip(after[1].iter().flatten()) {
+                assert!((a - b).abs() < 1e-6, "{a} {b}");
+            }
+            assert_eq!((host.skipped().unwrap(), device.skipped().unwrap()), (Skipped::default(), Skipped::default()));
+        }
+        assert_eq!((host.steps(), device.steps()), (2, 2));
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_is_named_first() {
+        let mut adam = adam();
+        let loss = adam.slots.iter().map(|slot| slot.parameter.sum(Kind::Float)).sum::<Tensor>() * f64::INFINITY;
+        adam.minimize(&loss, false).unwrap();
+        assert_eq!(adam.skipped().unwrap(), Skipped { updates: 1, first: Some("the loss".into()) });
+        assert_eq!(adam.steps(), 0);
     }
 }

@@ -2,6 +2,8 @@
 
 mod eval;
 mod export;
+mod infer;
+mod topics;
 mod train;
 
 use clap::{Args, Parser, Subcommand};
@@ -25,6 +27,12 @@ enum Command {
     Eval(eval::Eval),
     /// Write the model of a run for PyTorch
     Export(export::Export),
+    /// List the topics of a run: words with their probabilities, prevalence, coherence
+    Topics(topics::Topics),
+    /// Show the hierarchy of topics on one page
+    Tree(topics::Tree),
+    /// Say what new texts are about, as JSON lines
+    Infer(infer::Infer),
 }
 
 /// A run that was trained.
@@ -48,5 +56,8 @@ fn main() -> ExitCode {
         Command::Train(train) => train.run(),
         Command::Eval(eval) => eval.run(),
         Command::Export(export) => export.run(),
+        Command::Topics(topics) => topics.run(),
+        Command::Tree(tree) => tree.run(),
+        Command::Infer(infer) => infer.run(),
     })
 }

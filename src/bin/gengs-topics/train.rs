@@ -70,6 +70,9 @@ pub struct Train {
     /// Strength of the normal prior on the weights of words, decay * w^2 nats each, for log-linear topics
     #[arg(long)]
     decay: Option<f64>,
+    /// Nats a document for two log-linear topics of the same words; more makes topics differ
+    #[arg(long)]
+    separation: Option<f64>,
     /// How often a checkpoint is written: 10s (or 10), 5m, '200 steps', '1 epoch' [default: 10s]
     #[arg(long, value_name = "INTERVAL")]
     checkpoint_every: Option<Interval>,
@@ -117,6 +120,7 @@ macro_rules! fixed_settings {
             kl_warmup,
             checkpoint_every,
             decay,
+            separation,
             seed
         )
     };

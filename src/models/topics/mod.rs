@@ -196,6 +196,8 @@ pub struct TopicsElbo {
     pub kl: Vec<Tensor>,
     /// The sum of the squares of the weights of words, or an unbiased estimate of it; nothing where topics add up, whose weights are probabilities.
     pub weight_penalty: Tensor,
+    /// The sum over pairs of topics of the squared cosine of their positive weights of words, or an estimate of it; nothing where topics add up.
+    pub overlap: Tensor,
     /// Rows that the graph holds in place of their tables, for [`Adam::minimize_rows`](crate::nn::Adam::minimize_rows).
     pub rows: Vec<Rows>,
 }
@@ -259,6 +261,7 @@ impl TopicModel {
             reconstruction: tables.neg_log_prob(&draws[0], bags),
             kl: self.kl(&posteriors, &draws)?,
             weight_penalty: tables.penalty(),
+            overlap: tables.overlap(),
             rows: of_words,
         })
     }

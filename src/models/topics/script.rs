@@ -44,11 +44,19 @@ pub(crate) fn topics_script(config: &TopicsConfig, more: Vec<(&'static str, Attr
     let (explicit, implicit) = (config.inference == Inference::Explicit, config.inference == Inference::Implicit);
     let has_extra = implicit || config.family == Family::NegativeBinomial;
     let (hidden, all) = (config.hidden, config.topics.iter().sum::<i64>());
-    let mut tensors = vec![Member::new("embedding.weight", true), Member::new("bias", true), Member::new("idf", false)];
+    let mut tensors = vec![
+        Member::new("embedding.weight", true),
+        Member::new("bias", true),
+        Member::new("gate", true),
+        Member::new("idf", false),
+    ];
     let mut methods = String::new();
     let mut forward = format!(
         "  def forward(self: __torch__.Topics, counts: Tensor) -> Tensor:
-    weights = torch.log1p(torch.to(counts, ops.prim.dtype(self.bias)))
+    x = torch.to(counts, ops.prim.dtype(self.bias))
+    weights = torch.log1p(x)
+    tokens = torch.sum(x, [-1], True)
+    telling = tokens / (tokens + torch.exp(self.gate))
     sums = torch.matmul(weights, self.embedding_weight)
     squares = torch.sum(torch.square(weights * self.idf), [-1], True)
     directions = torch.narrow(sums, -1, {hidden}, {all}) / torch.sqrt(torch.clamp(squares, min=1e-06))
@@ -80,7 +88,7 @@ pub(crate) fn topics_script(config: &TopicsConfig, more: Vec<(&'static str, Attr
         // Writing to a text cannot fail.
         let _ = write!(
             forward,
-            "    h = torch.relu({})\n    tilt = {} + {}\n    mean{l} = (self).mean{l}({output}, )\n",
+            "    h = torch.relu({})\n    tilt = {} + {} * telling\n    mean{l} = (self).mean{l}({output}, )\n",
             linear("hidden"),
             norm("norm", &linear("output")),
             norm("direction_norm", &direction),

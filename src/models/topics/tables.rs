@@ -82,6 +82,23 @@ impl Tables {
         }
     }
 
+    /// How much topics have the same words: the sum over pairs of topics of the squared cosine of their positive weights, where topics multiply. Of a sample, an
+    /// estimate.
+    pub fn overlap(&self) -> Tensor {
+        if self.likelihood != Likelihood::LogLinear {
+            return Tensor::zeros([], (Kind::Float, self.weight.device()));
+        }
+        let positive = self.weight.relu();
+        let positive = match &self.shares {
+            Some(shares) => positive * shares.sqrt().unsqueeze(-1),
+            None => positive,
+        };
+        let products = positive.tr().matmul(&positive);
+        let squares = products.diagonal(0, 0, 1).clamp_min(1e-12);
+        let cosines = products.square() / (squares.unsqueeze(0) * squares.unsqueeze(1));
+        (cosines.sum(None::<Kind>) - cosines.diagonal(0, 0, 1).sum(None::<Kind>)) / 2.0
+    }
+
     /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`.
     pub fn neg_log_prob(&self, z: &Tensor, bags: &Bags) -> Tensor {
         if self.likelihood == Likelihood::LogLinear {

@@ -32,11 +32,17 @@ pub enum Likelihood {
     LogLinear,
 }
 
-/// The count of a topic at which a document's words are the topic's own, where topics multiply, at the start.
-const WHOLE: f64 = 10.0;
+impl std::fmt::Display for Likelihood {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(f)
+    }
+}
 
-/// A count that outweighs all others, where topics multiply: five times one that few documents reach.
-const OUTWEIGHING: f64 = 30.0;
+/// The count of a topic at which a document's words are the topic's own, where topics multiply, at the start.
+const WHOLE: f64 = 16.0;
+
+/// A count that outweighs all others, where topics multiply.
+const OUTWEIGHING: f64 = 2.0 * WHOLE;
 
 /// A sample of a large vocabulary has this part of the words that a whole vocabulary may have.
 const SAMPLED: i64 = 8;

@@ -20,8 +20,16 @@ const GRID: (i64, i64) = (10, 10);
 /// # Errors
 /// When a file cannot be written.
 pub fn draw_pictures(vae: &Vae, data: &Dataset, samples: &Path, reconstructions: &Path) -> Result<()> {
+    for (path, png) in [samples, reconstructions].into_iter().zip(pictures(vae, data)?) {
+        write(path, &png)?;
+    }
+    Ok(())
+}
+
+/// The same two as PNGs.
+pub(super) fn pictures(vae: &Vae, data: &Dataset) -> Result<[Vec<u8>; 2]> {
     let (columns, rows) = GRID;
-    write_grid(samples, &vae.generate(columns * rows)?, data.shape, columns)?;
+    let samples = grid_png(&vae.generate(columns * rows)?, data.shape, columns)?;
     let device = vae.prior().device();
     let pairs = (columns * rows / 2).min(data.test.len());
     // Spread over the test set, which may be sorted.
@@ -35,7 +43,7 @@ pub fn draw_pictures(vae: &Vae, data: &Dataset, samples: &Path, reconstructions:
             [x.narrow(0, start, length), decoded.narrow(0, start, length)]
         })
         .collect();
-    write_grid(reconstructions, &Tensor::cat(&rows, 0), data.shape, columns)
+    Ok([samples, grid_png(&Tensor::cat(&rows, 0), data.shape, columns)?])
 }
 
 /// Writes images as [`grid_png`] draws them.
@@ -43,7 +51,10 @@ pub fn draw_pictures(vae: &Vae, data: &Dataset, samples: &Path, reconstructions:
 /// # Errors
 /// When the shape does not fit, or the file cannot be written.
 pub fn write_grid(path: &Path, images: &Tensor, shape: (i64, i64), columns: i64) -> Result<()> {
-    let png = grid_png(images, shape, columns)?;
+    write(path, &grid_png(images, shape, columns)?)
+}
+
+fn write(path: &Path, png: &[u8]) -> Result<()> {
     std::fs::write(path, png).map_err(|error| Error::file(path, format!("the picture cannot be written ({error})")))
 }
 

@@ -3,7 +3,7 @@
 use super::config::TrainConfig;
 use super::diagnose::{Diagnosis, GRADIENTS, GradientRecord};
 use super::evaluate::evaluate;
-use super::pictures::draw_pictures;
+use super::pictures::{draw_pictures, pictures};
 use super::record::EpochRecord;
 use crate::Result;
 use crate::data::Dataset;
@@ -14,9 +14,9 @@ use crate::relaxation::Forward;
 use crate::relaxation::one_pass::{DrawnBy, NoiseKey};
 use crate::training::checkpoint::{Checkpoint, Progress};
 use crate::training::run_folder::RunFolder;
-use crate::training::trainee::{Plan, Trained, Trainee};
+use crate::training::trainee::{Exhibit, Plan, Trained, Trainee};
 use tch::nn::VarStore;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// Importance samples behind the validation result that chooses the best epoch.
 const VALIDATION_SAMPLES: i64 = 1;
@@ -155,6 +155,20 @@ impl Trainee for VaeTrainee {
             skipped_steps: trained.skipped_steps,
             seconds: trained.seconds,
         })
+    }
+
+    /// Pictures as at the end, and how the posterior means of validation images are distributed, over images and latents.
+    fn exhibits(&self, _: &TrainConfig) -> Result<Vec<(String, Exhibit)>> {
+        let _guard = no_grad_guard();
+        let count = VALIDATION_BATCH.min(self.data.validation.len());
+        let x = self.data.validation.batch(&Tensor::arange(count, (Kind::Int64, self.device())));
+        let means = self.vae.posterior(&x)?.mean();
+        let [samples, reconstructions] = pictures(&self.vae, &self.data)?;
+        Ok(vec![
+            ("posterior/mean".into(), Exhibit::Histogram(means)),
+            ("pictures/samples".into(), Exhibit::Picture(samples)),
+            ("pictures/reconstructions".into(), Exhibit::Picture(reconstructions)),
+        ])
     }
 
     fn contents(&mut self) -> Vec<(String, Tensor)> {

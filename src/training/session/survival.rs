@@ -1,0 +1,343 @@
+//! Runs whose files fail at every operation in turn, and runs with steps that are not finite, on a trainee of two numbers.
+
+use crate::nn::Adam;
+use crate::training::checkpoint::Checkpoint;
+use crate::training::files::fault::{self, Fault};
+use crate::training::{
+    Control, Exhibit, Interval, METRICS, OnNan, Pace, Plan, Record, RunFolder, Schedule, Session, Settings, StepReport,
+    Trained, Trainee,
+};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+use tch::nn::{Init, VarStore};
+use tch::{Device, Kind, Tensor};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct LineSettings {
+    epochs: usize,
+    checkpoint_every: Interval,
+    on_nan: OnNan,
+    /// A step, counted over the run, whose loss is NaN.
+    nan_loss_at: Option<usize>,
+    /// One whose loss is finite, but whose gradient is not.
+    nan_gradient_at: Option<usize>,
+}
+
+impl Default for LineSettings {
+    fn default() -> Self {
+        let (checkpoint_every, on_nan) = (Interval::Steps(2), OnNan::Stop);
+        Self { epochs: 3, checkpoint_every, on_nan, nan_loss_at: None, nan_gradient_at: None }
+    }
+}
+
+impl Settings for LineSettings {
+    fn check(&self) -> Result<()> {
+        self.pace().check()
+    }
+
+    fn pace(&self) -> Pace {
+        let temperature = Schedule { first: 1.0, last: 0.5 };
+        let Self { epochs, checkpoint_every, on_nan, .. } = *self;
+        Pace { epochs, batch_size: 2, temperature, kl_warmup: 0.0, checkpoint_every, on_nan, seed: 5 }
+    }
+
+    fn set_epochs(&mut self, epochs: usize) {
+        self.epochs = epochs;
+    }
+
+    fn set_data_dir(&mut self, _: &Path) {}
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct LineRecord {
+    epoch: usize,
+    loss: f64,
+    temperature: f64,
+    skipped_steps: usize,
+}
+
+impl Record for LineRecord {
+    fn epoch(&self) -> usize {
+        self.epoch
+    }
+
+    fn merit(&self) -> f64 {
+        self.loss
+    }
+
+    fn skipped_steps(&self) -> usize {
+        self.skipped_steps
+    }
+}
+
+/// A line through five noisy points.
+struct Line {
+    store: VarStore,
+    slope: Tensor,
+    offset: Tensor,
+    adam: Adam,
+}
+
+impl Trainee for Line {
+    type Settings = LineSettings;
+    type Record = LineRecord;
+
+    fn new(_: &LineSettings, device: Device) -> Result<Self> {
+        let store = VarStore::new(device);
+        let slope = store.root().var("slope", &[1], Init::Const(0.5));
+        let offset = store.root().var("offset", &[1], Init::Const(-0.25));
+        let adam = Adam::new(&store, 0.1)?;
+        Ok(Self { store, slope, offset, adam })
+    }
+
+    fn examples(&self) -> i64 {
+        5
+    }
+
+    fn store(&self) -> &VarStore {
+        &self.store
+    }
+
+    fn optimisers(&mut self) -> Vec<&mut Adam> {
+        vec![&mut self.adam]
+    }
+
+    fn step(&mut self, settings: &LineSettings, plan: &Plan<'_>) -> Result<Tensor> {
+        // Noise that is a function of the step, without the generator that all tests of a process share.
+        let x = plan.indices.to_kind(Kind::Float) + (plan.seed as f64).sin();
+        let mut loss = (&x * &self.slope + &self.offset - &x * 2.0 - 1.0).square().sum(Kind::Float);
+        if settings.nan_loss_at == Some(plan.done) {
+            loss *= f64::NAN;
+        }
+        if settings.nan_gradient_at == Some(plan.done) {
+            // The root of zero is finite, and its derivative is not.
+            loss += (&self.slope * 0.0).sqrt().sum(Kind::Float);
+        }
+        self.adam.minimize(&loss, false)?;
+        Ok(Tensor::stack(&[loss.detach(), Tensor::from(0f32)], 0).to_kind(Kind::Double))
+    }
+
+    fn record(&self, _: &LineSettings, trained: &Trained) -> Result<LineRecord> {
+        let Trained { epoch, neg_elbo: loss, temperature, skipped_steps, .. } = *trained;
+        Ok(LineRecord { epoch, loss, temperature, skipped_steps })
+    }
+
+    fn exhibits(&self, _: &LineSettings) -> Result<Vec<(String, Exhibit)>> {
+        let slope = self.slope.shallow_clone();
+        Ok(vec![("slope".into(), Exhibit::Histogram(slope)), ("nothing".into(), Exhibit::Scalar(f64::NAN))])
+    }
+
+    fn contents(&mut self) -> Vec<(String, Tensor)> {
+        Checkpoint::contents(&self.store, &self.adam)
+    }
+
+    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        checkpoint.restore(&self.store)?;
+        checkpoint.restore_adam(&mut self.adam)
+    }
+}
+
+/// Steps of an epoch of five points, two at a time.
+const STEPS: usize = 3;
+
+/// The bits of all that a session trains.
+fn bits(session: &mut Session<Line>) -> Vec<(String, Vec<u32>)> {
+    let contents = session.trainee.contents().into_iter();
+    let bits = |tensor: &Tensor| Vec::<f32>::try_from(tensor.detach()).unwrap().into_iter().map(f32::to_bits).collect();
+    contents.map(|(name, tensor)| (name, bits(&tensor))).collect()
+}
+
+/// A run to its end or its first error; how many steps it told of, and what it came to.
+fn run(session: Result<Session<Line>>) -> (usize, Result<Session<Line>>) {
+    let told = Rc::new(RefCell::new(0));
+    let on_step = |report: &StepReport| {
+        *told.borrow_mut() = (report.epoch - 1) * STEPS + report.step;
+        Control::Continue
+    };
+    let outcome = session.and_then(|mut session| session.run(on_step, |_| ()).map(|_| session));
+    let told = *told.borrow();
+    (told, outcome)
+}
+
+fn done(session: &Session<Line>) -> usize {
+    session.progress().epochs * STEPS + session.progress().steps
+}
+
+/// The farthest of the checkpoints that can be read.
+fn newest(folder: &Path) -> Option<usize> {
+    let read = |name: &str| Checkpoint::read(&folder.join(name)).ok();
+    let checkpoints = ["last.safetensors", "best.safetensors"].into_iter().filter_map(read);
+    checkpoints.map(|checkpoint| checkpoint.progress().epochs * STEPS + checkpoint.progress().steps).max()
+}
+
+/// Lets the n-th operation on files fail, for every n; returns how many there are.
+fn fail_everywhere(fault: Fault) -> usize {
+    let settings = || LineSettings { checkpoint_every: Interval::Steps(1), ..LineSettings::default() };
+    // In memory, where the machine has such a folder: nothing here depends on a disk, and a real one takes its time to sync.
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    let (_, whole) = run(Session::start(settings(), &folder.path().join("whole"), Device::Cpu));
+    let mut whole = whole.unwrap();
+    for n in 0.. {
+        let out = folder.path().join(n.to_string());
+        fault::after(n, fault);
+        let (told, outcome) = run(Session::start(settings(), &out, Device::Cpu));
+        if !fault::end() {
+            assert!(outcome.is_ok());
+            return n;
+        }
+        // The temporary file of a write that failed could not be removed: no harm, and no error of its own.
+        let Err(error) = outcome else { panic!("operation {n} failed unnoticed") };
+        let text = error.to_string();
+        assert!(text.contains("cannot be") && text.lines().count() == 1, "{n}: {text}");
+        if fault == Fault::Once && out.exists() {
+            let names = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name());
+            assert_eq!(names.filter(|name| name.to_string_lossy().ends_with(".tmp")).count(), 0, "{n}");
+        }
+        let again = if out.join("config.toml").exists() {
+            let newest = newest(&out).expect("a run has a checkpoint");
+            // A step was told of when its checkpoint was there.
+            assert!(newest >= told, "{n}: {newest} steps of {told} are left");
+            let session = Session::<Line>::resume(&out, None, None, Device::Cpu).unwrap();
+            assert_eq!(done(&session), newest, "{n}");
+            assert!(session.warnings().is_empty(), "{n}: {:?}", session.warnings());
+            Ok(session)
+        } else {
+            assert_eq!(told, 0);
+            Session::start(settings(), &out, Device::Cpu)
+        };
+        let mut again = run(again).1.unwrap();
+        assert_eq!(bits(&mut again), bits(&mut whole), "{n}");
+        assert_eq!(again.records(), whole.records(), "{n}");
+        let (kept, _) = RunFolder::open::<LineSettings>(&out).unwrap();
+        assert_eq!(kept.records::<LineRecord>(METRICS).unwrap(), whole.records(), "{n}");
+        assert!(out.join("best.safetensors").exists());
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_run_killed_between_any_two_operations_goes_on_as_if_it_had_not_been() {
+    let operations = fail_everywhere(Fault::Dead);
+    println!("killed at each of {operations} operations on files");
+    assert!(operations > 100, "{operations}");
+}
+
+#[test]
+fn a_run_whose_disk_is_full_at_any_operation_keeps_its_checkpoint() {
+    let operations = fail_everywhere(Fault::Once);
+    println!("a full disk at each of {operations} operations on files");
+    assert!(operations > 100, "{operations}");
+}
+
+#[test]
+fn a_step_that_is_not_finite_stops_the_run_before_it_changes_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    for (i, what) in ["the loss", "the gradient of slope"].into_iter().enumerate() {
+        let (nan_loss_at, nan_gradient_at) = if i == 0 { (Some(4), None) } else { (None, Some(4)) };
+        let settings = LineSettings { nan_loss_at, nan_gradient_at, ..LineSettings::default() };
+        let out = folder.path().join(i.to_string());
+        let mut session = Session::<Line>::start(settings, &out, Device::Cpu).unwrap();
+        let before = RefCell::new(0);
+        let error = session.run(
+            |report| {
+                *before.borrow_mut() = (report.epoch - 1) * STEPS + report.step;
+                Control::Continue
+            },
+            |_| (),
+        );
+        let text = error.unwrap_err().to_string();
+        assert!(text.starts_with(&format!("{what} is not finite at epoch 2, step 2")), "{text}");
+        assert_eq!(*before.borrow(), 4);
+        // The checkpoint of the step before it holds what the session still has.
+        let found = bits(&mut session);
+        drop(session);
+        let mut kept = Session::<Line>::resume(&out, None, None, Device::Cpu).unwrap();
+        assert_eq!((done(&kept), bits(&mut kept)), (4, found));
+        // The same step again, and this time it is left out.
+        drop(kept);
+        let kept = Session::<Line>::resume_with(&out, Device::Cpu, |settings| settings.on_nan = OnNan::Skip);
+        let kept = run(kept).1.unwrap();
+        assert_eq!(kept.records().iter().map(|record| record.skipped_steps).collect::<Vec<_>>(), [0, 1, 0]);
+        assert_eq!(kept.progress().updates, 8);
+        assert_eq!(RunFolder::open::<LineSettings>(&out).unwrap().1.on_nan, OnNan::Skip);
+    }
+}
+
+#[test]
+fn a_step_that_is_left_out_changes_nothing_and_a_run_with_one_is_resumed_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    for (i, (nan_loss_at, nan_gradient_at)) in [(Some(4), None), (None, Some(4))].into_iter().enumerate() {
+        let settings = LineSettings { nan_loss_at, nan_gradient_at, on_nan: OnNan::Skip, ..LineSettings::default() };
+        let out = |name: &str| folder.path().join(format!("{name}-{i}"));
+        let mut whole = run(Session::start(settings.clone(), &out("whole"), Device::Cpu)).1.unwrap();
+        let stop_after = |session: &mut Session<Line>, steps: usize| {
+            let made = |report: &StepReport| (report.epoch - 1) * STEPS + report.step;
+            let stop = |report: &StepReport| if made(report) < steps { Control::Continue } else { Control::Stop };
+            assert_eq!(session.run(stop, |_| ()).unwrap(), Control::Stop);
+            assert_eq!(done(session), steps);
+        };
+        let mut session = Session::<Line>::start(settings, &out("stopped"), Device::Cpu).unwrap();
+        stop_after(&mut session, 4);
+        let before = bits(&mut session);
+        drop(session);
+        let mut session = Session::<Line>::resume(&out("stopped"), None, None, Device::Cpu).unwrap();
+        stop_after(&mut session, 5);
+        assert_eq!(bits(&mut session), before);
+        assert_eq!((session.progress().updates, session.progress().skipped_steps), (4, 1));
+        // A loss that is not finite is in no mean; that of a gradient is.
+        assert_eq!(session.progress().uncounted_examples, if i == 0 { 2 } else { 0 });
+        drop(session);
+        let mut stopped = run(Session::resume(&out("stopped"), None, None, Device::Cpu)).1.unwrap();
+        assert_eq!(bits(&mut stopped), bits(&mut whole));
+        assert_eq!(stopped.records(), whole.records());
+    }
+}
+
+#[test]
+fn a_run_stopped_at_an_epochs_last_step_has_the_same_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = |name: &str| folder.path().join(name);
+    let whole = run(Session::start(LineSettings::default(), &out("whole"), Device::Cpu)).1.unwrap();
+    let mut session = Session::<Line>::start(LineSettings::default(), &out("stopped"), Device::Cpu).unwrap();
+    let stop = |report: &StepReport| if report.step == STEPS { Control::Stop } else { Control::Continue };
+    session.run(stop, |_| ()).unwrap();
+    drop(session);
+    let stopped = run(Session::resume(&out("stopped"), None, None, Device::Cpu)).1.unwrap();
+    assert_eq!(stopped.records(), whole.records());
+    assert_eq!(whole.records()[2].temperature, 0.5);
+}
+
+#[test]
+fn an_epoch_of_which_no_step_is_left_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = LineSettings { on_nan: OnNan::Skip, ..LineSettings::default() };
+    let mut session = Session::<Line>::start(settings, &folder.path().join("run"), Device::Cpu).unwrap();
+    // A parameter that is infinite makes all losses so.
+    let _ = tch::no_grad(|| session.trainee.slope.fill_(f64::INFINITY));
+    let text = session.run(|_| Control::Continue, |_| ()).unwrap_err().to_string();
+    assert!(text.starts_with("parameter slope") && matches!(session.progress().epochs, 0), "{text}");
+    assert!(Checkpoint::read(&folder.path().join("run/last.safetensors")).is_ok());
+}
+
+#[test]
+fn a_folder_is_one_sessions_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let first = Session::<Line>::start(LineSettings::default(), &out, Device::Cpu).unwrap();
+    let message = format!("process {} trains in it", std::process::id());
+    for second in [
+        Session::<Line>::resume(&out, None, None, Device::Cpu),
+        Session::<Line>::start(LineSettings::default(), &out, Device::Cpu),
+    ] {
+        let Err(Error::File { problem, .. }) = second else { panic!("two sessions in one folder") };
+        assert!(problem.contains(&message), "{problem}");
+    }
+    // Readers are not kept out.
+    Session::<Line>::load(&out, "last", None, Device::Cpu).unwrap();
+    drop(first);
+    Session::<Line>::resume(&out, None, None, Device::Cpu).unwrap();
+}

@@ -1,0 +1,386 @@
+//! Runs that survive: the binary, killed, filled up, started twice, with damaged files. `docs/survive.md` says what is promised.
+#![cfg(all(feature = "cli", unix))]
+
+use gengs::training::{Checkpoint, EpochRecord, METRICS, RunFolder, TrainConfig};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Settings of a run of some seconds on the built-in digits; `threads` of libtorch.
+fn command(threads: u32) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("gengs-vae"));
+    command.env_remove("GENGS_DATA").env("OMP_NUM_THREADS", threads.to_string());
+    command.args(["train", "--device", "cpu", "--quiet", "--threads", &threads.to_string()]);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+fn new_run(threads: u32, out: &Path, more: &[&str]) -> Command {
+    let mut command = command(threads);
+    command.args(["--hidden", "32", "--latents", "8"]).args(more).arg("--out").arg(out);
+    command
+}
+
+fn resumed(threads: u32, out: &Path) -> Command {
+    let mut command = command(threads);
+    command.arg("--resume").arg("--out").arg(out);
+    command
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn succeed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    text(&output)
+}
+
+/// The one sentence of a failure.
+fn failure(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(text.trim_end().lines().count(), 1, "{text}");
+    text
+}
+
+/// Names, shapes and bytes of a checkpoint's tensors.
+fn tensors(path: &Path) -> Vec<(String, Vec<usize>, Vec<u8>)> {
+    let bytes = std::fs::read(path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let all = file.iter().map(|(name, view)| (name.to_string(), view.shape().to_vec(), view.data().to_vec()));
+    let mut all: Vec<_> = all.collect();
+    all.sort();
+    all
+}
+
+/// Everything that a run leaves and that does not tell of time.
+fn left(out: &Path) -> impl PartialEq + std::fmt::Debug + use<> {
+    let (folder, _) = RunFolder::open::<TrainConfig>(out).unwrap();
+    let records: Vec<EpochRecord> = folder.records(METRICS).unwrap();
+    let records: Vec<EpochRecord> = records.into_iter().map(|record| EpochRecord { seconds: 0.0, ..record }).collect();
+    let hash = |name: &str| -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        tensors(&out.join(name)).iter().for_each(|(name, shape, bytes)| {
+            hasher.update(format!("{name} {shape:?}").as_bytes());
+            hasher.update(bytes);
+        });
+        hasher.finalize()
+    };
+    let picture = crc32fast::hash(&std::fs::read(out.join("samples.png")).unwrap());
+    (records, hash("last.safetensors"), hash("best.safetensors"), picture)
+}
+
+fn updates(out: &Path) -> Option<i64> {
+    Some(Checkpoint::read(&out.join("last.safetensors")).ok()?.progress().updates)
+}
+
+/// Waits until a run has saved more updates than so many.
+fn wait_beyond(out: &Path, before: i64, child: &mut Child) -> i64 {
+    let start = Instant::now();
+    loop {
+        if let Some(updates) = updates(out).filter(|&updates| updates > before) {
+            return updates;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
+        assert!(start.elapsed() < Duration::from_secs(300), "no checkpoint came");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Numbers that no two runs of the test share, as the moments of a kill should be.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+/// Kills one training so many times, at random moments, and compares what it leaves with what an undisturbed one leaves.
+fn kill(times: usize, threads: u32, epochs: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let settings = ["--epochs", epochs, "--checkpoint-every", "7 steps"];
+    let clock = Instant::now();
+    succeed(&mut new_run(threads, &path("whole"), &settings));
+    let longest = clock.elapsed().as_millis() as u64 / (times as u64 + 2);
+
+    let mut killed = 0;
+    let mut child = new_run(threads, &path("killed"), &settings).spawn().unwrap();
+    while killed < times {
+        // From the start on, while libtorch loads and files are made, and later while it trains.
+        std::thread::sleep(Duration::from_millis(100 + random() % longest.max(1)));
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        if status.success() {
+            break;
+        }
+        killed += 1;
+        let again = path("killed").join("config.toml").exists();
+        let mut command =
+            if again { resumed(threads, &path("killed")) } else { new_run(threads, &path("killed"), &settings) };
+        child = command.spawn().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stderr.is_empty(), "a kill damages nothing: {output:?}");
+    assert_eq!(left(&path("killed")), left(&path("whole")));
+    println!(
+        "{killed} kills at {threads} threads, {epochs} epochs: the same bits ({:.0} s)",
+        clock.elapsed().as_secs_f64()
+    );
+    assert_eq!(killed, times, "the run ended before it was killed so often");
+}
+
+#[test]
+fn a_run_killed_four_times_ends_with_the_bits_of_one_that_was_not() {
+    kill(4, 1, "30");
+}
+
+#[test]
+#[ignore = "some minutes: 50 kills at one thread, 50 at two"]
+fn a_run_killed_fifty_times_ends_with_the_bits_of_one_that_was_not() {
+    kill(50, 1, "700");
+    kill(50, 2, "700");
+}
+
+#[test]
+fn at_two_threads_a_stopped_run_goes_on_with_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let settings = ["--epochs", "4", "--hidden", "200", "--batch-size", "225", "--checkpoint-every", "3 steps"];
+    succeed(&mut new_run(2, &path("whole"), &settings));
+    let mut child = new_run(2, &path("stopped"), &settings).spawn().unwrap();
+    wait_beyond(&path("stopped"), 5, &mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    succeed(&mut resumed(2, &path("stopped")));
+    assert_eq!(left(&path("stopped")), left(&path("whole")));
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn a_second_process_is_refused_readers_are_not_and_signals_have_their_exit_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let settings = ["--epochs", "2000", "--checkpoint-every", "0.05"];
+    let mut child = new_run(1, &out, &settings).spawn().unwrap();
+    wait_beyond(&out, 50, &mut child);
+    let message = format!("process {} trains in it", child.id());
+    for mut second in [resumed(1, &out), new_run(1, &out, &settings)] {
+        let found = failure(&mut second);
+        assert!(found.contains(&message), "{found}");
+    }
+    let run = out.to_str().unwrap();
+    let png = folder.path().join("grid.png");
+    let exported = folder.path().join("vae.safetensors");
+    for reader in [
+        vec!["eval", "--run", run, "--importance-samples", "2", "--checkpoint", "last"],
+        vec!["sample", "--run", run, "--png", png.to_str().unwrap()],
+        vec!["export", "--run", run, "--safetensors", exported.to_str().unwrap()],
+    ] {
+        let binary = assert_cmd::cargo::cargo_bin("gengs-vae");
+        let output = Command::new(binary).env_remove("GENGS_DATA").args(&reader).output().unwrap();
+        assert!(output.status.success(), "{reader:?}: {output:?}");
+    }
+    assert!(child.try_wait().unwrap().is_none(), "the run goes on");
+
+    // After a SIGKILL nobody has to remove a lock.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for (name, code) in [("-TERM", 143), ("-INT", 130)] {
+        let before = updates(&out).unwrap();
+        let mut child = resumed(1, &out).spawn().unwrap();
+        wait_beyond(&out, before, &mut child);
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+    }
+}
+
+/// A run with a checkpoint of its second epoch, its folder, and what it would leave in the end.
+fn stopped_run(folder: &Path) -> PathBuf {
+    let out = folder.join("run");
+    succeed(&mut new_run(1, &out, &["--epochs", "2", "--checkpoint-every", "1 epoch"]));
+    out
+}
+
+#[test]
+fn a_full_disk_is_a_sentence_and_the_old_checkpoint_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = stopped_run(folder.path());
+    let before = std::fs::read(out.join("last.safetensors")).unwrap();
+    // No file may grow beyond half a checkpoint, in blocks of 1,024 bytes.
+    let limit = before.len() / 2048;
+    let binary = assert_cmd::cargo::cargo_bin("gengs-vae");
+    let mut limited = Command::new("bash");
+    limited.env_remove("GENGS_DATA").stdout(Stdio::null());
+    limited.args(["-c", &format!("ulimit -f {limit}; exec \"$0\" \"$@\"")]).arg(binary);
+    limited.args(["train", "--threads", "1", "--quiet", "--resume", "--epochs", "3", "--out"]).arg(&out);
+    let message = failure(&mut limited);
+    assert!(message.contains("safetensors") && message.contains("cannot be written (File too large"), "{message}");
+    assert!(message.contains("the one before it is kept"), "{message}");
+    assert_eq!(std::fs::read(out.join("last.safetensors")).unwrap(), before);
+    let names = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(names.into_iter().all(|name| !name.ends_with(".tmp")));
+    succeed(resumed(1, &out).args(["--epochs", "3"]));
+    // The longer run is the run's from now on.
+    assert_eq!(RunFolder::open::<TrainConfig>(&out).unwrap().1.epochs, 3);
+}
+
+#[test]
+#[ignore = "mounts a small tmpfs, which only root may"]
+fn a_full_file_system_is_a_sentence_and_the_old_checkpoint_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = stopped_run(folder.path());
+    let before = std::fs::read(out.join("last.safetensors")).unwrap();
+    let mount = folder.path().join("mount");
+    std::fs::create_dir(&mount).unwrap();
+    let size = format!("size={}k", before.len() * 5 / 2048);
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&mount).status().unwrap();
+    assert!(mounted.success());
+    let small = mount.join("run");
+    std::fs::create_dir(&small).unwrap();
+    for name in ["config.toml", "metrics.jsonl", "last.safetensors", "best.safetensors"] {
+        std::fs::copy(out.join(name), small.join(name)).unwrap();
+    }
+    let message = failure(resumed(1, &small).args(["--epochs", "3"]));
+    let kept = std::fs::read(small.join("last.safetensors")).unwrap();
+    assert!(Command::new("umount").arg(&mount).status().unwrap().success());
+    println!("{message}");
+    assert!(message.contains("No space left"), "{message}");
+    assert_eq!(kept, before);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_a_sentence() {
+    let message = failure(&mut new_run(1, Path::new("/proc/run"), &["--epochs", "1"]));
+    assert!(message.contains("/proc/run") && message.contains("cannot be"), "{message}");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let message = failure(&mut new_run(1, &folder.path().join("file"), &["--epochs", "1"]));
+    assert!(message.contains("cannot be made"), "{message}");
+}
+
+#[test]
+fn damaged_checkpoints_are_noticed_and_the_other_one_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = ["--epochs", "6", "--checkpoint-every", "1 epoch"];
+    let whole = folder.path().join("whole");
+    succeed(&mut new_run(1, &whole, &settings));
+    let expected = left(&whole);
+    let copy = |name: &str| {
+        let out = folder.path().join(name);
+        std::fs::create_dir(&out).unwrap();
+        for entry in std::fs::read_dir(&whole).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, out.join(path.file_name().unwrap())).unwrap();
+        }
+        out
+    };
+    let flip = |path: &Path| {
+        let mut bytes = std::fs::read(path).unwrap();
+        let at = bytes.len() - 1000;
+        bytes[at] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    };
+    let truncate = |path: &Path| std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(5000).unwrap();
+    let (last, best) = ("last.safetensors", "best.safetensors");
+
+    let out = copy("no-last");
+    truncate(&out.join(last));
+    let warning = succeed(&mut resumed(1, &out));
+    assert!(warning.starts_with("warning: ") && warning.contains(last), "{warning}");
+    assert!(
+        warning.contains("not a whole checkpoint") && warning.contains("goes on from best.safetensors"),
+        "{warning}"
+    );
+    assert_eq!(left(&out), expected);
+
+    let out = copy("flipped");
+    flip(&out.join(last));
+    let warning = succeed(&mut resumed(1, &out));
+    assert!(warning.contains("checksum"), "{warning}");
+    assert_eq!(left(&out), expected);
+
+    let out = copy("no-best");
+    std::fs::remove_file(out.join(best)).unwrap();
+    let warning = succeed(resumed(1, &out).args(["--epochs", "7"]));
+    assert!(warning.contains(best) && warning.contains("from here on takes its place"), "{warning}");
+    assert_eq!(Checkpoint::read(&out.join(best)).unwrap().progress().epochs, 7);
+
+    let out = copy("neither");
+    truncate(&out.join(last));
+    flip(&out.join(best));
+    let message = failure(&mut resumed(1, &out));
+    assert!(message.contains(last) && message.contains(best) && message.contains("neither checkpoint"), "{message}");
+}
+
+#[test]
+fn a_checkpoint_of_another_architecture_is_refused_with_the_first_difference() {
+    let folder = tempfile::tempdir().unwrap();
+    let (small, large) = (folder.path().join("small"), folder.path().join("large"));
+    succeed(&mut new_run(1, &small, &["--epochs", "1"]));
+    let mut other = command(1);
+    other.args(["--hidden", "33", "--latents", "8", "--epochs", "1", "--out"]).arg(&large);
+    succeed(&mut other);
+    std::fs::copy(small.join("last.safetensors"), large.join("last.safetensors")).unwrap();
+    let message = failure(&mut resumed(1, &large));
+    // Of all names the first is that of Adam's averages for the first layer of the decoder that differs.
+    assert!(message.contains("adam.exp_avg.decoder.0.bias has shape [32], but [33] in the model"), "{message}");
+
+    let deeper = folder.path().join("deeper");
+    let mut other = command(1);
+    other.args(["--hidden", "32,32", "--latents", "8", "--epochs", "1", "--out"]).arg(&deeper);
+    succeed(&mut other);
+    std::fs::copy(small.join("last.safetensors"), deeper.join("last.safetensors")).unwrap();
+    let message = failure(&mut resumed(1, &deeper));
+    assert!(message.contains("tensor adam.exp_avg.decoder.2.bias has shape [784], but [32]"), "{message}");
+}
+
+#[test]
+fn weights_of_a_file_start_a_run_that_does_not_need_it_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    succeed(&mut new_run(1, &path("first"), &["--epochs", "2"]));
+    let best = path("first").join("best.safetensors");
+    let exported = path("exported.safetensors");
+    let mut export = Command::new(assert_cmd::cargo::cargo_bin("gengs-vae"));
+    export.args(["export", "--quiet", "--run"]).arg(path("first")).arg("--safetensors").arg(&exported);
+    succeed(&mut export);
+
+    for (name, source) in [("whole", &exported), ("stopped", &exported), ("checkpoint", &best)] {
+        let source = source.to_str().unwrap();
+        let settings = ["--epochs", "3", "--checkpoint-every", "20 steps", "--init-from", source];
+        let mut command = new_run(1, &path(name), &settings);
+        if name == "stopped" {
+            let mut child = command.spawn().unwrap();
+            wait_beyond(&path(name), 20, &mut child);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            std::fs::remove_file(&exported).unwrap();
+            succeed(&mut resumed(1, &path(name)));
+        } else {
+            succeed(&mut command);
+        }
+    }
+    assert_eq!(left(&path("stopped")), left(&path("whole")));
+    assert_eq!(left(&path("checkpoint")), left(&path("whole")));
+    let (_, config) = RunFolder::open::<TrainConfig>(&path("whole")).unwrap();
+    assert_eq!(config.init_from, Some(exported.clone()));
+    // Trained weights are a better start than random ones.
+    let first = |name: &str| {
+        let (folder, _) = RunFolder::open::<TrainConfig>(&path(name)).unwrap();
+        folder.records::<EpochRecord>(METRICS).unwrap()[0].train_neg_elbo_relaxed
+    };
+    assert!(first("whole") < first("first") - 50.0, "{} {}", first("whole"), first("first"));
+
+    let mut narrow = command(1);
+    narrow.args(["--hidden", "31", "--latents", "8", "--init-from"]).arg(&best).arg("--out").arg(path("narrow"));
+    let message = failure(&mut narrow);
+    assert!(message.contains("decoder.0.bias is [32] and not [31]"), "{message}");
+    assert!(!path("narrow").exists());
+}
