@@ -70,7 +70,7 @@ pub enum Error {
     Config(String),
     /// The loss or a tensor stopped being finite.
     #[error(
-        "{what} is not finite at epoch {epoch}, step {step}, which changed nothing; the last checkpoint is kept: leave such steps out with --resume --on-nan skip, \
+        "{what} is not finite at epoch {epoch}, step {step}; no such step changes the model, and the last checkpoint is kept: leave such steps out with --resume --on-nan skip, \
          or start anew with a smaller --lr (and --init-from a checkpoint), or inspect the data"
     )]
     NotFinite {

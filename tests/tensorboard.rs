@@ -200,7 +200,7 @@ fn a_killed_and_resumed_run_shows_what_an_undisturbed_one_shows() {
         ["last.safetensors", "best.safetensors"].map(|name| (name, std::fs::read(path("killed").join(name)).unwrap()));
     go_to(resume(), 61);
     // As if the second process had been killed, in the middle of a record: the first one's checkpoint is the last.
-    kept.map(|(name, bytes)| std::fs::write(path("killed").join(name), bytes).unwrap());
+    let _ = kept.map(|(name, bytes)| std::fs::write(path("killed").join(name), bytes).unwrap());
     let of_second =
         events(&path("killed")).into_iter().rfind(|path| path.to_string_lossy().contains("tfevents")).unwrap();
     let torn = std::fs::read(&of_second).unwrap();

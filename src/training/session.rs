@@ -293,7 +293,11 @@ impl<T: Trainee> Session<T> {
         let line = serde_json::to_string(&record).unwrap_or_default();
         // JSON has no NaN: a record with one could not be read again.
         if !record.merit().is_finite() || serde_json::from_str::<T::Record>(&line).is_err() {
-            return Err(Error::NotFinite { what: "the epoch's record".into(), epoch, step: steps });
+            return Err(Error::NotFinite {
+                what: "the validation result, or another number of the record,".into(),
+                epoch,
+                step: steps,
+            });
         }
         tch::manual_seed(seed);
         let exhibits = self.trainee.exhibits(&self.settings)?;
