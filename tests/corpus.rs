@@ -1,8 +1,13 @@
 //! Corpora: the built-in one, files of every format, text and its rules, documents on disk.
 
+#[path = "common/npz.rs"]
+mod npz;
+
 use flate2::{Compression, write::GzEncoder};
-use gengs::data::{Corpus, CorpusSet, Document, Documents, Format, TextRules, Vocabulary, epoch_order};
+use gengs::data::{Corpus, CorpusSet, Document, Documents, TextRules, Vocabulary, epoch_order};
+use npz::{Numbers, archive};
 use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -155,12 +160,11 @@ fn text_of_every_format_is_the_same_corpus() {
         })
         .collect();
     for (number, text) in TWELVE.iter().enumerate() {
-        let sub = if number < 6 { "a" } else { "b/deeper" };
-        write(folder, &format!("folder/{sub}/{number:02}.txt"), text);
+        let (sub, end) = if number < 6 { ("a", "txt") } else { ("b/deeper", "txt.gz") };
+        let content = if number < 6 { text.as_bytes().to_vec() } else { gzipped(text.as_bytes()) };
+        write(folder, &format!("folder/{sub}/{number:02}.{end}"), content);
     }
     write(folder, "folder/other.md", "not a document");
-    write(folder, "folder/zipped/last.txt.gz", gzipped("nothing new: the".as_bytes()));
-    fs::remove_dir_all(folder.join("folder/zipped")).unwrap();
     for (name, content) in [
         ("lines.txt", lines.clone().into_bytes()),
         ("end.txt", format!("{lines}\n").into_bytes()),
@@ -254,6 +258,33 @@ fn counts_of_every_format_are_the_same_corpus() {
         let error = load(&packed, &TextRules::default()).unwrap_err().to_string();
         assert!(error.contains(".titles") && error.contains("line 13"), "{error}");
     }
+    let rows = |documents: &[Document]| {
+        let mut ends = vec![0];
+        ends.extend(documents.iter().scan(0, |end, document| {
+            *end += document.len() as i32;
+            Some(*end)
+        }));
+        let (words, counts): (Vec<u16>, Vec<u16>) =
+            documents.iter().flatten().map(|&(word, count)| (word as u16, count as u16)).unzip();
+        (ends, words, counts)
+    };
+    let (train_rows, test_rows) = (rows(&train), rows(&test));
+    let arrays = [
+        ("vocab", Numbers::U1(words.as_bytes())),
+        ("train_ptr", Numbers::I4(&train_rows.0)),
+        ("train_words", Numbers::U2(&train_rows.1)),
+        ("train_counts", Numbers::U2(&train_rows.2)),
+        ("test_ptr", Numbers::I4(&test_rows.0)),
+        ("test_words", Numbers::U2(&test_rows.1)),
+        ("test_counts", Numbers::U2(&test_rows.2)),
+    ];
+    for (name, compressed) in [("stored.npz", false), ("packed.npz", true), ("unnamed", true)] {
+        let path = write(folder, name, archive(&arrays, compressed));
+        check_twelve(&load(&path, &TextRules::default()).unwrap());
+        check_twelve(&Corpus::read_npz(&path).unwrap());
+        let set = CorpusSet::from_name(path.to_str().unwrap());
+        check_twelve(&set.load(None, &TextRules::default(), Some(&folder.join("store"))).unwrap());
+    }
     // Without a vocabulary, words are called as their file calls them.
     for (name, content, called) in [
         ("bare/a.svmlight", svmlight(1), "1234567"),
@@ -296,7 +327,8 @@ fn documents_on_disk_equal_documents_in_memory() {
         let place = folder.join(format!("store-{number}"));
         let disk = set.load(None, &rules, Some(&place)).unwrap();
         let again = CorpusSet::from_name(place.to_str().unwrap()).load(None, &rules, None).unwrap();
-        for stored in [disk, again] {
+        for mut stored in [disk, again] {
+            assert!(stored.train.push(vec![]).unwrap_err().to_string().contains("on disk"));
             assert_eq!(stored.vocabulary, memory.vocabulary);
             for (stored, memory) in [(&stored.train, &memory.train), (&stored.test, &memory.test)] {
                 assert_eq!((stored.len(), stored.tokens()), (memory.len(), memory.tokens()));
@@ -399,12 +431,16 @@ fn rules_go_through_configuration_files() {
     assert!(toml::from_str::<TextRules>("stop_word = true").unwrap_err().to_string().contains("stop_word"));
 }
 
-proptest! {
-    #[test]
-    fn a_word_of_a_vocabulary_is_found_again(text in "\\PC*", lower_case: bool) {
+#[test]
+fn a_word_of_a_vocabulary_is_found_again() {
+    let config = ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let check = |(text, lower_case): (String, bool)| {
         let rules = TextRules { lower_case, ..all_words() };
         for word in rules.words(&text) {
             prop_assert_eq!(rules.words(&word).collect::<Vec<_>>(), [word.clone()]);
         }
-    }
+        Ok(())
+    };
+    runner.run(&("(\\PC|[a-zA-Z'’ \u{301}İΣς]){0,40}", any::<bool>()), check).unwrap();
 }

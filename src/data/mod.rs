@@ -7,7 +7,7 @@ mod images;
 mod npz;
 
 pub use batches::{Images, Pixels, epoch_order};
-pub use corpus::{Corpus, CorpusSet, Document, Documents, Encoded, Format, TextRules, Vocabulary};
+pub use corpus::{Corpus, CorpusSet, Document, Documents, Encoded, Format, TextRules, Vocabulary, visit_texts};
 pub use images::{Dataset, ImageSet};
 
 /// The largest file content that is read, in bytes: a corrupted size field must not become an allocation.

@@ -1,62 +1,61 @@
-//! Arrays of bytes and integers out of NumPy's `.npz` archives.
+//! Arrays of bytes and integers out of NumPy's `.npz` archives: zip files of `.npy` files, each of them a header in Python's notation and the numbers.
 
 use super::most_content;
 use crate::{Error, Result};
-use npyz::npz::{array_name_from_file_name, file_name_from_array_name};
-use npyz::{DType, NpyFile, Order};
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use tch::Tensor;
-use zip::ZipArchive;
+use zip::{CompressionMethod, ZipArchive};
 
 /// An open archive.
-pub(super) struct Archive<'a> {
+pub(super) struct Archive<'a, R> {
     path: &'a Path,
-    archive: ZipArchive<BufReader<File>>,
+    zip: ZipArchive<R>,
     /// The longest array that is read.
     most: u64,
 }
 
-/// The longest header of an array; NumPy's have 118 bytes, or 10,000 where the array is a table.
-const LONGEST_HEADER: u32 = 1 << 16;
-
-impl<'a> Archive<'a> {
+impl<'a> Archive<'a, BufReader<File>> {
     pub fn open(path: &'a Path) -> Result<Self> {
         let file = File::open(path).map_err(|error| Error::file(path, error))?;
-        let most = most_content(file.metadata().map_err(|error| Error::file(path, error))?.len());
-        let archive = ZipArchive::new(BufReader::new(file))
+        Self::new(path, BufReader::new(file))
+    }
+}
+
+impl<'a, R: Read + Seek> Archive<'a, R> {
+    /// From any source; `path` is what errors call it.
+    pub fn new(path: &'a Path, mut source: R) -> Result<Self> {
+        let most = most_content(source.seek(SeekFrom::End(0)).map_err(|error| Error::file(path, error))?);
+        let zip = ZipArchive::new(source)
             .map_err(|error| Error::file(path, format!("not a readable .npz archive ({error}); get the file again")))?;
-        Ok(Self { path, archive, most })
+        Ok(Self { path, zip, most })
     }
 
     /// Shape and content, in C order, of an array of unsigned bytes or booleans.
     pub fn bytes(&mut self, name: &str) -> Result<(Vec<i64>, Vec<u8>)> {
-        let raw = self.raw(name)?;
-        if raw.item != 1 {
-            return Err(Error::file(
-                self.path,
-                format!("array '{name}' must hold bytes, but its type is {}", raw.kind),
-            ));
+        let Raw { header, bytes } = self.raw(name)?;
+        if header.item != 1 {
+            let problem = format!("array '{name}' must hold bytes, but its type is '{}'", header.kind);
+            return Err(Error::file(self.path, problem));
         }
-        let bytes = if raw.fortran { transposed(&raw.bytes, &raw.shape)? } else { raw.bytes };
-        Ok((raw.shape, bytes))
+        let bytes = if header.fortran { transposed(&bytes, &header.shape)? } else { bytes };
+        Ok((header.shape, bytes))
     }
 
     /// Content of an array of integers of one dimension.
     pub fn integers(&mut self, name: &str) -> Result<Vec<i64>> {
-        let raw = self.raw(name)?;
+        let Raw { header, bytes } = self.raw(name)?;
         let wrong = |expected: &str, found: String| {
             Error::file(self.path, format!("array '{name}' must {expected}, but its {found}"))
         };
-        if raw.shape.len() != 1 {
-            return Err(wrong("have one dimension", format!("shape is {:?}", raw.shape)));
+        if header.shape.len() != 1 {
+            return Err(wrong("have one dimension", format!("shape is {}", header.shown_shape())));
         }
-        let items = raw.bytes.chunks_exact(raw.item.max(1));
-        let signed = match raw.kind.trim_matches('\'').trim_start_matches(['<', '|']) {
+        let signed = match header.kind.trim_start_matches(['<', '|']) {
             "u1" | "u2" | "u4" | "u8" => false,
             "i1" | "i2" | "i4" | "i8" => true,
-            _ => return Err(wrong("hold integers in little-endian order", format!("type is {}", raw.kind))),
+            _ => return Err(wrong("hold integers in little-endian order", format!("type is '{}'", header.kind))),
         };
         let integer = |item: &[u8]| {
             let negative = signed && item.last().is_some_and(|byte| byte & 0x80 != 0);
@@ -69,55 +68,47 @@ impl<'a> Archive<'a> {
                 i64::MAX
             })
         };
-        Ok(items.map(integer).collect())
+        Ok(bytes.chunks_exact(header.item.max(1)).map(integer).collect())
     }
 
     fn raw(&mut self, name: &str) -> Result<Raw> {
-        let damaged = |problem: String| Error::file(self.path, problem);
-        let file_name = file_name_from_array_name(name);
-        if !self.archive.file_names().any(|name| name == file_name) {
-            let mut names: Vec<&str> = self.archive.file_names().filter_map(array_name_from_file_name).collect();
+        let path = self.path;
+        let damaged = |problem: String| Error::file(path, format!("array '{name}' {problem}"));
+        let entry = format!("{name}.npy");
+        if !self.zip.file_names().any(|name| name == entry) {
+            let names = self.zip.file_names().filter_map(|name| name.strip_suffix(".npy"));
+            let mut names: Vec<String> = names.map(|name| name.chars().take(40).collect()).collect();
             names.sort_unstable();
-            return Err(Error::file(self.path, format!("has no array '{name}', only {names:?}")));
+            names.truncate(12);
+            return Err(Error::file(path, format!("has no array '{name}', only {names:?}")));
         }
-        let mut entry =
-            self.archive.by_name(&file_name).map_err(|error| damaged(format!("array '{name}' is damaged: {error}")))?;
-        // Magic, version, and the header's length in four bytes from version 2 on: a length that memory would be taken for.
-        let mut start = [0; 12];
-        let read = entry.read_exact(&mut start);
-        read.map_err(|error| damaged(format!("array '{name}' is damaged: {error}")))?;
-        let length = u32::from_le_bytes([start[8], start[9], start[10], start[11]]);
-        if start[6] > 1 && length > LONGEST_HEADER {
-            return Err(damaged(format!("array '{name}' announces an impossible header of {length} bytes")));
+        let mut file = self.zip.by_name(&entry).map_err(|error| damaged(format!("is damaged: {error}")))?;
+        if !matches!(file.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
+            return Err(damaged(format!("is packed by {}, not as NumPy does", file.compression())));
         }
-        let array = NpyFile::new(start.chain(entry));
-        let array = array.map_err(|error| damaged(format!("array '{name}' is damaged: {error}")))?;
-        let kind = array.dtype().descr();
-        let DType::Plain(plain) = array.dtype() else {
-            return Err(damaged(format!("array '{name}' must hold plain numbers, but its type is {kind}")));
-        };
-        let item = plain.num_bytes().unwrap_or(0);
-        let fortran = array.order() == Order::Fortran;
-        let shape: Vec<i64> = array.shape().iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
-        let expected = array.shape().iter().try_fold(item as u64, |product, &size| product.checked_mul(size));
+        let header = Header::read(&mut file).map_err(damaged)?;
+        let mut sizes = header.shape.iter().map(|&size| size as u64);
+        let expected = sizes.try_fold(header.item as u64, |product, size| product.checked_mul(size));
         let Some(expected) = expected.filter(|&expected| expected <= self.most) else {
-            return Err(damaged(format!("array '{name}' announces a shape {shape:?}, too large for the file")));
+            return Err(damaged(format!("announces a shape {}, too large for the file", header.shown_shape())));
         };
-        let mut bytes = Vec::with_capacity(expected as usize);
-        array
-            .into_inner()
-            .take(expected + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| damaged(format!("array '{name}' is damaged: {error}")))?;
+        let mut bytes = Vec::new();
+        file.take(expected + 1).read_to_end(&mut bytes).map_err(|error| damaged(format!("is damaged: {error}")))?;
         if bytes.len() as u64 != expected {
-            return Err(damaged(format!("array '{name}' announces {expected} bytes, but holds {}", bytes.len())));
+            return Err(damaged(format!("announces {expected} bytes, but holds {}", bytes.len())));
         }
-        Ok(Raw { kind, item, fortran, shape, bytes })
+        Ok(Raw { header, bytes })
     }
 }
 
 /// An array as it is stored.
 struct Raw {
+    header: Header,
+    bytes: Vec<u8>,
+}
+
+/// What a `.npy` file says of its array.
+struct Header {
     /// NumPy's name of its type.
     kind: String,
     /// Bytes of an item.
@@ -125,7 +116,60 @@ struct Raw {
     /// Whether the first dimension is the fastest.
     fortran: bool,
     shape: Vec<i64>,
-    bytes: Vec<u8>,
+}
+
+/// The longest header: NumPy's own are of 128 bytes.
+const LONGEST_HEADER: u32 = 1 << 16;
+
+/// The most dimensions of an array, as in NumPy.
+const DIMENSIONS: usize = 64;
+
+impl Header {
+    /// Reads up to the numbers; fails with a few words.
+    fn read(source: &mut impl Read) -> std::result::Result<Self, String> {
+        let mut start = [0; 8];
+        let cut = |error| format!("is damaged: its header cannot be read ({error})");
+        source.read_exact(&mut start).map_err(cut)?;
+        let [b"\x93NUMPY", [version @ 1..=3, _]] = [&start[..6], &start[6..]] else {
+            return Err("is damaged: it does not start as an array".into());
+        };
+        let mut length = [0; 4];
+        source.read_exact(&mut length[..if *version == 1 { 2 } else { 4 }]).map_err(cut)?;
+        let length = u32::from_le_bytes(length);
+        if length > LONGEST_HEADER {
+            return Err(format!("is damaged: it announces a header of {length} bytes"));
+        }
+        let mut text = vec![0; length as usize];
+        source.read_exact(&mut text).map_err(cut)?;
+        let text = String::from_utf8_lossy(&text);
+        Self::parse(&text).ok_or_else(|| {
+            let start: String = text.trim().chars().take(100).collect();
+            format!("must hold plain numbers, but its header is {start:?}")
+        })
+    }
+
+    /// From `{'descr': '<u2', 'fortran_order': False, 'shape': (3,), }`.
+    fn parse(text: &str) -> Option<Self> {
+        let value = |key: &str| {
+            let (_, after) = text.split_once(&format!("'{key}':"))?;
+            Some(after.trim_start())
+        };
+        let (kind, _) = value("descr")?.strip_prefix('\'')?.split_once('\'')?;
+        let item = match kind.trim_start_matches(['<', '>', '|', '=']).split_at_checked(1)? {
+            ("b" | "i" | "u" | "f" | "S", bytes) => bytes.parse().ok()?,
+            _ => return None,
+        };
+        let fortran = value("fortran_order")?.starts_with("True");
+        let (shape, _) = value("shape")?.strip_prefix('(')?.split_once(')')?;
+        let sizes = shape.split(',').map(str::trim).filter(|size| !size.is_empty());
+        let shape: Vec<i64> =
+            sizes.map(|size| size.parse().ok().filter(|size| *size >= 0)).collect::<Option<Vec<i64>>>()?;
+        (shape.len() <= DIMENSIONS).then(|| Self { kind: kind.into(), item, fortran, shape })
+    }
+
+    fn shown_shape(&self) -> String {
+        format!("{:?}", &self.shape[..self.shape.len().min(8)])
+    }
 }
 
 /// From Fortran order, first dimension fastest, to C order.

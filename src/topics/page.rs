@@ -5,7 +5,9 @@
 
 use super::tree::{Branch, Link, Tree, Word};
 use crate::markup::escape;
+use crate::{Error, Result};
 use std::collections::HashMap;
+use std::path::Path;
 
 /// What the page says beside the tree. All text is shown as it is, whatever it contains.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +62,14 @@ pub fn html(tree: &Tree, about: &About) -> String {
 </html>
 "#
     )
+}
+
+/// Writes a page to a file.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(path: &Path, page: &str) -> Result<()> {
+    std::fs::write(path, page).map_err(|error| Error::file(path, format!("the page cannot be written ({error})")))
 }
 
 /// The layers in numbers, the top one first.

@@ -23,7 +23,10 @@ pub use run_folder::{METRICS, RunFolder, read_settings};
 pub use schedule::{Schedule, TruncationSetting};
 pub use session::{Control, Session, StepReport};
 pub use tensorboard::EventWriter;
-pub use topics::{TopicsEvaluation, TopicsRecord, TopicsTrainConfig, TopicsTrainee, evaluate_topics};
+pub use topics::{
+    Inferred, Overview, TopicsEvaluation, TopicsRecord, TopicsTrainConfig, TopicsTrainee, TrainedTopics,
+    evaluate_topics,
+};
 pub use trainee::{Exhibit, Pace, Plan, Record, Settings, Trained, Trainee};
 pub use vae::{
     EpochRecord, Evaluation, GRADIENTS, GradientRecord, TrainConfig, VaeTrainee, draw_pictures, evaluate, grid_png,

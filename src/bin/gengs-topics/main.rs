@@ -1,6 +1,8 @@
 //! Trains, evaluates and shows topic models with counts.
 
 mod eval;
+mod infer;
+mod topics;
 mod train;
 
 use clap::{Args, Parser, Subcommand};
@@ -22,6 +24,12 @@ enum Command {
     Train(Box<train::Train>),
     /// Measure a run on its test documents
     Eval(eval::Eval),
+    /// List the topics of a run: words with their probabilities, prevalence, coherence
+    Topics(topics::Topics),
+    /// Show the hierarchy of topics on one page
+    Tree(topics::Tree),
+    /// Say what new texts are about, as JSON lines
+    Infer(infer::Infer),
 }
 
 /// A run that was trained.
@@ -44,5 +52,8 @@ fn main() -> ExitCode {
     exit_code(match Cli::parse().command {
         Command::Train(train) => train.run(),
         Command::Eval(eval) => eval.run(),
+        Command::Topics(topics) => topics.run(),
+        Command::Tree(tree) => tree.run(),
+        Command::Infer(infer) => infer.run(),
     })
 }

@@ -52,6 +52,9 @@ pub struct Train {
     /// Scale of the encoder's normalised outputs at the start
     #[arg(long)]
     gain: Option<f64>,
+    /// Words of the largest vocabulary that a step looks at whole; of a larger one, it looks at those of its documents and a sample of the others
+    #[arg(long, value_name = "WORDS")]
+    vocabulary_sample: Option<i64>,
     /// Passes over the training documents
     #[arg(long)]
     epochs: Option<usize>,
@@ -67,6 +70,9 @@ pub struct Train {
     /// Strength of the normal prior on the weights of words, decay * w^2 nats each, for log-linear topics
     #[arg(long)]
     decay: Option<f64>,
+    /// Nats a document for two log-linear topics of the same words; more makes topics differ
+    #[arg(long)]
+    separation: Option<f64>,
     /// How often a checkpoint is written: 10s (or 10), 5m, '200 steps', '1 epoch' [default: 10s]
     #[arg(long, value_name = "INTERVAL")]
     checkpoint_every: Option<Interval>,
@@ -108,11 +114,13 @@ macro_rules! fixed_settings {
             dropout,
             word_dropout,
             gain,
+            vocabulary_sample,
             batch_size,
             lr,
             kl_warmup,
             checkpoint_every,
             decay,
+            separation,
             seed
         )
     };

@@ -53,13 +53,14 @@ pub(super) fn read(format: Format, origin: Origin<'_>, beside: &Beside<'_>, sink
         return Err(Error::file(path, "holds no document"));
     }
     let names = match (names, beside.words) {
-        (Some(names), Some(of)) => {
+        (Some(names), Some(of)) if !names.is_empty() => {
             if words.count > names.len() as u64 {
                 let of = of.path().display();
                 return Err(Error::file(path, format!("has {} words, but {of} names {}", words.count, names.len())));
             }
             names
         }
+        (Some(_), _) => return Err(Error::file(path, "has a vocabulary without a word")),
         _ if words.count == 0 => return Err(Error::file(path, "holds no word")),
         _ => (0..words.count).map(|number| (number + u64::from(words.first)).to_string()).collect(),
     };

@@ -96,11 +96,6 @@ impl Lines<'_> {
     }
 
     /// The line that was read last.
-    pub fn bytes(&self) -> &[u8] {
-        &self.line
-    }
-
-    /// The same as text.
     pub fn text(&self) -> Result<&str> {
         std::str::from_utf8(&self.line).map_err(|_| self.wrong(NOT_UTF8))
     }

@@ -4,8 +4,10 @@ use super::counts::{self, Beside};
 use super::lines::Origin;
 use super::sink::{self, Sink};
 use super::texts::{self, Texts};
-use super::{Corpus, Format, TextRules};
+use super::{Corpus, Format, TextRules, npz};
+use crate::data::npz::Archive;
 use crate::{Error, Result};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 /// A corpus by name.
@@ -48,8 +50,9 @@ impl CorpusSet {
 
     /// Reads the corpus. `folder` is where the files of the named sets are looked for, and its subfolder `text`; `rules` are for sources that hold text.
     ///
-    /// With a folder `store`, documents are written to it as they are read, and only what was used last is in memory: beside a vocabulary's counts, some
-    /// 30 MB, whatever the size of the corpus. Text is read twice for it, counts once; archives, which hold their arrays whole, are read into memory first.
+    /// With a folder `store`, documents are written to it as they are read (`train.documents`, `test.documents`, `documents.vocabulary`), and only what
+    /// was used last is in memory: beside the counts for a vocabulary, some 30 MB, whatever the size of the corpus. Text is read twice, counts once;
+    /// archives, which hold their arrays whole, are read into memory first. The folder is a corpus of its own afterwards, which opens at once.
     ///
     /// # Errors
     /// When a file is missing, truncated or malformed, or no document or no word is left; the message names the file, and the line where there is one.
@@ -84,6 +87,29 @@ fn load(format: Format, path: &Path, rules: &TextRules, store: Option<&Path>) ->
         }
     };
     texts::read(path, &texts, rules, Sink::new(store)?)
+}
+
+/// See [`Corpus::parse`].
+pub(super) fn parse(
+    format: Format,
+    name: &Path,
+    bytes: &[u8],
+    words: Option<&[u8]>,
+    rules: &TextRules,
+) -> Result<Corpus> {
+    let origin = Origin::Bytes(name, bytes);
+    match format {
+        Format::Text => texts::read(name, &Texts::Lines(origin), rules, Sink::new(None)?),
+        Format::JsonLines => texts::read(name, &Texts::JsonLines(origin), rules, Sink::new(None)?),
+        Format::Npz => npz::read(name, Archive::new(name, Cursor::new(bytes))?),
+        Format::Uci | Format::LdaC | Format::SvmLight => {
+            let beside = Beside { words: words.map(|words| Origin::Bytes(name, words)), titles: None };
+            counts::read(format, origin, &beside, Sink::new(None)?)
+        }
+        Format::Folder | Format::Store => {
+            Err(Error::file(name, format!("the format {} is that of a folder, not of bytes", format.name())))
+        }
+    }
 }
 
 fn archive(path: &Path, store: Option<&Path>) -> Result<Corpus> {

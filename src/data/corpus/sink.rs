@@ -12,7 +12,7 @@ const PERIOD: u64 = 10;
 
 const TRAIN: &str = "train.documents";
 const TEST: &str = "test.documents";
-const VOCABULARY: &str = "vocabulary.txt";
+const VOCABULARY: &str = "documents.vocabulary";
 
 /// Collects documents in memory or in a folder, every tenth for testing.
 pub(super) struct Sink {

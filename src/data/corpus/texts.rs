@@ -53,7 +53,7 @@ impl Texts<'_> {
     }
 
     /// Calls `each` with every text and its title, if it has one.
-    fn visit(&self, each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>) -> Result<()> {
+    pub fn visit(&self, each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>) -> Result<()> {
         match self {
             Texts::Lines(origin) => {
                 let mut lines = origin.lines()?;
@@ -111,7 +111,7 @@ pub(super) fn read(name: &Path, texts: &Texts<'_>, rules: &TextRules, mut sink: 
     }
     let vocabulary = counter.vocabulary().map_err(|error| Error::file(name, error))?;
     texts.visit(&mut |text, title| {
-        let label = label(title.unwrap_or(text));
+        let label = label(title.filter(|title| !title.trim().is_empty()).unwrap_or(text));
         sink.push(vocabulary.encode(text).document, Some(&label))
     })?;
     if sink.len() != position {

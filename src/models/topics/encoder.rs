@@ -3,13 +3,14 @@
 //! ```text
 //! w_v = log(1 + x_v),   h_1 = relu(A_1 relu(sum_v w_v E_v + a) + a_1),   h_l = relu(A_l h_{l-1} + a_l)
 //! s   = sum_v w_v D_v / |w idf|                                     how the document lies to the topics' directions
-//! o_l = batch_norm(B_l dropout(h_l)) + batch_norm(s_l)              the tilt of each topic's count
+//! g   = n / (n + exp(a)),   n = sum_v x_v                            how much a document of this length says
+//! o_l = batch_norm(B_l dropout(h_l)) + g batch_norm(s_l)             the tilt of each topic's count
 //! e_l = C_l dropout(h_l)                                            what else the posterior needs, zero at the start
 //! ```
 //!
 //! `E_v` and `D_v` are rows of one table, so that the first layer costs what the words of a document cost. `D` starts as the directions of groups of
 //! documents: from the first step on, each topic has documents of its own, and the network bends from there. Without the batch normalisation, topics that
-//! start out weak are never used.
+//! start out weak are never used; without `g`, a document of five words is thought to be as surely about something as one of five hundred.
 
 use super::{Bags, TopicsConfig, TopicsStart};
 use crate::nn::{EmbeddingBag, Linear, Rows};
@@ -21,7 +22,10 @@ use tch::{Kind, Tensor, no_grad_guard};
 const SPREAD: f64 = 0.1;
 
 /// Scale of what the hidden layers add to the tilt at the start, beside the directions.
-const HIDDEN_GAIN: f64 = 0.3;
+const HIDDEN_GAIN: f64 = 0.1;
+
+/// Tokens of a document that says half of what a long one does, at the start.
+const TELLING_LENGTH: f64 = 30.0;
 
 /// The network.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub(super) struct Encoder {
     /// `[words]`, by which a document's length in the space of directions is measured.
     idf: Tensor,
     bias: Tensor,
+    /// A number, the logarithm of the tokens at which a document says half of what a long one does.
+    gate: Tensor,
     hidden: i64,
     layers: Vec<Head>,
     dropout: f64,
@@ -92,6 +98,7 @@ impl Encoder {
             table,
             idf,
             bias: path.var("bias", &[hidden], Init::Const(0.0)),
+            gate: path.var("gate", &[1], Init::Const(TELLING_LENGTH.ln())),
             hidden,
             layers: config.topics.iter().zip(extra).enumerate().map(head).collect(),
             dropout: config.dropout,
@@ -101,9 +108,11 @@ impl Encoder {
 
     /// Outputs of each layer from the lowest, as in training: with dropout, statistics of the batch, and a gradient.
     pub fn train(&self, bags: &Bags) -> (Vec<Output>, Rows) {
-        let weights = bags.counts.log1p() * self.seen(bags);
+        let seen = self.seen(bags);
+        let weights = bags.counts.log1p() * &seen;
         let (sums, rows) = self.table.forward(&bags.words, &weights, &bags.offsets);
-        (self.outputs(&sums, &self.lengths(bags, &weights), true), rows)
+        let tokens = bags.per_document(&(&bags.counts * seen));
+        (self.outputs(&sums, &self.lengths(bags, &weights), &tokens, true), rows)
     }
 
     /// The same as in use, without a gradient.
@@ -111,7 +120,7 @@ impl Encoder {
         let _guard = no_grad_guard();
         let weights = bags.counts.log1p();
         let sums = self.table.sums(&bags.words, &weights, &bags.offsets);
-        self.outputs(&sums, &self.lengths(bags, &weights), false)
+        self.outputs(&sums, &self.lengths(bags, &weights), &bags.lengths, false)
     }
 
     /// Which entries the encoder sees: of each document a share of its own, so that short documents and halves are nothing new to it.
@@ -127,10 +136,11 @@ impl Encoder {
         bags.per_document(&squares).clamp_min(1e-6).sqrt().unsqueeze(-1)
     }
 
-    fn outputs(&self, sums: &Tensor, lengths: &Tensor, train: bool) -> Vec<Output> {
+    fn outputs(&self, sums: &Tensor, lengths: &Tensor, tokens: &Tensor, train: bool) -> Vec<Output> {
         // One document has no statistics.
         let statistics = train && sums.size()[0] > 1;
         let directions = sums.narrow(-1, self.hidden, sums.size()[1] - self.hidden) / lengths;
+        let telling = (tokens / (tokens + self.gate.exp())).unsqueeze(-1);
         let mut h = (sums.narrow(-1, 0, self.hidden) + &self.bias).relu();
         let mut from = 0;
         let mut outputs = Vec::new();
@@ -140,7 +150,7 @@ impl Encoder {
             let direction = head.direction_norm.forward_t(&directions.narrow(-1, from, head.topics), statistics);
             from += head.topics;
             outputs.push(Output {
-                tilt: head.norm.forward_t(&head.output.forward(&seen), statistics) + direction,
+                tilt: head.norm.forward_t(&head.output.forward(&seen), statistics) + direction * &telling,
                 extra: head.extra.as_ref().map(|extra| extra.forward(&seen)),
             });
         }

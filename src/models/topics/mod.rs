@@ -15,6 +15,7 @@
 
 mod encoder;
 mod layer;
+mod tables;
 mod words;
 
 pub use words::Likelihood;
@@ -55,6 +56,9 @@ pub struct TopicsConfig {
     pub word_dropout: f64,
     /// Scale of the normalised directions at the start.
     pub gain: f64,
+    /// Words of the largest vocabulary that a step of training looks at whole. Of a larger one, it looks at the words of its documents, and at an eighth as many
+    /// others as this, drawn uniformly with replacement and weighted by the inverse of their chance: sums over the vocabulary keep their means.
+    pub vocabulary_sample: i64,
 }
 
 impl TopicsConfig {
@@ -67,7 +71,8 @@ impl TopicsConfig {
             return Err(Error::parameter("topics", "empty", "one number for each layer, as in 50 or 60,20"));
         }
         let sizes = self.topics.iter().map(|&n| ("topics", n));
-        let sizes = sizes.chain([("hidden", self.hidden), ("words of the vocabulary", self.words)]);
+        let more = [("hidden", self.hidden), ("words of the vocabulary", self.words)];
+        let sizes = sizes.chain(more).chain([("vocabulary-sample", self.vocabulary_sample)]);
         if let Some((name, size)) = sizes.into_iter().find(|&(_, size)| size < 1) {
             return Err(Error::parameter(name, size, "at least 1"));
         }
@@ -146,19 +151,53 @@ impl Bags {
         Tensor::zeros([self.len()], (Kind::Float, of_entries.device())).index_add(0, &self.rows, of_entries)
     }
 
+    /// `size` documents at a time, each time with the number of the first.
+    pub(crate) fn parts(&self, size: i64) -> Result<Vec<(i64, Bags)>> {
+        if self.len() <= size {
+            return Ok(vec![(0, self.part(0, self.len(), 0, self.words.size()[0]))]);
+        }
+        let mut starts = Vec::<i64>::try_from(&self.offsets)?;
+        starts.push(self.words.size()[0]);
+        let firsts = (0..self.len()).step_by(size.max(1) as usize);
+        let part = |first: i64| {
+            let count = size.max(1).min(self.len() - first);
+            let [start, end] = [first, first + count].map(|document| starts[document as usize]);
+            (first, self.part(first, count, start, end - start))
+        };
+        Ok(firsts.map(part).collect())
+    }
+
+    /// Documents `first ..` and their entries.
+    fn part(&self, first: i64, count: i64, start: i64, entries: i64) -> Bags {
+        Bags {
+            words: self.words.narrow(0, start, entries),
+            counts: self.counts.narrow(0, start, entries),
+            rows: self.rows.narrow(0, start, entries) - first,
+            offsets: self.offsets.narrow(0, first, count) - start,
+            lengths: self.lengths.narrow(0, first, count),
+        }
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// A negative ELBO, in nats.
+/// A negative ELBO, in nats, and what else a step of training needs.
 #[derive(Debug)]
 pub struct TopicsElbo {
-    /// `-log p(x | z_1)`, `[B]`.
+    /// `-log p(x | z_1)`, `[B]`. Of a large vocabulary, an estimate: that of the Poisson law is unbiased; those of the others are too small, by half the
+    /// variance of the relative error of a sum over the vocabulary, for each token, to the first order.
     pub reconstruction: Tensor,
     /// The KL of each layer from the lowest, given a sample of the layer above, `[B]` each.
     pub kl: Vec<Tensor>,
+    /// The sum of the squares of the weights of words, or an unbiased estimate of it; nothing where topics add up, whose weights are probabilities.
+    pub weight_penalty: Tensor,
+    /// The sum over pairs of topics of the squared cosine of their positive weights of words, or an estimate of it; nothing where topics add up.
+    pub overlap: Tensor,
+    /// Rows that the graph holds in place of their tables, for [`Adam::minimize_rows`](crate::nn::Adam::minimize_rows).
+    pub rows: Vec<Rows>,
 }
 
 /// Bounds on `-log p(x)` from hard samples, in nats, `[B]` each.
@@ -195,7 +234,7 @@ impl TopicModel {
         let layers = layers.collect::<Result<Vec<_>>>()?;
         let extra: Vec<_> = layers.iter().map(Layer::extra).collect();
         let encoder = Encoder::new(&(path / "encoder"), config, start, &extra)?;
-        let words = Words::new(&(path / "words"), config.likelihood, start);
+        let words = Words::new(&(path / "words"), config.likelihood, start, config.vocabulary_sample);
         Ok(Self { encoder, layers, words })
     }
 
@@ -204,33 +243,35 @@ impl TopicModel {
         self.words.likelihood()
     }
 
-    /// The negative ELBO with one relaxed sample a document: what is trained. The rows of the word embeddings that it depends on come with it.
+    /// The negative ELBO with one relaxed sample a document: what is trained. What of a large vocabulary it looks at comes from libtorch's generator.
     ///
     /// # Errors
     /// When the temperature is not allowed.
-    pub fn relaxed_elbo(
-        &self,
-        bags: &Bags,
-        temperature: f64,
-        forward: Forward,
-        key: NoiseKey,
-    ) -> Result<(TopicsElbo, Rows)> {
+    pub fn relaxed_elbo(&self, bags: &Bags, temperature: f64, forward: Forward, key: NoiseKey) -> Result<TopicsElbo> {
         let (outputs, rows) = self.encoder.train(bags);
         let posteriors = self.posteriors(&outputs)?;
         let draws =
             posteriors.iter().enumerate().map(|(l, posterior)| posterior.draw(temperature, forward, of_layer(key, l)));
         let draws = draws.collect::<Result<Vec<_>>>()?;
-        Ok((self.elbo(bags, &posteriors, &draws)?, rows))
+        let (tables, mut of_words) = self.words.in_training(bags);
+        of_words.push(rows);
+        Ok(TopicsElbo {
+            reconstruction: tables.neg_log_prob(&draws[0], bags),
+            kl: self.kl(&posteriors, &draws)?,
+            weight_penalty: tables.penalty(),
+            overlap: tables.overlap(),
+            rows: of_words,
+        })
     }
 
     fn posteriors(&self, outputs: &[Output]) -> Result<Vec<Posterior>> {
         self.layers.iter().zip(outputs).map(|(layer, output)| layer.posterior(output)).collect()
     }
 
-    fn elbo(&self, bags: &Bags, posteriors: &[Posterior], draws: &[Tensor]) -> Result<TopicsElbo> {
-        let kl = self.layers.iter().zip(posteriors).enumerate();
-        let kl = kl.map(|(l, (layer, posterior))| posterior.kl(&layer.prior(draws.get(l + 1))?));
-        Ok(TopicsElbo { reconstruction: self.words.neg_log_prob(&draws[0], bags), kl: kl.collect::<Result<_>>()? })
+    /// The KL of each layer given a draw of the layer above.
+    fn kl(&self, posteriors: &[Posterior], draws: &[Tensor]) -> Result<Vec<Tensor>> {
+        let layers = self.layers.iter().zip(posteriors).enumerate();
+        layers.map(|(l, (layer, posterior))| posterior.kl(&layer.prior(draws.get(l + 1))?)).collect()
     }
 
     /// Posterior means of the counts of each layer from the lowest, `[B, topics]`, without a gradient.
@@ -256,7 +297,8 @@ impl TopicModel {
         for _ in 0..samples {
             let draws = posteriors.iter().map(|posterior| posterior.truncated.sample(&[]));
             let draws = draws.collect::<Result<Vec<_>>>()?;
-            let TopicsElbo { reconstruction, kl } = self.elbo(bags, &posteriors, &draws)?;
+            let reconstruction = self.words.neg_log_prob(&draws[0], bags)?;
+            let kl = self.kl(&posteriors, &draws)?;
             let mut log_weight = -&reconstruction;
             for (l, (layer, posterior)) in self.layers.iter().zip(&posteriors).enumerate() {
                 let prior = layer.prior(draws.get(l + 1))?;
@@ -294,11 +336,6 @@ impl TopicModel {
     pub fn log_probs(&self, z: &Tensor) -> Tensor {
         let _guard = no_grad_guard();
         self.words.log_probs(z)
-    }
-
-    /// The sum of the squares of the weights of words; nothing where topics add up, whose weights are probabilities.
-    pub fn weight_penalty(&self) -> Tensor {
-        self.words.penalty()
     }
 
     /// The words of the topics of each layer from the lowest, `[topics, V]` each, rows of probabilities; of an upper layer, those of the topics below, as it

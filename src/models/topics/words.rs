@@ -8,9 +8,13 @@
 //! log-linear   x   ~ Multinomial(sum x, softmax(z W + b))
 //! ```
 //!
-//! The first two look at the words that occur and at one sum for each topic; the softmax of the third costs a pass over the vocabulary.
+//! The first two look at the words that occur and at one sum for each topic; the softmax of the third costs a pass over the vocabulary. In training, a large
+//! vocabulary is represented by the words that occur and a sample of the others (`tables.rs`); in evaluation, sums are exact.
 
+use super::tables::Tables;
 use super::{Bags, TopicsStart};
+use crate::Result;
+use crate::nn::Rows;
 use serde::{Deserialize, Serialize};
 use tch::nn::Path;
 use tch::{Kind, Tensor};
@@ -28,11 +32,23 @@ pub enum Likelihood {
     LogLinear,
 }
 
-/// The count of a topic at which a document's words are the topic's own, where topics multiply, at the start.
-const WHOLE: f64 = 10.0;
+impl std::fmt::Display for Likelihood {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(f)
+    }
+}
 
-/// A count that outweighs all others, where topics multiply: five times one that few documents reach.
-const OUTWEIGHING: f64 = 30.0;
+/// The count of a topic at which a document's words are the topic's own, where topics multiply, at the start.
+const WHOLE: f64 = 16.0;
+
+/// A count that outweighs all others, where topics multiply.
+const OUTWEIGHING: f64 = 2.0 * WHOLE;
+
+/// A sample of a large vocabulary has this part of the words that a whole vocabulary may have.
+const SAMPLED: i64 = 8;
+
+/// Numbers that a sum over the vocabulary keeps at once in evaluation: 64 MB.
+const AT_ONCE: i64 = 1 << 24;
 
 /// Weights and background.
 #[derive(Debug)]
@@ -42,11 +58,17 @@ pub(super) struct Words {
     weight: Tensor,
     /// `[V]`; the logarithm of `b` where it is positive.
     bias: Tensor,
+    /// Of both tables in the store.
+    names: [String; 2],
+    /// Words sampled in a step of training; nothing where all are looked at.
+    sample: Option<i64>,
 }
 
 impl Words {
     /// The background alone explains the frequencies of words, and topics differ by the words of their documents.
-    pub fn new(path: &Path, likelihood: Likelihood, start: &TopicsStart) -> Self {
+    ///
+    /// A step of training looks at all words of a vocabulary that has at most `largest`.
+    pub fn new(path: &Path, likelihood: Likelihood, start: &TopicsStart, largest: i64) -> Self {
         let frequencies = start.frequencies.log();
         let (weight, bias) = if likelihood == Likelihood::LogLinear {
             ((start.topics.log() - frequencies.unsqueeze(-1)) / WHOLE, frequencies)
@@ -55,39 +77,36 @@ impl Words {
             (start.topics.log() + (start.length / 4.0).ln(), frequencies + (start.length / 2.0).ln())
         };
         let copy = |name: &str, tensor: &Tensor| path.var_copy(name, &tensor.to_kind(Kind::Float));
-        Self { likelihood, weight: copy("weight", &weight), bias: copy("bias", &bias) }
+        let sample = (weight.size()[0] > largest).then_some((largest / SAMPLED).max(1));
+        let names = ["weight", "bias"].map(|name| path.path(name));
+        Self { likelihood, weight: copy("weight", &weight), bias: copy("bias", &bias), names, sample }
     }
 
     pub fn likelihood(&self) -> Likelihood {
         self.likelihood
     }
 
-    /// The sum of the squares of the weights, where topics multiply.
-    pub fn penalty(&self) -> Tensor {
-        match self.likelihood {
-            Likelihood::LogLinear => self.weight.square().sum(None::<Kind>),
-            _ => Tensor::zeros([], (Kind::Float, self.weight.device())),
+    /// What a step of training looks at, and the rows that are leaves of its graph in place of the tables.
+    pub fn in_training(&self, bags: &Bags) -> (Tables, Vec<Rows>) {
+        let Self { likelihood, weight, bias, names, sample } = self;
+        match *sample {
+            Some(sample) => Tables::sampled(*likelihood, weight, bias, bags, sample, names),
+            None => (Tables::whole(*likelihood, weight, bias, bags), Vec::new()),
         }
     }
 
-    /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`.
-    pub fn neg_log_prob(&self, z: &Tensor, bags: &Bags) -> Tensor {
-        if self.likelihood == Likelihood::LogLinear {
-            let logits = z.matmul(&self.weight.tr()) + &self.bias;
-            let places = &bags.rows * self.weight.size()[0] + &bags.words;
-            let at_words = logits.reshape([-1]).index_select(0, &places);
-            return logits.logsumexp(-1, false) * &bags.lengths - bags.per_document(&(at_words * &bags.counts));
-        }
-        let weight = self.weight.exp();
-        let background = self.bias.exp();
-        let total = z.matmul(&weight.sum_dim_intlist(0, false, None::<Kind>)) + background.sum(None::<Kind>);
-        let of_topics = z.index_select(0, &bags.rows) * weight.index_select(0, &bags.words);
-        let rates = of_topics.sum_dim_intlist(-1, false, None::<Kind>) + background.index_select(0, &bags.words);
-        let logs = bags.per_document(&(rates.log() * &bags.counts));
-        match self.likelihood {
-            Likelihood::Poisson => total + bags.per_document(&(&bags.counts + 1.0).lgamma()) - logs,
-            _ => total.log() * &bags.lengths - logs,
-        }
+    /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, exactly, for use without a gradient: in bounded memory.
+    pub fn neg_log_prob(&self, z: &Tensor, bags: &Bags) -> Result<Tensor> {
+        let size = match self.likelihood {
+            Likelihood::LogLinear => (AT_ONCE / self.weight.size()[0]).max(1),
+            _ => bags.len(),
+        };
+        let of_part = |(first, part): (i64, Bags)| {
+            let tables = Tables::whole(self.likelihood, &self.weight, &self.bias, &part);
+            tables.neg_log_prob(&z.narrow(0, first, part.len()), &part)
+        };
+        let parts: Vec<Tensor> = bags.parts(size)?.into_iter().map(of_part).collect();
+        Ok(Tensor::cat(&parts, 0))
     }
 
     /// `log p(w | z)` of each word of the vocabulary, given that there is one: `[..., V]`, of topics' counts `[..., K]`.

@@ -110,11 +110,11 @@ impl Trainee for Line {
         let x = plan.indices.to_kind(Kind::Float) + (plan.seed as f64).sin();
         let mut loss = (&x * &self.slope + &self.offset - &x * 2.0 - 1.0).square().sum(Kind::Float);
         if settings.nan_loss_at == Some(plan.done) {
-            loss = loss * f64::NAN;
+            loss *= f64::NAN;
         }
         if settings.nan_gradient_at == Some(plan.done) {
             // The root of zero is finite, and its derivative is not.
-            loss = loss + (&self.slope * 0.0).sqrt().sum(Kind::Float);
+            loss += (&self.slope * 0.0).sqrt().sum(Kind::Float);
         }
         self.adam.minimize(&loss, false)?;
         Ok(Tensor::stack(&[loss.detach(), Tensor::from(0f32)], 0).to_kind(Kind::Double))

@@ -43,8 +43,12 @@ pub struct TopicsTrainConfig {
     pub word_dropout: f64,
     /// Scale of normalised outputs at the start.
     pub gain: f64,
+    /// Words of the largest vocabulary that a step looks at whole; of a larger one, it looks at the words of its documents and an eighth as many others as this.
+    pub vocabulary_sample: i64,
     /// Strength of the normal prior on the weights of words, `decay * w^2` nats each, where topics multiply.
     pub decay: f64,
+    /// Nats a document for two topics of the same words, where topics multiply: the weight of the squared cosine of their positive weights.
+    pub separation: f64,
     /// Passes over the training documents.
     pub epochs: usize,
     /// Documents a step.
@@ -76,17 +80,19 @@ impl Default for TopicsTrainConfig {
             family: Family::Poisson,
             inference: Inference::Explicit,
             likelihood: Likelihood::LogLinear,
-            prior: 1.0,
-            truncation: 16,
+            prior: 2.0,
+            truncation: 24,
             temperature: Schedule { first: 1.0, last: 0.3 },
             hidden: 256,
-            dropout: 0.2,
-            word_dropout: 0.25,
-            gain: 2.0,
-            decay: 2.0,
+            dropout: 0.4,
+            word_dropout: 0.3,
+            gain: 1.5,
+            vocabulary_sample: 8192,
+            decay: 3.0,
+            separation: 0.4,
             epochs: 60,
             batch_size: 200,
-            lr: 3e-3,
+            lr: 5e-3,
             kl_warmup: 0.0,
             checkpoint_every: Interval::Seconds(10.0),
             on_nan: OnNan::Stop,
@@ -108,9 +114,24 @@ impl TopicsTrainConfig {
 
     /// The model's shape for a vocabulary of this size.
     pub fn model(&self, words: i64) -> TopicsConfig {
-        let Self { family, inference, likelihood, prior, hidden, dropout, word_dropout, gain, .. } = *self;
+        let Self {
+            family, inference, likelihood, prior, hidden, dropout, word_dropout, gain, vocabulary_sample, ..
+        } = *self;
         let (topics, atoms) = (self.topics.clone(), self.truncation);
-        TopicsConfig { words, topics, family, inference, likelihood, atoms, prior, hidden, dropout, word_dropout, gain }
+        TopicsConfig {
+            words,
+            topics,
+            family,
+            inference,
+            likelihood,
+            atoms,
+            prior,
+            hidden,
+            dropout,
+            word_dropout,
+            gain,
+            vocabulary_sample,
+        }
     }
 
     /// The learning rate after a fraction of the run.

@@ -1,6 +1,7 @@
 //! What a topic model is worth: bounds, completion, coherence, diversity.
 
 use super::bags::batches;
+use super::rows;
 use crate::Result;
 use crate::data::{Corpus, Document, Documents};
 use crate::models::{Bags, TopicModel};
@@ -141,10 +142,4 @@ fn complete(model: &TopicModel, documents: &Documents, batch_size: usize, device
 /// All documents in memory, for measures that count them.
 fn known(documents: &Documents) -> Result<Vec<Document>> {
     documents.iter().collect()
-}
-
-/// Rows of probabilities as plain numbers, each summing to one in float64.
-fn rows(tensor: &Tensor) -> Result<Vec<Vec<f64>>> {
-    let tensor = tensor.to_kind(Kind::Double);
-    Ok(Vec::<Vec<f64>>::try_from(&(&tensor / tensor.sum_dim_intlist(-1, true, None::<Kind>)).to_device(Device::Cpu))?)
 }

@@ -3,11 +3,24 @@
 mod bags;
 mod config;
 mod evaluate;
+mod overview;
 mod record;
 mod start;
+mod trained;
 mod trainee;
 
 pub use config::TopicsTrainConfig;
 pub use evaluate::{TopicsEvaluation, evaluate_topics};
+pub use overview::Overview;
 pub use record::TopicsRecord;
+pub use trained::{Inferred, TrainedTopics};
 pub use trainee::TopicsTrainee;
+
+use crate::Result;
+use tch::{Device, Kind, Tensor};
+
+/// Rows of probabilities as plain numbers, each summing to one in float64.
+fn rows(tensor: &Tensor) -> Result<Vec<Vec<f64>>> {
+    let tensor = tensor.to_kind(Kind::Double);
+    Ok(Vec::<Vec<f64>>::try_from(&(&tensor / tensor.sum_dim_intlist(-1, true, None::<Kind>)).to_device(Device::Cpu))?)
+}

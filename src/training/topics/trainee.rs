@@ -9,6 +9,8 @@ use crate::models::{TopicModel, TopicsStart};
 use crate::nn::Adam;
 use crate::relaxation::Forward;
 use crate::training::checkpoint::Checkpoint;
+use crate::training::files::replace;
+use crate::training::run_folder::RunFolder;
 use crate::training::trainee::{Plan, Trained, Trainee};
 use crate::{Error, Result};
 use tch::nn::VarStore;
@@ -19,6 +21,9 @@ const VALIDATION_PERIOD: i64 = 20;
 
 /// Documents of a validation batch.
 const VALIDATION_BATCH: usize = 500;
+
+/// The file of a run's words, one a line.
+pub(super) const VOCABULARY: &str = "vocabulary.txt";
 
 /// A topic model in training.
 #[derive(Debug)]
@@ -128,13 +133,13 @@ impl Trainee for TopicsTrainee {
     fn step(&mut self, config: &TopicsTrainConfig, plan: &Plan<'_>) -> Result<Tensor> {
         tch::manual_seed(plan.seed);
         let bags = bags(&self.corpus.train, &Vec::<i64>::try_from(plan.indices)?, self.device())?;
-        let (elbo, rows) = self.model.relaxed_elbo(&bags, plan.temperature, Forward::StraightThrough, plan.key)?;
+        let elbo = self.model.relaxed_elbo(&bags, plan.temperature, Forward::StraightThrough, plan.key)?;
         let kl = Tensor::stack(&elbo.kl, 0).sum(None::<Kind>);
         let reconstruction = elbo.reconstruction.sum(None::<Kind>);
-        let penalty = self.model.weight_penalty() * (config.decay / self.examples() as f64);
+        let penalty = elbo.weight_penalty * (config.decay / self.examples() as f64) + elbo.overlap * config.separation;
         let loss = (&reconstruction + &kl * plan.kl_weight) / bags.len() as f64 + penalty;
         self.adam.set_learning_rate(config.learning_rate(plan.fraction))?;
-        self.adam.minimize_rows(&loss, &[rows])?;
+        self.adam.minimize_rows(&loss, &elbo.rows)?;
         let kl = kl.detach();
         Ok(Tensor::stack(&[reconstruction.detach() + &kl, kl], 0).to_kind(Kind::Double))
     }
@@ -161,5 +166,15 @@ impl Trainee for TopicsTrainee {
     fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         checkpoint.restore(&self.store)?;
         checkpoint.restore_adam(&mut self.adam)
+    }
+
+    /// Writes the vocabulary, which does not change, once.
+    fn save_beside(&self, folder: &RunFolder) -> Result<()> {
+        let path = folder.file(VOCABULARY);
+        if path.exists() {
+            return Ok(());
+        }
+        let words = self.corpus.vocabulary.join("\n") + "\n";
+        replace(&path, words.as_bytes()).map_err(|error| Error::file(&path, format!("cannot be written ({error})")))
     }
 }

@@ -1,0 +1,148 @@
+//! `gengs-topics topics` and `gengs-topics tree`: what the topics of a run are.
+
+use super::Trained;
+use clap::Args;
+use gengs::data::Corpus;
+use gengs::topics::page::{About, Example, html};
+use gengs::topics::{COHERENCE_WORDS, DIVERSITY_WORDS, coherence, top_words};
+use gengs::training::{Overview, Session, TopicsTrainConfig, TopicsTrainee};
+use serde::Serialize;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Documents that are shown with a topic.
+const EXAMPLES: usize = 3;
+
+/// Words of a document that has no text of its own.
+const WORDS_SHOWN: usize = 12;
+
+#[derive(Debug, Args)]
+pub struct Topics {
+    #[command(flatten)]
+    trained: Trained,
+    /// Words of each topic
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    top: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct Tree {
+    #[command(flatten)]
+    trained: Trained,
+    /// The page, which stands alone
+    #[arg(long, value_name = "FILE")]
+    html: PathBuf,
+}
+
+/// A topic as `--json` has it.
+#[derive(Debug, Serialize)]
+struct Topic {
+    layer: usize,
+    topic: usize,
+    /// Mean count over the training documents.
+    prevalence: f64,
+    npmi: Option<f64>,
+    words: Vec<(String, f64)>,
+}
+
+/// A run's topics, with the documents that it was trained on.
+fn overview(trained: &Trained) -> anyhow::Result<(Overview, TopicsTrainee, TopicsTrainConfig)> {
+    let Trained { run, checkpoint, data_dir, common } = trained;
+    let device = common.prepare()?;
+    let (trainee, config) = Session::<TopicsTrainee>::load(run, checkpoint, data_dir.as_deref(), device)?;
+    let overview = Overview::new(trainee.model(), trainee.corpus(), EXAMPLES, device)?;
+    Ok((overview, trainee, config))
+}
+
+impl Topics {
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        let (overview, trainee, _) = overview(&self.trained)?;
+        let corpus = trainee.corpus();
+        let documents = corpus.train.iter().collect::<gengs::Result<Vec<_>>>()?;
+        let mut listed = Vec::new();
+        for (layer, (topics, prevalence)) in overview.topics.iter().zip(&overview.prevalence).enumerate() {
+            let npmi = coherence(topics, &documents, COHERENCE_WORDS)?.topics;
+            let mut of_layer: Vec<Topic> = (0..topics.len())
+                .map(|topic| Topic {
+                    layer,
+                    topic,
+                    prevalence: prevalence[topic],
+                    npmi: npmi[topic],
+                    words: words(&topics[topic], corpus, self.top as usize),
+                })
+                .collect();
+            of_layer.sort_by(|one, other| other.prevalence.total_cmp(&one.prevalence));
+            listed.extend(of_layer);
+        }
+        if self.trained.common.json {
+            println!("{}", serde_json::to_string(&listed)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        for (number, topic) in listed.iter().enumerate() {
+            if number == 0 || listed[number - 1].layer != topic.layer {
+                println!("layer {}: topic, mean count, coherence, words and their probabilities", topic.layer);
+            }
+            let npmi = topic.npmi.map_or("   -".into(), |npmi| format!("{npmi:5.2}"));
+            let words: Vec<String> = topic.words.iter().map(|(word, p)| format!("{word} {p:.3}")).collect();
+            println!("{:4} {:7.3} {npmi}  {}", topic.topic, topic.prevalence, words.join(", "));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn words(topic: &[f64], corpus: &Corpus, count: usize) -> Vec<(String, f64)> {
+    let top = top_words(topic, count);
+    top.into_iter().map(|word| (corpus.vocabulary[word as usize].clone(), topic[word as usize])).collect()
+}
+
+impl Tree {
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        let (overview, trainee, config) = overview(&self.trained)?;
+        let corpus = trainee.corpus();
+        let tree = overview.tree(corpus)?;
+        let mut examples = HashMap::new();
+        for (&place, documents) in &overview.examples {
+            let shown = documents.iter().map(|&(number, weight)| Ok(Example { text: text(corpus, number)?, weight }));
+            examples.insert(place, shown.collect::<gengs::Result<Vec<_>>>()?);
+        }
+        let sizes: Vec<String> = config.topics.iter().map(i64::to_string).collect();
+        let about = About {
+            title: format!("Topics of {}", config.corpus),
+            settings: format!(
+                "{} topics, {} counts, {} words; {} epochs, seed {}",
+                sizes.join(" under "),
+                config.family,
+                config.likelihood,
+                config.epochs,
+                config.seed
+            ),
+            numbers: vec![
+                ("documents".into(), corpus.train.len().to_string()),
+                ("words".into(), corpus.train.tokens().to_string()),
+                ("vocabulary".into(), corpus.vocabulary.len().to_string()),
+                (format!("coherence of {COHERENCE_WORDS} words by"), "training documents".into()),
+                ("diversity of".into(), format!("{DIVERSITY_WORDS} words")),
+            ],
+            examples,
+        };
+        gengs::topics::page::write(&self.html, &html(&tree, &about))?;
+        if self.trained.common.json {
+            println!("{}", serde_json::to_string(&tree)?);
+        } else {
+            self.trained.common.say(format_args!("{}", self.html.display()));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A document's label, or its most frequent words where its source has no text.
+fn text(corpus: &Corpus, number: usize) -> gengs::Result<String> {
+    if let Some(label) = corpus.train.label(number)? {
+        return Ok(label);
+    }
+    let mut document = corpus.train.get(number)?;
+    document.sort_by_key(|&(word, count)| (std::cmp::Reverse(count), word));
+    let words = document.iter().take(WORDS_SHOWN).map(|&(word, _)| corpus.vocabulary[word as usize].as_str());
+    Ok(words.collect::<Vec<_>>().join(" "))
+}

@@ -1,0 +1,89 @@
+//! What the topics of a model are: their words, how much of the corpus they account for, and documents that are typical of them.
+
+use super::bags::batches;
+use super::rows;
+use crate::Result;
+use crate::data::{Corpus, Document};
+use crate::models::TopicModel;
+use crate::topics::{Layer, Tree};
+use std::collections::HashMap;
+use tch::{Device, Kind, Tensor, no_grad_guard};
+
+/// Documents at once.
+const BATCH: usize = 500;
+
+/// The topics of a model, seen with the documents that it was trained on.
+#[derive(Debug)]
+pub struct Overview {
+    /// For each layer from the lowest, and each topic, the probabilities of words.
+    pub topics: Vec<Vec<Vec<f64>>>,
+    /// For each layer from the lowest, and each topic, its mean count.
+    pub prevalence: Vec<Vec<f64>>,
+    /// By layer and topic, the numbers of the training documents with the largest counts of it, and these.
+    pub examples: HashMap<(usize, usize), Vec<(usize, f64)>>,
+    /// For each layer but the top one, the weights from the topics above, `[upper][lower]`.
+    pub weights: Vec<Vec<Vec<f64>>>,
+}
+
+impl Overview {
+    /// One pass over the training documents, which keeps `examples` documents of each topic.
+    ///
+    /// # Errors
+    /// When a document cannot be read.
+    pub fn new(model: &TopicModel, corpus: &Corpus, examples: usize, device: Device) -> Result<Self> {
+        let _guard = no_grad_guard();
+        let topics: Vec<Vec<Vec<f64>>> = model.topics().iter().map(rows).collect::<Result<_>>()?;
+        let mut sums: Vec<Vec<f64>> = topics.iter().map(|topics| vec![0.0; topics.len()]).collect();
+        let mut best: HashMap<(usize, usize), Vec<(usize, f64)>> = HashMap::new();
+        let (mut seen, mut number) = (0.0, 0);
+        // Documents without a word have no topics, but a number.
+        let mut numbers = Vec::new();
+        let documents = corpus.train.iter().inspect(|document| {
+            if document.as_ref().is_ok_and(|document| !document.is_empty()) {
+                numbers.push(number);
+            }
+            number += 1;
+        });
+        let batches: Vec<Vec<Tensor>> =
+            batches(documents, BATCH, device).map(|batch| model.infer(&batch?.1)).collect::<Result<_>>()?;
+        let mut numbers = numbers.into_iter();
+        for means in batches {
+            let size = means.first().map_or(0, |means| means.size()[0]);
+            let of_batch: Vec<usize> = numbers.by_ref().take(size as usize).collect();
+            seen += size as f64;
+            for (layer, means) in means.iter().enumerate() {
+                let counts = Vec::<Vec<f64>>::try_from(&means.to_kind(Kind::Double).to_device(Device::Cpu))?;
+                for (counts, &number) in counts.iter().zip(&of_batch) {
+                    for (topic, &count) in counts.iter().enumerate() {
+                        sums[layer][topic] += count;
+                        let best = best.entry((layer, topic)).or_default();
+                        let place = best.partition_point(|(_, other)| *other >= count);
+                        if place < examples {
+                            best.insert(place, (number, count));
+                            best.truncate(examples);
+                        }
+                    }
+                }
+            }
+        }
+        let prevalence =
+            sums.into_iter().map(|sums| sums.into_iter().map(|sum| sum / f64::max(seen, 1.0)).collect()).collect();
+        let weights = model.weights().iter().map(plain).collect::<Result<_>>()?;
+        Ok(Self { topics, prevalence, examples: best, weights })
+    }
+
+    /// The hierarchy, with coherences by the training documents.
+    ///
+    /// # Errors
+    /// When a document cannot be read.
+    pub fn tree(&self, corpus: &Corpus) -> Result<Tree> {
+        let pairs = self.topics.iter().zip(&self.prevalence);
+        let layers: Vec<Layer<'_>> = pairs.map(|(topics, prevalence)| Layer { topics, prevalence }).collect();
+        let documents: Vec<Document> = corpus.train.iter().collect::<Result<_>>()?;
+        Tree::new(&layers, &self.weights, &corpus.vocabulary, &documents)
+    }
+}
+
+fn plain(tensor: &Tensor) -> Result<Vec<Vec<f64>>> {
+    Ok(Vec::<Vec<f64>>::try_from(&tensor.to_kind(Kind::Double).to_device(Device::Cpu))?)
+}

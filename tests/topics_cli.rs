@@ -1,0 +1,76 @@
+//! `gengs-topics` as a user meets it, on the built-in documents.
+#![cfg(feature = "cli")]
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::path::Path;
+
+fn topics(arguments: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("gengs-topics").unwrap();
+    command.env_remove("GENGS_DATA").args(arguments);
+    command
+}
+
+/// A run of a second or two, in two layers.
+fn train(out: &Path, more: &[&str]) {
+    let small = ["train", "--topics", "8,3", "--hidden", "32", "--threads", "1", "--device", "cpu", "--quiet"];
+    topics(&small).arg("--out").arg(out).args(more).assert().success();
+}
+
+fn json(arguments: &[&str]) -> Value {
+    let output = topics(arguments).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn train_eval_topics_tree_and_infer() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    train(&out, &["--epochs", "3"]);
+    let run = out.to_str().unwrap();
+
+    let found = json(&["eval", "--run", run, "--importance-samples", "3", "--json"]);
+    for name in ["completion_perplexity", "elbo_perplexity_document", "elbo_perplexity_word"] {
+        let perplexity = found[name].as_f64().unwrap();
+        // That of a uniform guess is the size of the vocabulary.
+        assert!((1.0..4258.0).contains(&perplexity), "{name}: {perplexity}");
+    }
+    for name in ["npmi", "diversity", "active_topics"] {
+        assert_eq!(found[name].as_array().unwrap().len(), 2, "{found}");
+    }
+    assert_eq!(found["documents"], 39);
+
+    let listed = json(&["topics", "--run", run, "--top", "5", "--json"]);
+    assert_eq!(listed.as_array().unwrap().len(), 11);
+    assert!(listed.as_array().unwrap().iter().all(|topic| topic["words"].as_array().unwrap().len() == 5));
+
+    let page = folder.path().join("tree.html");
+    topics(&["tree", "--run", run, "--html", page.to_str().unwrap(), "--quiet"]).assert().success();
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("Topics of reuters-395") && page.contains("class=\"branch depth1\""));
+
+    let texts = folder.path().join("new.txt");
+    std::fs::write(&texts, "The church and the pope\n\nzzzunknown church\n").unwrap();
+    let output = topics(&["infer", "--run", run, "--input", texts.to_str().unwrap(), "--quiet"]).output().unwrap();
+    let lines: Vec<Value> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let tokens: Vec<u64> = lines.iter().map(|line| line["tokens"].as_u64().unwrap()).collect();
+    assert_eq!((tokens.as_slice(), &lines[2]["unknown"]), ([2, 0, 1].as_slice(), &Value::from(1)));
+    for line in &lines {
+        let sizes: Vec<usize> =
+            line["counts"].as_array().unwrap().iter().map(|counts| counts.as_array().unwrap().len()).collect();
+        assert_eq!(sizes, [8, 3]);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_topics() {
+    let folder = tempfile::tempdir().unwrap();
+    let values = ["one", "two"].map(|name| {
+        let out = folder.path().join(name);
+        train(&out, &["--epochs", "2"]);
+        json(&["eval", "--run", out.to_str().unwrap(), "--checkpoint", "last", "--threads", "1", "--json"])
+    });
+    assert_eq!(values[0], values[1]);
+}
