@@ -52,7 +52,8 @@ fn model(config: &TopicsTrainConfig) -> (VarStore, TopicModel) {
 
 /// As many documents, the last without a word, and the same as word counts `[B, V]`.
 fn documents(count: u32) -> (Bags, Tensor) {
-    let document = |d: u32| (0..WORDS as u32).filter(move |w| (w + d) % 4 == 0).map(move |w| (w, 1 + (w * d) % 5));
+    let document =
+        |d: u32| (0..WORDS as u32).filter(move |w| (w + d).is_multiple_of(4)).map(move |w| (w, 1 + (w * d) % 5));
     let mut documents: Vec<Vec<(u32, u32)>> = (0..count).map(|d| document(d).collect()).collect();
     documents.last_mut().unwrap().clear();
     let counts = Tensor::zeros([i64::from(count), WORDS], (Kind::Float, Device::Cpu));
