@@ -27,7 +27,7 @@ fn json(arguments: &[&str]) -> Value {
 fn train_eval_topics_tree_and_infer() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    train(&out, &["--epochs", "3"]);
+    train(&out, &["--epochs", "8", "--batch-size", "20"]);
     let run = out.to_str().unwrap();
 
     let found = json(&["eval", "--run", run, "--importance-samples", "3", "--json"]);
