@@ -6,7 +6,7 @@
 //! Kingma, Ba, "Adam: A Method for Stochastic Optimization", arXiv 1412.6980.
 
 use super::Rows;
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -89,9 +89,8 @@ impl Adam {
         let _guard = no_grad_guard();
         let rule = self.next_rule();
         let (of_slots, of_rows) = gradients.split_at(dense.len());
-        for (&i, gradient) in dense.iter().zip(of_slots) {
-            rule.update(&mut self.slots[i], gradient);
-        }
+        let of_rows_only = |slot: &Slot| rows.iter().any(|rows| rows.name == slot.name);
+        rule.update(self.slots.iter_mut().filter(|slot| !of_rows_only(slot)).zip(of_slots));
         for (rows, gradient) in rows.iter().zip(of_rows) {
             for slot in self.slots.iter_mut().filter(|slot| slot.name == rows.name) {
                 rule.update_rows(slot, &rows.indices, gradient)?;
@@ -104,9 +103,7 @@ impl Adam {
     pub fn apply(&mut self, gradients: &[Tensor]) {
         let _guard = no_grad_guard();
         let rule = self.next_rule();
-        for (slot, gradient) in self.slots.iter_mut().zip(gradients) {
-            rule.update(slot, gradient);
-        }
+        rule.update(self.slots.iter_mut().zip(gradients));
     }
 
     fn next_rule(&mut self) -> Rule {
@@ -163,10 +160,20 @@ struct Rule {
 }
 
 impl Rule {
-    /// From a gradient that may be undefined, which leaves the parameter alone.
-    fn update(&self, slot: &mut Slot, gradient: &Tensor) {
-        if gradient.defined() && !self.apply_in_place(slot, gradient) {
-            self.apply(slot, gradient);
+    /// From gradients that may be undefined, which leaves the parameter alone.
+    fn update<'a>(&self, slots: impl Iterator<Item = (&'a mut Slot, &'a Tensor)>) {
+        let mut parts = Vec::new();
+        for (slot, gradient) in slots.filter(|(_, gradient)| gradient.defined()) {
+            if is_dense(slot, gradient) {
+                parts.extend(split(slot, gradient));
+            } else {
+                self.apply(slot, gradient);
+            }
+        }
+        if parts.iter().map(|part| part.gradient.len()).sum::<usize>() < A_PART {
+            parts.into_iter().for_each(|part| self.apply_in_place(part));
+        } else {
+            threads::run(parts, |_, part| self.apply_in_place(part));
         }
     }
 
@@ -179,7 +186,7 @@ impl Rule {
             exp_avg: select(&slot.exp_avg)?,
             exp_avg_sq: select(&slot.exp_avg_sq)?,
         };
-        self.update(&mut rows, gradient);
+        self.update(std::iter::once((&mut rows, gradient)));
         let _ = slot.parameter.f_index_copy_(0, indices, &rows.parameter)?;
         let _ = slot.exp_avg.f_index_copy_(0, indices, &rows.exp_avg)?;
         let _ = slot.exp_avg_sq.f_index_copy_(0, indices, &rows.exp_avg_sq)?;
@@ -195,33 +202,53 @@ impl Rule {
         let _ = slot.parameter.addcdiv_(&(&slot.exp_avg * -self.learning_rate), &denominator);
     }
 
-    /// In a single pass over memory, where all four tensors are dense float32 on the CPU; false where they are not.
-    fn apply_in_place(&self, slot: &mut Slot, gradient: &Tensor) -> bool {
-        let count = slot.parameter.numel();
-        let dense = |t: &Tensor| {
-            t.device() == Device::Cpu && t.kind() == Kind::Float && t.is_contiguous() && t.numel() == count
-        };
-        if ![&slot.parameter, &slot.exp_avg, &slot.exp_avg_sq, gradient].into_iter().all(dense) {
-            return false;
-        }
-        // SAFETY: each tensor is dense, holds `count` floats on the CPU, and is kept alive by the borrow of `slot` and
-        // `gradient`. Parameter, averages and gradient have storages of their own, so that no two slices overlap, and `step`
-        // has exclusive use of them: backward passes have ended, and libtorch keeps no thread that writes to them.
-        let (p, m, v, g) = unsafe {
-            let writable = |t: &Tensor| std::slice::from_raw_parts_mut(t.data_ptr().cast::<f32>(), count);
-            let g = std::slice::from_raw_parts(gradient.data_ptr().cast::<f32>(), count);
-            (writable(&slot.parameter), writable(&slot.exp_avg), writable(&slot.exp_avg_sq), g)
-        };
+    /// In a single pass over memory.
+    fn apply_in_place(&self, part: Part<'_>) {
+        let Part { parameter, exp_avg, exp_avg_sq, gradient } = part;
         let (learning_rate, correction, eps) = (self.learning_rate as f32, self.correction as f32, EPS as f32);
         let (keep1, take1, keep2, take2) = (BETA1 as f32, (1.0 - BETA1) as f32, BETA2 as f32, (1.0 - BETA2) as f32);
         // Roots and quotients take longer than memory does, unless the machine's widest vectors compute them.
         pulp::Arch::new().dispatch(|| {
-            for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
+            for (((p, m), v), &g) in parameter.iter_mut().zip(exp_avg).zip(exp_avg_sq).zip(gradient) {
                 *m = keep1 * *m + take1 * g;
                 *v = keep2 * *v + take2 * g * g;
                 *p -= learning_rate * *m / (v.sqrt() * correction + eps);
             }
         });
-        true
     }
+}
+
+/// Numbers that a thread updates at a time: a megabyte of the four tensors.
+const A_PART: usize = 1 << 16;
+
+/// The same numbers of a parameter, its averages and its gradient.
+struct Part<'a> {
+    parameter: &'a mut [f32],
+    exp_avg: &'a mut [f32],
+    exp_avg_sq: &'a mut [f32],
+    gradient: &'a [f32],
+}
+
+/// Whether all four tensors are dense float32 on the CPU.
+fn is_dense(slot: &Slot, gradient: &Tensor) -> bool {
+    let count = slot.parameter.numel();
+    let tensors = [&slot.parameter, &slot.exp_avg, &slot.exp_avg_sq, gradient];
+    tensors.into_iter().all(|t| {
+        t.device() == Device::Cpu && t.kind() == Kind::Float && t.is_contiguous() && t.numel() == count && count > 0
+    })
+}
+
+/// The numbers of four dense tensors, part by part.
+fn split<'a>(slot: &'a mut Slot, gradient: &'a Tensor) -> impl Iterator<Item = Part<'a>> {
+    let count = slot.parameter.numel();
+    // SAFETY: `is_dense` holds, so that each tensor has `count` floats on the CPU, and each is kept alive by the borrow of `slot` and
+    // `gradient`. Parameter, averages and gradient have storages of their own, so that no two slices overlap, and the update
+    // has exclusive use of them: backward passes have ended, and libtorch keeps no thread that writes to them.
+    let (p, m, v, g) = unsafe {
+        let writable = |t: &Tensor| std::slice::from_raw_parts_mut(t.data_ptr().cast::<f32>(), count);
+        let g = std::slice::from_raw_parts(gradient.data_ptr().cast::<f32>(), count);
+        (writable(&slot.parameter), writable(&slot.exp_avg), writable(&slot.exp_avg_sq), g)
+    };
+    let moved = p.chunks_mut(A_PART).zip(m.chunks_mut(A_PART)).zip(v.chunks_mut(A_PART)).zip(g.chunks(A_PART));
+    moved.map(|(((parameter, exp_avg), exp_avg_sq), gradient)| Part { parameter, exp_avg, exp_avg_sq, gradient })
 }
