@@ -16,6 +16,7 @@ pub mod nn;
 pub mod relaxation;
 pub mod special;
 mod summation;
+mod threads;
 pub mod topics;
 pub mod training;
 mod truncated;

@@ -53,7 +53,8 @@ fn train_eval_and_sample() {
         "examples",
     ];
     assert!(names.iter().all(|name| found[*name].as_f64().is_some_and(f64::is_finite)), "{found:?}");
-    assert_eq!(found.len(), names.len());
+    assert_eq!(found.len(), names.len() + 1);
+    assert_eq!(found["drawn_by"], "one-pass");
     assert_eq!(found["examples"], 500);
 
     let png = folder.path().join("grid.png");

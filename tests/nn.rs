@@ -148,3 +148,24 @@ fn a_network_that_is_differentiated_once_has_the_same_values_and_gradients() {
         assert!(difference <= 1e-5 * scale, "gradients differ by {difference} of {scale}");
     }
 }
+
+/// A table that several threads share: the first step is `lr g / (|g| + eps)`, whoever makes it.
+#[test]
+fn adam_moves_large_tables_alike_on_any_number_of_threads() {
+    let _guard = seeded(5);
+    let gradient = Tensor::randn([700, 301], (Kind::Float, Device::Cpu));
+    let before = tch::get_num_threads();
+    let moved = [1, 2].map(|threads| {
+        tch::set_num_threads(threads);
+        let store = VarStore::new(Device::Cpu);
+        let table = store.root().var("table", &[700, 301], Init::Const(0.0));
+        let mut adam = Adam::new(&store, 0.5).unwrap();
+        adam.apply(&[gradient.shallow_clone()]).unwrap();
+        doubles(&table)
+    });
+    tch::set_num_threads(before);
+    assert_eq!(moved[0], moved[1]);
+    for (moved, gradient) in moved[0].iter().zip(doubles(&gradient)) {
+        close("a step", *moved, -0.5 * gradient / (gradient.abs() + 1e-8), 1e-6);
+    }
+}

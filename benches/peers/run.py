@@ -1,8 +1,9 @@
 """The same work in gengs, in plain PyTorch and with relaxit, in alternation: prints ratios and writes benches/RESULTS.md.
 
-usage: PYTHON benches/peers/run.py [ROUNDS]      (PYTHON: one with torch 2.11 and relaxit 1.2; ROUNDS defaults to 3)
+usage: PYTHON benches/peers/run.py [ROUNDS] [PART ...]      (PYTHON: one with torch 2.11 and relaxit 1.2; ROUNDS defaults to 3)
 
-Alternation, medians and ratios within a round, so that a noisy machine does little harm.
+Alternation, medians and ratios within a round, so that a noisy machine does little harm. All parts take some ten minutes; parts that are named are
+measured anew, and the file is put together from them and from what target/peers holds of the others.
 """
 import datetime
 import importlib.metadata
@@ -14,7 +15,9 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+WORDS = sys.argv[1:]
+ROUNDS = int(WORDS.pop(0)) if WORDS and WORDS[0].isdigit() else 3
+KEPT = ROOT / "target" / "peers"
 STEPS = "60"
 
 
@@ -62,7 +65,12 @@ def samplers(threads):
         runs[what] = lambda what=what: number(peer("sampler", what, threads))
     values, ratios = alternate(runs)
     show = lambda name: "does not run here | -" if values[name] is None else f"{values[name]:.2f} | {ratios[name]:.1f}"
-    return values["gengs"], [f"| {threads} | {name} | {show(name)} |" for name in runs]
+    return [f"| {threads} | {name} | {show(name)} |" for name in runs]
+
+
+def scaling():
+    _, ratios = alternate({what: lambda what=what: number(ours("one_pass", what, "one-pass")) for what in ["2", "1"]})
+    return ["", f"Two threads over one: {ratios['1']:.2f}."]
 
 
 def steps(inference, peers, threads):
@@ -79,43 +87,67 @@ def steps(inference, peers, threads):
     return rows
 
 
+def profile():
+    rows = ["", "Where gengs' step goes (`cargo bench --bench vae_step -- INFERENCE 1 STEPS profile`):", "", "```text"]
+    for inference in ["implicit", "explicit"]:
+        rows += ours("vae_step", inference, "1", STEPS, "profile") or ["not measured"]
+    return rows + ["```"]
+
+
+def windows():
+    return ["```text", *(ours("one_pass", "1", "mixed") or []), *(ours("one_pass", "memory") or []), "```"]
+
+
+SAMPLERS = """
+## Sample and backward
+
+128 x 512 Poisson latents with rates in 0..2, soft, float32, 12 atoms (relaxit: its own VAE's 0..100 cut at 0.999); millions of latents a
+second, and how many times as many gengs draws.
+
+| threads | what | M/s | gengs over it |
+|---|---|---|---|"""
+
+STEP = """
+## A training step of the VAE
+
+784-500-500, 50 Poisson latents, batch 100; the same network, in PyTorch with the sampler named. The last column is how many times as long
+the peer takes.
+
+| inference | threads | gengs | peer | its step | peer over gengs |
+|---|---|---|---|---|---|"""
+
+# Name, what stands above, and how it is measured.
+PARTS = [
+    ("samplers-1", SAMPLERS, lambda: samplers("1")),
+    ("samplers-2", "", lambda: samplers("2")),
+    ("threads", "", scaling),
+    ("windows", "\n## Windows of each latent's own, memory\n", windows),
+    ("steps-1", STEP, lambda: steps("implicit", ["implicit"], "1") + steps("explicit", ["explicit", "relaxit"], "1")),
+    ("steps-2", "", lambda: steps("implicit", ["implicit"], "2") + steps("explicit", ["explicit", "relaxit"], "2")),
+    ("profile", "", profile),
+]
+
+
 def main():
+    names = [name for name, _, _ in PARTS]
+    if unknown := [word for word in WORDS if word not in names]:
+        sys.exit(f"no such part: {' '.join(unknown)}; there are {', '.join(names)}")
     subprocess.run(["cargo", "build", "--quiet", "--release", "--benches"], cwd=ROOT, check=True)
+    KEPT.mkdir(parents=True, exist_ok=True)
     version = importlib.metadata.version
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     out = [
         "# Results",
         "",
-        f"Written by `PYTHON benches/peers/run.py {ROUNDS}` on {datetime.date.today()}: {cpu()}, {os.cpu_count()} cores, torch {version('torch')},",
-        f"relaxit {version('relaxit')}. Medians of {ROUNDS} rounds in alternation; ratios are medians of the ratios within a round.",
-        "",
-        "## Sample and backward",
-        "",
-        "128 x 512 Poisson latents with rates in 0..2, soft, float32, 12 atoms (relaxit: its own VAE's 0..100 cut at 0.999); millions of latents a",
-        "second, and how many times as many gengs draws.",
-        "",
-        "| threads | what | M/s | gengs over it |",
-        "|---|---|---|---|",
+        f"Written by `PYTHON benches/peers/run.py {ROUNDS}` on {datetime.date.today()} at commit {commit}: {cpu()}, {os.cpu_count()} cores,",
+        f"torch {version('torch')}, relaxit {version('relaxit')}. Medians of {ROUNDS} rounds in alternation; ratios are medians of the ratios within a round.",
     ]
-    one, rows = samplers("1")
-    two, more = samplers("2")
-    out += rows + more + ["", f"Two threads over one: {two / one:.2f}.", ""]
-    out += ["## Windows of each latent's own, memory", "", "```text"]
-    out += ours("one_pass", "1", "mixed") + ours("one_pass", "memory") + ["```", ""]
-    out += [
-        "## A training step of the VAE",
-        "",
-        "784-500-500, 50 Poisson latents, batch 100; the same network, in PyTorch with the sampler named. The last column is how many times as long",
-        "the peer takes.",
-        "",
-        "| inference | threads | gengs | peer | its step | peer over gengs |",
-        "|---|---|---|---|---|---|",
-    ]
-    for threads in ["1", "2"]:
-        out += steps("implicit", ["implicit"], threads) + steps("explicit", ["explicit", "relaxit"], threads)
-    out += ["", "Where gengs' step goes (`cargo bench --bench vae_step -- INFERENCE 1 STEPS profile`):", "", "```text"]
-    for inference in ["implicit", "explicit"]:
-        out += ours("vae_step", inference, "1", STEPS, "profile") or ["not measured"]
-    out += ["```"]
+    for name, above, measure in PARTS:
+        kept = KEPT / f"{name}.md"
+        if name in WORDS or not WORDS:
+            kept.write_text("\n".join(measure()))
+        out += above.split("\n") if above else []
+        out += kept.read_text().split("\n") if kept.exists() else ["", f"Not measured: {name}.", ""]
     text = "\n".join(out) + "\n"
     print(text)
     (ROOT / "benches" / "RESULTS.md").write_text(text)

@@ -342,6 +342,9 @@ impl Eval {
             result.neg_elbo_relaxed
         );
         println!("active units     {}", result.active_units);
+        if let Some(drawn_by) = result.drawn_by {
+            println!("relaxed samples were drawn by the {drawn_by}");
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

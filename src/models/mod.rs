@@ -1,6 +1,7 @@
 //! Models: parameters and an objective. No files, no loops.
 
 mod latent;
+mod pixels;
 mod topics;
 mod torchscript;
 mod vae;

@@ -8,6 +8,7 @@
 //! Kingma, Welling, arXiv 1312.6114; importance-weighted bound: Burda, Grosse, Salakhutdinov, arXiv 1509.00519.
 
 use super::latent::{Latent, LatentConfig};
+use super::pixels::{reconstruction, reconstruction_once};
 use crate::estimators::{Estimate, Estimator, Expectation, Setting};
 use crate::nn::Mlp;
 use crate::relaxation::Forward;
@@ -15,7 +16,7 @@ use crate::relaxation::one_pass::{DrawnBy, NoiseKey};
 use crate::truncated::TruncatedDistribution;
 use crate::{Error, Result};
 use tch::nn::Path;
-use tch::{Kind, Reduction, Tensor, no_grad_guard};
+use tch::{Kind, Tensor, no_grad_guard};
 
 /// The shape of a VAE.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,7 +155,7 @@ impl Vae {
         let (z, kl) = self.latent.draw(&self.encoder.forward_once(x), temperature, forward, key)?;
         let kl = kl.sum_dim_intlist(-1, false, None::<Kind>);
         let logits = self.decoder.forward_once(&self.decoder_input(&z));
-        Ok(Elbo { reconstruction: reconstruction(&logits, x), kl })
+        Ok(Elbo { reconstruction: reconstruction_once(&logits, x), kl })
     }
 
     /// The negative ELBO with its gradient by an estimator, from so many samples an image. For bounds of several samples,
@@ -224,14 +225,4 @@ impl Vae {
     fn kl(&self, q: &TruncatedDistribution) -> Result<Tensor> {
         Ok(q.kl(self.prior())?.sum_dim_intlist(-1, false, None::<Kind>))
     }
-}
-
-/// `-log p(x | logits)` in nats, summed over the pixels; `x` broadcasts against the leading dimensions of `logits`.
-fn reconstruction(logits: &Tensor, x: &Tensor) -> Tensor {
-    let x = x.expand_as(logits);
-    logits.binary_cross_entropy_with_logits(&x, None::<&Tensor>, None::<&Tensor>, Reduction::None).sum_dim_intlist(
-        -1,
-        false,
-        None::<Kind>,
-    )
 }

@@ -7,14 +7,15 @@
 //! Kingma, Ba, "Adam: A Method for Stochastic Optimization", arXiv 1412.6980.
 
 use super::Rows;
+use super::dense::{A_PART, Part};
 use super::finite::{Verdict, examine};
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 use tch::nn::VarStore;
-use tch::{Device, Kind, Tensor, no_grad_guard};
+use tch::{Kind, Tensor, no_grad_guard};
 
-const BETA1: f64 = 0.9;
-const BETA2: f64 = 0.999;
-const EPS: f64 = 1e-8;
+pub(super) const BETA1: f64 = 0.9;
+pub(super) const BETA2: f64 = 0.999;
+pub(super) const EPS: f64 = 1e-8;
 
 /// The optimiser: parameters in the order of their names, and two moving averages for each.
 #[derive(Debug)]
@@ -107,9 +108,8 @@ impl Adam {
         let names = names.collect();
         let Some(rule) = self.next_rule(loss, &gradients, names)? else { return Ok(()) };
         let (of_slots, of_rows) = gradients.split_at(dense.len());
-        for (&i, gradient) in dense.iter().zip(of_slots) {
-            rule.update(&mut self.slots[i], gradient);
-        }
+        let of_rows_only = |slot: &Slot| rows.iter().any(|rows| rows.name == slot.name);
+        rule.update(self.slots.iter_mut().filter(|slot| !of_rows_only(slot)).zip(of_slots));
         for (rows, gradient) in rows.iter().zip(of_rows) {
             for slot in self.slots.iter_mut().filter(|slot| slot.name == rows.name) {
                 rule.update_rows(slot, &rows.indices, gradient)?;
@@ -130,9 +130,7 @@ impl Adam {
         let _guard = no_grad_guard();
         let names = self.slots.iter().map(|slot| slot.name.clone()).collect();
         let Some(rule) = self.next_rule(loss, gradients, names)? else { return Ok(()) };
-        for (slot, gradient) in self.slots.iter_mut().zip(gradients) {
-            rule.update(slot, gradient);
-        }
+        rule.update(self.slots.iter_mut().zip(gradients));
         Ok(())
     }
 
@@ -249,10 +247,22 @@ struct Rule {
 }
 
 impl Rule {
-    /// From a gradient that may be undefined, which leaves the parameter alone.
-    fn update(&self, slot: &mut Slot, gradient: &Tensor) {
-        if gradient.defined() && !self.apply_in_place(slot, gradient) {
-            self.apply(slot, gradient);
+    /// From gradients that may be undefined, which leaves the parameter alone.
+    fn update<'a>(&self, slots: impl Iterator<Item = (&'a mut Slot, &'a Tensor)>) {
+        let mut parts = Vec::new();
+        for (slot, gradient) in slots.filter(|(_, gradient)| gradient.defined()) {
+            if Part::fits([&slot.parameter, &slot.exp_avg, &slot.exp_avg_sq, gradient]) {
+                let Slot { parameter, exp_avg, exp_avg_sq, .. } = slot;
+                parts.extend(Part::split([parameter, exp_avg, exp_avg_sq], gradient));
+            } else {
+                self.apply(slot, gradient);
+            }
+        }
+        let (learning_rate, correction) = (self.learning_rate as f32, self.correction as f32);
+        if parts.iter().map(|part| part.gradient.len()).sum::<usize>() < A_PART {
+            parts.into_iter().for_each(|part| part.update(learning_rate, correction));
+        } else {
+            threads::run(parts, |_, part| part.update(learning_rate, correction));
         }
     }
 
@@ -265,7 +275,7 @@ impl Rule {
             exp_avg: select(&slot.exp_avg)?,
             exp_avg_sq: select(&slot.exp_avg_sq)?,
         };
-        self.update(&mut rows, gradient);
+        self.update(std::iter::once((&mut rows, gradient)));
         let _ = slot.parameter.f_index_copy_(0, indices, &rows.parameter)?;
         let _ = slot.exp_avg.f_index_copy_(0, indices, &rows.exp_avg)?;
         let _ = slot.exp_avg_sq.f_index_copy_(0, indices, &rows.exp_avg_sq)?;
@@ -296,41 +306,12 @@ impl Rule {
         let denominator = (slot.exp_avg_sq.sqrt() * self.correction).g_add_scalar_(EPS);
         let _ = slot.parameter.addcdiv_(&(&slot.exp_avg * (&share * -self.learning_rate)), &denominator);
     }
-
-    /// In a single pass over memory, where all four tensors are dense float32 on the CPU; false where they are not.
-    fn apply_in_place(&self, slot: &mut Slot, gradient: &Tensor) -> bool {
-        let count = slot.parameter.numel();
-        let dense = |t: &Tensor| {
-            t.device() == Device::Cpu && t.kind() == Kind::Float && t.is_contiguous() && t.numel() == count
-        };
-        if ![&slot.parameter, &slot.exp_avg, &slot.exp_avg_sq, gradient].into_iter().all(dense) {
-            return false;
-        }
-        // SAFETY: each tensor is dense, holds `count` floats on the CPU, and is kept alive by the borrow of `slot` and
-        // `gradient`. Parameter, averages and gradient have storages of their own, so that no two slices overlap, and `step`
-        // has exclusive use of them: backward passes have ended, and libtorch keeps no thread that writes to them.
-        let (p, m, v, g) = unsafe {
-            let writable = |t: &Tensor| std::slice::from_raw_parts_mut(t.data_ptr().cast::<f32>(), count);
-            let g = std::slice::from_raw_parts(gradient.data_ptr().cast::<f32>(), count);
-            (writable(&slot.parameter), writable(&slot.exp_avg), writable(&slot.exp_avg_sq), g)
-        };
-        let (learning_rate, correction, eps) = (self.learning_rate as f32, self.correction as f32, EPS as f32);
-        let (keep1, take1, keep2, take2) = (BETA1 as f32, (1.0 - BETA1) as f32, BETA2 as f32, (1.0 - BETA2) as f32);
-        // Roots and quotients take longer than memory does, unless the machine's widest vectors compute them.
-        pulp::Arch::new().dispatch(|| {
-            for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
-                *m = keep1 * *m + take1 * g;
-                *v = keep2 * *v + take2 * g * g;
-                *p -= learning_rate * *m / (v.sqrt() * correction + eps);
-            }
-        });
-        true
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::Device;
     use tch::nn::Init;
 
     fn tensors(adam: &Adam) -> Vec<Vec<f32>> {

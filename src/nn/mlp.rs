@@ -49,8 +49,8 @@ impl Mlp {
         Self { layers }
     }
 
-    /// As [`forward`](Self::forward), to be differentiated once at most: by oneDNN's products where the input is float32 on the CPU, which are the faster ones on
-    /// many processors. The values differ in the last bits.
+    /// As [`forward`](Self::forward), to be differentiated once at most: by oneDNN's products where the input is float32 on a CPU with AVX-512, where they can be
+    /// the faster ones. The values differ in the last bits.
     pub fn forward_once(&self, x: &Tensor) -> Tensor {
         let Some(mut h) = onednn::enter(x) else { return self.forward(x) };
         for (i, Linear { weight, bias }) in self.layers.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! Layers and an optimiser, as PyTorch has them: same names, same initialisation, same arithmetic.
 
 mod adam;
+mod dense;
 mod embedding;
 mod finite;
 mod mlp;

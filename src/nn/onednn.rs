@@ -1,8 +1,9 @@
 //! Matrix products by oneDNN instead of the BLAS that libtorch was built with.
 //!
-//! libtorch's own products go to MKL, which leaves processors of other makers than Intel on older instructions; oneDNN, which libtorch ships
-//! too, asks only what the processor can do (`benches/RESULTS.md` has the difference). Its tensors have a layout of their own, so they live from
-//! the first layer to the last, and its layers can be differentiated once, not twice.
+//! libtorch's own products go to MKL, which leaves processors of other makers than Intel on AVX2; oneDNN, which libtorch ships too, asks only
+//! what the processor can do. So it is worth its price where there is AVX-512 and not below: on AVX2 its products for the input are no faster, and
+//! those for the weights take three times as long (`benches/RESULTS.md`). Its tensors have a layout of their own, so they live from the first
+//! layer to the last, and its layers can be differentiated once, not twice.
 
 use std::sync::OnceLock;
 use tch::{Device, Kind, Tensor};
@@ -26,10 +27,21 @@ pub(super) fn leave(x: &Tensor) -> Tensor {
     x.to_dense(None::<Kind>, false)
 }
 
-/// Whether this libtorch has oneDNN for this processor: found out by one small product.
+/// Whether the processor has vectors that MKL leaves unused.
+fn has_avx512() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512f");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
+/// Whether oneDNN is the faster on this processor, and this libtorch has it: found out by one small product.
 fn is_available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
     *AVAILABLE.get_or_init(|| {
+        if !has_avx512() {
+            return false;
+        }
         let ones = Tensor::ones([2, 2], (Kind::Float, Device::Cpu));
         let product = ones.f_to_mkldnn(None::<Kind>).and_then(|x| x.f_mkldnn_linear(&ones, None::<Tensor>));
         product

@@ -27,6 +27,8 @@ pub(super) struct Relaxed<T> {
     scale: Lanes<T>,
     /// Mean of the rows, counted from the heaviest.
     mean: Lanes<T>,
+    /// Sum of the weights times the squares of the distances from the mean.
+    squares: Lanes<T>,
 }
 
 /// Values and derivatives of a tile's latents: `z`, the KL, then for each parameter the derivatives of both.
@@ -35,13 +37,15 @@ pub(super) type Outcome<T> = [Lanes<T>; 6];
 impl<T: Real> Relaxed<T> {
     pub fn new() -> Self {
         let zero = [T::from_f64(0.0); LANES];
-        Self { weights: Vec::new(), best: [0; LANES], scale: zero, mean: zero }
+        Self { weights: Vec::new(), best: [0; LANES], scale: zero, mean: zero, squares: zero }
     }
 
     /// Perturbs the log weights, finds each lane's heaviest atom, and sums.
     #[inline(always)]
     fn draw(&mut self, kernel: &Kernel, tile: &Tile) {
-        let (zero, inverse) = (T::from_f64(0.0), T::from_f64(1.0 / kernel.temperature));
+        let zero = T::from_f64(0.0);
+        let (inverse, bits) = (1.0 / kernel.temperature, std::f64::consts::LOG2_E / kernel.temperature);
+        let (minus_inverse, bits) = (T::from_f64(-inverse), T::from_f64(bits));
         let [latents, rows] = places(kernel, tile);
         let mut blocks: Lanes<u32> = each(|i| (tile.origins[i] / T::A_BLOCK as i64) as u32);
         let mut tops = [T::from_f64(f64::NEG_INFINITY); LANES];
@@ -54,14 +58,14 @@ impl<T: Real> Relaxed<T> {
             // One loop for each logarithm: of loops with long chains of instructions, the processor overlaps fewer.
             for (j, weights) in weights.iter_mut().enumerate() {
                 for i in 0..LANES {
-                    weights[i] = T::exponential(T::uniform(&words, j, i));
+                    weights[i] = -(-T::uniform(&words, j, i)).log2_1p();
                 }
             }
             for (weights, log_weights) in weights.iter_mut().zip(log_weights) {
                 // Conversions have a loop of their own, or all would be done in the shorter vectors of float64.
                 let log_weights = rounded::<T>(log_weights);
                 for i in 0..LANES {
-                    weights[i] = (log_weights[i] - weights[i].ln()) * inverse;
+                    weights[i] = weights[i].log2().mul_add(minus_inverse, log_weights[i] * bits);
                 }
             }
             for (j, weights) in weights.iter().enumerate() {
@@ -70,16 +74,23 @@ impl<T: Real> Relaxed<T> {
                 tops = each(|i| if weights[i] > tops[i] { weights[i] } else { tops[i] });
             }
         }
-        let (mut sums, mut means) = ([zero; LANES], [zero; LANES]);
+        let (mut sums, mut means, mut squares) = ([zero; LANES], [zero; LANES], [zero; LANES]);
         self.best = each(|i| best[i].to_f64() as u32);
         for (row, weights) in self.weights.iter_mut().enumerate() {
             let row = T::from_f64(row as f64);
-            *weights = each(|i| (weights[i] - tops[i]).exp());
-            sums = each(|i| sums[i] + weights[i]);
-            means = each(|i| means[i] + weights[i] * (row - best[i]));
+            for i in 0..LANES {
+                let (weight, distance) = ((weights[i] - tops[i]).exp2(), row - best[i]);
+                let product = weight * distance;
+                weights[i] = weight;
+                sums[i] += weight;
+                means[i] += product;
+                squares[i] = product.mul_add(distance, squares[i]);
+            }
         }
         self.scale = each(|i| T::from_f64(1.0 / sums[i].to_f64()));
         self.mean = each(|i| means[i] * self.scale[i]);
+        // The heaviest atom has at least its share of the weight, and the mean is counted from it: little cancels.
+        self.squares = each(|i| (-means[i]).mul_add(self.mean[i], squares[i]));
     }
 
     #[inline(always)]
@@ -97,16 +108,8 @@ impl<T: Real> Relaxed<T> {
     #[inline(always)]
     fn slopes_of_line(&self, kernel: &Kernel, tile: &Tile, line: &Lanes<f64>, bends: &[Lanes<f64>; 2]) -> Lanes<T> {
         let best: Lanes<T> = each(|i| T::from_f64(f64::from(self.best[i])));
-        let mut squares = [T::from_f64(0.0); LANES];
-        for (row, weights) in self.weights.iter().enumerate() {
-            let row = T::from_f64(row as f64);
-            for i in 0..LANES {
-                let distance = row - best[i] - self.mean[i];
-                squares[i] += weights[i] * distance * distance;
-            }
-        }
         let line = rounded::<T>(line);
-        let mut slopes = each(|i| squares[i] * line[i]);
+        let mut slopes = each(|i| self.squares[i] * line[i]);
         // Nothing is merged into zero.
         let opens_below = !tile.is_shared || tile.windows[0].0 > 0;
         for (end, bends) in bends.iter().enumerate().skip(usize::from(!opens_below)) {
@@ -299,7 +302,7 @@ fn normalize<T: Real>(log_weights: &mut [Lanes<f64>]) {
             sums[i] += T::from_f64(row[i] - tops[i]).exp();
         }
     }
-    let log_sums: Lanes<f64> = each(|i| tops[i] + sums[i].ln().to_f64());
+    let log_sums: Lanes<f64> = each(|i| tops[i] + sums[i].log2().to_f64() * std::f64::consts::LN_2);
     for row in log_weights.iter_mut() {
         for i in 0..LANES {
             row[i] -= log_sums[i];

@@ -1,6 +1,6 @@
 //! Laws as plain numbers: log weights and scores of the atoms of a window, by walking from one atom to the next.
 
-use super::math::{LANES, Lanes, Real, each};
+use super::math::{LANES, Lanes, each, ln64};
 use super::tails::{above, below, merge};
 use super::tile::{STRIDE, Tile};
 use super::windows::own_window;
@@ -35,7 +35,7 @@ pub struct Step {
 impl Step {
     #[inline(always)]
     pub(super) fn from(k: f64) -> Self {
-        Self { from: k, inverse: 1.0 / (k + 1.0), log: Real::ln(k + 1.0) }
+        Self { from: k, inverse: 1.0 / (k + 1.0), log: ln64(k + 1.0) }
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) fn first_steps() -> &'static [Step] {
 /// The natural logarithm of a positive number, without the branches that keep a loop from becoming vector instructions.
 #[inline(always)]
 pub fn ln(x: f64) -> f64 {
-    Real::ln(x)
+    ln64(x)
 }
 
 /// A law on `0, 1, ...` as plain numbers: what a family writes so that the one-pass sampler draws from it. Ratios of neighbours must fall

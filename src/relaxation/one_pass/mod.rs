@@ -27,12 +27,12 @@ mod math;
 mod run;
 mod tails;
 mod tensors;
-mod threads;
 mod tile;
 mod windows;
 
 pub use counter::NoiseKey;
 pub use laws::{Atom, Rows, Step, Walk, Walks, ln};
+pub(crate) use math::softplus;
 pub use tile::Tile;
 
 use super::{COLDEST, Forward};

@@ -4,11 +4,11 @@ use super::counter::NoiseKey;
 use super::kernel::{Kernel, OfFamily, OfLogits, Outcome, Relaxed};
 use super::laws::Rows;
 use super::math::{LANES, Real};
-use super::threads;
 use super::tile::Tile;
 use super::windows::Prior;
 use crate::Result;
 use crate::relaxation::Forward;
+use crate::threads;
 use tch::{Device, Tensor};
 
 /// Latents that one task of the thread pool draws.

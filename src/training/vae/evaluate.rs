@@ -3,6 +3,8 @@
 use crate::Result;
 use crate::data::Images;
 use crate::models::Vae;
+use crate::relaxation::Forward;
+use crate::relaxation::one_pass::{DrawnBy, NoiseKey};
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad_guard};
 
@@ -25,6 +27,8 @@ pub struct Evaluation {
     pub neg_elbo_relaxed: f64,
     /// Images.
     pub examples: i64,
+    /// What drew the relaxed samples; nothing without images.
+    pub drawn_by: Option<DrawnBy>,
 }
 
 /// The threshold of Burda et al. on the variance of a posterior mean.
@@ -52,7 +56,9 @@ pub fn evaluate(
         let device = vae.prior().device();
         let x = images.batch(&Tensor::arange_start(start, end, (Kind::Int64, device)));
         let bound = vae.importance_bound(&x, samples)?;
-        let relaxed = vae.relaxed_elbo(&x, temperature, crate::relaxation::Forward::Soft, None)?;
+        // No training step has this number.
+        let key = NoiseKey { first_row: start as u32, ..NoiseKey::new(seed as u64, u64::MAX) };
+        let relaxed = vae.relaxed_elbo(&x, temperature, Forward::Soft, Some(key))?;
         let parts = [bound.elbo.reconstruction, bound.elbo.kl, bound.neg_iwae, relaxed.reconstruction + relaxed.kl];
         for (sum, part) in sums.iter_mut().zip(parts) {
             *sum += part.sum(Kind::Double).double_value(&[]);
@@ -70,5 +76,6 @@ pub fn evaluate(
         active_units: variance.gt(ACTIVE).sum(Kind::Int64).int64_value(&[]),
         neg_elbo_relaxed,
         examples,
+        drawn_by: vae.drawn_by().filter(|_| examples > 0),
     })
 }

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
 
 /// Runs each task once, with its number, on libtorch's threads.
-pub(super) fn run<T: Send>(tasks: Vec<T>, task: impl Fn(usize, T) + Sync) {
+pub(crate) fn run<T: Send>(tasks: Vec<T>, task: impl Fn(usize, T) + Sync) {
     let threads = (tch::get_num_threads().max(1) as usize).min(tasks.len());
     let queue = Mutex::new(tasks.into_iter().enumerate());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();

@@ -1,0 +1,100 @@
+//! Bernoulli pixels given their logits: `-log p(x | l) = sum_i log(1 + exp(l_i)) - x_i l_i`, whose derivative is `sigmoid(l_i) - x_i`.
+
+use crate::relaxation::one_pass::softplus;
+use crate::threads;
+use tch::{Device, Kind, Reduction, Tensor};
+
+/// `-log p(x | logits)` in nats, summed over the pixels; `x` broadcasts against the leading dimensions of `logits`.
+pub(super) fn reconstruction(logits: &Tensor, x: &Tensor) -> Tensor {
+    let x = x.expand_as(logits);
+    logits.binary_cross_entropy_with_logits(&x, None::<&Tensor>, None::<&Tensor>, Reduction::None).sum_dim_intlist(
+        -1,
+        false,
+        None::<Kind>,
+    )
+}
+
+/// As [`reconstruction`], to be differentiated once at most: one pass over dense float32 on the CPU gives values and derivatives.
+pub(super) fn reconstruction_once(logits: &Tensor, x: &Tensor) -> Tensor {
+    let dense = |t: &Tensor| t.device() == Device::Cpu && t.kind() == Kind::Float && t.is_contiguous();
+    let fits = logits.dim() == 2 && logits.numel() > 0 && logits.size() == x.size() && dense(logits) && dense(x);
+    if !fits || !logits.requires_grad() || x.requires_grad() {
+        return reconstruction(logits, x);
+    }
+    let (rows, pixels) = (logits.size()[0], logits.size()[1] as usize);
+    let (values, slopes) = tch::no_grad(|| (Tensor::zeros([rows], (Kind::Float, Device::Cpu)), logits.zeros_like()));
+    // SAFETY: all four are dense, hold `numel` floats on the CPU, and live to the end of the block; values and slopes were made here, so that
+    // nothing else holds their memory.
+    let (l, x, values_of, slopes_of) = unsafe {
+        let read = |t: &Tensor| std::slice::from_raw_parts(t.data_ptr().cast::<f32>(), t.numel());
+        let write = |t: &Tensor| std::slice::from_raw_parts_mut(t.data_ptr().cast::<f32>(), t.numel());
+        (read(logits), read(x), write(&values), write(&slopes))
+    };
+    let outputs = values_of.iter_mut().zip(slopes_of.chunks_exact_mut(pixels));
+    let inputs = l.chunks_exact(pixels).zip(x.chunks_exact(pixels));
+    threads::run(outputs.zip(inputs).collect(), |_, ((value, slopes), (l, x))| {
+        *value = pulp::Arch::new().dispatch(|| row(l, x, slopes));
+    });
+    // A graph whose derivative the slopes are, and whose value is then put right.
+    let mut sums = (logits * slopes).sum_dim_intlist(-1, false, None::<Kind>);
+    tch::no_grad(|| sums.copy_(&values));
+    sums
+}
+
+/// The sum over a row, and its slopes.
+#[inline(always)]
+fn row(logits: &[f32], x: &[f32], slopes: &mut [f32]) -> f32 {
+    let mut sums = [0.0; LANES];
+    let whole = logits.len() - logits.len() % LANES;
+    let parts = logits.chunks_exact(LANES).zip(x.chunks_exact(LANES)).zip(slopes.chunks_exact_mut(LANES));
+    for ((logits, x), slopes) in parts {
+        for i in 0..LANES {
+            let (term, slope) = pixel(logits[i], x[i]);
+            sums[i] += term;
+            slopes[i] = slope;
+        }
+    }
+    let mut sum: f32 = sums.iter().sum();
+    for i in whole..logits.len() {
+        let (term, slope) = pixel(logits[i], x[i]);
+        sum += term;
+        slopes[i] = slope;
+    }
+    sum
+}
+
+/// Pixels side by side.
+const LANES: usize = 16;
+
+/// `log(1 + exp(l)) - x l` and `sigmoid(l) - x`.
+#[inline(always)]
+fn pixel(l: f32, x: f32) -> (f32, f32) {
+    let (softplus, sigmoid) = softplus(l);
+    (softplus - x * l, sigmoid - x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values and gradients of both, for logits from the middle to far in the tails, and a width that is no multiple of a vector.
+    #[test]
+    fn one_pass_equals_the_graph() {
+        let float = (Kind::Float, Device::Cpu);
+        let logits = (Tensor::arange(7 * 37, float) - 129.0).reshape([7, 37]);
+        let logits = logits.sign() * (logits.abs() / 25.0).pow_tensor_scalar(3.0);
+        let x = Tensor::arange(7 * 37, float).remainder(3.0).reshape([7, 37]) / 2.0;
+        let weights = Tensor::arange(7, float) - 2.5;
+        let of = |function: fn(&Tensor, &Tensor) -> Tensor, kind: Kind| {
+            let leaf = logits.to_kind(kind).set_requires_grad(true);
+            let values = function(&leaf, &x.to_kind(kind));
+            let gradient = Tensor::run_backward(&[(&values * &weights).sum(kind)], &[&leaf], false, false).remove(0);
+            [values.detach(), gradient].map(|t| t.to_kind(Kind::Double))
+        };
+        let [found, expected] = [of(reconstruction_once, Kind::Float), of(reconstruction, Kind::Double)];
+        for (found, expected) in found.iter().zip(&expected) {
+            let error = ((found - expected).abs() / expected.abs().clamp_min(1.0)).max().double_value(&[]);
+            assert!(error < 1e-6, "{error}");
+        }
+    }
+}
