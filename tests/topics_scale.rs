@@ -4,6 +4,7 @@ mod common;
 
 use common::{close, doubles, seeded};
 use gengs::models::{Bags, Family, Inference, Likelihood, TopicModel, TopicsConfig, TopicsElbo, TopicsStart};
+use gengs::nn::{Adam, Rows};
 use gengs::prelude::*;
 use gengs::relaxation::one_pass::{NoiseKey, OnePass};
 use std::collections::BTreeMap;
@@ -305,4 +306,43 @@ fn evaluation_is_exact_over_a_large_vocabulary() {
             document.iter().map(|&(w, count)| -f64::from(count) * log_p.double_value(&[i64::from(w)])).sum();
         close("reconstruction", neg_elbo - kl, exact, 1e-5);
     }
+}
+
+/// Rows move as they do where the table is theirs alone; the others, and their averages, stay. An index that no table has is an error, and moves nothing.
+#[test]
+fn adam_moves_the_rows_of_a_step_alone() {
+    let _guard = seeded(0);
+    let float = (Kind::Float, Device::Cpu);
+    let start = Tensor::randn([6, 5], float);
+    let table = |rows: &Tensor| {
+        let store = VarStore::new(Device::Cpu);
+        let table = store.root().var_copy("table", rows);
+        let adam = Adam::new(&store, 0.1).unwrap();
+        (store, table, adam)
+    };
+    let indices = Tensor::from_slice(&[1i64, 2, 5]);
+    let (_large, large, mut sparse) = table(&start);
+    let (_small, small, mut dense) = table(&start.index_select(0, &indices));
+    let rows =
+        |indices: &Tensor, values: Tensor| Rows { name: "table".into(), indices: indices.shallow_clone(), values };
+    let loss = |values: &Tensor| (values - 0.3).square().square().sum(None::<Kind>);
+    for _ in 0..3 {
+        let values = large.detach().index_select(0, &indices).set_requires_grad(true);
+        let of_values = loss(&values);
+        sparse.minimize_rows(&of_values, &[rows(&indices, values)]).unwrap();
+        dense.minimize(&loss(&small), false).unwrap();
+    }
+    let [found, averages, squares] = [&large.detach(), &sparse.state()[0].1, &sparse.state()[1].1].map(|t| t.copy());
+    assert_eq!(doubles(&found.index_select(0, &indices)), doubles(&small));
+    for (found, exact) in [averages.shallow_clone(), squares.shallow_clone()].iter().zip(dense.state()) {
+        assert_eq!(doubles(&found.index_select(0, &indices)), doubles(&exact.1));
+    }
+    let others = Tensor::from_slice(&[0i64, 3, 4]);
+    assert_eq!(doubles(&found.index_select(0, &others)), doubles(&start.index_select(0, &others)));
+    assert_eq!(doubles(&averages.index_select(0, &others)), [0.0; 15]);
+
+    let values = start.narrow(0, 0, 2).copy().set_requires_grad(true);
+    let of_values = loss(&values);
+    assert!(sparse.minimize_rows(&of_values, &[rows(&Tensor::from_slice(&[1i64, 6]), values)]).is_err());
+    assert_eq!(doubles(&large), doubles(&found));
 }
