@@ -39,6 +39,7 @@ impl Contestant {
         let topics = Tensor::randn([words as i64, shape.topics[0]], float).exp() * frequencies.unsqueeze(-1);
         let directions = Tensor::randn([words as i64, shape.topics[0]], float) / (words as f64).sqrt();
         let start = TopicsStart {
+            documents: Tensor::full([words as i64], 20.0, float),
             idf: -frequencies.log(),
             topics: &topics / topics.sum_dim_intlist(0, true, None::<Kind>),
             frequencies,

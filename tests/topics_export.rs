@@ -31,6 +31,7 @@ fn model(config: &TopicsTrainConfig) -> (VarStore, TopicModel) {
     let float = (Kind::Float, Device::Cpu);
     let start = TopicsStart {
         frequencies: Tensor::full([WORDS], 1.0 / WORDS as f64, float),
+        documents: Tensor::full([WORDS], 20.0, float),
         idf: Tensor::rand([WORDS], float) + 0.5,
         length: 20.0,
         topics: Tensor::full([WORDS, config.topics[0]], 1.0 / WORDS as f64, float),

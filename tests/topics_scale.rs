@@ -46,6 +46,7 @@ fn model(config: &TopicsConfig) -> (VarStore, TopicModel) {
     };
     let start = TopicsStart {
         frequencies: positive(&[words]),
+        documents: Tensor::full([words], 20.0, float),
         idf: Tensor::rand([words], float) + 0.5,
         length: 20.0,
         topics: positive(&[words, topics[0]]),

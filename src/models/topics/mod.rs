@@ -100,6 +100,8 @@ pub struct TopicsStart {
     pub frequencies: Tensor,
     /// Inverse document frequencies, `[words]`.
     pub idf: Tensor,
+    /// How many documents each word is in, `[words]`.
+    pub documents: Tensor,
     /// Tokens of a document, on average.
     pub length: f64,
     /// The words of each of the lowest topics, columns of positive probabilities, `[words, topics]`.

@@ -44,6 +44,9 @@ const WHOLE: f64 = 16.0;
 /// A count that outweighs all others, where topics multiply.
 const OUTWEIGHING: f64 = 2.0 * WHOLE;
 
+/// Documents with a word by which half of its weights is believed, where topics are read: a word of two documents is in a topic by chance.
+const CONVINCING: f64 = 15.0;
+
 /// A sample of a large vocabulary has this part of the words that a whole vocabulary may have.
 const SAMPLED: i64 = 8;
 
@@ -58,6 +61,8 @@ pub(super) struct Words {
     weight: Tensor,
     /// `[V]`; the logarithm of `b` where it is positive.
     bias: Tensor,
+    /// `[V]`: how far what is known of a word's weights is to be believed, from 0 to 1.
+    support: Tensor,
     /// Of both tables in the store.
     names: [String; 2],
     /// Words sampled in a step of training; nothing where all are looked at.
@@ -77,9 +82,11 @@ impl Words {
             (start.topics.log() + (start.length / 4.0).ln(), frequencies + (start.length / 2.0).ln())
         };
         let copy = |name: &str, tensor: &Tensor| path.var_copy(name, &tensor.to_kind(Kind::Float));
+        let support = path.zeros_no_train("support", &[weight.size()[0]]);
+        tch::no_grad(|| support.shallow_clone().copy_(&(&start.documents / (&start.documents + CONVINCING))));
         let sample = (weight.size()[0] > largest).then_some((largest / SAMPLED).max(1));
         let names = ["weight", "bias"].map(|name| path.path(name));
-        Self { likelihood, weight: copy("weight", &weight), bias: copy("bias", &bias), names, sample }
+        Self { likelihood, weight: copy("weight", &weight), bias: copy("bias", &bias), support, names, sample }
     }
 
     pub fn likelihood(&self) -> Likelihood {
@@ -88,7 +95,7 @@ impl Words {
 
     /// What a step of training looks at, and the rows that are leaves of its graph in place of the tables.
     pub fn in_training(&self, bags: &Bags) -> (Tables, Vec<Rows>) {
-        let Self { likelihood, weight, bias, names, sample } = self;
+        let Self { likelihood, weight, bias, names, sample, .. } = self;
         match *sample {
             Some(sample) => Tables::sampled(*likelihood, weight, bias, bags, sample, names),
             None => (Tables::whole(*likelihood, weight, bias, bags), Vec::new()),
@@ -119,12 +126,15 @@ impl Words {
     }
 
     /// The words of each topic, `[K, V]`, rows of probabilities. Where topics add up, these are its own words. Where they multiply, they are the words of a
-    /// document in which the topic's count outweighs all else, `softmax(c w_k + b)` with a large `c`: words that are both frequent and the topic's own. (The
-    /// order is that of relevance, Sievert and Shirley 2014, at a count `lambda c` with their `lambda`.)
+    /// document in which the topic's count outweighs all else, `softmax(c s w_k + b)` with a large `c`: words that are both frequent and the topic's own. (The
+    /// order is that of relevance, Sievert and Shirley 2014, at a count `lambda c` with their `lambda`.) `s_v = n_v / (n_v + a)` shrinks the weights of words
+    /// that few documents have, `n_v` of them.
     pub fn topics(&self) -> Tensor {
         let weight = self.weight.detach().tr();
         match self.likelihood {
-            Likelihood::LogLinear => (weight * OUTWEIGHING + self.bias.detach()).softmax(-1, None::<Kind>),
+            Likelihood::LogLinear => {
+                (weight * &self.support * OUTWEIGHING + self.bias.detach()).softmax(-1, None::<Kind>)
+            }
             _ => weight.softmax(-1, None::<Kind>),
         }
     }

@@ -18,6 +18,7 @@ pub(in crate::training) fn blank(words: i64, topics: &[i64], device: Device) -> 
     TopicsStart {
         frequencies: Tensor::full([words], 1.0 / words as f64, float),
         idf: Tensor::ones([words], float),
+        documents: Tensor::zeros([words], float),
         length: 1.0,
         topics: Tensor::full([words, topics[0]], 1.0 / words as f64, float),
         directions: topics.iter().map(|&topics| Tensor::zeros([words, topics], float)).collect(),
@@ -69,6 +70,7 @@ pub(super) fn of_corpus(corpus: &Corpus, topics: &[i64], seed: u64, device: Devi
     Ok(TopicsStart {
         frequencies: float(frequencies),
         idf: float(Tensor::from_slice(&idf)),
+        documents: float(Tensor::from_slice(&holders)),
         length: corpus.train.tokens() as f64 / documents.max(1) as f64,
         topics: float(of_groups.tr()),
         directions: directions.iter().map(matrix).collect(),
