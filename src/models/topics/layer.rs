@@ -64,6 +64,11 @@ impl Layer {
         Ok(Self { family, inference, topics, atoms, mean, own, weight, bias })
     }
 
+    /// How many topics there are.
+    pub fn topics(&self) -> i64 {
+        self.topics
+    }
+
     /// How many numbers beside a tilt of each count a network must put out for the posterior.
     pub fn extra(&self) -> i64 {
         match (self.inference, self.family) {

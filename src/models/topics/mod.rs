@@ -342,14 +342,16 @@ impl TopicModel {
         self.words.log_probs(z)
     }
 
-    /// The words of the topics of each layer from the lowest, `[topics, V]` each, rows of probabilities; of an upper layer, those of the topics below, as it
-    /// brings them forth.
+    /// The words of the topics of each layer from the lowest, `[topics, V]` each, rows of probabilities; of an upper layer, those of the topics below that it
+    /// brings forth more than others of its layer do.
     pub fn topics(&self) -> Vec<Tensor> {
         let _guard = no_grad_guard();
-        let mut topics = vec![self.words.topics()];
+        let lowest = self.layers.first().map_or(0, Layer::topics);
+        let mut mixture = Tensor::eye(lowest, (Kind::Float, self.words.device()));
+        let mut topics = vec![self.words.topics(&mixture, 0)];
         for (l, weight) in self.weights().iter().enumerate() {
-            let share = weight / weight.sum_dim_intlist(-1, true, None::<Kind>);
-            topics.push(share.matmul(&topics[l]));
+            mixture = peculiar(weight).matmul(&mixture);
+            topics.push(self.words.topics(&mixture, l + 1));
         }
         topics
     }
@@ -358,6 +360,15 @@ impl TopicModel {
     pub fn weights(&self) -> Vec<Tensor> {
         self.layers.iter().filter_map(Layer::weight).collect()
     }
+}
+
+/// Of weights `[topics above, topics]`, each row's shares beyond those of the mean row, as shares again; of a row that has none, its shares.
+fn peculiar(weight: &Tensor) -> Tensor {
+    let share = weight / weight.sum_dim_intlist(-1, true, None::<Kind>);
+    let excess = (&share - share.mean_dim(0, true, None::<Kind>)).relu();
+    let total = excess.sum_dim_intlist(-1, true, None::<Kind>);
+    // Rows that differ by rounding alone are the mean.
+    share.where_self(&total.lt(1e-4), &(excess / total.clamp_min(1e-12)))
 }
 
 /// The noise of a layer: layers share no numbers.

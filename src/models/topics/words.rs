@@ -17,7 +17,7 @@ use crate::Result;
 use crate::nn::Rows;
 use serde::{Deserialize, Serialize};
 use tch::nn::Path;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// The law of words given topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +93,10 @@ impl Words {
         self.likelihood
     }
 
+    pub fn device(&self) -> Device {
+        self.weight.device()
+    }
+
     /// What a step of training looks at, and the rows that are leaves of its graph in place of the tables.
     pub fn in_training(&self, bags: &Bags) -> (Tables, Vec<Rows>) {
         let Self { likelihood, weight, bias, names, sample, .. } = self;
@@ -125,17 +129,19 @@ impl Words {
         rates.log() - rates.sum_dim_intlist(-1, true, None::<Kind>).log()
     }
 
-    /// The words of each topic, `[K, V]`, rows of probabilities. Where topics add up, these are its own words. Where they multiply, they are the words of a
-    /// document in which the topic's count outweighs all else, `softmax(c s w_k + b)` with a large `c`: words that are both frequent and the topic's own. (The
-    /// order is that of relevance, Sievert and Shirley 2014, at a count `lambda c` with their `lambda`.) `s_v = n_v / (n_v + a)` shrinks the weights of words
-    /// that few documents have, `n_v` of them.
-    pub fn topics(&self) -> Tensor {
+    /// The words of topics of layer `layer`, `[T, V]`, rows of probabilities, each of which is a mixture of the lowest ones, `[T, K]`. Where topics add up, so
+    /// do their words. Where they multiply, they are the words of a document in which the topic's count outweighs all else, `softmax(c s w + b)` with a large
+    /// `c`: words that are both frequent and the topic's own. (The order is that of relevance, Sievert and Shirley 2014, at a count `lambda c` with their
+    /// `lambda`.) `s_v = n_v / (n_v + a)` shrinks the weights of words that few documents have, `n_v` of them; mixtures have smaller weights, for which `c`
+    /// doubles with each layer.
+    pub fn topics(&self, mixture: &Tensor, layer: usize) -> Tensor {
         let weight = self.weight.detach().tr();
         match self.likelihood {
             Likelihood::LogLinear => {
-                (weight * &self.support * OUTWEIGHING + self.bias.detach()).softmax(-1, None::<Kind>)
+                let outweighing = OUTWEIGHING * 2f64.powi(layer as i32);
+                (mixture.matmul(&weight) * &self.support * outweighing + self.bias.detach()).softmax(-1, None::<Kind>)
             }
-            _ => weight.softmax(-1, None::<Kind>),
+            _ => mixture.matmul(&weight.softmax(-1, None::<Kind>)),
         }
     }
 }
