@@ -283,7 +283,20 @@ fn counts_of_every_format_are_the_same_corpus() {
         check_twelve(&load(&path, &TextRules::default()).unwrap());
         check_twelve(&Corpus::read_npz(&path).unwrap());
         let set = CorpusSet::from_name(path.to_str().unwrap());
-        check_twelve(&set.load(None, &TextRules::default(), Some(&folder.join("store"))).unwrap());
+        let store = folder.join(format!("store-{name}"));
+        check_twelve(&set.load(None, &TextRules::default(), Some(&store)).unwrap());
+        // What is stored is not read again, and serves no other corpus.
+        std::fs::rename(&path, folder.join("moved")).unwrap();
+        check_twelve(&set.load(None, &TextRules::default(), Some(&store)).unwrap());
+        let other = CorpusSet::from_name("reuters-395").load(None, &TextRules::default(), Some(&store));
+        let message = other.unwrap_err().to_string();
+        assert!(
+            message.contains(&format!("holds documents of another source (corpus: {}", path.display())),
+            "{message}"
+        );
+        let rules = TextRules { min_letters: 4, ..TextRules::default() };
+        let message = set.load(None, &rules, Some(&store)).unwrap_err().to_string();
+        assert!(message.contains("(letters: 3, not letters: 4)"), "{message}");
     }
     // Without a vocabulary, words are called as their file calls them.
     for (name, content, called) in [

@@ -65,6 +65,46 @@ fn train_eval_topics_tree_and_infer() {
 }
 
 #[test]
+fn text_is_cut_by_the_rules_given_and_documents_may_stay_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let lines: Vec<String> =
+        (0..60).map(|i| format!("Ab alpha beta word{} THE only{i}\n", ["x", "y"][i % 2])).collect();
+    std::fs::write(path("news.txt"), lines.concat()).unwrap();
+    let (corpus, store) = (path("news.txt"), path("store"));
+    let (corpus, store) = (corpus.to_str().unwrap(), store.to_str().unwrap());
+    let rules = ["--min-letters", "2", "--max-share", "1", "--stop-words", "false", "--min-documents", "2"];
+    let more = [&["--corpus", corpus, "--store", store, "--epochs", "2", "--max-words", "5"], &rules[..]].concat();
+    train(&path("run"), &more);
+    // A digit ends a word: "wordx" and "wordy" stay, and of "only0" the letters.
+    let words = std::fs::read_to_string(path("run").join("vocabulary.txt")).unwrap();
+    assert_eq!(words.lines().collect::<Vec<_>>(), ["ab", "alpha", "beta", "only", "the"]);
+    // From here on the documents are those of the store.
+    std::fs::remove_file(corpus).unwrap();
+    let run = path("run");
+    let run = run.to_str().unwrap();
+    topics(&["train", "--resume", "--out", run, "--epochs", "3", "--quiet"]).assert().success();
+    let found = json(&["eval", "--run", run, "--json"]);
+    assert_eq!((&found["documents"], &found["tokens"]), (&Value::from(6), &Value::from(30)));
+    let shown = topics(&["eval", "--run", run]).output().unwrap();
+    assert!(String::from_utf8(shown.stdout).unwrap().starts_with("6 test documents of 30 words"));
+
+    let weights = path("weights.safetensors");
+    let weights = weights.to_str().unwrap();
+    topics(&["export", "--run", run, "--safetensors", weights, "--quiet"]).assert().success();
+    assert_eq!(json(&["eval", "--run", run, "--weights", weights, "--json"]), found);
+
+    let other = topics(&["train", "--store", store, "--out", path("other").to_str().unwrap()]).output().unwrap();
+    let message = String::from_utf8(other.stderr).unwrap();
+    assert!(
+        message.contains("holds documents of another source") && message.contains("not corpus: reuters-395"),
+        "{message}"
+    );
+    let refused = topics(&["train", "--resume", "--out", run, "--min-letters", "3"]).output().unwrap();
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("--min-letters cannot be given with --resume"));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_topics() {
     let folder = tempfile::tempdir().unwrap();
     let values = ["one", "two"].map(|name| {

@@ -2,19 +2,43 @@
 
 use super::Trained;
 use clap::Args;
-use gengs::training::{Session, TopicsTrainee, evaluate_topics};
+use gengs::training::{
+    RunFolder, Session, Settings, TopicsEvaluation, TopicsTrainConfig, TopicsTrainee, evaluate_topics, weights,
+};
 use std::process::ExitCode;
 
+/// What the numbers mean.
+const MEASURES: &str = "\
+Measures, on the documents that were held out for testing and have a word; all from hard samples (integer counts), never relaxed ones:
+  completion perplexity   The tokens of each document with at least two are split at random into halves. The model sees the first; p(w) is the mean, over 20
+                          samples of the topics' counts, of the probability of a word. exp(-sum log p / tokens) over the second halves
+  ELBO perplexity         exp of the negative evidence lower bound a token: reconstruction plus the KL of all layers, averaged over the samples.
+                          By document: the mean over documents of each one's bound over its tokens; by word: the sum of bounds over the sum of tokens
+  IWAE perplexity         The same of the importance-weighted bound (Burda et al., arXiv 1509.00519), which is tighter
+  KL                      Of all layers, in nats a document; each layer's given a sample of the layer above
+  NPMI                    Coherence. Mean over the pairs of a topic's 10 most probable words of log(p(a,b) / p(a) p(b)) / -log p(a,b), from the documents of the
+                          training part that hold the words; -1 for a pair that never occurs. Then the mean over topics, by layer
+  diversity               Distinct words among the 25 most probable of all topics of a layer, over 25 times their number
+  NPMI with parents       Mean over the pairs of distinct words, one of a topic's ten and one of its parent's; beside it the same over all pairs of topics of
+                          the two layers, which is what a meaningless tree would have
+  active topics           Topics whose posterior mean count has a variance above 0.01 over the documents
+A topic's words are those of a document in which its count outweighs all else; an upper topic's are those of the topics that it brings forth more than others do.";
+
 #[derive(Debug, Args)]
+#[command(after_long_help = MEASURES)]
 pub struct Eval {
     #[command(flatten)]
     trained: Trained,
+    /// Evaluate these weights in place of a checkpoint's: a file of safetensors, of torch.save, or a TorchScript module (which is code: here
+    /// only its tensors are read, nothing in it runs)
+    #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
+    weights: Option<std::path::PathBuf>,
     /// Hard samples a document, for the ELBO and the importance-weighted bound
-    #[arg(long, default_value_t = 10, value_name = "S")]
+    #[arg(long, default_value_t = 10, value_name = "S", value_parser = clap::value_parser!(i64).range(1..))]
     importance_samples: i64,
     /// Documents at once
-    #[arg(long, default_value_t = 500, value_name = "N")]
-    batch_size: usize,
+    #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: u32,
     /// Where the randomness starts
     #[arg(long, default_value_t = 0)]
     seed: i64,
@@ -22,12 +46,57 @@ pub struct Eval {
 
 impl Eval {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
+        let result = self.evaluate()?;
+        if self.trained.common.json {
+            println!("{}", serde_json::to_string(&result)?);
+        } else {
+            show(&result);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn evaluate(&self) -> anyhow::Result<TopicsEvaluation> {
         let Trained { run, checkpoint, data_dir, common } = &self.trained;
         let device = common.prepare()?;
-        let (trainee, _) = Session::<TopicsTrainee>::load(run, checkpoint, data_dir.as_deref(), device)?;
-        let (model, corpus) = (trainee.model(), trainee.corpus());
-        let result = evaluate_topics(model, corpus, self.importance_samples, self.batch_size, self.seed, device)?;
-        println!("{}", serde_json::to_string(&result)?);
-        Ok(ExitCode::SUCCESS)
+        let (samples, batch) = (self.importance_samples, self.batch_size as usize);
+        let Some(weights) = &self.weights else {
+            let (trainee, _) = Session::<TopicsTrainee>::load(run, checkpoint, data_dir.as_deref(), device)?;
+            return Ok(evaluate_topics(trainee.model(), trainee.corpus(), samples, batch, self.seed, device)?);
+        };
+        let (_, mut config) = RunFolder::open::<TopicsTrainConfig>(run)?;
+        if let Some(folder) = data_dir {
+            config.set_data_dir(folder);
+        }
+        let (_, model) = weights::read_topics(&config, weights, device)?;
+        let corpus = config.load()?;
+        let (file, words, found) = (weights.display(), model.words(), corpus.vocabulary.len());
+        if words != found as i64 {
+            anyhow::bail!("{file}: its weights are for {words} words, but the run's vocabulary has {found}");
+        }
+        Ok(evaluate_topics(&model, &corpus, samples, batch, self.seed, device)?)
+    }
+}
+
+fn show(result: &TopicsEvaluation) {
+    let TopicsEvaluation { documents, tokens, importance_samples, .. } = result;
+    println!("{documents} test documents of {tokens} words, {importance_samples} hard samples each");
+    println!("completion perplexity  {:8.1}", result.completion_perplexity);
+    let [elbo, iwae] = [
+        [result.elbo_perplexity_document, result.elbo_perplexity_word],
+        [result.iwae_perplexity_document, result.iwae_perplexity_word],
+    ];
+    println!("ELBO perplexity        {:8.1}   by document, {:.1} by word", elbo[0], elbo[1]);
+    println!("IWAE perplexity        {:8.1}   by document, {:.1} by word", iwae[0], iwae[1]);
+    println!("KL                     {:8.2}   nats a document", result.kl);
+    let number = |value: Option<f64>| value.map_or("    -".into(), |value| format!("{value:5.3}"));
+    for (layer, npmi) in result.npmi.iter().enumerate() {
+        let (diversity, active) = (result.diversity[layer], result.active_topics[layer]);
+        print!("layer {layer}: NPMI {}, diversity {diversity:5.3}, {active} topics active", number(*npmi));
+        match result.parent_npmi.get(layer) {
+            Some(parents) => {
+                println!(", NPMI with parents {} (any pair: {})", number(parents.npmi), number(parents.random))
+            }
+            None => println!(),
+        }
     }
 }

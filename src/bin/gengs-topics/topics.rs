@@ -59,10 +59,9 @@ impl Topics {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let (overview, trainee, _) = overview(&self.trained)?;
         let corpus = trainee.corpus();
-        let documents = corpus.train.iter().collect::<gengs::Result<Vec<_>>>()?;
         let mut listed = Vec::new();
         for (layer, (topics, prevalence)) in overview.topics.iter().zip(&overview.prevalence).enumerate() {
-            let npmi = coherence(topics, &documents, COHERENCE_WORDS)?.topics;
+            let npmi = corpus.train.with_all(|documents| coherence(topics, documents, COHERENCE_WORDS))?.topics;
             let mut of_layer: Vec<Topic> = (0..topics.len())
                 .map(|topic| Topic {
                     layer,

@@ -10,7 +10,8 @@ use std::process::ExitCode;
 /// Defaults are in brackets; a flag wins over --config, which wins over the default.
 #[derive(Debug, Args)]
 pub struct Train {
-    /// Documents to train on
+    /// reuters-395 (built in), 20news, reuters21578, rcv1-sample; a text a line, .jsonl with a field 'text', a folder of .txt files, .npz, or
+    /// FORMAT:PATH with the format uci, ldac, svmlight or store [default: reuters-395]
     #[arg(long, value_name = "NAME|PATH")]
     corpus: Option<String>,
     /// Folder with the files of the named corpora
@@ -19,58 +20,58 @@ pub struct Train {
     /// Settings in TOML, the names of these flags with _ for -
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
-    /// Topics of each layer, from the lowest
+    /// Topics of each layer, from the lowest [default: 50]
     #[arg(long, value_delimiter = ',', value_name = "K,K")]
     topics: Option<Vec<i64>>,
-    /// Posterior of the topics' counts
+    /// Posterior of the topics' counts [default: poisson]
     #[arg(long)]
     family: Option<Family>,
-    /// What the encoder puts out: parameters of the family, or one logit an atom
+    /// What the encoder puts out: parameters of the family, or one logit an atom [default: explicit]
     #[arg(long)]
     inference: Option<Inference>,
-    /// Law of words given topics
+    /// Law of words given topics [default: log-linear]
     #[arg(long)]
     likelihood: Option<Likelihood>,
-    /// Mean of the counts at the start
+    /// Mean of the counts at the start [default: 2]
     #[arg(long, value_name = "MEAN")]
     prior: Option<f64>,
-    /// Atoms of a count's window
+    /// Atoms of a count's window [default: 24]
     #[arg(long, value_name = "N")]
     truncation: Option<i64>,
-    /// Temperature: a number, or first..last, changed linearly over the run
+    /// Temperature: a number, or first..last, changed linearly over the run [default: 1..0.3]
     #[arg(long, value_name = "T|FIRST..LAST")]
     temperature: Option<Schedule>,
-    /// Width of the encoder
+    /// Width of the encoder [default: 256]
     #[arg(long, value_name = "N")]
     hidden: Option<i64>,
-    /// Share of hidden units that a step leaves out
+    /// Share of hidden units that a step leaves out [default: 0.4]
     #[arg(long, value_name = "SHARE")]
     dropout: Option<f64>,
-    /// Mean share of a document's words that the encoder does not see in a step
+    /// Mean share of a document's words that the encoder does not see in a step [default: 0.3]
     #[arg(long, value_name = "SHARE")]
     word_dropout: Option<f64>,
-    /// Scale of the encoder's normalised outputs at the start
+    /// Scale of the encoder's normalised outputs at the start [default: 1.5]
     #[arg(long)]
     gain: Option<f64>,
-    /// Words of the largest vocabulary that a step looks at whole; of a larger one, it looks at those of its documents and a sample of the others
+    /// Words of the largest vocabulary that a step looks at whole; of a larger one, it looks at those of its documents and a sample of the others [default: 8192]
     #[arg(long, value_name = "WORDS")]
     vocabulary_sample: Option<i64>,
-    /// Passes over the training documents
+    /// Passes over the training documents [default: 60]
     #[arg(long)]
     epochs: Option<usize>,
-    /// Documents a step
+    /// Documents a step [default: 200]
     #[arg(long, value_name = "N")]
     batch_size: Option<i64>,
-    /// Adam's learning rate in the first half of the run; then it falls linearly
+    /// Adam's learning rate in the first half of the run; then it falls linearly [default: 0.005]
     #[arg(long)]
     lr: Option<f64>,
-    /// Epochs over which the weight of the KL grows from 0 to 1
+    /// Epochs over which the weight of the KL grows from 0 to 1 [default: 0]
     #[arg(long, value_name = "EPOCHS")]
     kl_warmup: Option<f64>,
-    /// Strength of the normal prior on the weights of words, decay * w^2 nats each, for log-linear topics
+    /// Strength of the normal prior on the weights of words, decay * w^2 nats each, for log-linear topics [default: 3]
     #[arg(long)]
     decay: Option<f64>,
-    /// Nats a document for two log-linear topics of the same words; more makes topics differ
+    /// Nats a document for two log-linear topics of the same words; more makes topics differ [default: 0.4]
     #[arg(long)]
     separation: Option<f64>,
     /// How often a checkpoint is written: 10s (or 10), 5m, '200 steps', '1 epoch' [default: 10s]
@@ -82,10 +83,12 @@ pub struct Train {
     /// Start from these weights: a file of safetensors, of torch.save, a TorchScript module, or a checkpoint of another run
     #[arg(long, value_name = "FILE")]
     init_from: Option<PathBuf>,
-    /// Keep the documents in this folder while they are trained on, in place of memory; what it holds already is used as it is
+    /// Keep the documents in this folder while they are trained on, in place of memory; where it holds the same corpus already, that is used as it is
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// Where all randomness starts
+    #[command(flatten)]
+    text: Text,
+    /// Where all randomness starts [default: 0]
     #[arg(long)]
     seed: Option<u64>,
     /// Run folder [default: runs/topics-CORPUS]
@@ -96,6 +99,36 @@ pub struct Train {
     resume: bool,
     #[command(flatten)]
     common: Common,
+}
+
+/// How text becomes words; counts of words are taken as they are.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Text")]
+struct Text {
+    /// Whether Word and word are the same [default: true]
+    #[arg(long, value_name = "true|false")]
+    lower_case: Option<bool>,
+    /// Letters of the shortest word [default: 3]
+    #[arg(long, value_name = "N")]
+    min_letters: Option<usize>,
+    /// Whether common English words are left out [default: true]
+    #[arg(long, value_name = "true|false")]
+    stop_words: Option<bool>,
+    /// Words in fewer training documents are left out of the vocabulary [default: 3]
+    #[arg(long, value_name = "N")]
+    min_documents: Option<u64>,
+    /// Words in a larger share of the training documents are left out [default: 0.5]
+    #[arg(long, value_name = "SHARE")]
+    max_share: Option<f64>,
+    /// Words of the vocabulary; those in the most documents are kept [default: 10000]
+    #[arg(long, value_name = "N")]
+    max_words: Option<usize>,
+}
+
+macro_rules! text_rules {
+    ($apply:ident) => {
+        $apply!(lower_case, min_letters, stop_words, min_documents, max_share, max_words)
+    };
 }
 
 /// The settings that a run keeps for its whole life: all but where the data lies and how long it lasts.
@@ -137,6 +170,10 @@ impl Train {
             ($($name:ident),*) => { $( if let Some(value) = &self.$name { config.$name = value.clone().into(); } )* };
         }
         fixed_settings!(take);
+        macro_rules! take_rules {
+            ($($name:ident),*) => { $( config.text.$name = self.text.$name.unwrap_or(config.text.$name); )* };
+        }
+        text_rules!(take_rules);
         config.store = self.store.clone().or(config.store);
         config.init_from = self.init_from.clone().or(config.init_from);
         self.change(&mut config);
@@ -174,8 +211,12 @@ impl Train {
         macro_rules! given {
             ($($name:ident),*) => { [$( (stringify!($name), self.$name.is_some()) ),*] };
         }
+        macro_rules! given_rules {
+            ($($name:ident),*) => { [$( (stringify!($name), self.text.$name.is_some()) ),*] };
+        }
         let beside = [("store", self.store.is_some()), ("init_from", self.init_from.is_some())];
-        let given = fixed_settings!(given).into_iter().chain(beside).find(|&(_, given)| given);
+        let given =
+            fixed_settings!(given).into_iter().chain(text_rules!(given_rules)).chain(beside).find(|&(_, given)| given);
         given.map(|(name, _)| name.replace('_', "-"))
     }
 

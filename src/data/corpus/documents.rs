@@ -128,6 +128,16 @@ impl Documents {
         (0..self.len()).map(|number| self.get(number))
     }
 
+    /// Hands all documents to `look` in order, one at a time, for what takes documents and not results.
+    ///
+    /// # Errors
+    /// That of the first document which cannot be read, else that of `look`.
+    pub fn with_all<T>(&self, look: impl FnOnce(&mut dyn Iterator<Item = Document>) -> Result<T>) -> Result<T> {
+        let mut unreadable = Ok(());
+        let found = look(&mut self.iter().map_while(|document| document.map_err(|error| unreadable = Err(error)).ok()));
+        unreadable.and(found)
+    }
+
     /// The order in which an epoch visits the documents, each once; a function of run seed and epoch alone, the same on every machine.
     ///
     /// In memory it is that of [`epoch_order`](crate::data::epoch_order). On disk, blocks of documents are shuffled, and then the documents within

@@ -52,11 +52,18 @@ impl CorpusSet {
     ///
     /// With a folder `store`, documents are written to it as they are read (`train.documents`, `test.documents`, `documents.vocabulary`), and only what
     /// was used last is in memory: beside the counts for a vocabulary, some 30 MB, whatever the size of the corpus. Text is read twice, counts once;
-    /// archives, which hold their arrays whole, are read into memory first. The folder is a corpus of its own afterwards, which opens at once.
+    /// archives, which hold their arrays whole, are read into memory first. The folder is a corpus of its own afterwards. When the same corpus is loaded by
+    /// the same rules into it again, it opens at once, and its source is not looked at.
     ///
     /// # Errors
-    /// When a file is missing, truncated or malformed, or no document or no word is left; the message names the file, and the line where there is one.
+    /// When a file is missing, truncated or malformed, or no document or no word is left; the message names the file, and the line where there is one. Also
+    /// when the store holds another corpus.
     pub fn load(&self, folder: Option<&Path>, rules: &TextRules, store: Option<&Path>) -> Result<Corpus> {
+        if let Some(store) = store
+            && !sink::claim(store, &self.source(rules))?
+        {
+            return sink::open(store);
+        }
         match self {
             CorpusSet::Reuters395 => reuters(store),
             CorpusSet::TwentyNews => archive(&find(folder, "20news", "20news_prodlda_V1995.npz")?, store),
@@ -67,6 +74,23 @@ impl CorpusSet {
                 load(format, path, rules, store)
             }
         }
+    }
+
+    /// What a store says of where its documents come from.
+    fn source(&self, rules: &TextRules) -> String {
+        let corpus = match self {
+            CorpusSet::Reuters395 => "reuters-395".into(),
+            CorpusSet::TwentyNews => "20news".into(),
+            CorpusSet::Reuters21578 => "reuters21578".into(),
+            CorpusSet::Rcv1Sample => "rcv1-sample".into(),
+            CorpusSet::Path { path, format: Some(format) } => format!("{}:{}", format.name(), path.display()),
+            CorpusSet::Path { path, format: None } => path.display().to_string(),
+        };
+        let TextRules { lower_case, min_letters, stop_words, min_documents, max_share, max_words } = rules;
+        format!(
+            "corpus: {corpus}\nlower case: {lower_case}\nletters: {min_letters}\nstop words left out: {stop_words}\n\
+             documents of a word: {min_documents}\nshare of documents: {max_share}\nwords: {max_words}\n"
+        )
     }
 }
 

@@ -13,6 +13,7 @@ const PERIOD: u64 = 10;
 const TRAIN: &str = "train.documents";
 const TEST: &str = "test.documents";
 const VOCABULARY: &str = "documents.vocabulary";
+const SOURCE: &str = "documents.source";
 
 /// Collects documents in memory or in a folder, every tenth for testing.
 pub(super) struct Sink {
@@ -106,6 +107,32 @@ pub(super) fn store(corpus: Corpus, folder: &Path) -> Result<Corpus> {
         }
     }
     sink.finish(corpus.vocabulary, 0)
+}
+
+/// Makes a folder the store of the corpus of this source, and says whether that is still to be written.
+///
+/// # Errors
+/// When the folder holds another corpus, or cannot be written.
+pub(super) fn claim(folder: &Path, source: &str) -> Result<bool> {
+    let path = folder.join(SOURCE);
+    if is_store(folder) {
+        let held = std::fs::read_to_string(&path).unwrap_or_default();
+        if held == source {
+            return Ok(false);
+        }
+        // The first line in which the two differ.
+        let (held, wanted) = held
+            .lines()
+            .zip(source.lines())
+            .find(|(held, wanted)| held != wanted)
+            .unwrap_or(("an unnamed corpus", source));
+        let problem =
+            format!("holds documents of another source ({held}, not {wanted}); name another folder, or remove it");
+        return Err(Error::file(folder, problem));
+    }
+    std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, format!("cannot be made: {error}")))?;
+    std::fs::write(&path, source).map_err(|error| Error::file(&path, format!("cannot be written: {error}")))?;
+    Ok(true)
 }
 
 /// Whether a folder holds a stored corpus.

@@ -247,6 +247,11 @@ impl TopicModel {
         self.words.likelihood()
     }
 
+    /// Words of the vocabulary.
+    pub fn words(&self) -> i64 {
+        self.words.count()
+    }
+
     /// The negative ELBO with one relaxed sample a document: what is trained. What of a large vocabulary it looks at comes from libtorch's generator.
     ///
     /// # Errors

@@ -93,6 +93,11 @@ impl Words {
         self.likelihood
     }
 
+    /// How many words there are.
+    pub fn count(&self) -> i64 {
+        self.weight.size()[0]
+    }
+
     pub fn device(&self) -> Device {
         self.weight.device()
     }

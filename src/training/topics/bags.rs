@@ -11,22 +11,19 @@ pub(super) fn bags(documents: &Documents, numbers: &[i64], device: Device) -> Re
     Ok(Bags::from_documents(&batch, device))
 }
 
-/// All documents that have a word, `size` at a time, as they are and as a batch.
+/// All documents that have a word, `size` at a time, with their places among all and as a batch.
 pub(super) fn batches<'a>(
     documents: impl Iterator<Item = Result<Document>> + 'a,
     size: usize,
     device: Device,
-) -> impl Iterator<Item = Result<(Vec<Document>, Bags)>> + 'a {
-    let mut documents = documents.filter(|document| document.as_ref().map_or(true, |document| !document.is_empty()));
+) -> impl Iterator<Item = Result<(Vec<usize>, Bags)>> + 'a {
+    let numbered = documents.enumerate().map(|(number, document)| Ok((number, document?)));
+    let mut full = numbered.filter(|numbered| numbered.as_ref().map_or(true, |(_, document)| !document.is_empty()));
     std::iter::from_fn(move || {
-        let batch: Result<Vec<Document>> = documents.by_ref().take(size.max(1)).collect();
+        let batch: Result<(Vec<usize>, Vec<Document>)> = full.by_ref().take(size.max(1)).collect();
         match batch {
-            Ok(batch) if batch.is_empty() => None,
-            Ok(batch) => {
-                let bags = Bags::from_documents(&batch, device);
-                Some(Ok((batch, bags)))
-            }
-            Err(error) => Some(Err(error)),
+            Ok((numbers, _)) if numbers.is_empty() => None,
+            batch => Some(batch.map(|(numbers, documents)| (numbers, Bags::from_documents(&documents, device)))),
         }
     })
 }

@@ -109,7 +109,7 @@ impl TopicsTrainConfig {
     /// # Errors
     /// When a file is missing or malformed; the message names it.
     pub fn load(&self) -> Result<Corpus> {
-        CorpusSet::from_name(&self.corpus).load(self.data_dir.as_deref(), &self.text, None)
+        CorpusSet::from_name(&self.corpus).load(self.data_dir.as_deref(), &self.text, self.store.as_deref())
     }
 
     /// The model's shape for a vocabulary of this size.
@@ -143,6 +143,7 @@ impl TopicsTrainConfig {
 impl Settings for TopicsTrainConfig {
     fn check(&self) -> Result<()> {
         self.pace().check()?;
+        self.text.check()?;
         if !(self.lr > 0.0 && self.lr.is_finite()) {
             return Err(Error::parameter("lr", self.lr, "positive and finite"));
         }

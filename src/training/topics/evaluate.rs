@@ -1,11 +1,11 @@
 //! What a topic model is worth: bounds, completion, coherence, diversity.
 
 use super::bags::batches;
-use super::rows;
+use super::{plain, rows};
 use crate::Result;
 use crate::data::{Corpus, Document, Documents};
 use crate::models::{Bags, TopicModel};
-use crate::topics::{COHERENCE_WORDS, Completion, DIVERSITY_WORDS, Halves, coherence, diversity, split};
+use crate::topics::{Completion, Halves, Layer, ParentCoherence, Tree, split};
 use serde::Serialize;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -30,6 +30,8 @@ pub struct TopicsEvaluation {
     pub npmi: Vec<Option<f64>>,
     /// Distinct words among the top 25 of a layer's topics.
     pub diversity: Vec<f64>,
+    /// Mean NPMI of a layer's topics with the topics above them, for each layer but the top one.
+    pub parent_npmi: Vec<ParentCoherence>,
     /// Topics whose posterior mean varies over the documents, with a variance above 0.01.
     pub active_topics: Vec<i64>,
     /// Documents with a word.
@@ -40,6 +42,9 @@ pub struct TopicsEvaluation {
 
 /// The threshold of Burda et al. (arXiv 1509.00519) on the variance of a posterior mean.
 const ACTIVE: f64 = 0.01;
+
+/// Probabilities of words that completion keeps at once: 64 MB.
+const AT_ONCE: usize = 1 << 24;
 
 /// Hard samples behind the probabilities that complete a document.
 const COMPLETION_SAMPLES: i64 = 20;
@@ -71,25 +76,24 @@ pub fn evaluate_topics(
             means[layer].push(mean);
         }
     }
-    let topics: Vec<Vec<Vec<f64>>> = model.topics().iter().map(rows).collect::<Result<_>>()?;
-    let of_layers = topics.iter().map(|topics| Ok(coherence(topics, known(&corpus.train)?, COHERENCE_WORDS)?.mean));
-    let active = |means: &Vec<Tensor>| {
-        let variance = Tensor::cat(means, 0).to_kind(Kind::Double).var_dim(0, false, false);
-        variance.gt(ACTIVE).sum(Kind::Int64).int64_value(&[])
-    };
+    let completion = complete(model, &corpus.test, batch_size, device)?.perplexity()?;
+    let means: Vec<Tensor> = means.iter().map(|means| Tensor::cat(means, 0).to_kind(Kind::Double)).collect();
+    let active = |means: &Tensor| means.var_dim(0, false, false).gt(ACTIVE).sum(Kind::Int64).int64_value(&[]);
+    let tree = tree(model, corpus, &means)?;
     let [neg_elbo, neg_iwae, kl] = sums.total;
     let [document_elbo, document_iwae, _] = sums.per_token.map(|sum| (sum / sums.documents.max(1.0)).exp());
     let per_word = |sum: f64| (sum / sums.tokens.max(1.0)).exp();
     Ok(TopicsEvaluation {
-        completion_perplexity: complete(model, &corpus.test, batch_size, device)?.perplexity()?,
+        completion_perplexity: completion,
         elbo_perplexity_document: document_elbo,
         elbo_perplexity_word: per_word(neg_elbo),
         iwae_perplexity_document: document_iwae,
         iwae_perplexity_word: per_word(neg_iwae),
         importance_samples: samples,
         kl: kl / sums.documents.max(1.0),
-        npmi: of_layers.collect::<Result<_>>()?,
-        diversity: topics.iter().map(|topics| diversity(topics, DIVERSITY_WORDS)).collect::<Result<_>>()?,
+        npmi: tree.layers.iter().map(|layer| layer.npmi).collect(),
+        diversity: tree.layers.iter().map(|layer| layer.diversity).collect(),
+        parent_npmi: tree.layers.iter().filter_map(|layer| layer.parents).collect(),
         active_topics: means.iter().map(active).collect(),
         documents: sums.documents as u64,
         tokens: sums.tokens as u64,
@@ -124,9 +128,10 @@ fn complete(model: &TopicModel, documents: &Documents, batch_size: usize, device
         Err(error) => Some(Err(error)),
     });
     let mut halves = halves.peekable();
+    let batch_size = batch_size.min(AT_ONCE / model.words().max(1) as usize).max(1);
     let mut completion = Completion::default();
     while halves.peek().is_some() {
-        let batch: Vec<Halves> = halves.by_ref().take(batch_size.max(1)).collect::<Result<_>>()?;
+        let batch: Vec<Halves> = halves.by_ref().take(batch_size).collect::<Result<_>>()?;
         let firsts: Vec<&Document> = batch.iter().map(|halves| &halves.first).collect();
         let probabilities = model.predict(&Bags::from_documents(&firsts, device), COMPLETION_SAMPLES)?;
         for (row, Halves { second, .. }) in batch.iter().enumerate() {
@@ -139,7 +144,13 @@ fn complete(model: &TopicModel, documents: &Documents, batch_size: usize, device
     Ok(completion)
 }
 
-/// All documents in memory, for measures that count them.
-fn known(documents: &Documents) -> Result<Vec<Document>> {
-    documents.iter().collect()
+/// The topics as a tree, judged by the documents that were trained on; `means` are the topics' counts in documents, `[N, topics]` for each layer.
+fn tree(model: &TopicModel, corpus: &Corpus, means: &[Tensor]) -> Result<Tree> {
+    let topics: Vec<Vec<Vec<f64>>> = model.topics().iter().map(rows).collect::<Result<_>>()?;
+    let weights: Vec<Vec<Vec<f64>>> = model.weights().iter().map(plain).collect::<Result<_>>()?;
+    let prevalence = means.iter().map(|means| Ok(Vec::<f64>::try_from(&means.mean_dim(0, false, None::<Kind>))?));
+    let prevalence: Vec<Vec<f64>> = prevalence.collect::<Result<_>>()?;
+    let layers = topics.iter().zip(&prevalence).map(|(topics, prevalence)| Layer { topics, prevalence });
+    let layers: Vec<Layer<'_>> = layers.collect();
+    corpus.train.with_all(|documents| Tree::new(&layers, &weights, &corpus.vocabulary, documents))
 }

@@ -23,5 +23,10 @@ use tch::{Device, Kind, Tensor};
 /// Rows of probabilities as plain numbers, each summing to one in float64.
 fn rows(tensor: &Tensor) -> Result<Vec<Vec<f64>>> {
     let tensor = tensor.to_kind(Kind::Double);
-    Ok(Vec::<Vec<f64>>::try_from(&(&tensor / tensor.sum_dim_intlist(-1, true, None::<Kind>)).to_device(Device::Cpu))?)
+    plain(&(&tensor / tensor.sum_dim_intlist(-1, true, None::<Kind>)))
+}
+
+/// A matrix as plain numbers.
+fn plain(tensor: &Tensor) -> Result<Vec<Vec<f64>>> {
+    Ok(Vec::<Vec<f64>>::try_from(&tensor.to_kind(Kind::Double).to_device(Device::Cpu))?)
 }

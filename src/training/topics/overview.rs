@@ -1,13 +1,13 @@
 //! What the topics of a model are: their words, how much of the corpus they account for, and documents that are typical of them.
 
 use super::bags::batches;
-use super::rows;
+use super::{plain, rows};
 use crate::Result;
-use crate::data::{Corpus, Document};
+use crate::data::Corpus;
 use crate::models::TopicModel;
 use crate::topics::{Layer, Tree};
 use std::collections::HashMap;
-use tch::{Device, Kind, Tensor, no_grad_guard};
+use tch::{Device, no_grad_guard};
 
 /// Documents at once.
 const BATCH: usize = 500;
@@ -35,25 +35,12 @@ impl Overview {
         let topics: Vec<Vec<Vec<f64>>> = model.topics().iter().map(rows).collect::<Result<_>>()?;
         let mut sums: Vec<Vec<f64>> = topics.iter().map(|topics| vec![0.0; topics.len()]).collect();
         let mut best: HashMap<(usize, usize), Vec<(usize, f64)>> = HashMap::new();
-        let (mut seen, mut number) = (0.0, 0);
-        // Documents without a word have no topics, but a number.
-        let mut numbers = Vec::new();
-        let documents = corpus.train.iter().inspect(|document| {
-            if document.as_ref().is_ok_and(|document| !document.is_empty()) {
-                numbers.push(number);
-            }
-            number += 1;
-        });
-        let batches: Vec<Vec<Tensor>> =
-            batches(documents, BATCH, device).map(|batch| model.infer(&batch?.1)).collect::<Result<_>>()?;
-        let mut numbers = numbers.into_iter();
-        for means in batches {
-            let size = means.first().map_or(0, |means| means.size()[0]);
-            let of_batch: Vec<usize> = numbers.by_ref().take(size as usize).collect();
-            seen += size as f64;
-            for (layer, means) in means.iter().enumerate() {
-                let counts = Vec::<Vec<f64>>::try_from(&means.to_kind(Kind::Double).to_device(Device::Cpu))?;
-                for (counts, &number) in counts.iter().zip(&of_batch) {
+        let mut seen = 0.0;
+        for batch in batches(corpus.train.iter(), BATCH, device) {
+            let (numbers, bags) = batch?;
+            seen += numbers.len() as f64;
+            for (layer, means) in model.infer(&bags)?.iter().enumerate() {
+                for (counts, &number) in plain(means)?.iter().zip(&numbers) {
                     for (topic, &count) in counts.iter().enumerate() {
                         sums[layer][topic] += count;
                         let best = best.entry((layer, topic)).or_default();
@@ -79,11 +66,6 @@ impl Overview {
     pub fn tree(&self, corpus: &Corpus) -> Result<Tree> {
         let pairs = self.topics.iter().zip(&self.prevalence);
         let layers: Vec<Layer<'_>> = pairs.map(|(topics, prevalence)| Layer { topics, prevalence }).collect();
-        let documents: Vec<Document> = corpus.train.iter().collect::<Result<_>>()?;
-        Tree::new(&layers, &self.weights, &corpus.vocabulary, &documents)
+        corpus.train.with_all(|documents| Tree::new(&layers, &self.weights, &corpus.vocabulary, documents))
     }
-}
-
-fn plain(tensor: &Tensor) -> Result<Vec<Vec<f64>>> {
-    Ok(Vec::<Vec<f64>>::try_from(&tensor.to_kind(Kind::Double).to_device(Device::Cpu))?)
 }

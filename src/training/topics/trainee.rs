@@ -3,15 +3,17 @@
 use super::bags::{bags, batches};
 use super::config::TopicsTrainConfig;
 use super::record::TopicsRecord;
+use super::rows;
 use super::start::{blank, of_corpus};
 use crate::data::Corpus;
 use crate::models::{TopicModel, TopicsStart};
 use crate::nn::Adam;
 use crate::relaxation::Forward;
+use crate::topics::{DIVERSITY_WORDS, diversity};
 use crate::training::checkpoint::Checkpoint;
 use crate::training::files::replace;
 use crate::training::run_folder::RunFolder;
-use crate::training::trainee::{Plan, Trained, Trainee};
+use crate::training::trainee::{Exhibit, Plan, Trained, Trainee};
 use crate::{Error, Result};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
@@ -45,17 +47,16 @@ impl TopicsTrainee {
         &self.corpus
     }
 
-    /// Whether a training document is for validation; in a corpus of few documents, all are for both.
-    fn is_validation(&self, number: i64) -> bool {
-        self.corpus.train.len() as i64 >= VALIDATION_PERIOD && number % VALIDATION_PERIOD == VALIDATION_PERIOD - 1
+    /// The training documents that are for validation; in a corpus of few documents, all are for both.
+    fn validation(&self) -> impl Iterator<Item = usize> {
+        let (period, documents) = (VALIDATION_PERIOD as usize, self.corpus.train.len());
+        (0..documents).filter(move |number| documents < period || number % period == period - 1)
     }
 
     /// Means over the validation documents: negative ELBO and KL a document, and words of a document.
     fn validate(&self, seed: i64) -> Result<[f64; 3]> {
         tch::manual_seed(seed);
-        let everything = self.corpus.train.len() < VALIDATION_PERIOD as usize;
-        let numbers = (0..self.corpus.train.len()).filter(|&number| everything || self.is_validation(number as i64));
-        let documents = numbers.map(|number| self.corpus.train.get(number));
+        let documents = self.validation().map(|number| self.corpus.train.get(number));
         let (mut sums, mut count) = ([0.0; 3], 0);
         for batch in batches(documents, VALIDATION_BATCH, self.device()) {
             let (_, bags) = batch?;
@@ -157,6 +158,19 @@ impl Trainee for TopicsTrainee {
             skipped_steps: trained.skipped_steps,
             seconds: trained.seconds,
         })
+    }
+
+    /// How the posterior means of validation documents are distributed, over documents and topics, and how much topics differ, by layer.
+    fn exhibits(&self, _: &TopicsTrainConfig) -> Result<Vec<(String, Exhibit)>> {
+        let numbers: Vec<i64> = self.validation().take(VALIDATION_BATCH).map(|number| number as i64).collect();
+        let means = self.model.infer(&bags(&self.corpus.train, &numbers, self.device())?)?;
+        let mut exhibits = Vec::new();
+        for (layer, (topics, means)) in self.model.topics().iter().zip(means).enumerate() {
+            let distinct = diversity(&rows(topics)?, DIVERSITY_WORDS)?;
+            exhibits.push((format!("layer{layer}/diversity"), Exhibit::Scalar(distinct)));
+            exhibits.push((format!("layer{layer}/posterior_mean"), Exhibit::Histogram(means)));
+        }
+        Ok(exhibits)
     }
 
     fn contents(&mut self) -> Vec<(String, Tensor)> {
