@@ -1,10 +1,11 @@
-//! Work on as many threads as libtorch uses, and on the same ones.
+//! Work on as many threads as libtorch uses, and on the same ones; and work on one.
 //!
 //! libtorch's threads are those of OpenMP, which keep their cores busy for a while after each operation, waiting for the next. Threads of our
 //! own would have to wait for them; so the tasks are handed to OpenMP itself, through the entry point that compiled programs call, wherever
 //! the process has GNU's OpenMP, as it has with libtorch for Linux. Elsewhere threads are started for the occasion.
 
-use std::ffi::{c_uint, c_void};
+use std::ffi::{c_int, c_uint, c_void};
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
 
@@ -70,6 +71,51 @@ fn on_openmp(threads: usize, worker: &(dyn Fn() + Sync)) -> bool {
 #[cfg(not(target_os = "linux"))]
 fn on_openmp(_threads: usize, _worker: &(dyn Fn() + Sync)) -> bool {
     false
+}
+
+/// `MKL_Set_Num_Threads_Local(threads)`: for products that the calling thread asks for, and what it was before; 0 is libtorch's number.
+type SetThreads = unsafe extern "C" fn(c_int) -> c_int;
+
+/// While it lives, MKL, which multiplies matrices for libtorch on x86, does so on the thread that made it, alone. Of small matrices it takes other kernels on two
+/// threads than on one, whose sums have another order; everything else that libtorch's layers need can be summed in an order that no thread changes.
+pub(crate) struct ProductsOnOneThread {
+    set: Option<(SetThreads, c_int)>,
+    /// The number is the thread's own, and has to be set back on it.
+    not_send: PhantomData<*const ()>,
+}
+
+impl ProductsOnOneThread {
+    pub fn new() -> Self {
+        // SAFETY: the function takes and returns a number, and has no other effect than its name says.
+        let set = multiplying_threads().map(|set| (set, unsafe { set(1) }));
+        Self { set, not_send: PhantomData }
+    }
+}
+
+impl Drop for ProductsOnOneThread {
+    fn drop(&mut self) {
+        if let Some((set, before)) = self.set {
+            // SAFETY: as above.
+            unsafe { set(before) };
+        }
+    }
+}
+
+/// MKL's function, where libtorch has MKL.
+#[cfg(target_os = "linux")]
+fn multiplying_threads() -> Option<SetThreads> {
+    use std::sync::OnceLock;
+    static SET: OnceLock<Option<SetThreads>> = OnceLock::new();
+    *SET.get_or_init(|| {
+        let process = libloading::os::unix::Library::this();
+        // SAFETY: the symbol is MKL's, whose name and signature are documented. It is part of libtorch, which stays loaded as long as the process runs.
+        unsafe { process.get::<SetThreads>(b"MKL_Set_Num_Threads_Local\0").ok().map(|symbol| *symbol) }
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn multiplying_threads() -> Option<SetThreads> {
+    None
 }
 
 #[cfg(test)]

@@ -191,6 +191,24 @@ fn at_two_threads_a_stopped_run_goes_on_with_the_same_bits() {
     assert_eq!(left(&path("stopped")), left(&path("whole")));
 }
 
+#[test]
+fn topics_are_the_same_bits_on_one_thread_and_on_two() {
+    for settings in [
+        &["--epochs", "1", "--topics", "50,10", "--batch-size", "200"][..],
+        &["--epochs", "2", "--topics", "20,6,5", "--likelihood", "multinomial", "--vocabulary-sample", "1000"],
+        &["--epochs", "1", "--topics", "50", "--family", "negative-binomial", "--inference", "implicit"],
+        &["--epochs", "1", "--topics", "200", "--likelihood", "poisson", "--batch-size", "300"],
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let runs = [1, 2].map(|threads| {
+            let out = folder.path().join(threads.to_string());
+            succeed(TOPICS.train(threads).args(settings).arg("--out").arg(&out));
+            left(&out)
+        });
+        assert_eq!(runs[0], runs[1], "{settings:?}");
+    }
+}
+
 fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
 }

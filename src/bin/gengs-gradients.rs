@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gengs::cli::{Common, Meter, exit_code};
+use gengs::cli::{Common, Meter};
 use gengs::estimators::EstimatorKind;
 use gengs::laboratory::{
     Certificate, Experiment, Measurement, ObjectiveKind, Panel, Problem, ProblemConfig, Synthetic, certify, report,
@@ -109,8 +109,7 @@ struct Certify {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    exit_code(match cli.command {
+    gengs::cli::main(|cli: Cli| match cli.command {
         Some(Command::Certify(certify)) => certify.run(),
         None => cli.curves.run(),
     })

@@ -1,7 +1,7 @@
 //! Trains, evaluates, shows and exports a variational autoencoder with discrete latents.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gengs::cli::{Common, Telling, exit_code, interrupted, train};
+use gengs::cli::{Common, Telling, interrupted, train};
 use gengs::data::Images;
 use gengs::estimators::EstimatorKind;
 use gengs::models::{Family, Inference, Vae};
@@ -183,7 +183,7 @@ struct Target {
 }
 
 fn main() -> ExitCode {
-    exit_code(match Cli::parse().command {
+    gengs::cli::main(|cli: Cli| match cli.command {
         Command::Train(train) => train.run(),
         Command::Eval(eval) => eval.run(),
         Command::Sample(sample) => sample.run(),

@@ -7,5 +7,5 @@ mod training;
 
 pub use interruption::{Interruption, interrupted};
 pub use progress::Meter;
-pub use runtime::{Common, exit_code, tell};
+pub use runtime::{Common, main, tell};
 pub use training::{Telling, train};

@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::device::device;
-use clap::Args;
+use clap::{Args, Parser};
 use std::io::Write;
 use std::process::ExitCode;
 use tch::Device;
@@ -51,9 +51,9 @@ pub fn tell(sentence: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{sentence}");
 }
 
-/// 0 when done; otherwise the error in one line on stderr, and 1.
-pub fn exit_code(outcome: anyhow::Result<ExitCode>) -> ExitCode {
-    outcome.unwrap_or_else(|error| {
+/// A program: its command line, and what it does; 0 when that is done, otherwise the error in one line on stderr, and 1.
+pub fn main<C: Parser>(run: impl FnOnce(C) -> anyhow::Result<ExitCode>) -> ExitCode {
+    run(C::parse()).unwrap_or_else(|error| {
         tell(format_args!("error: {error:#}"));
         ExitCode::FAILURE
     })

@@ -7,7 +7,7 @@ mod topics;
 mod train;
 
 use clap::{Args, Parser, Subcommand};
-use gengs::cli::{Common, exit_code};
+use gengs::cli::Common;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -52,7 +52,7 @@ struct Trained {
 }
 
 fn main() -> ExitCode {
-    exit_code(match Cli::parse().command {
+    gengs::cli::main(|cli: Cli| match cli.command {
         Command::Train(train) => train.run(),
         Command::Eval(eval) => eval.run(),
         Command::Export(export) => export.run(),

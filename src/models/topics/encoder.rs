@@ -13,9 +13,9 @@
 //! start out weak are never used; without `g`, a document of five words is thought to be as surely about something as one of five hundred.
 
 use super::{Bags, TopicsConfig, TopicsStart};
-use crate::nn::{EmbeddingBag, Linear, Rows};
+use crate::nn::{BatchNorm, EmbeddingBag, Linear, Rows};
 use crate::{Error, Result};
-use tch::nn::{BatchNorm, BatchNormConfig, Init, ModuleT, Path, batch_norm1d};
+use tch::nn::{Init, Path};
 use tch::{Kind, Tensor, no_grad_guard};
 
 /// Standard deviation of `E` at the start: a document has some dozens of different words, and its sum starts out with entries of about one.
@@ -84,8 +84,8 @@ impl Encoder {
             Head {
                 hidden: Linear::new(&(&path / "hidden"), hidden, hidden),
                 output: Linear::new(&(&path / "output"), hidden, topics),
-                norm: norm(&(&path / "norm"), topics, HIDDEN_GAIN),
-                direction_norm: norm(&(&path / "direction_norm"), topics, config.gain),
+                norm: BatchNorm::new(&(&path / "norm"), topics, HIDDEN_GAIN),
+                direction_norm: BatchNorm::new(&(&path / "direction_norm"), topics, config.gain),
                 extra: (extra > 0).then(|| {
                     let linear = Linear::new(&(&path / "extra"), hidden, extra);
                     linear.clear();
@@ -137,8 +137,7 @@ impl Encoder {
     }
 
     fn outputs(&self, sums: &Tensor, lengths: &Tensor, tokens: &Tensor, train: bool) -> Vec<Output> {
-        // One document has no statistics.
-        let statistics = train && sums.size()[0] > 1;
+        let normalise = |norm: &BatchNorm, x: &Tensor| if train { norm.train(x) } else { norm.infer(x) };
         let directions = sums.narrow(-1, self.hidden, sums.size()[1] - self.hidden) / lengths;
         let telling = (tokens / (tokens + self.gate.exp())).unsqueeze(-1);
         let mut h = (sums.narrow(-1, 0, self.hidden) + &self.bias).relu();
@@ -147,18 +146,13 @@ impl Encoder {
         for head in &self.layers {
             h = head.hidden.forward(&h).relu();
             let seen = h.dropout(self.dropout, train);
-            let direction = head.direction_norm.forward_t(&directions.narrow(-1, from, head.topics), statistics);
+            let direction = normalise(&head.direction_norm, &directions.narrow(-1, from, head.topics));
             from += head.topics;
             outputs.push(Output {
-                tilt: head.norm.forward_t(&head.output.forward(&seen), statistics) + direction * &telling,
+                tilt: normalise(&head.norm, &head.output.forward(&seen)) + direction * &telling,
                 extra: head.extra.as_ref().map(|extra| extra.forward(&seen)),
             });
         }
         outputs
     }
-}
-
-/// A batch normalisation whose scale starts as `gain`.
-fn norm(path: &Path, width: i64, gain: f64) -> BatchNorm {
-    batch_norm1d(path, width, BatchNormConfig { ws_init: Init::Const(gain), ..Default::default() })
 }

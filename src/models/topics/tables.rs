@@ -96,7 +96,9 @@ impl Tables {
         let products = positive.tr().matmul(&positive);
         let squares = products.diagonal(0, 0, 1).clamp_min(1e-12);
         let cosines = products.square() / (squares.unsqueeze(0) * squares.unsqueeze(1));
-        (cosines.sum(None::<Kind>) - cosines.diagonal(0, 0, 1).sum(None::<Kind>)) / 2.0
+        // Row by row: a sum of all at once depends on the number of threads.
+        let total = cosines.sum_dim_intlist(-1, false, None::<Kind>).sum(None::<Kind>);
+        (total - cosines.diagonal(0, 0, 1).sum(None::<Kind>)) / 2.0
     }
 
     /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`.

@@ -9,6 +9,7 @@ use crate::data::Corpus;
 use crate::models::{TopicModel, TopicsStart};
 use crate::nn::Adam;
 use crate::relaxation::Forward;
+use crate::threads::ProductsOnOneThread;
 use crate::topics::{DIVERSITY_WORDS, diversity};
 use crate::training::checkpoint::Checkpoint;
 use crate::training::files::replace;
@@ -132,6 +133,7 @@ impl Trainee for TopicsTrainee {
     }
 
     fn step(&mut self, config: &TopicsTrainConfig, plan: &Plan<'_>) -> Result<Tensor> {
+        let _guard = ProductsOnOneThread::new();
         tch::manual_seed(plan.seed);
         let bags = bags(&self.corpus.train, &Vec::<i64>::try_from(plan.indices)?, self.device())?;
         let elbo = self.model.relaxed_elbo(&bags, plan.temperature, Forward::StraightThrough, plan.key)?;
@@ -146,6 +148,7 @@ impl Trainee for TopicsTrainee {
     }
 
     fn record(&self, config: &TopicsTrainConfig, trained: &Trained) -> Result<TopicsRecord> {
+        let _guard = ProductsOnOneThread::new();
         let [neg_elbo, kl, words] = self.validate(config.seed as i64)?;
         Ok(TopicsRecord {
             epoch: trained.epoch,
