@@ -96,12 +96,14 @@ fn gradients(store: &VarStore, elbo: &TopicsElbo) -> BTreeMap<String, Tensor> {
     let of_rows = |name: &str| elbo.rows.iter().find(|rows| rows.name == name);
     let variables: BTreeMap<String, Tensor> =
         store.variables().into_iter().filter(|(_, variable)| variable.requires_grad()).collect();
-    let inputs = variables.iter().map(|(name, variable)| of_rows(name).map_or(variable, |rows| &rows.values));
+    let inputs = variables.iter().map(|(name, variable)| of_rows(name).map_or(variable, |rows| &rows.leaf));
     let inputs: Vec<&Tensor> = inputs.collect();
     let found = Tensor::run_backward(&[loss(elbo)], &inputs, false, false);
     let named = variables.iter().zip(found).map(|((name, variable), gradient)| {
         let whole = match of_rows(name) {
-            Some(rows) => variable.detach().zeros_like().index_copy(0, &rows.indices, &gradient),
+            Some(rows) => {
+                variable.detach().zeros_like().index_copy(0, &rows.indices, &rows.gradient(&gradient).unwrap())
+            }
             None => gradient,
         };
         (name.clone(), whole)
@@ -324,13 +326,12 @@ fn adam_moves_the_rows_of_a_step_alone() {
     let indices = Tensor::from_slice(&[1i64, 2, 5]);
     let (_large, large, mut sparse) = table(&start);
     let (_small, small, mut dense) = table(&start.index_select(0, &indices));
-    let rows =
-        |indices: &Tensor, values: Tensor| Rows { name: "table".into(), indices: indices.shallow_clone(), values };
+    let rows = |indices: &Tensor, values: &Tensor| Rows::new("table", indices, values);
     let loss = |values: &Tensor| (values - 0.3).square().square().sum(None::<Kind>);
     for _ in 0..3 {
         let values = large.detach().index_select(0, &indices).set_requires_grad(true);
         let of_values = loss(&values);
-        sparse.minimize_rows(&of_values, &[rows(&indices, values)]).unwrap();
+        sparse.minimize_rows(&of_values, &[rows(&indices, &values)]).unwrap();
         dense.minimize(&loss(&small), false).unwrap();
     }
     let [found, averages, squares] = [&large.detach(), &sparse.state()[0].1, &sparse.state()[1].1].map(|t| t.copy());
@@ -344,6 +345,6 @@ fn adam_moves_the_rows_of_a_step_alone() {
 
     let values = start.narrow(0, 0, 2).copy().set_requires_grad(true);
     let of_values = loss(&values);
-    assert!(sparse.minimize_rows(&of_values, &[rows(&Tensor::from_slice(&[1i64, 6]), values)]).is_err());
+    assert!(sparse.minimize_rows(&of_values, &[rows(&Tensor::from_slice(&[1i64, 6]), &values)]).is_err());
     assert_eq!(doubles(&large), doubles(&found));
 }

@@ -13,7 +13,7 @@
 //! start out weak are never used; without `g`, a document of five words is thought to be as surely about something as one of five hundred.
 
 use super::{Bags, TopicsConfig, TopicsStart};
-use crate::nn::{EmbeddingBag, Linear, Rows};
+use crate::nn::{EmbeddingBag, Entries, Linear, Rows};
 use crate::{Error, Result};
 use tch::nn::{BatchNorm, BatchNormConfig, Init, ModuleT, Path, batch_norm1d};
 use tch::{Kind, Tensor, no_grad_guard};
@@ -106,21 +106,21 @@ impl Encoder {
         })
     }
 
-    /// Outputs of each layer from the lowest, as in training: with dropout, statistics of the batch, and a gradient.
-    pub fn train(&self, bags: &Bags) -> (Vec<Output>, Rows) {
+    /// Outputs of each layer from the lowest, as in training: with dropout, statistics of the batch, and a gradient. `entries` are those of the documents.
+    pub fn train(&self, bags: &Bags, entries: &Entries) -> Result<(Vec<Output>, Rows)> {
         let seen = self.seen(bags);
         let weights = bags.counts.log1p() * &seen;
-        let (sums, rows) = self.table.forward(&bags.words, &weights, &bags.offsets);
+        let (sums, rows) = self.table.forward(entries, &weights)?;
         let tokens = bags.per_document(&(&bags.counts * seen));
-        (self.outputs(&sums, &self.lengths(bags, &weights), &tokens, true), rows)
+        Ok((self.outputs(&sums, &self.lengths(bags, &weights), &tokens, true), rows))
     }
 
     /// The same as in use, without a gradient.
-    pub fn infer(&self, bags: &Bags) -> Vec<Output> {
+    pub fn infer(&self, bags: &Bags) -> Result<Vec<Output>> {
         let _guard = no_grad_guard();
         let weights = bags.counts.log1p();
-        let sums = self.table.sums(&bags.words, &weights, &bags.offsets);
-        self.outputs(&sums, &self.lengths(bags, &weights), &bags.lengths, false)
+        let sums = self.table.sums(&bags.words, &weights, &bags.offsets)?;
+        Ok(self.outputs(&sums, &self.lengths(bags, &weights), &bags.lengths, false))
     }
 
     /// Which entries the encoder sees: of each document a share of its own, so that short documents and halves are nothing new to it.

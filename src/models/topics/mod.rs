@@ -23,7 +23,7 @@ pub(crate) use script::{Member, topics_script};
 pub use words::Likelihood;
 
 use super::{Family, Inference};
-use crate::nn::Rows;
+use crate::nn::{Entries, Rows};
 use crate::relaxation::Forward;
 use crate::relaxation::one_pass::NoiseKey;
 use crate::{Error, Result};
@@ -252,12 +252,13 @@ impl TopicModel {
     /// # Errors
     /// When the temperature is not allowed.
     pub fn relaxed_elbo(&self, bags: &Bags, temperature: f64, forward: Forward, key: NoiseKey) -> Result<TopicsElbo> {
-        let (outputs, rows) = self.encoder.train(bags);
+        let entries = Entries::new(&bags.words, &bags.rows, &bags.offsets)?;
+        let (outputs, rows) = self.encoder.train(bags, &entries)?;
         let posteriors = self.posteriors(&outputs)?;
         let draws =
             posteriors.iter().enumerate().map(|(l, posterior)| posterior.draw(temperature, forward, of_layer(key, l)));
         let draws = draws.collect::<Result<Vec<_>>>()?;
-        let (tables, mut of_words) = self.words.in_training(bags);
+        let (tables, mut of_words) = self.words.in_training(bags, &entries)?;
         of_words.push(rows);
         Ok(TopicsElbo {
             reconstruction: tables.neg_log_prob(&draws[0], bags),
@@ -283,7 +284,7 @@ impl TopicModel {
     /// # Errors
     /// When a tensor cannot be made.
     pub fn infer(&self, bags: &Bags) -> Result<Vec<Tensor>> {
-        let posteriors = self.posteriors(&self.encoder.infer(bags))?;
+        let posteriors = self.posteriors(&self.encoder.infer(bags)?)?;
         Ok(posteriors.iter().map(|posterior| posterior.truncated.mean()).collect())
     }
 
@@ -296,7 +297,7 @@ impl TopicModel {
             return Err(Error::parameter("number of importance samples", samples, "at least 1"));
         }
         let _guard = no_grad_guard();
-        let posteriors = self.posteriors(&self.encoder.infer(bags))?;
+        let posteriors = self.posteriors(&self.encoder.infer(bags)?)?;
         let (mut neg_elbos, mut kls, mut log_weights) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..samples {
             let draws = posteriors.iter().map(|posterior| posterior.truncated.sample(&[]));
@@ -328,7 +329,7 @@ impl TopicModel {
             return Err(Error::parameter("number of samples", samples, "at least 1"));
         }
         let _guard = no_grad_guard();
-        let posterior = self.posteriors(&self.encoder.infer(bags))?.swap_remove(0);
+        let posterior = self.posteriors(&self.encoder.infer(bags)?)?.swap_remove(0);
         let mut sum = self.words.log_probs(&posterior.truncated.sample(&[])?).exp();
         for _ in 1..samples {
             sum += self.words.log_probs(&posterior.truncated.sample(&[])?).exp();

@@ -14,8 +14,9 @@
 //! Importance sampling of a softmax's normaliser: Bengio, Senecal, "Quick Training of Probabilistic Neural Nets by Importance Sampling", AISTATS 2003.
 
 use super::{Bags, Likelihood};
-use crate::nn::Rows;
-use tch::{Kind, Tensor};
+use crate::Result;
+use crate::nn::{Entries, Rows};
+use tch::{Kind, Tensor, no_grad_guard};
 
 /// Rows of both tables.
 #[derive(Debug)]
@@ -43,27 +44,41 @@ impl Tables {
         likelihood: Likelihood,
         weight: &Tensor,
         bias: &Tensor,
-        bags: &Bags,
+        entries: &Entries,
         sample: i64,
         names: &[String; 2],
-    ) -> (Self, Vec<Rows>) {
-        let words = weight.size()[0];
-        let draws = Tensor::randint(words, [sample], (Kind::Int64, weight.device()));
-        let (indices, places, _) = Tensor::cat(&[&bags.words, &draws], 0).internal_unique2(true, true, false);
-        let entries = bags.words.size()[0];
-        let (places, drawn) = (places.narrow(0, 0, entries), places.narrow(0, entries, sample));
-        let float = (Kind::Float, weight.device());
-        let each = Tensor::full([sample], words as f64 / sample as f64, float);
-        let shares = Tensor::zeros(indices.size(), float).index_add(0, &drawn, &each).index_fill(0, &places, 1.0);
-        let leaf = |table: &Tensor| table.detach().index_select(0, &indices).set_requires_grad(true);
-        let (weight, bias) = (leaf(weight), leaf(bias));
-        let rows = [&weight, &bias].into_iter().zip(names).map(|(values, name)| Rows {
-            name: name.clone(),
-            indices: indices.shallow_clone(),
-            values: values.shallow_clone(),
-        });
+    ) -> Result<(Self, Vec<Rows>)> {
+        let (words, device) = (weight.size()[0], weight.device());
+        let mut draws = Vec::<i64>::try_from(Tensor::f_randint(words, [sample], (Kind::Int64, device))?)?;
+        draws.sort_unstable();
+        let each = words as f64 / sample as f64;
+        // Both lists ascend, and are merged.
+        let others = draws.chunk_by(|a, b| a == b).filter(|draw| entries.distinct.binary_search(&draw[0]).is_err());
+        let mut others = others.map(|draw| (draw[0], (draw.len() as f64 * each) as f32)).peekable();
+        let (mut indices, mut shares, mut moved) = (Vec::new(), Vec::new(), Vec::new());
+        for &word in entries.distinct.iter() {
+            while let Some((other, share)) = others.next_if(|&(other, _)| other < word) {
+                indices.push(other);
+                shares.push(share);
+            }
+            moved.push(indices.len() as i64);
+            indices.push(word);
+            shares.push(1.0);
+        }
+        for (other, share) in others {
+            indices.push(other);
+            shares.push(share);
+        }
+        let [indices, moved] = [indices, moved].map(|list| Tensor::from_slice(&list).to_device(device));
+        let (shares, places) =
+            (Tensor::from_slice(&shares).to_device(device), moved.f_index_select(0, &entries.places)?);
+        let leaf = |table: &Tensor| -> Result<Tensor> {
+            Ok(table.detach().f_index_select(0, &indices)?.set_requires_grad(true))
+        };
+        let (weight, bias) = (leaf(weight)?, leaf(bias)?);
+        let rows = [&weight, &bias].into_iter().zip(names).map(|(values, name)| Rows::new(name, &indices, values));
         let rows = rows.collect();
-        (Self { likelihood, weight, bias, places, shares: Some(shares) }, rows)
+        Ok((Self { likelihood, weight, bias, places, shares: Some(shares) }, rows))
     }
 
     /// The sum over the vocabulary of what belongs to rows, `[R, ...]`.
@@ -102,15 +117,10 @@ impl Tables {
     /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`.
     pub fn neg_log_prob(&self, z: &Tensor, bags: &Bags) -> Tensor {
         if self.likelihood == Likelihood::LogLinear {
-            let bias = match &self.shares {
-                Some(shares) => &self.bias + shares.log(),
-                None => self.bias.shallow_clone(),
+            return match &self.shares {
+                Some(shares) => self.log_linear_in_one_pass(z, bags, shares),
+                None => self.log_linear(z, bags),
             };
-            // The words of documents stand for themselves alone, so that their logits are what they are.
-            let logits = bias.addmm(z, &self.weight.tr());
-            let places = &bags.rows * self.weight.size()[0] + &self.places;
-            let at_words = logits.reshape([-1]).index_select(0, &places);
-            return logits.logsumexp(-1, false) * &bags.lengths - bags.per_document(&(at_words * &bags.counts));
         }
         let (weight, background) = (self.weight.exp(), self.bias.exp());
         let total = z.matmul(&self.sum(&weight)) + self.sum(&background);
@@ -121,5 +131,42 @@ impl Tables {
             Likelihood::Poisson => total + bags.per_document(&(&bags.counts + 1.0).lgamma()) - logs,
             _ => total.log() * &bags.lengths - logs,
         }
+    }
+
+    fn log_linear(&self, z: &Tensor, bags: &Bags) -> Tensor {
+        let logits = self.bias.addmm(z, &self.weight.tr());
+        let at_words = logits.reshape([-1]).index_select(0, &self.flat(bags));
+        logits.logsumexp(-1, false) * &bags.lengths - bags.per_document(&(at_words * &bags.counts))
+    }
+
+    /// The place of each entry's word in `[B, R]`.
+    fn flat(&self, bags: &Bags) -> Tensor {
+        &bags.rows * self.weight.size()[0] + &self.places
+    }
+
+    /// The same, of rows that stand for `shares` words each. With logits `[z, 1] T'`, the gradient in them is `D = n softmax - x`, and `D T` is the one in
+    /// `[z, 1]`: autograd sees that product alone, and no other matrix of `B R` numbers than `D` is made. Once differentiable.
+    fn log_linear_in_one_pass(&self, z: &Tensor, bags: &Bags, shares: &Tensor) -> Tensor {
+        let inputs = Tensor::cat(&[z, &z.narrow(1, 0, 1).ones_like()], 1);
+        let table = Tensor::cat(&[&self.weight, &self.bias.unsqueeze(-1)], 1);
+        let no_grad = no_grad_guard();
+        // The words of documents stand for themselves alone, so that their logits are what they are.
+        let mut logits = (&self.bias + shares.log()).addmm(&z.detach(), &self.weight.tr());
+        let flat = self.flat(bags);
+        let at_words = logits.reshape([-1]).index_select(0, &flat);
+        let most = logits.amax([-1], true);
+        let exps = logits.subtract_(&most).exp_();
+        let sums = exps.sum_dim_intlist(-1, true, None::<Kind>);
+        let logs = (most + sums.log()).squeeze_dim(-1);
+        let value = logs * &bags.lengths - bags.per_document(&(at_words * &bags.counts));
+        let scales = bags.lengths.unsqueeze(-1) / sums;
+        let at_words = &bags.counts / scales.squeeze_dim(-1).index_select(0, &bags.rows);
+        let slopes = exps.reshape([-1]).index_add_(0, &flat, &-at_words).reshape_as(&exps);
+        let scaled = inputs.detach() * &scales;
+        drop(no_grad);
+        let products = slopes.matmul(&table);
+        let of_inputs = products.detach() * scales * (&inputs - inputs.detach());
+        let of_table = scaled * (&products - products.detach());
+        value + (of_inputs + of_table).sum_dim_intlist(-1, false, None::<Kind>)
     }
 }

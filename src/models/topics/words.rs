@@ -14,7 +14,7 @@
 use super::tables::Tables;
 use super::{Bags, TopicsStart};
 use crate::Result;
-use crate::nn::Rows;
+use crate::nn::{Entries, Rows};
 use serde::{Deserialize, Serialize};
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor};
@@ -98,11 +98,11 @@ impl Words {
     }
 
     /// What a step of training looks at, and the rows that are leaves of its graph in place of the tables.
-    pub fn in_training(&self, bags: &Bags) -> (Tables, Vec<Rows>) {
+    pub fn in_training(&self, bags: &Bags, entries: &Entries) -> Result<(Tables, Vec<Rows>)> {
         let Self { likelihood, weight, bias, names, sample, .. } = self;
         match *sample {
-            Some(sample) => Tables::sampled(*likelihood, weight, bias, bags, sample, names),
-            None => (Tables::whole(*likelihood, weight, bias, bags), Vec::new()),
+            Some(sample) => Tables::sampled(*likelihood, weight, bias, entries, sample, names),
+            None => Ok((Tables::whole(*likelihood, weight, bias, bags), Vec::new())),
         }
     }
 
