@@ -295,9 +295,14 @@ impl Rule {
         let Slot { parameter, exp_avg, exp_avg_sq, .. } = slot;
         let of_leaf = of_leaf.f_contiguous()?;
         let indices = Vec::<i64>::try_from(&rows.indices)?;
+        let derivatives = rows.terms.as_ref().and_then(|terms| terms.derivatives.as_ref());
+        let derivatives = derivatives.map(|derivatives| derivatives.f_contiguous()).transpose()?;
         let terms = rows.terms.as_ref().map(|terms| terms.entries.by_row(&terms.weights)).transpose()?;
         let gradient = match &terms {
-            Some((terms, starts)) => OfRows::Sums { sums: numbers(&of_leaf), terms, starts },
+            Some((terms, starts)) => {
+                let derivatives = derivatives.as_ref().map(numbers);
+                OfRows::Sums { sums: numbers(&of_leaf), terms, starts, derivatives }
+            }
             None => OfRows::Rows(numbers(&of_leaf)),
         };
         let Some(parts) = RowsPart::split([parameter, exp_avg, exp_avg_sq], &indices, gradient, self.pace()) else {

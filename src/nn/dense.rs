@@ -6,8 +6,8 @@ use tch::{Device, Kind, Tensor};
 /// Numbers that a thread updates at a time: a megabyte of the four tensors.
 pub(super) const A_PART: usize = 1 << 16;
 
-/// Rows between the one that is updated and the one that is asked for.
-const AHEAD: usize = 2;
+/// Numbers of a row that are updated while as many of the next one are fetched.
+const PIECE: usize = 64;
 
 /// The corrected learning rate, and the correction of roots.
 pub(super) type Pace = (f32, f32);
@@ -60,8 +60,9 @@ impl<'a> Part<'a> {
 pub(super) enum OfRows<'a> {
     /// One row after the other.
     Rows(&'a [f32]),
-    /// By that of weighted sums, `sums`: the sum and the weight of each term, one row after the other, and where those of each row start.
-    Sums { sums: &'a [f32], terms: &'a [(usize, f32)], starts: &'a [usize] },
+    /// By that of weighted sums, `sums`: the sum and the weight of each term, one row after the other, and where those of each row start. Where sums are those of
+    /// functions of rows: the derivatives, one row after the other.
+    Sums { sums: &'a [f32], terms: &'a [(usize, f32)], starts: &'a [usize], derivatives: Option<&'a [f32]> },
 }
 
 /// Some rows of a parameter and its averages.
@@ -97,8 +98,9 @@ impl<'a> RowsPart<'a> {
         let width = count.checked_div(total).unwrap_or(0);
         let fits = match gradient {
             OfRows::Rows(rows) => rows.len() == indices.len() * width,
-            OfRows::Sums { sums, terms, starts } => {
-                starts.len() == indices.len() + 1
+            OfRows::Sums { sums, terms, starts, derivatives } => {
+                derivatives.is_none_or(|derivatives| derivatives.len() == indices.len() * width)
+                    && starts.len() == indices.len() + 1
                     && starts.is_sorted()
                     && starts.last().is_some_and(|&end| end <= terms.len())
                     && terms.iter().all(|&(sum, _)| (sum + 1) * width <= sums.len())
@@ -135,32 +137,40 @@ impl pulp::WithSimd for RowsPart<'_> {
         let Self { tables: [p, m, v], first, width, indices, place, gradient, pace } = self;
         let mut sum = vec![0.0; width];
         for (i, &row) in indices.iter().enumerate() {
-            let at_row = |row: i64| (row as usize - first) * width..(row as usize - first + 1) * width;
-            let (at, place) = (at_row(row), place + i);
-            if let Some(&later) = indices.get(i + AHEAD) {
-                [&p[at_row(later)], &m[at_row(later)], &v[at_row(later)]].into_iter().for_each(prefetch);
-            }
+            let (start, place) = ((row as usize - first) * width, place + i);
+            let next = indices.get(i + 1).map_or(start, |&next| (next as usize - first) * width);
             let gradient = match gradient {
                 OfRows::Rows(rows) => &rows[place * width..(place + 1) * width],
-                OfRows::Sums { sums, terms, starts } => {
+                OfRows::Sums { sums, terms, starts, derivatives } => {
                     sum.fill(0.0);
                     for &(from, weight) in &terms[starts[place]..starts[place + 1]] {
                         for (sum, &x) in sum.iter_mut().zip(&sums[from * width..(from + 1) * width]) {
                             *sum += weight * x;
                         }
                     }
+                    if let Some(derivatives) = derivatives {
+                        let derivatives = &derivatives[place * width..(place + 1) * width];
+                        sum.iter_mut().zip(derivatives).for_each(|(sum, x)| *sum *= x);
+                    }
                     &sum[..]
                 }
             };
-            let [parameter, exp_avg, exp_avg_sq] = [&mut p[at.clone()], &mut m[at.clone()], &mut v[at]];
-            Part { parameter, exp_avg, exp_avg_sq, gradient }.in_vectors(pace);
+            for from in (0..width).step_by(PIECE) {
+                let to = (from + PIECE).min(width);
+                [&p[next + from..next + to], &m[next + from..next + to], &v[next + from..next + to]]
+                    .iter()
+                    .for_each(prefetch);
+                let at = start + from..start + to;
+                let [parameter, exp_avg, exp_avg_sq] = [&mut p[at.clone()], &mut m[at.clone()], &mut v[at]];
+                Part { parameter, exp_avg, exp_avg_sq, gradient: &gradient[from..to] }.in_vectors(pace);
+            }
         }
     }
 }
 
-/// Asks the processor for numbers that are needed soon: rows lie apart, and it does not guess where the next one is.
+/// Asks the processor for numbers that are needed soon: rows lie apart, and it cannot guess where the next one is.
 #[inline(always)]
-fn prefetch(numbers: &[f32]) {
+fn prefetch(numbers: &&[f32]) {
     #[cfg(target_arch = "x86_64")]
     for line in numbers.chunks(16) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

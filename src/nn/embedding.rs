@@ -25,11 +25,14 @@ pub struct Rows {
     pub(super) terms: Option<Terms>,
 }
 
-/// Sums of rows: entries and their weights, `[N]`.
+/// Sums of rows, or of functions of rows.
 #[derive(Debug)]
 pub(super) struct Terms {
     pub entries: Entries,
+    /// Those of the entries, `[N]`.
     pub weights: Tensor,
+    /// The derivatives of the functions, `[U, ...]` as the rows.
+    pub derivatives: Option<Tensor>,
 }
 
 impl Rows {
@@ -38,15 +41,33 @@ impl Rows {
         Self { name: name.into(), indices: indices.shallow_clone(), leaf: values.shallow_clone(), terms: None }
     }
 
-    /// The gradient in the rows, `[U, width]`, of the one in the leaf.
+    /// Rows by weighted sums of functions of them: by a leaf, `[B, width]`, whose entries have these weights, `[N]`; the functions have these derivatives,
+    /// `[U, width]` (or `[U]`, where rows are numbers), in the rows.
+    pub(crate) fn of_sums(
+        name: &str,
+        entries: &Entries,
+        weights: &Tensor,
+        leaf: &Tensor,
+        derivatives: &Tensor,
+    ) -> Self {
+        let (entries, indices) = (entries.shallow_clone(), entries.indices.shallow_clone());
+        let terms = Terms { entries, weights: weights.shallow_clone(), derivatives: Some(derivatives.shallow_clone()) };
+        Self { name: name.into(), indices, leaf: leaf.shallow_clone(), terms: Some(terms) }
+    }
+
+    /// The gradient in the rows, `[U, ...]`, of the one in the leaf.
     ///
     /// # Errors
     /// When that does not have the leaf's shape.
     pub fn gradient(&self, of_leaf: &Tensor) -> Result<Tensor> {
-        let Some(Terms { entries, weights }) = &self.terms else { return Ok(of_leaf.shallow_clone()) };
+        let Some(Terms { entries, weights, derivatives }) = &self.terms else { return Ok(of_leaf.shallow_clone()) };
         let of_entries = of_leaf.f_index_select(0, &entries.bags)?.f_mul(&weights.unsqueeze(-1))?;
         let zeros = Tensor::f_zeros([self.indices.size()[0], of_leaf.size()[1]], (of_leaf.kind(), of_leaf.device()))?;
-        Ok(zeros.f_index_add(0, &entries.places, &of_entries)?)
+        let of_sums = zeros.f_index_add(0, &entries.places, &of_entries)?;
+        Ok(match derivatives {
+            Some(derivatives) => of_sums.f_reshape_as(derivatives)?.f_mul(derivatives)?,
+            None => of_sums,
+        })
     }
 }
 
@@ -74,7 +95,7 @@ impl EmbeddingBag {
         let weights = weights.detach();
         let leaf = self.sums(&entries.rows, &weights, &entries.offsets)?.set_requires_grad(true);
         let (name, indices) = (self.name.clone(), entries.indices.shallow_clone());
-        let terms = Some(Terms { entries: entries.shallow_clone(), weights });
+        let terms = Some(Terms { entries: entries.shallow_clone(), weights, derivatives: None });
         Ok((leaf.shallow_clone(), Rows { name, indices, leaf, terms }))
     }
 
@@ -83,10 +104,17 @@ impl EmbeddingBag {
     /// # Errors
     /// When an entry is in no row of the table.
     pub fn sums(&self, entries: &Tensor, weights: &Tensor, offsets: &Tensor) -> Result<Tensor> {
-        let table = self.weight.detach();
-        if entries.numel() == 0 {
-            return Ok(Tensor::f_zeros([offsets.size()[0], table.size()[1]], (Kind::Float, table.device()))?);
-        }
-        Ok(Tensor::f_embedding_bag(&table, entries, offsets, false, SUM, false, Some(weights), false)?.0)
+        weighted_sums(&self.weight.detach(), entries, weights, offsets)
     }
+}
+
+/// Sums of a table's rows, `[B, width]`, as `EmbeddingBag` has them.
+///
+/// # Errors
+/// When an entry is in no row of the table.
+pub(crate) fn weighted_sums(table: &Tensor, entries: &Tensor, weights: &Tensor, offsets: &Tensor) -> Result<Tensor> {
+    if entries.numel() == 0 {
+        return Ok(Tensor::f_zeros([offsets.size()[0], table.size()[1]], (Kind::Float, table.device()))?);
+    }
+    Ok(Tensor::f_embedding_bag(table, entries, offsets, false, SUM, false, Some(weights), false)?.0)
 }

@@ -63,6 +63,11 @@ impl Entries {
         Ok((self.order.iter().filter_map(term).collect(), &self.starts))
     }
 
+    /// The entries of the different row at `place`.
+    pub(crate) fn of(&self, place: usize) -> &[u32] {
+        &self.order[self.starts[place]..self.starts[place + 1]]
+    }
+
     /// The same entries once more.
     pub fn shallow_clone(&self) -> Self {
         let [rows, bags, offsets] = [&self.rows, &self.bags, &self.offsets].map(Tensor::shallow_clone);

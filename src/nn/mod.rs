@@ -2,11 +2,15 @@
 
 mod adam;
 mod dense;
+mod dots;
 mod embedding;
 mod entries;
 mod finite;
 mod mlp;
 mod onednn;
+
+pub(crate) use dots::dots;
+pub(crate) use embedding::weighted_sums;
 
 pub use adam::{Adam, Skipped};
 pub use embedding::{EmbeddingBag, Rows};

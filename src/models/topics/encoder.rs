@@ -106,13 +106,19 @@ impl Encoder {
         })
     }
 
-    /// Outputs of each layer from the lowest, as in training: with dropout, statistics of the batch, and a gradient. `entries` are those of the documents.
-    pub fn train(&self, bags: &Bags, entries: &Entries) -> Result<(Vec<Output>, Rows)> {
+    /// Outputs of each layer from the lowest, as in training: with dropout, statistics of the batch, and a gradient.
+    pub fn train(&self, bags: &Bags) -> Result<(Vec<Output>, Rows)> {
         let seen = self.seen(bags);
         let weights = bags.counts.log1p() * &seen;
-        let (sums, rows) = self.table.forward(entries, &weights)?;
-        let tokens = bags.per_document(&(&bags.counts * seen));
-        Ok((self.outputs(&sums, &self.lengths(bags, &weights), &tokens, true), rows))
+        let tokens = bags.per_document(&(&bags.counts * &seen));
+        let lengths = self.lengths(bags, &weights);
+        // Of the words that are not seen, no row is read, nor moved.
+        let each = bags.per_document(&seen).to_kind(Kind::Int64);
+        let seen = seen.to_kind(Kind::Bool);
+        let [words, rows, weights] = [&bags.words, &bags.rows, &weights].map(|entries| entries.masked_select(&seen));
+        let entries = Entries::new(&words, &rows, &(each.cumsum(0, Kind::Int64) - each))?;
+        let (sums, rows) = self.table.forward(&entries, &weights)?;
+        Ok((self.outputs(&sums, &lengths, &tokens, true), rows))
     }
 
     /// The same as in use, without a gradient.

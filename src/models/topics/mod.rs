@@ -15,6 +15,7 @@
 
 mod encoder;
 mod layer;
+mod sampled;
 mod script;
 mod tables;
 mod words;
@@ -23,7 +24,7 @@ pub(crate) use script::{Member, topics_script};
 pub use words::Likelihood;
 
 use super::{Family, Inference};
-use crate::nn::{Entries, Rows};
+use crate::nn::Rows;
 use crate::relaxation::Forward;
 use crate::relaxation::one_pass::NoiseKey;
 use crate::{Error, Result};
@@ -252,16 +253,16 @@ impl TopicModel {
     /// # Errors
     /// When the temperature is not allowed.
     pub fn relaxed_elbo(&self, bags: &Bags, temperature: f64, forward: Forward, key: NoiseKey) -> Result<TopicsElbo> {
-        let entries = Entries::new(&bags.words, &bags.rows, &bags.offsets)?;
-        let (outputs, rows) = self.encoder.train(bags, &entries)?;
+        let (outputs, rows) = self.encoder.train(bags)?;
         let posteriors = self.posteriors(&outputs)?;
         let draws =
             posteriors.iter().enumerate().map(|(l, posterior)| posterior.draw(temperature, forward, of_layer(key, l)));
         let draws = draws.collect::<Result<Vec<_>>>()?;
-        let (tables, mut of_words) = self.words.in_training(bags, &entries)?;
+        let tables = self.words.in_training(bags)?;
+        let (reconstruction, mut of_words) = tables.in_training(&draws[0], bags)?;
         of_words.push(rows);
         Ok(TopicsElbo {
-            reconstruction: tables.neg_log_prob(&draws[0], bags),
+            reconstruction,
             kl: self.kl(&posteriors, &draws)?,
             weight_penalty: tables.penalty(),
             overlap: tables.overlap(),

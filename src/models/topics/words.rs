@@ -14,7 +14,6 @@
 use super::tables::Tables;
 use super::{Bags, TopicsStart};
 use crate::Result;
-use crate::nn::{Entries, Rows};
 use serde::{Deserialize, Serialize};
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor};
@@ -97,12 +96,12 @@ impl Words {
         self.weight.device()
     }
 
-    /// What a step of training looks at, and the rows that are leaves of its graph in place of the tables.
-    pub fn in_training(&self, bags: &Bags, entries: &Entries) -> Result<(Tables, Vec<Rows>)> {
+    /// What a step of training looks at.
+    pub fn in_training(&self, bags: &Bags) -> Result<Tables> {
         let Self { likelihood, weight, bias, names, sample, .. } = self;
         match *sample {
-            Some(sample) => Tables::sampled(*likelihood, weight, bias, entries, sample, names),
-            None => Ok((Tables::whole(*likelihood, weight, bias, bags), Vec::new())),
+            Some(sample) => Tables::sampled(*likelihood, [weight, bias], bags, sample, names),
+            None => Ok(Tables::whole(*likelihood, weight, bias, bags)),
         }
     }
 
