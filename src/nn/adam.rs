@@ -8,6 +8,7 @@
 
 use super::Rows;
 use super::dense::{A_PART, OfRows, Pace, Part, RowsPart, numbers};
+use super::embedding::Terms;
 use super::finite::{Verdict, examine};
 use crate::{Error, Result, threads};
 use tch::nn::VarStore;
@@ -295,13 +296,14 @@ impl Rule {
         let Slot { parameter, exp_avg, exp_avg_sq, .. } = slot;
         let of_leaf = of_leaf.f_contiguous()?;
         let indices = Vec::<i64>::try_from(&rows.indices)?;
+        let mut ordered = Vec::new();
         let derivatives = rows.terms.as_ref().and_then(|terms| terms.derivatives.as_ref());
         let derivatives = derivatives.map(|derivatives| derivatives.f_contiguous()).transpose()?;
-        let terms = rows.terms.as_ref().map(|terms| terms.entries.by_row(&terms.weights)).transpose()?;
-        let gradient = match &terms {
-            Some((terms, starts)) => {
-                let derivatives = derivatives.as_ref().map(numbers);
-                OfRows::Sums { sums: numbers(&of_leaf), terms, starts, derivatives }
+        let gradient = match &rows.terms {
+            Some(Terms { entries, weights, .. }) => {
+                ordered.extend(entries.by_row(weights)?);
+                let (starts, derivatives) = (entries.starts(), derivatives.as_ref().map(numbers));
+                OfRows::Sums { sums: numbers(&of_leaf), terms: &ordered, starts, derivatives }
             }
             None => OfRows::Rows(numbers(&of_leaf)),
         };

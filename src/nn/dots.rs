@@ -1,7 +1,7 @@
 //! Scalar products of pairs of rows.
 
 use super::dense::numbers;
-use crate::Result;
+use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
 /// Numbers that are summed side by side.
@@ -25,7 +25,7 @@ pub(crate) fn dots([a, i]: [&Tensor; 2], [b, j]: [&Tensor; 2]) -> Result<Tensor>
     let row = |of: i64, numbers: &[f32]| -> Result<usize> {
         let rows = numbers.len() / width;
         let found = usize::try_from(of).ok().filter(|&row| row < rows);
-        found.ok_or_else(|| crate::Error::parameter("row of a matrix", of, &format!("in 0 .. {rows}")))
+        found.ok_or_else(|| Error::parameter("row of a matrix", of, format!("in 0 .. {rows}")))
     };
     let pairs = Vec::<i64>::try_from(i)?.into_iter().zip(Vec::<i64>::try_from(j)?);
     let pairs = pairs.map(|(i, j)| Ok((row(i, left)?, row(j, right)?))).collect::<Result<Vec<_>>>()?;

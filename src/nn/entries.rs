@@ -56,11 +56,16 @@ impl Entries {
         Ok(Self { rows, bags, offsets, indices, places, distinct, order, starts })
     }
 
-    /// The bag of each entry and its weight, of `[N]`, one row after the other; and where those of each row start.
-    pub(super) fn by_row(&self, weights: &Tensor) -> Result<(Vec<(usize, f32)>, &[usize])> {
+    /// The bag of each entry and its weight, of `[N]`, one row after the other.
+    pub(super) fn by_row(&self, weights: &Tensor) -> Result<Vec<(usize, f32)>> {
         let (bags, weights) = (Vec::<i64>::try_from(&self.bags)?, Vec::<f32>::try_from(weights)?);
         let term = |&entry: &u32| Some((*bags.get(entry as usize)? as usize, *weights.get(entry as usize)?));
-        Ok((self.order.iter().filter_map(term).collect(), &self.starts))
+        Ok(self.order.iter().filter_map(term).collect())
+    }
+
+    /// Where the entries of each row start in that order, and the end, `U + 1` numbers.
+    pub(super) fn starts(&self) -> &[usize] {
+        &self.starts
     }
 
     /// The entries of the different row at `place`.

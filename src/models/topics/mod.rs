@@ -60,7 +60,8 @@ pub struct TopicsConfig {
     /// Scale of the normalised directions at the start.
     pub gain: f64,
     /// Words of the largest vocabulary that a step of training looks at whole. Of a larger one, it looks at the words of its documents, and at an eighth as many
-    /// others as this, drawn uniformly with replacement and weighted by the inverse of their chance: sums over the vocabulary keep their means.
+    /// others as this, drawn uniformly with replacement and weighted by the inverse of their chance: sums over the vocabulary keep their means. Where topics
+    /// multiply, a document looks at a third of the words that one other document alone has, by the same rule.
     pub vocabulary_sample: i64,
 }
 

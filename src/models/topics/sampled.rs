@@ -6,17 +6,17 @@
 //! S' = sum_{v in the batch} f_v + V / m sum_i f_{v_i} [v_i not in the batch],   v_1 .. v_m uniform, with replacement
 //! ```
 //!
-//! and only the rows of these words have a gradient. Where they multiply, `f` costs a pass over the words for each document. Most words of a batch occur once
-//! in it, say `h` of them; of those, a document has its own ones and `m` others:
+//! and only the rows of these words have a gradient. Where they multiply, `f` costs a pass over the words for each document. Most words of a batch are in one
+//! document of it alone, say `h` of them. Of those, a document has its own ones, and all documents share `n` of them, a third:
 //!
 //! ```text
-//! S' = sum_{v in the document, or more than once in the batch} f_v + h / m sum_j f_{u_j} [u_j not in the document] + V / m sum_i f_{v_i} [v_i not in the batch],
-//!      u_1 .. u_m without replacement of the words that occur once (all, if there are no more than m)
+//! S' = sum_{v in the document, or in several others} f_v + h / n sum_j f_{u_j} [u_j not in the document] + V / m sum_i f_{v_i} [v_i not in the batch],
+//!      u_1 .. u_n without replacement of the words of one document
 //! ```
 //!
 //! `E S' = S`: the Poisson law's likelihood and gradient are unbiased. The other two have `log S'`, whose mean is `log S - Var(S' / S) / 2` to the first order. The
-//! words of a batch are nearly all of `S`, so that this is small: with shares `q` and `r` of `S` in words that occur once in the batch, and outside of it,
-//! `Var(S' / S) <= (q^2 c^2 + r^2 (1 + d^2)) / m`, where `c` and `d` are how `f` varies over these words, in units of its mean.
+//! words of a batch are nearly all of `S`, so that this is small: with shares `q` and `r` of `S` in words of one document, and outside of the batch,
+//! `Var(S' / S) <= q^2 c^2 / n + r^2 (1 + d^2) / m`, where `c` and `d` are how `f` varies over these words, in units of its mean.
 //!
 //! # Source
 //! Importance sampling of a softmax's normaliser: Bengio, Senecal, "Quick Training of Probabilistic Neural Nets by Importance Sampling", AISTATS 2003.
@@ -26,6 +26,9 @@ use super::{Bags, Likelihood};
 use crate::Result;
 use crate::nn::{Entries, Rows, dots, weighted_sums};
 use tch::{Device, Kind, Tensor, no_grad_guard};
+
+/// Of so many words that are in one document alone, the others look at one.
+const THINNED: usize = 3;
 
 /// Words of a step: those of the documents, and others.
 #[derive(Debug)]
@@ -40,7 +43,7 @@ pub(super) struct Sample {
     names: [String; 2],
 }
 
-/// Words that all documents look at, some of which stand for others of those that occur once.
+/// Words that all documents look at, some of which stand for others, of those that are in one document alone.
 #[derive(Debug)]
 struct Thinned {
     /// Their places among the words of the step, `[D]`.
@@ -85,7 +88,7 @@ impl Tables {
             shares.push(share);
         }
         let multiplies = likelihood == Likelihood::LogLinear;
-        let thinned = if multiplies { Some(Thinned::new(&entries, &moved, &shares, sample, device)?) } else { None };
+        let thinned = if multiplies { Some(Thinned::new(&entries, &moved, &shares, device)?) } else { None };
         let [indices, moved] = [indices, moved].map(|list| Tensor::from_slice(&list).to_device(device));
         let rows = |table: &Tensor| -> Result<Tensor> {
             Ok(table.detach().f_index_select(0, &indices)?.set_requires_grad(multiplies))
@@ -107,13 +110,13 @@ impl Tables {
 
 impl Thinned {
     /// Of documents whose different words are at the places `moved` among those of the step.
-    fn new(entries: &Entries, moved: &[i64], shares: &[f32], sample: i64, device: Device) -> Result<Self> {
+    fn new(entries: &Entries, moved: &[i64], shares: &[f32], device: Device) -> Result<Self> {
         let once: Vec<usize> = (0..moved.len()).filter(|&word| entries.of(word).len() == 1).collect();
-        let drawn = sample.min(once.len() as i64);
+        let drawn = once.len().div_ceil(THINNED);
         let order = Vec::<i64>::try_from(Tensor::f_randperm(once.len() as i64, (Kind::Int64, Device::Cpu))?)?;
         let mut shares = shares.to_vec();
         for (rank, &place) in order.iter().enumerate() {
-            let share = if (rank as i64) < drawn { once.len() as f32 / drawn as f32 } else { 0.0 };
+            let share = if rank < drawn { once.len() as f32 / drawn as f32 } else { 0.0 };
             shares[moved[once[place as usize]] as usize] = share;
         }
         let (mut places, mut log_shares, mut among) = (Vec::new(), Vec::new(), Vec::new());
@@ -160,13 +163,19 @@ fn with_ones(z: &Tensor) -> Tensor {
 /// Functions of a table that are linear in it, or in its exponentials, and in `[z, 1]`: autograd sees one product of both, in place of all that it is made of. All are
 /// once differentiable.
 impl Sample {
+    /// `-log p(x | z)` in nats, `[B]`, and the rows that are leaves of its graph.
+    pub fn neg_log_prob(&self, tables: &Tables, z: &Tensor, bags: &Bags) -> Result<(Tensor, Vec<Rows>)> {
+        match &self.thinned {
+            Some(thinned) => self.log_linear(thinned, tables, z, bags),
+            None => self.additive(tables, z, bags),
+        }
+    }
+
     /// With logits `[z, 1] T'`, the gradient in them is `n softmax - x`, and its product with `T` is the one in `[z, 1]`.
-    pub fn log_linear(&self, tables: &Tables, z: &Tensor, bags: &Bags) -> Result<(Tensor, Vec<Rows>)> {
+    fn log_linear(&self, thinned: &Thinned, tables: &Tables, z: &Tensor, bags: &Bags) -> Result<(Tensor, Vec<Rows>)> {
         let leaves = [&tables.weight, &tables.bias].into_iter().zip(&self.names);
         let rows = leaves.map(|(leaf, name)| Rows::new(name, &self.indices, leaf)).collect();
-        let Some(Thinned { places, log_shares, inside, outside }) = &self.thinned else {
-            return Ok((tables.neg_log_prob(z, bags), rows));
-        };
+        let Thinned { places, log_shares, inside, outside } = thinned;
         let inputs = with_ones(z);
         let table = Tensor::cat(&[&tables.weight, &tables.bias.unsqueeze(-1)], 1);
         let looked_at = table.index_select(0, places);
@@ -208,7 +217,7 @@ impl Sample {
     }
 
     /// With rates `r = [z, 1] T'`, the sum of `x log r` has the gradient `(x / r) T` in `[z, 1]`; that of `r` over the vocabulary is linear in `z` and in `T`.
-    pub fn additive(&self, tables: &Tables, z: &Tensor, bags: &Bags) -> Result<(Tensor, Vec<Rows>)> {
+    fn additive(&self, tables: &Tables, z: &Tensor, bags: &Bags) -> Result<(Tensor, Vec<Rows>)> {
         let inputs = with_ones(z);
         let no_grad = no_grad_guard();
         let table = Tensor::cat(&[&tables.weight, &tables.bias.unsqueeze(-1)], 1).exp();

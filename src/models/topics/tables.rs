@@ -62,10 +62,9 @@ impl Tables {
 
     /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, with a gradient, and rows that are leaves of its graph in place of the tables.
     pub fn in_training(&self, z: &Tensor, bags: &Bags) -> Result<(Tensor, Vec<Rows>)> {
-        match (&self.sample, self.likelihood) {
-            (None, _) => Ok((self.neg_log_prob(z, bags), Vec::new())),
-            (Some(sample), Likelihood::LogLinear) => sample.log_linear(self, z, bags),
-            (Some(sample), _) => sample.additive(self, z, bags),
+        match &self.sample {
+            Some(sample) => sample.neg_log_prob(self, z, bags),
+            None => Ok((self.neg_log_prob(z, bags), Vec::new())),
         }
     }
 

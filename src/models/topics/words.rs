@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The first two look at the words that occur and at one sum for each topic; the softmax of the third costs a pass over the vocabulary. In training, a large
-//! vocabulary is represented by the words that occur and a sample of the others (`tables.rs`); in evaluation, sums are exact.
+//! vocabulary is represented by the words that occur and a sample of the others (`sampled.rs`); in evaluation, sums are exact.
 
 use super::tables::Tables;
 use super::{Bags, TopicsStart};
