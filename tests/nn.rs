@@ -3,7 +3,7 @@
 mod common;
 
 use common::{close, double, doubles, seeded};
-use gengs::nn::{Adam, Linear, Mlp};
+use gengs::nn::{Adam, EmbeddingBag, Entries, Linear, Mlp};
 use serde::Deserialize;
 use tch::nn::{Init, VarStore};
 use tch::{Device, Kind, Tensor};
@@ -168,4 +168,56 @@ fn adam_moves_large_tables_alike_on_any_number_of_threads() {
     for (moved, gradient) in moved[0].iter().zip(doubles(&gradient)) {
         close("a step", *moved, -0.5 * gradient / (gradient.abs() + 1e-8), 1e-6);
     }
+}
+
+/// Sums of rows are leaves of the graph: rows move as with the gradient of a whole table, in which those that no bag has stay.
+#[test]
+fn rows_of_bags_move_as_in_a_whole_table_on_any_number_of_threads() {
+    let _guard = seeded(6);
+    let float = (Kind::Float, Device::Cpu);
+    let (rows, width, bags, each) = (2000, 301, 60, 25);
+    let numbers = Tensor::randint(rows / 3, [bags * each], (Kind::Int64, Device::Cpu)) * 3;
+    let weights = Tensor::rand([bags * each], float);
+    let of_bags = Tensor::arange(bags, (Kind::Int64, Device::Cpu)).repeat_interleave_self_int(each, 0, None);
+    let offsets = Tensor::arange(bags, (Kind::Int64, Device::Cpu)) * each;
+    let loss = |sums: &Tensor| (sums - 0.1).square().sum(Kind::Float);
+    let entries = Entries::new(&numbers, &of_bags, &offsets).unwrap();
+    let before = tch::get_num_threads();
+    let moved = [1, 2].map(|threads| {
+        tch::set_num_threads(threads);
+        tch::manual_seed(1);
+        let store = VarStore::new(Device::Cpu);
+        let table = EmbeddingBag::new(&store.root(), rows, width, 0.1);
+        let start = store.variables()["weight"].detach().copy();
+        let mut adam = Adam::new(&store, 0.01).unwrap();
+        let (sums, of_table) = table.forward(&entries, &weights).unwrap();
+        adam.minimize_rows(&loss(&sums), &[of_table]).unwrap();
+        (start, doubles(&store.variables()["weight"]))
+    });
+    tch::set_num_threads(before);
+    assert_eq!(moved[0].1, moved[1].1);
+
+    let store = VarStore::new(Device::Cpu);
+    let table = store.root().var_copy("weight", &moved[0].0);
+    let mut adam = Adam::new(&store, 0.01).unwrap();
+    let of_entries = table.index_select(0, &numbers) * weights.unsqueeze(-1);
+    adam.minimize(&loss(&Tensor::zeros([bags, width], float).index_add(0, &of_bags, &of_entries)), false).unwrap();
+    for (moved, exact) in moved[0].1.iter().zip(doubles(&table)) {
+        close("a step", *moved, exact, 1e-5);
+    }
+}
+
+/// A row that no table has, and none at all.
+#[test]
+fn entries_without_a_row_are_errors() {
+    let lists = |rows: &[i64]| [rows, &[0; 1][..rows.len()], &[0]].map(Tensor::from_slice);
+    let store = VarStore::new(Device::Cpu);
+    let table = EmbeddingBag::new(&store.root(), 3, 2, 0.1);
+    let forward = |rows: &[i64]| {
+        let [rows, bags, offsets] = lists(rows);
+        let entries = Entries::new(&rows, &bags, &offsets)?;
+        table.forward(&entries, &rows.to_kind(Kind::Float))
+    };
+    assert!(forward(&[-1]).is_err() && forward(&[3]).is_err());
+    assert_eq!(doubles(&forward(&[]).unwrap().0), [0.0; 2]);
 }

@@ -7,7 +7,8 @@
 //! Kingma, Ba, "Adam: A Method for Stochastic Optimization", arXiv 1412.6980.
 
 use super::Rows;
-use super::dense::{A_PART, Part};
+use super::dense::{A_PART, OfRows, Pace, Part, RowsPart, numbers};
+use super::embedding::Terms;
 use super::finite::{Verdict, examine};
 use crate::{Error, Result, threads};
 use tch::nn::VarStore;
@@ -101,7 +102,7 @@ impl Adam {
         let dense: Vec<usize> =
             (0..self.slots.len()).filter(|&i| rows.iter().all(|rows| rows.name != self.slots[i].name)).collect();
         let parameters = dense.iter().map(|&i| &self.slots[i].parameter);
-        let inputs: Vec<&Tensor> = parameters.chain(rows.iter().map(|rows| &rows.values)).collect();
+        let inputs: Vec<&Tensor> = parameters.chain(rows.iter().map(|rows| &rows.leaf)).collect();
         let gradients = Tensor::f_run_backward(&[loss], &inputs, false, false)?;
         let _guard = no_grad_guard();
         let names = dense.iter().map(|&i| self.slots[i].name.clone()).chain(rows.iter().map(|rows| rows.name.clone()));
@@ -112,7 +113,7 @@ impl Adam {
         rule.update(self.slots.iter_mut().filter(|slot| !of_rows_only(slot)).zip(of_slots));
         for (rows, gradient) in rows.iter().zip(of_rows) {
             for slot in self.slots.iter_mut().filter(|slot| slot.name == rows.name) {
-                rule.update_rows(slot, &rows.indices, gradient)?;
+                rule.update_rows(slot, rows, gradient)?;
             }
         }
         Ok(())
@@ -258,16 +259,24 @@ impl Rule {
                 self.apply(slot, gradient);
             }
         }
-        let (learning_rate, correction) = (self.learning_rate as f32, self.correction as f32);
+        let pace = self.pace();
         if parts.iter().map(|part| part.gradient.len()).sum::<usize>() < A_PART {
-            parts.into_iter().for_each(|part| part.update(learning_rate, correction));
+            parts.into_iter().for_each(|part| part.update(pace));
         } else {
-            threads::run(parts, |_, part| part.update(learning_rate, correction));
+            threads::run(parts, |_, part| part.update(pace));
         }
     }
 
+    fn pace(&self) -> Pace {
+        (self.learning_rate as f32, self.correction as f32)
+    }
+
     /// Of these rows alone.
-    fn update_rows(&self, slot: &mut Slot, indices: &Tensor, gradient: &Tensor) -> Result<()> {
+    fn update_rows(&self, slot: &mut Slot, rows: &Rows, of_leaf: &Tensor) -> Result<()> {
+        if self.finite.is_none() && self.update_rows_in_place(slot, rows, of_leaf)? {
+            return Ok(());
+        }
+        let (indices, gradient) = (&rows.indices, rows.gradient(of_leaf)?);
         let select = |tensor: &Tensor| tensor.detach().f_index_select(0, indices);
         let mut rows = Slot {
             name: String::new(),
@@ -275,11 +284,34 @@ impl Rule {
             exp_avg: select(&slot.exp_avg)?,
             exp_avg_sq: select(&slot.exp_avg_sq)?,
         };
-        self.update(std::iter::once((&mut rows, gradient)));
+        self.update(std::iter::once((&mut rows, &gradient)));
         let _ = slot.parameter.f_index_copy_(0, indices, &rows.parameter)?;
         let _ = slot.exp_avg.f_index_copy_(0, indices, &rows.exp_avg)?;
         let _ = slot.exp_avg_sq.f_index_copy_(0, indices, &rows.exp_avg_sq)?;
         Ok(())
+    }
+
+    /// The same in one pass, where tables and gradient are plain numbers; false where they are not.
+    fn update_rows_in_place(&self, slot: &mut Slot, rows: &Rows, of_leaf: &Tensor) -> Result<bool> {
+        let Slot { parameter, exp_avg, exp_avg_sq, .. } = slot;
+        let of_leaf = of_leaf.f_contiguous()?;
+        let indices = Vec::<i64>::try_from(&rows.indices)?;
+        let mut ordered = Vec::new();
+        let derivatives = rows.terms.as_ref().and_then(|terms| terms.derivatives.as_ref());
+        let derivatives = derivatives.map(|derivatives| derivatives.f_contiguous()).transpose()?;
+        let gradient = match &rows.terms {
+            Some(Terms { entries, weights, .. }) => {
+                ordered.extend(entries.by_row(weights)?);
+                let (starts, derivatives) = (entries.starts(), derivatives.as_ref().map(numbers));
+                OfRows::Sums { sums: numbers(&of_leaf), terms: &ordered, starts, derivatives }
+            }
+            None => OfRows::Rows(numbers(&of_leaf)),
+        };
+        let Some(parts) = RowsPart::split([parameter, exp_avg, exp_avg_sq], &indices, gradient, self.pace()) else {
+            return Ok(false);
+        };
+        threads::run(parts, |_, part| part.update());
+        Ok(true)
     }
 
     /// As tensor operations, anywhere.

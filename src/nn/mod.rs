@@ -3,12 +3,18 @@
 mod adam;
 mod batch_norm;
 mod dense;
+mod dots;
 mod embedding;
+mod entries;
 mod finite;
 mod mlp;
 mod onednn;
 
+pub(crate) use dots::dots;
+pub(crate) use embedding::weighted_sums;
+
 pub use adam::{Adam, Skipped};
 pub use batch_norm::BatchNorm;
 pub use embedding::{EmbeddingBag, Rows};
+pub use entries::Entries;
 pub use mlp::{Linear, Mlp};

@@ -13,7 +13,7 @@
 //! start out weak are never used; without `g`, a document of five words is thought to be as surely about something as one of five hundred.
 
 use super::{Bags, TopicsConfig, TopicsStart};
-use crate::nn::{BatchNorm, EmbeddingBag, Linear, Rows};
+use crate::nn::{BatchNorm, EmbeddingBag, Entries, Linear, Rows};
 use crate::{Error, Result};
 use tch::nn::{Init, Path};
 use tch::{Kind, Tensor, no_grad_guard};
@@ -107,20 +107,26 @@ impl Encoder {
     }
 
     /// Outputs of each layer from the lowest, as in training: with dropout, statistics of the batch, and a gradient.
-    pub fn train(&self, bags: &Bags) -> (Vec<Output>, Rows) {
+    pub fn train(&self, bags: &Bags) -> Result<(Vec<Output>, Rows)> {
         let seen = self.seen(bags);
         let weights = bags.counts.log1p() * &seen;
-        let (sums, rows) = self.table.forward(&bags.words, &weights, &bags.offsets);
-        let tokens = bags.per_document(&(&bags.counts * seen));
-        (self.outputs(&sums, &self.lengths(bags, &weights), &tokens, true), rows)
+        let tokens = bags.per_document(&(&bags.counts * &seen));
+        let lengths = self.lengths(bags, &weights);
+        // Of the words that are not seen, no row is read, nor moved.
+        let each = bags.per_document(&seen).to_kind(Kind::Int64);
+        let seen = seen.to_kind(Kind::Bool);
+        let [words, rows, weights] = [&bags.words, &bags.rows, &weights].map(|entries| entries.masked_select(&seen));
+        let entries = Entries::new(&words, &rows, &(each.cumsum(0, Kind::Int64) - each))?;
+        let (sums, rows) = self.table.forward(&entries, &weights)?;
+        Ok((self.outputs(&sums, &lengths, &tokens, true), rows))
     }
 
     /// The same as in use, without a gradient.
-    pub fn infer(&self, bags: &Bags) -> Vec<Output> {
+    pub fn infer(&self, bags: &Bags) -> Result<Vec<Output>> {
         let _guard = no_grad_guard();
         let weights = bags.counts.log1p();
-        let sums = self.table.sums(&bags.words, &weights, &bags.offsets);
-        self.outputs(&sums, &self.lengths(bags, &weights), &bags.lengths, false)
+        let sums = self.table.sums(&bags.words, &weights, &bags.offsets)?;
+        Ok(self.outputs(&sums, &self.lengths(bags, &weights), &bags.lengths, false))
     }
 
     /// Which entries the encoder sees: of each document a share of its own, so that short documents and halves are nothing new to it.

@@ -15,6 +15,7 @@
 
 mod encoder;
 mod layer;
+mod sampled;
 mod script;
 mod tables;
 mod words;
@@ -59,7 +60,8 @@ pub struct TopicsConfig {
     /// Scale of the normalised directions at the start.
     pub gain: f64,
     /// Words of the largest vocabulary that a step of training looks at whole. Of a larger one, it looks at the words of its documents, and at an eighth as many
-    /// others as this, drawn uniformly with replacement and weighted by the inverse of their chance: sums over the vocabulary keep their means.
+    /// others as this, drawn uniformly with replacement and weighted by the inverse of their chance: sums over the vocabulary keep their means. Where topics
+    /// multiply, a document looks at a third of the words that one other document alone has, by the same rule.
     pub vocabulary_sample: i64,
 }
 
@@ -257,15 +259,16 @@ impl TopicModel {
     /// # Errors
     /// When the temperature is not allowed.
     pub fn relaxed_elbo(&self, bags: &Bags, temperature: f64, forward: Forward, key: NoiseKey) -> Result<TopicsElbo> {
-        let (outputs, rows) = self.encoder.train(bags);
+        let (outputs, rows) = self.encoder.train(bags)?;
         let posteriors = self.posteriors(&outputs)?;
         let draws =
             posteriors.iter().enumerate().map(|(l, posterior)| posterior.draw(temperature, forward, of_layer(key, l)));
         let draws = draws.collect::<Result<Vec<_>>>()?;
-        let (tables, mut of_words) = self.words.in_training(bags);
+        let tables = self.words.in_training(bags)?;
+        let (reconstruction, mut of_words) = tables.in_training(&draws[0], bags)?;
         of_words.push(rows);
         Ok(TopicsElbo {
-            reconstruction: tables.neg_log_prob(&draws[0], bags),
+            reconstruction,
             kl: self.kl(&posteriors, &draws)?,
             weight_penalty: tables.penalty(),
             overlap: tables.overlap(),
@@ -288,7 +291,7 @@ impl TopicModel {
     /// # Errors
     /// When a tensor cannot be made.
     pub fn infer(&self, bags: &Bags) -> Result<Vec<Tensor>> {
-        let posteriors = self.posteriors(&self.encoder.infer(bags))?;
+        let posteriors = self.posteriors(&self.encoder.infer(bags)?)?;
         Ok(posteriors.iter().map(|posterior| posterior.truncated.mean()).collect())
     }
 
@@ -301,7 +304,7 @@ impl TopicModel {
             return Err(Error::parameter("number of importance samples", samples, "at least 1"));
         }
         let _guard = no_grad_guard();
-        let posteriors = self.posteriors(&self.encoder.infer(bags))?;
+        let posteriors = self.posteriors(&self.encoder.infer(bags)?)?;
         let (mut neg_elbos, mut kls, mut log_weights) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..samples {
             let draws = posteriors.iter().map(|posterior| posterior.truncated.sample(&[]));
@@ -333,7 +336,7 @@ impl TopicModel {
             return Err(Error::parameter("number of samples", samples, "at least 1"));
         }
         let _guard = no_grad_guard();
-        let posterior = self.posteriors(&self.encoder.infer(bags))?.swap_remove(0);
+        let posterior = self.posteriors(&self.encoder.infer(bags)?)?.swap_remove(0);
         let mut sum = self.words.log_probs(&posterior.truncated.sample(&[])?).exp();
         for _ in 1..samples {
             sum += self.words.log_probs(&posterior.truncated.sample(&[])?).exp();

@@ -9,12 +9,11 @@
 //! ```
 //!
 //! The first two look at the words that occur and at one sum for each topic; the softmax of the third costs a pass over the vocabulary. In training, a large
-//! vocabulary is represented by the words that occur and a sample of the others (`tables.rs`); in evaluation, sums are exact.
+//! vocabulary is represented by the words that occur and a sample of the others (`sampled.rs`); in evaluation, sums are exact.
 
 use super::tables::Tables;
 use super::{Bags, TopicsStart};
 use crate::Result;
-use crate::nn::Rows;
 use serde::{Deserialize, Serialize};
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor};
@@ -102,12 +101,12 @@ impl Words {
         self.weight.device()
     }
 
-    /// What a step of training looks at, and the rows that are leaves of its graph in place of the tables.
-    pub fn in_training(&self, bags: &Bags) -> (Tables, Vec<Rows>) {
+    /// What a step of training looks at.
+    pub fn in_training(&self, bags: &Bags) -> Result<Tables> {
         let Self { likelihood, weight, bias, names, sample, .. } = self;
         match *sample {
-            Some(sample) => Tables::sampled(*likelihood, weight, bias, bags, sample, names),
-            None => (Tables::whole(*likelihood, weight, bias, bags), Vec::new()),
+            Some(sample) => Tables::sampled(*likelihood, [weight, bias], bags, sample, names),
+            None => Ok(Tables::whole(*likelihood, weight, bias, bags)),
         }
     }
 
