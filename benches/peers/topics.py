@@ -6,8 +6,8 @@ usage: PYTHON benches/peers/topics.py FILE.npz [ROUNDS]     in alternation; prin
 
 PYTHON: one with torch 2.11 and tomotopy. FILE.npz: {train,test}_{ptr,words,counts} and vocab, as gengs-topics reads it.
 
-The dense model is that of gengs-topics' default settings as one would write it: the same encoder on [B, V] matrices, 50 Poisson counts on 16 atoms with the
-tail as log(1 - sum), gumbel_softmax, a softmax over the vocabulary, torch.optim.Adam.
+The dense model is that of gengs-topics' default settings as one would write it: the same encoder on [B, V] matrices, 50 Poisson counts on 24 atoms with the
+tail as log(1 - sum), gumbel_softmax, a softmax over the vocabulary, the overlap of topics, torch.optim.Adam.
 """
 import datetime
 import os
@@ -21,7 +21,8 @@ import time
 import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-K, N, HIDDEN, BATCH, STEPS = 50, 16, 256, 200, "60"
+K, N, HIDDEN, BATCH, STEPS = 50, 24, 256, 200, "60"
+SHIFT = 1.8546  # softplus of it is 2, the mean of a count at the start
 
 
 def documents(path, part):
@@ -47,10 +48,10 @@ def train(path, steps):
     directions = nn.Linear(words, K, bias=False)
     norm, direction_norm = nn.BatchNorm1d(K), nn.BatchNorm1d(K)
     weight, bias = nn.Parameter(torch.randn(words, K) / 10), nn.Parameter(torch.log(x.sum(0) + 0.5) - torch.log(x.sum()))
-    own = nn.Parameter(torch.zeros(K))
+    own, gate = nn.Parameter(torch.zeros(K)), nn.Parameter(torch.tensor(30.0).log())
     modules = [first, hidden, output, directions, norm, direction_norm]
-    parameters = [p for module in modules for p in module.parameters()] + [weight, bias, own]
-    optimiser = torch.optim.Adam(parameters, lr=3e-3)
+    parameters = [p for module in modules for p in module.parameters()] + [weight, bias, own, gate]
+    optimiser = torch.optim.Adam(parameters, lr=5e-3)
     atoms = torch.arange(float(N))
 
     def log_weights(rate):
@@ -67,16 +68,22 @@ def train(path, steps):
         at = step * BATCH % (len(x) - BATCH)
         batch = x[order[at:at + BATCH]]
         tokens += int(batch.sum())
-        w = torch.log1p(batch) * (torch.rand_like(batch) >= torch.rand(len(batch), 1) * 0.5)
+        seen = torch.rand_like(batch) >= torch.rand(len(batch), 1) * 0.6
+        w, n = torch.log1p(batch) * seen, (batch * seen).sum(-1, keepdim=True)
         length = (w * idf).square().sum(-1, keepdim=True).clamp_min(1e-6).sqrt()
-        h = F.dropout(F.relu(hidden(F.relu(first(w)))), 0.2)
-        rate = F.softplus(norm(output(h)) + direction_norm(directions(w) / length) + 0.5413) + 1e-6
-        log_q, log_p = log_weights(rate), log_weights(F.softplus(own + 0.5413) + 1e-6)
+        h = F.dropout(F.relu(hidden(F.relu(first(w)))), 0.4)
+        tilt = norm(output(h)) + direction_norm(directions(w) / length) * (n / (n + gate.exp()))
+        rate = F.softplus(tilt + SHIFT) + 1e-6
+        log_q, log_p = log_weights(rate), log_weights(F.softplus(own + SHIFT) + 1e-6)
         soft = F.gumbel_softmax(log_q, tau=0.5) @ atoms
         z = soft + (soft.round() - soft).detach()
         kl = (log_q.exp() * (log_q - log_p)).sum()
         log_words = F.log_softmax(z @ weight.T + bias, -1)
-        loss = (kl - (batch * log_words).sum()) / BATCH + 2 / len(x) * weight.square().sum()
+        positive = F.relu(weight)
+        products = positive.T @ positive
+        cosines = products.square() / torch.outer(products.diagonal(), products.diagonal()).clamp_min(1e-24)
+        overlap = (cosines.sum() - cosines.trace()) / 2
+        loss = (kl - (batch * log_words).sum()) / BATCH + 3 / len(x) * weight.square().sum() + 0.4 * overlap
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
