@@ -22,7 +22,7 @@ Measures, on the documents that were held out for testing and have a word; all f
   NPMI with parents       Mean over the pairs of distinct words, one of a topic's ten and one of its parent's; beside it the same over all pairs of topics of
                           the two layers, which is what a meaningless tree would have
   active topics           Topics whose posterior mean count has a variance above 0.01 over the documents
-A topic's words are those of a document in which its count outweighs all else; an upper topic's are those of the topics that it brings forth more than others do.";
+A topic's words are those of a document in which its count outweighs all else; an upper topic's are those of the topics that it brings forth far more\nthan others of its layer do.";
 
 #[derive(Debug, Args)]
 #[command(after_long_help = MEASURES)]

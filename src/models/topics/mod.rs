@@ -370,13 +370,18 @@ impl TopicModel {
     }
 }
 
-/// Of weights `[topics above, topics]`, each row's shares beyond those of the mean row, as shares again; of a row that has none, its shares.
+/// How many times the mean share a topic must have of an upper one's weights, to be one of those that it is shown by.
+const PECULIAR: f64 = 1.5;
+
+/// Of weights `[topics above, topics]`, the squares of what each row's shares have beyond [`PECULIAR`] times those of the mean row, as shares again: a mixture of the
+/// few topics that are the upper one's own, rather than of all that it has a little more of. Of a row that has none, its shares.
 fn peculiar(weight: &Tensor) -> Tensor {
-    let share = weight / weight.sum_dim_intlist(-1, true, None::<Kind>);
-    let excess = (&share - share.mean_dim(0, true, None::<Kind>)).relu();
-    let total = excess.sum_dim_intlist(-1, true, None::<Kind>);
-    // Rows that differ by rounding alone are the mean.
-    share.where_self(&total.lt(1e-4), &(excess / total.clamp_min(1e-12)))
+    let share = |x: &Tensor| x / x.sum_dim_intlist(-1, true, None::<Kind>).clamp_min(1e-12);
+    let shares = share(weight);
+    let excess = (&shares - shares.mean_dim(0, true, None::<Kind>) * PECULIAR).relu();
+    // What is left of rounding alone is none.
+    let none = excess.sum_dim_intlist(-1, true, None::<Kind>).lt(1e-4);
+    shares.where_self(&none, &share(&excess.square()))
 }
 
 /// The noise of a layer: layers share no numbers.

@@ -137,12 +137,12 @@ impl Words {
     /// do their words. Where they multiply, they are the words of a document in which the topic's count outweighs all else, `softmax(c s w + b)` with a large
     /// `c`: words that are both frequent and the topic's own. (The order is that of relevance, Sievert and Shirley 2014, at a count `lambda c` with their
     /// `lambda`.) `s_v = n_v / (n_v + a)` shrinks the weights of words that few documents have, `n_v` of them; mixtures have smaller weights, for which `c`
-    /// doubles with each layer.
+    /// grows by half with each layer.
     pub fn topics(&self, mixture: &Tensor, layer: usize) -> Tensor {
         let weight = self.weight.detach().tr();
         match self.likelihood {
             Likelihood::LogLinear => {
-                let outweighing = OUTWEIGHING * 2f64.powi(layer as i32);
+                let outweighing = OUTWEIGHING * 1.5f64.powi(layer as i32);
                 (mixture.matmul(&weight) * &self.support * outweighing + self.bias.detach()).softmax(-1, None::<Kind>)
             }
             _ => mixture.matmul(&weight.softmax(-1, None::<Kind>)),
