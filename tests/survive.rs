@@ -173,7 +173,7 @@ fn a_run_killed_four_times_ends_with_the_bits_of_one_that_was_not() {
 fn a_run_killed_fifty_times_ends_with_the_bits_of_one_that_was_not() {
     for threads in [1, 2] {
         kill(&VAE, 50, threads, "30");
-        kill(&TOPICS, 50, threads, "300");
+        kill(&TOPICS, 50, threads, "150");
     }
 }
 

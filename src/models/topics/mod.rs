@@ -388,3 +388,24 @@ fn peculiar(weight: &Tensor) -> Tensor {
 fn of_layer(key: NoiseKey, layer: usize) -> NoiseKey {
     NoiseKey { seed: key.seed.wrapping_add((layer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)), ..key }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upper_topics_are_mixtures_of_those_that_are_their_own() {
+        let rows = |rows: &[[f32; 4]]| Tensor::from_slice(&rows.concat()).reshape([-1, 4]);
+        let check = |weights: &[[f32; 4]], expected: &[[f32; 4]]| {
+            let difference = (peculiar(&rows(weights)) - rows(expected)).abs().max().double_value(&[]);
+            assert!(difference < 1e-6, "{difference}");
+        };
+        // Mean shares are 1/6, .1, .4, 1/3: beyond 1.5 times these, the first row has .25 and .15.
+        let (a, b) = (0.25f32.powi(2), 0.15f32.powi(2));
+        let own = [a / (a + b), b / (a + b), 0.0, 0.0];
+        let [third, fourth] = [[0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+        check(&[[5.0, 3.0, 2.0, 0.0], fourth, third], &[own, fourth, third]);
+        // Rows that are all the same have nothing of their own.
+        check(&[[1.0, 2.0, 3.0, 4.0]; 2], &[[0.1, 0.2, 0.3, 0.4]; 2]);
+    }
+}
