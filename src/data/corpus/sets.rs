@@ -9,6 +9,7 @@ use crate::data::npz::Archive;
 use crate::{Error, Result};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 /// A corpus by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,14 +54,14 @@ impl CorpusSet {
     /// With a folder `store`, documents are written to it as they are read (`train.documents`, `test.documents`, `documents.vocabulary`), and only what
     /// was used last is in memory: beside the counts for a vocabulary, some 30 MB, whatever the size of the corpus. Text is read twice, counts once;
     /// archives, which hold their arrays whole, are read into memory first. The folder is a corpus of its own afterwards. When the same corpus is loaded by
-    /// the same rules into it again, it opens at once, and its source is not looked at.
+    /// the same rules into it again, it opens at once, and its source is not read, nor needed; a file that is there must not have changed.
     ///
     /// # Errors
     /// When a file is missing, truncated or malformed, or no document or no word is left; the message names the file, and the line where there is one. Also
     /// when the store holds another corpus.
     pub fn load(&self, folder: Option<&Path>, rules: &TextRules, store: Option<&Path>) -> Result<Corpus> {
         if let Some(store) = store
-            && !sink::claim(store, &self.source(rules))?
+            && !sink::claim(store, &self.source(rules), self.state().as_deref())?
         {
             return sink::open(store);
         }
@@ -74,6 +75,14 @@ impl CorpusSet {
                 load(format, path, rules, store)
             }
         }
+    }
+
+    /// Size and time of change of a corpus that is one file, where it is found.
+    fn state(&self) -> Option<String> {
+        let CorpusSet::Path { path, .. } = self else { return None };
+        let found = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        let changed = found.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(format!("bytes: {}\nchanged at: {}\n", found.len(), changed.as_secs()))
     }
 
     /// What a store says of where its documents come from.

@@ -109,28 +109,27 @@ pub(super) fn store(corpus: Corpus, folder: &Path) -> Result<Corpus> {
     sink.finish(corpus.vocabulary, 0)
 }
 
-/// Makes a folder the store of the corpus of this source, and says whether that is still to be written.
+/// Makes a folder the store of the corpus of this source, and says whether that is still to be written. `state` is how the source's file was found, if it was.
 ///
 /// # Errors
-/// When the folder holds another corpus, or cannot be written.
-pub(super) fn claim(folder: &Path, source: &str) -> Result<bool> {
+/// When the folder holds another corpus, or that of another state of the file, or cannot be written.
+pub(super) fn claim(folder: &Path, source: &str, state: Option<&str>) -> Result<bool> {
     let path = folder.join(SOURCE);
     if is_store(folder) {
         let held = std::fs::read_to_string(&path).unwrap_or_default();
-        if held == source {
+        // Without its file, a store is what there is of the corpus.
+        let wanted = format!("{source}{}", state.unwrap_or_default());
+        let mut lines = held.lines().zip(wanted.lines());
+        let different = lines.find(|(held, wanted)| held != wanted);
+        if different.is_none() && held.lines().count() >= wanted.lines().count() {
             return Ok(false);
         }
-        // The first line in which the two differ.
-        let (held, wanted) = held
-            .lines()
-            .zip(source.lines())
-            .find(|(held, wanted)| held != wanted)
-            .unwrap_or(("an unnamed corpus", source));
-        let problem =
-            format!("holds documents of another source ({held}, not {wanted}); name another folder, or remove it");
+        let (held, wanted) = different.unwrap_or(("an unnamed source", source.lines().next().unwrap_or_default()));
+        let problem = format!("holds other documents ({held}, not {wanted}); name another folder, or remove it");
         return Err(Error::file(folder, problem));
     }
     std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, format!("cannot be made: {error}")))?;
+    let source = format!("{source}{}", state.unwrap_or_default());
     std::fs::write(&path, source).map_err(|error| Error::file(&path, format!("cannot be written: {error}")))?;
     Ok(true)
 }
