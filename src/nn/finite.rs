@@ -2,6 +2,7 @@
 //!
 //! On the CPU it is one pass over memory. On another device the answer stays there, so that a step waits for nothing.
 
+use super::dense::{is_plain, numbers};
 use crate::Result;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -43,19 +44,13 @@ pub(super) fn examine(tensors: &[&Tensor]) -> Result<Verdict> {
 
 /// Whether all numbers of a tensor on the CPU are finite.
 fn is_finite(tensor: &Tensor) -> Result<bool> {
-    if tensor.kind() != Kind::Float || !tensor.is_contiguous() {
+    if !is_plain(tensor) {
         return Ok(tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1);
     }
-    // SAFETY: a contiguous float32 tensor on the CPU holds `numel` floats from `data_ptr` on (none where there are none), and the
-    // borrow keeps it alive.
-    let numbers = match tensor.numel() {
-        0 => &[],
-        count => unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<f32>(), count) },
-    };
     // All bits of the exponent are set in what is not finite, and in nothing else. No early end, so that it runs in vectors.
     const EXPONENT: u32 = 0x7f80_0000;
     Ok(pulp::Arch::new().dispatch(|| {
-        numbers.chunks(1 << 14).all(|chunk| {
+        numbers(tensor).chunks(1 << 14).all(|chunk| {
             let broken = |x: &f32| u32::from(x.to_bits() & EXPONENT == EXPONENT);
             chunk.iter().fold(0, |found, x| found | broken(x)) == 0
         })

@@ -5,6 +5,7 @@ use clap::Args;
 use gengs::training::{
     RunFolder, Session, Settings, TopicsEvaluation, TopicsTrainConfig, TopicsTrainee, evaluate_topics, weights,
 };
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// What the numbers mean.
@@ -22,7 +23,8 @@ Measures, on the documents that were held out for testing and have a word; all f
   NPMI with parents       Mean over the pairs of distinct words, one of a topic's ten and one of its parent's; beside it the same over all pairs of topics of
                           the two layers, which is what a meaningless tree would have
   active topics           Topics whose posterior mean count has a variance above 0.01 over the documents
-A topic's words are those of a document in which its count outweighs all else; an upper topic's are those of the topics that it brings forth far more\nthan others of its layer do.";
+A topic's words are those of a document in which its count outweighs all else; an upper topic's are those of the topics that it brings forth far more
+than others of its layer do.";
 
 #[derive(Debug, Args)]
 #[command(after_long_help = MEASURES)]
@@ -32,7 +34,7 @@ pub struct Eval {
     /// Evaluate these weights in place of a checkpoint's: a file of safetensors, of torch.save, or a TorchScript module (which is code: here
     /// only its tensors are read, nothing in it runs)
     #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
-    weights: Option<std::path::PathBuf>,
+    weights: Option<PathBuf>,
     /// Hard samples a document, for the ELBO and the importance-weighted bound
     #[arg(long, default_value_t = 10, value_name = "S", value_parser = clap::value_parser!(i64).range(1..))]
     importance_samples: i64,

@@ -97,6 +97,11 @@ impl Words {
         self.weight.size()[0]
     }
 
+    /// Of how many documents the numbers of all words are kept at once.
+    pub fn documents_at_once(&self) -> i64 {
+        (AT_ONCE / self.count().max(1)).max(1)
+    }
+
     pub fn device(&self) -> Device {
         self.weight.device()
     }
@@ -113,7 +118,7 @@ impl Words {
     /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, exactly, for use without a gradient: in bounded memory.
     pub fn neg_log_prob(&self, z: &Tensor, bags: &Bags) -> Result<Tensor> {
         let size = match self.likelihood {
-            Likelihood::LogLinear => (AT_ONCE / self.weight.size()[0]).max(1),
+            Likelihood::LogLinear => self.documents_at_once(),
             _ => bags.len(),
         };
         let of_part = |(first, part): (i64, Bags)| {

@@ -1,11 +1,12 @@
 //! What a topic model is worth: bounds, completion, coherence, diversity.
 
 use super::bags::batches;
+use super::overview::tree;
 use super::{plain, rows};
 use crate::Result;
 use crate::data::{Corpus, Document, Documents};
 use crate::models::{Bags, TopicModel};
-use crate::topics::{Completion, Halves, Layer, ParentCoherence, Tree, split};
+use crate::topics::{Completion, Halves, ParentCoherence, split};
 use serde::Serialize;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -43,9 +44,6 @@ pub struct TopicsEvaluation {
 /// The threshold of Burda et al. (arXiv 1509.00519) on the variance of a posterior mean.
 const ACTIVE: f64 = 0.01;
 
-/// Probabilities of words that completion keeps at once: 64 MB.
-const AT_ONCE: usize = 1 << 24;
-
 /// Hard samples behind the probabilities that complete a document.
 const COMPLETION_SAMPLES: i64 = 20;
 
@@ -79,7 +77,10 @@ pub fn evaluate_topics(
     let completion = complete(model, &corpus.test, batch_size, device)?.perplexity()?;
     let means: Vec<Tensor> = means.iter().map(|means| Tensor::cat(means, 0).to_kind(Kind::Double)).collect();
     let active = |means: &Tensor| means.var_dim(0, false, false).gt(ACTIVE).sum(Kind::Int64).int64_value(&[]);
-    let tree = tree(model, corpus, &means)?;
+    let topics: Vec<Vec<Vec<f64>>> = model.topics().iter().map(rows).collect::<Result<_>>()?;
+    let weights: Vec<Vec<Vec<f64>>> = model.weights().iter().map(plain).collect::<Result<_>>()?;
+    let prevalence = means.iter().map(|means| Ok(Vec::<f64>::try_from(&means.mean_dim(0, false, None::<Kind>))?));
+    let tree = tree(&topics, &prevalence.collect::<Result<Vec<_>>>()?, &weights, corpus)?;
     let [neg_elbo, neg_iwae, kl] = sums.total;
     let [document_elbo, document_iwae, _] = sums.per_token.map(|sum| (sum / sums.documents.max(1.0)).exp());
     let per_word = |sum: f64| (sum / sums.tokens.max(1.0)).exp();
@@ -128,7 +129,7 @@ fn complete(model: &TopicModel, documents: &Documents, batch_size: usize, device
         Err(error) => Some(Err(error)),
     });
     let mut halves = halves.peekable();
-    let batch_size = batch_size.min(AT_ONCE / model.words().max(1) as usize).max(1);
+    let batch_size = batch_size.min(model.documents_at_once() as usize).max(1);
     let mut completion = Completion::default();
     while halves.peek().is_some() {
         let batch: Vec<Halves> = halves.by_ref().take(batch_size).collect::<Result<_>>()?;
@@ -142,15 +143,4 @@ fn complete(model: &TopicModel, documents: &Documents, batch_size: usize, device
         }
     }
     Ok(completion)
-}
-
-/// The topics as a tree, judged by the documents that were trained on; `means` are the topics' counts in documents, `[N, topics]` for each layer.
-fn tree(model: &TopicModel, corpus: &Corpus, means: &[Tensor]) -> Result<Tree> {
-    let topics: Vec<Vec<Vec<f64>>> = model.topics().iter().map(rows).collect::<Result<_>>()?;
-    let weights: Vec<Vec<Vec<f64>>> = model.weights().iter().map(plain).collect::<Result<_>>()?;
-    let prevalence = means.iter().map(|means| Ok(Vec::<f64>::try_from(&means.mean_dim(0, false, None::<Kind>))?));
-    let prevalence: Vec<Vec<f64>> = prevalence.collect::<Result<_>>()?;
-    let layers = topics.iter().zip(&prevalence).map(|(topics, prevalence)| Layer { topics, prevalence });
-    let layers: Vec<Layer<'_>> = layers.collect();
-    corpus.train.with_all(|documents| Tree::new(&layers, &weights, &corpus.vocabulary, documents))
 }

@@ -64,8 +64,18 @@ impl Overview {
     /// # Errors
     /// When a document cannot be read.
     pub fn tree(&self, corpus: &Corpus) -> Result<Tree> {
-        let pairs = self.topics.iter().zip(&self.prevalence);
-        let layers: Vec<Layer<'_>> = pairs.map(|(topics, prevalence)| Layer { topics, prevalence }).collect();
-        corpus.train.with_all(|documents| Tree::new(&layers, &self.weights, &corpus.vocabulary, documents))
+        tree(&self.topics, &self.prevalence, &self.weights, corpus)
     }
+}
+
+/// Topics of layers from the lowest, how prevalent they are, and the weights between layers, as a hierarchy judged by the training documents.
+pub(super) fn tree(
+    topics: &[Vec<Vec<f64>>],
+    prevalence: &[Vec<f64>],
+    weights: &[Vec<Vec<f64>>],
+    corpus: &Corpus,
+) -> Result<Tree> {
+    let layers = topics.iter().zip(prevalence).map(|(topics, prevalence)| Layer { topics, prevalence });
+    let layers: Vec<Layer<'_>> = layers.collect();
+    corpus.train.with_all(|documents| Tree::new(&layers, weights, &corpus.vocabulary, documents))
 }
