@@ -11,12 +11,22 @@ use std::sync::{Mutex, PoisonError};
 
 /// Runs each task once, with its number, on libtorch's threads.
 pub(crate) fn run<T: Send>(tasks: Vec<T>, task: impl Fn(usize, T) + Sync) {
+    run_with(tasks, || (), |(), number, work| task(number, work));
+}
+
+/// The same, where each thread makes itself a workbench before its first task, and uses it for all of them.
+pub(crate) fn run_with<B, T: Send>(
+    tasks: Vec<T>,
+    bench: impl Fn() -> B + Sync,
+    task: impl Fn(&mut B, usize, T) + Sync,
+) {
     let threads = (tch::get_num_threads().max(1) as usize).min(tasks.len());
     let queue = Mutex::new(tasks.into_iter().enumerate());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let worker = || {
+        let mut bench = bench();
         while let Some((number, work)) = next() {
-            task(number, work);
+            task(&mut bench, number, work);
         }
     };
     if threads < 2 {

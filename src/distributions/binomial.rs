@@ -129,6 +129,7 @@ pub(super) struct BinomialWalk {
 impl Walk for BinomialWalk {
     const LINES: [bool; 2] = [true; 2];
 
+    #[inline(always)]
     fn atom(&self, k: f64) -> Atom {
         let (n, failures) = (self.trials, self.trials - k);
         let PlainProbability { log_p, log_q, slope_p, slope_q, .. } = self.success;

@@ -108,6 +108,7 @@ struct GeometricWalk(PlainProbability);
 impl Walk for GeometricWalk {
     const LINES: [bool; 2] = [true; 2];
 
+    #[inline(always)]
     fn atom(&self, k: f64) -> Atom {
         Atom { log_weight: self.0.log_p + k * self.0.log_q, scores: [self.0.slope_p + k * self.0.slope_q, 0.0] }
     }

@@ -129,6 +129,7 @@ impl Walk for NegativeBinomialWalk {
     const LINES: [bool; 2] = [false, true];
 
     /// The score in `total_count` is `digamma(k + r) - digamma(r) + log(1 - p)`.
+    #[inline(always)]
     fn atom(&self, k: f64) -> Atom {
         let PlainProbability { log_p, log_q, slope_p, slope_q, .. } = self.counted;
         let (log_coefficient, of_count) = if k == 0.0 {

@@ -87,9 +87,8 @@ impl Distribution for Poisson {
     }
 
     fn rows(&self) -> Option<Box<dyn Rows>> {
-        Some(Box::new(Walks::of_columns(&[&self.rate, &self.rate.detach().log()], 1, |[rate, log_rate]| {
-            PoissonWalk { rate, log_rate }
-        })?))
+        let law = |[rate, log_rate]: [f64; 2]| PoissonWalk { rate, log_rate };
+        Some(Box::new(Walks::new(&self.parameters(), law)?.with_logs()))
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
@@ -108,9 +107,11 @@ struct PoissonWalk {
 impl Walk for PoissonWalk {
     const LINES: [bool; 2] = [true; 2];
 
+    #[inline(always)]
     fn atom(&self, k: f64) -> Atom {
         let log_weight = if k == 0.0 { -self.rate } else { k * self.log_rate - self.rate - plain_log_factorial(k) };
-        Atom { log_weight, scores: [k / self.rate - 1.0, 0.0] }
+        let score = if k == 0.0 { -1.0 } else { k / self.rate - 1.0 };
+        Atom { log_weight, scores: [score, 0.0] }
     }
 
     #[inline(always)]

@@ -22,7 +22,7 @@ pub(super) struct Relaxed<T> {
     /// Relaxed weights up to a factor, a row for each atom.
     weights: Vec<Lanes<T>>,
     /// The row of the heaviest atom.
-    best: Lanes<u32>,
+    best: Lanes<T>,
     /// One over the sum of the weights.
     scale: Lanes<T>,
     /// Mean of the rows, counted from the heaviest.
@@ -37,7 +37,7 @@ pub(super) type Outcome<T> = [Lanes<T>; 6];
 impl<T: Real> Relaxed<T> {
     pub fn new() -> Self {
         let zero = [T::from_f64(0.0); LANES];
-        Self { weights: Vec::new(), best: [0; LANES], scale: zero, mean: zero, squares: zero }
+        Self { weights: Vec::new(), best: zero, scale: zero, mean: zero, squares: zero }
     }
 
     /// Perturbs the log weights, finds each lane's heaviest atom, and sums.
@@ -47,7 +47,7 @@ impl<T: Real> Relaxed<T> {
         let (inverse, bits) = (1.0 / kernel.temperature, std::f64::consts::LOG2_E / kernel.temperature);
         let (minus_inverse, bits) = (T::from_f64(-inverse), T::from_f64(bits));
         let [latents, rows] = places(kernel, tile);
-        let mut blocks: Lanes<u32> = each(|i| (tile.origins[i] / T::A_BLOCK as i64) as u32);
+        let mut blocks = tile.blocks(T::A_BLOCK);
         let mut tops = [T::from_f64(f64::NEG_INFINITY); LANES];
         let mut best = [zero; LANES];
         self.weights.resize(tile.rows, [zero; LANES]);
@@ -75,7 +75,7 @@ impl<T: Real> Relaxed<T> {
             }
         }
         let (mut sums, mut means, mut squares) = ([zero; LANES], [zero; LANES], [zero; LANES]);
-        self.best = each(|i| best[i].to_f64() as u32);
+        self.best = best;
         for (row, weights) in self.weights.iter_mut().enumerate() {
             let row = T::from_f64(row as f64);
             for i in 0..LANES {
@@ -96,7 +96,7 @@ impl<T: Real> Relaxed<T> {
     #[inline(always)]
     fn values(&self, kernel: &Kernel, tile: &Tile) -> Lanes<T> {
         each(|i| {
-            let best = (tile.origins[i] + i64::from(self.best[i])) as f64;
+            let best = tile.starts[i] + self.best[i].to_f64();
             match kernel.forward {
                 Forward::Soft => T::from_f64(best) + self.mean[i],
                 Forward::StraightThrough => T::from_f64(best),
@@ -107,7 +107,7 @@ impl<T: Real> Relaxed<T> {
     /// `dz / dtheta` from scores that are a line in `k` but at its ends.
     #[inline(always)]
     fn slopes_of_line(&self, kernel: &Kernel, tile: &Tile, line: &Lanes<f64>, bends: &[Lanes<f64>; 2]) -> Lanes<T> {
-        let best: Lanes<T> = each(|i| T::from_f64(f64::from(self.best[i])));
+        let best = self.best;
         let line = rounded::<T>(line);
         let mut slopes = each(|i| self.squares[i] * line[i]);
         // Nothing is merged into zero.
@@ -128,8 +128,8 @@ impl<T: Real> Relaxed<T> {
     /// atom's, where they are small.
     #[inline(always)]
     fn slopes(&self, kernel: &Kernel, scores: &[Lanes<f64>]) -> Lanes<T> {
-        let origins: Lanes<f64> = each(|i| scores[self.best[i] as usize][i]);
-        let best: Lanes<T> = each(|i| T::from_f64(f64::from(self.best[i])));
+        let origins: Lanes<f64> = each(|i| scores[self.best[i].to_f64() as usize][i]);
+        let best = self.best;
         let mut slopes = [T::from_f64(0.0); LANES];
         for (row, (weights, scores)) in self.weights.iter().zip(scores).enumerate() {
             let row = T::from_f64(row as f64);
@@ -163,23 +163,15 @@ fn kl<T: Real>(tile: &Tile, parameters: usize) -> [Lanes<T>; 3] {
     sums
 }
 
-/// The latents' numbers in their rows, and the numbers of the rows. Most often they follow one another, which saves divisions.
+/// The latents' numbers in their rows, and the numbers of the rows. Most often they follow one another in one row, which saves divisions.
 #[inline(always)]
 fn places(kernel: &Kernel, tile: &Tile) -> [Lanes<u32>; 2] {
-    let (mut latents, mut rows) = ([0; LANES], [0; LANES]);
-    let mut last = usize::MAX - 1;
-    let (mut latent, mut row) = (0, 0);
-    for i in 0..LANES {
-        let number = tile.latents[i];
-        if number == last + 1 && latent + 1 < kernel.latents {
-            latent += 1;
-        } else {
-            (latent, row) = (number % kernel.latents, number / kernel.latents);
-        }
-        last = number;
-        (latents[i], rows[i]) = (latent as u32, row as u32);
+    let first = tile.latents[0];
+    let (latent, row) = (first % kernel.latents, first / kernel.latents);
+    if tile.latents == each(|i| first + i) && latent + LANES <= kernel.latents {
+        return [each(|i| (latent + i) as u32), [row as u32; LANES]];
     }
-    [latents, rows]
+    [each(|i| (tile.latents[i] % kernel.latents) as u32), each(|i| (tile.latents[i] / kernel.latents) as u32)]
 }
 
 /// To the kind of the draws.
@@ -253,8 +245,7 @@ impl<T: Real> pulp::WithSimd for OfLogits<'_, T> {
         outcome[0] = relaxed.values(&kernel, tile);
         let inverse = T::from_f64(1.0 / kernel.temperature);
         let scale: Lanes<T> = each(|i| relaxed.scale[i] * inverse);
-        let mut distances: Lanes<T> =
-            each(|i| T::from_f64(first as f64 - f64::from(relaxed.best[i])) - relaxed.mean[i]);
+        let mut distances: Lanes<T> = each(|i| T::from_f64(first as f64) - relaxed.best[i] - relaxed.mean[i]);
         for weights in &mut relaxed.weights[first..] {
             for i in 0..LANES {
                 weights[i] = weights[i] * scale[i] * distances[i];

@@ -7,7 +7,6 @@ use super::windows::own_window;
 use crate::distributions::Parameter;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
-use tch::Tensor;
 
 /// Sums of ratios gather rounding errors, of a part in 10^16 of a log weight each; a closed form has one of them.
 const ROWS_BETWEEN_CLOSED_FORMS: usize = 128;
@@ -113,21 +112,43 @@ where
 {
     /// From one or two parameters without dimensions of their own; nothing where libtorch does not hand over their values.
     pub fn new(parameters: &[Parameter], law: F) -> Option<Self> {
-        let columns: Vec<&Tensor> = parameters.iter().map(|parameter| &parameter.value).collect();
-        Self::of_columns(&columns, parameters.len(), law)
+        let values = parameters.iter().map(|parameter| Vec::try_from(parameter.value.detach().reshape([-1])).ok());
+        Some(Self { values: values.collect::<Option<_>>()?, parameters: parameters.len(), law })
     }
 
-    /// From columns of the batch shape, which need not be the parameters themselves: functions of them that libtorch computes faster than
-    /// one at a time.
-    pub(crate) fn of_columns(columns: &[&Tensor], parameters: usize, law: F) -> Option<Self> {
-        let values = columns.iter().map(|column| Vec::try_from(column.detach().reshape([-1])).ok());
-        Some(Self { values: values.collect::<Option<_>>()?, parameters, law })
+    /// Hands the law the logarithm of its only parameter, a positive number, beside it: in one go, which costs less than one at a time.
+    #[must_use]
+    pub(crate) fn with_logs(mut self) -> Self {
+        let logs = pulp::Arch::new().dispatch(Logs(&self.values[0]));
+        self.values.push(logs);
+        self
     }
 
-    #[inline(always)]
     fn law(&self, latent: usize) -> L {
         let value = |i: usize| self.values.get(i).map_or(0.0, |values| values[latent]);
         (self.law)([value(0), value(1)])
+    }
+
+    /// The laws of a tile's lanes. Latents most often follow one another.
+    #[inline(always)]
+    fn laws(&self, latents: &Lanes<usize>) -> Lanes<L> {
+        let mut columns = [[0.0; LANES]; 2];
+        let first = latents[0];
+        let mut follow = true;
+        for i in 0..LANES {
+            follow &= latents[i] == first + i;
+        }
+        for (column, values) in columns.iter_mut().zip(&self.values) {
+            match values.get(first..).and_then(|values| values.first_chunk()) {
+                Some(values) if follow => *column = *values,
+                _ => *column = each(|i| values[latents[i]]),
+            }
+        }
+        let mut laws = [(self.law)([columns[0][0], columns[1][0]]); LANES];
+        for i in 1..LANES {
+            laws[i] = (self.law)([columns[0][i], columns[1][i]]);
+        }
+        laws
     }
 }
 
@@ -149,6 +170,22 @@ where
     }
 }
 
+/// The logarithms of positive numbers.
+struct Logs<'a>(&'a [f64]);
+
+impl pulp::WithSimd for Logs<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Vec<f64> {
+        let mut logs = self.0.to_vec();
+        for x in &mut logs {
+            *x = ln64(if *x > f64::MIN_POSITIVE { *x } else { f64::MIN_POSITIVE });
+        }
+        logs
+    }
+}
+
 struct Fill<'a, F, L, const PARAMETERS: usize> {
     walks: &'a Walks<F>,
     tile: &'a mut Tile,
@@ -166,10 +203,7 @@ where
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
         let Self { walks, tile, precision, .. } = self;
-        let mut laws = [walks.law(tile.latents[0]); LANES];
-        for (law, &latent) in laws.iter_mut().zip(&tile.latents) {
-            *law = walks.law(latent);
-        }
+        let laws = walks.laws(&tile.latents);
         let shared = tile.is_shared;
         let mut lines = [[0.0; LANES]; PARAMETERS];
         for (p, line) in lines.iter_mut().enumerate() {
@@ -184,9 +218,8 @@ where
         if shared && lo == 0 && hi > 0 && (0..LANES).all(usual) {
             // Most often: a window from 0 to the far side of the mean. Where there is nothing above, the series is its first term.
             let last = tile.last(0);
-            for i in 0..LANES {
-                tile.log_weights[last][i] += above.log_weights[i];
-            }
+            let row = &mut tile.log_weights[last];
+            *row = each(|i| row[i] + above.log_weights[i]);
             for p in 0..PARAMETERS {
                 tile.bends[p] = [[0.0; LANES], above.bends[p]];
             }
@@ -219,23 +252,39 @@ fn walk<L: Walk, const PARAMETERS: usize>(
     shared: bool,
 ) {
     let first_steps = first_steps();
-    let (mut log_weights, mut scores) = ([0.0; LANES], [[0.0; LANES]; PARAMETERS]);
-    for start in (0..tile.rows).step_by(STRIDE) {
-        let origins = tile.origins;
-        let k = |i: usize| (origins[i] + start as i64) as f64;
-        if start % ROWS_BETWEEN_CLOSED_FORMS == 0 {
-            log_weights = each(|i| laws[i].atom(k(i)).log_weight);
-            for (p, scores) in scores.iter_mut().enumerate().filter(|(p, _)| tile.keeps::<L>(*p)) {
-                *scores = each(|i| laws[i].atom(k(i)).scores[p]);
+    let (rows, starts, origin) = (tile.rows, tile.starts, tile.origins[0]);
+    for block in (0..rows).step_by(ROWS_BETWEEN_CLOSED_FORMS) {
+        let (mut log_weights, mut scores) = ([0.0; LANES], [[0.0; LANES]; PARAMETERS]);
+        if shared && origin == 0 && block == 0 {
+            // At zero, where most windows start, closed forms are plain enough for vectors.
+            closed_forms(laws, tile, |_| 0.0, &mut log_weights, &mut scores);
+        } else {
+            closed_forms(laws, tile, |i| starts[i] + block as f64, &mut log_weights, &mut scores);
+        }
+        for start in (block..rows.min(block + ROWS_BETWEEN_CLOSED_FORMS)).step_by(STRIDE) {
+            if shared {
+                let steps = common_steps(first_steps, origin + start as i64);
+                stride(laws, lines, tile, start, |_, j| steps[j], &mut log_weights, &mut scores);
+            } else {
+                let step = |i: usize, j: usize| Step::from(starts[i] + (start + j) as f64);
+                stride(laws, lines, tile, start, step, &mut log_weights, &mut scores);
             }
         }
-        if shared {
-            let steps = common_steps(first_steps, tile.origins[0] + start as i64);
-            stride(laws, lines, tile, start, |_, j| steps[j], &mut log_weights, &mut scores);
-        } else {
-            let k = each(k);
-            stride(laws, lines, tile, start, |i, j| Step::from(k[i] + j as f64), &mut log_weights, &mut scores);
-        }
+    }
+}
+
+/// Log weights of an atom of each lane, and the scores that are kept, by closed forms.
+#[inline(always)]
+fn closed_forms<L: Walk, const PARAMETERS: usize>(
+    laws: &Lanes<L>,
+    tile: &Tile,
+    k: impl Fn(usize) -> f64,
+    log_weights: &mut Lanes<f64>,
+    scores: &mut [Lanes<f64>; PARAMETERS],
+) {
+    *log_weights = each(|i| laws[i].atom(k(i)).log_weight);
+    for (p, scores) in scores.iter_mut().enumerate().filter(|(p, _)| tile.keeps::<L>(*p)) {
+        *scores = each(|i| laws[i].atom(k(i)).scores[p]);
     }
 }
 
@@ -251,22 +300,18 @@ fn stride<L: Walk, const PARAMETERS: usize>(
     scores: &mut [Lanes<f64>; PARAMETERS],
 ) {
     if let Some(rows) = tile.log_weights[start..].first_chunk_mut::<STRIDE>() {
-        for i in 0..LANES {
-            for j in 0..STRIDE {
-                rows[j][i] = log_weights[i];
-                log_weights[i] += laws[i].log_ratio(step(i, j));
-            }
+        for (j, row) in rows.iter_mut().enumerate() {
+            *row = *log_weights;
+            *log_weights = each(|i| row[i] + laws[i].log_ratio(step(i, j)));
         }
     }
     for p in 0..PARAMETERS {
         if tile.keeps::<L>(p)
             && let Some(rows) = tile.scores[p][start..].first_chunk_mut::<STRIDE>()
         {
-            for i in 0..LANES {
-                for j in 0..STRIDE {
-                    rows[j][i] = scores[p][i];
-                    scores[p][i] += score_step(laws, lines, p, i, step(i, j));
-                }
+            for (j, row) in rows.iter_mut().enumerate() {
+                *row = scores[p];
+                scores[p] = each(|i| row[i] + score_step(laws, lines, p, i, step(i, j)));
             }
         }
     }

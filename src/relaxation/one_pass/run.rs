@@ -47,13 +47,13 @@ impl Batch<'_> {
         }
     }
 
-    /// A tile, which has its windows already where all latents share one.
-    fn tile(&self) -> Tile {
+    /// What a thread works with: a tile, which has its windows already where all latents share one, and room for its weights.
+    fn bench<T: Real>(&self) -> (Tile, Relaxed<T>) {
         let mut tile = Tile::new(self.prior.is_some());
         if matches!(self.windows, Windows::Shared(_)) {
             self.open(&mut tile);
         }
-        tile
+        (tile, Relaxed::new())
     }
 
     /// Columns `z`, the KL if there is a prior, then for each parameter the derivatives of both.
@@ -66,22 +66,21 @@ impl Batch<'_> {
             Windows::Own(windows) => windows.iter().map(|(lo, hi)| (hi - lo + 1) as usize).sum(),
         };
         let tasks = split(&mut tensors, &vec![A_TASK; columns]);
-        share(tasks, atoms, |task, mut columns: Vec<&mut [T]>| {
+        let bench = || self.bench::<T>();
+        share(tasks, atoms, bench, |(tile, relaxed), task, mut columns: Vec<&mut [T]>| {
             let first = task * A_TASK;
             let mut latents: Vec<usize> = (first..first + columns[0].len()).collect();
             if let Windows::Own(windows) = self.windows {
                 // Lanes of a tile walk together, as far as the longest.
                 latents.sort_by_key(|&latent| windows[latent].1 - windows[latent].0);
             }
-            let (mut tile, mut relaxed) = (self.tile(), Relaxed::<T>::new());
             for latents in latents.chunks(LANES) {
                 tile.place(latents);
                 if let Windows::Own(_) = self.windows {
-                    self.open(&mut tile);
+                    self.open(tile);
                 }
-                rows.fill(&mut tile, T::PRECISION);
-                let (kernel, tile, relaxed) = (self.kernel, &tile, &mut relaxed);
-                let outcome = pulp::Arch::new().dispatch(OfFamily { kernel, tile, relaxed, parameters });
+                rows.fill(tile, T::PRECISION);
+                let outcome = pulp::Arch::new().dispatch(OfFamily { kernel: self.kernel, tile, relaxed, parameters });
                 let wanted = outcome.iter().step_by(3 - kinds);
                 for (column, values) in columns.iter_mut().zip(wanted) {
                     match self.windows {
@@ -107,10 +106,10 @@ impl Batch<'_> {
         let pair = |one: usize| [one, one * n].repeat(kinds);
         let mut tensors = zeros::<T>(&pair(self.count))?;
         let tasks = split(&mut tensors, &pair(A_TASK));
-        share(tasks, self.count * n, |task, mut columns: Vec<&mut [T]>| {
+        let bench = || self.bench::<T>();
+        share(tasks, self.count * n, bench, |(tile, relaxed), task, mut columns: Vec<&mut [T]>| {
             let first = task * A_TASK;
             let latents: Vec<usize> = (first..first + columns[0].len()).collect();
-            let (mut tile, mut relaxed) = (self.tile(), Relaxed::<T>::new());
             for (t, latents) in latents.chunks(LANES).enumerate() {
                 tile.place(latents);
                 let at = |first: usize| first * n..(first + latents.len()) * n;
@@ -118,8 +117,8 @@ impl Batch<'_> {
                 let kl_slopes = rest.get_mut(1).map_or(&mut [][..], |slopes| &mut slopes[at(t * LANES)]);
                 let outcome: Outcome<T> = pulp::Arch::new().dispatch(OfLogits {
                     kernel: self.kernel,
-                    tile: &mut tile,
-                    relaxed: &mut relaxed,
+                    tile,
+                    relaxed,
                     logits: &values[at(latents[0])],
                     slopes: &mut z[1][at(t * LANES)],
                     kl_slopes,
@@ -158,10 +157,16 @@ fn split<'a, T: Real>(tensors: &'a mut [Tensor], sizes: &[usize]) -> Vec<Vec<&'a
 }
 
 /// Runs the tasks of a batch with this many atoms: on libtorch's threads, if it is worth waking them.
-fn share<T: Send>(tasks: Vec<T>, atoms: usize, task: impl Fn(usize, T) + Sync) {
+fn share<B, T: Send>(
+    tasks: Vec<T>,
+    atoms: usize,
+    bench: impl Fn() -> B + Sync,
+    task: impl Fn(&mut B, usize, T) + Sync,
+) {
     if atoms < WORTH_THREADS {
-        tasks.into_iter().enumerate().for_each(|(number, work)| task(number, work));
+        let mut bench = bench();
+        tasks.into_iter().enumerate().for_each(|(number, work)| task(&mut bench, number, work));
     } else {
-        threads::run(tasks, task);
+        threads::run_with(tasks, bench, task);
     }
 }

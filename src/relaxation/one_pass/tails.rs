@@ -36,21 +36,20 @@ impl<const PARAMETERS: usize> Sums<PARAMETERS> {
         ratio: impl Fn(usize, usize) -> f64,
         score_step: impl Fn(usize, usize, usize) -> f64,
     ) {
-        for i in 0..LANES {
-            let (mut left, mut sum, mut last) = (self.left[i], self.sum[i], 0.0);
-            for j in 0..STRIDE {
-                last = ratio(i, j);
-                left *= last;
-                sum += left;
-                for p in 0..PARAMETERS {
-                    self.scores[p][i] += score_step(p, i, j);
-                    self.weighted[p][i] += left * self.scores[p][i];
-                }
+        let (mut left, mut sum, mut last) = (self.left, self.sum, [0.0; LANES]);
+        for j in 0..STRIDE {
+            last = each(|i| ratio(i, j));
+            left = each(|i| left[i] * last[i]);
+            sum = each(|i| sum[i] + left[i]);
+            for p in 0..PARAMETERS {
+                let scores = each(|i| self.scores[p][i] + score_step(p, i, j));
+                self.weighted[p] = each(|i| self.weighted[p][i] + left[i] * scores[i]);
+                self.scores[p] = scores;
             }
-            self.sum[i] = sum;
-            // What follows is at most a geometric series of this ratio, or of one that rises to a limit not far above.
-            self.left[i] = if left * last > precision * sum * (1.0 - last) { left } else { 0.0 };
         }
+        self.sum = sum;
+        // What follows is at most a geometric series of this ratio, or of one that rises to a limit not far above.
+        self.left = each(|i| if left[i] * last[i] > precision * sum[i] * (1.0 - last[i]) { left[i] } else { 0.0 });
     }
 
     /// The tail of each lane, relative to the atom that it starts from: its log weight and scores, and whether it is complete.
@@ -113,8 +112,8 @@ pub(super) fn above<L: Walk, const PARAMETERS: usize>(
     shared: bool,
     precision: f64,
 ) -> Sums<PARAMETERS> {
-    let mut k = each(|i| tile.windows[i].1 as f64);
-    let mut above = Sums::start(each(|i| laws[i].highest() != Some(tile.windows[i].1) && k[i] >= laws[i].mean()));
+    let opens = |i: usize| laws[i].highest() != Some(tile.windows[i].1) && tile.ends[i] >= laws[i].mean();
+    let mut above = Sums::start(each(opens));
     let first_steps = first_steps();
     for term in (0..LONGEST_TAIL).step_by(STRIDE) {
         if above.is_complete() {
@@ -124,10 +123,9 @@ pub(super) fn above<L: Walk, const PARAMETERS: usize>(
             let steps = common_steps(first_steps, tile.windows[0].1 + term as i64);
             above.add(precision, |i, j| laws[i].ratio(steps[j]), |p, i, j| score_step(laws, lines, p, i, steps[j]));
         } else {
-            let step = |i: usize, j: usize| Step::from(k[i] + j as f64);
+            let step = |i: usize, j: usize| Step::from(tile.ends[i] + (term + j) as f64);
             above.add(precision, |i, j| laws[i].ratio(step(i, j)), |p, i, j| score_step(laws, lines, p, i, step(i, j)));
         }
-        k = each(|i| k[i] + STRIDE as f64);
     }
     above
 }

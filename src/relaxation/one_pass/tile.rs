@@ -21,6 +21,9 @@ pub struct Tile {
     /// First and last atom of each lane.
     pub(super) windows: [(i64, i64); LANES],
     pub(super) origins: [i64; LANES],
+    /// The same, and the last atom of each lane, as numbers.
+    pub(super) starts: Lanes<f64>,
+    pub(super) ends: Lanes<f64>,
     /// Rows of the longest lane.
     pub(super) rows: usize,
     pub(super) log_weights: Vec<Lanes<f64>>,
@@ -45,6 +48,8 @@ impl Tile {
             used: 0,
             windows: [(0, 0); LANES],
             origins: [0; LANES],
+            starts: [0.0; LANES],
+            ends: [0.0; LANES],
             rows: 0,
             log_weights: Vec::new(),
             scores: [Vec::new(), Vec::new()],
@@ -67,6 +72,8 @@ impl Tile {
         self.windows = each(|i| window(self.latents[i]));
         self.is_shared = self.windows.iter().all(|window| *window == self.windows[0]);
         self.origins = each(|i| self.windows[i].0 - self.windows[i].0 % ALIGNED);
+        self.starts = each(|i| self.origins[i] as f64);
+        self.ends = each(|i| self.windows[i].1 as f64);
         self.rows = (0..LANES).map(|i| self.last(i) + 1).max().unwrap_or(0);
         // Strides may walk past the last row.
         let rows = self.rows.next_multiple_of(STRIDE);
@@ -75,6 +82,12 @@ impl Tile {
         for scores in &mut self.scores {
             scores.resize(rows, [0.0; LANES]);
         }
+    }
+
+    /// The number of the block of random words, which serve so many atoms, that each lane starts with.
+    #[inline(always)]
+    pub(super) fn blocks(&self, atoms: usize) -> Lanes<u32> {
+        each(|i| (self.origins[i] / atoms as i64) as u32)
     }
 
     /// The row of a lane's first atom.
