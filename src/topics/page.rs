@@ -201,7 +201,7 @@ impl Page<'_> {
     }
 }
 
-/// Words as large as they are probable: the area of a letter grows with the probability, from a legible smallest size.
+/// Words as large as their shares: the area of a letter grows with the share, from a legible smallest size.
 fn words(words: &[Word]) -> String {
     let largest = words.first().map_or(0.0, |word| word.probability);
     let spans = words.iter().map(|Word { word, probability }| {
@@ -250,8 +250,8 @@ fn significant(value: f64) -> String {
 
 const LEGEND: &str = "\
 <p class=\"legend\">One line a topic: its number, how much of the corpus it accounts for (of its layer, and bars by layer), its coherence \
-(NPMI: 1 when its words only come together, 0 when they are independent, −1 when they never meet), and its ten most probable words, the larger \
-the more probable. Under a topic: those it has the largest share in.</p>
+(NPMI: 1 when its words only come together, 0 when they are independent, −1 when they never meet), and its ten first words, the larger \
+the larger their share. Under a topic: those it has the largest share in.</p>
 ";
 
 /// Hidden until the script runs, since they do nothing without it.

@@ -17,14 +17,15 @@ Measures, on the documents that were held out for testing and have a word; all f
                           By document: the mean over documents of each one's bound over its tokens; by word: the sum of bounds over the sum of tokens
   IWAE perplexity         The same of the importance-weighted bound (Burda et al., arXiv 1509.00519), which is tighter
   KL                      Of all layers, in nats a document; each layer's given a sample of the layer above
-  NPMI                    Coherence. Mean over the pairs of a topic's 10 most probable words of log(p(a,b) / p(a) p(b)) / -log p(a,b), from the documents of the
+  NPMI                    Coherence. Mean over the pairs of a topic's 10 first words of log(p(a,b) / p(a) p(b)) / -log p(a,b), from the documents of the
                           training part that hold the words; -1 for a pair that never occurs. Then the mean over topics, by layer
-  diversity               Distinct words among the 25 most probable of all topics of a layer, over 25 times their number
+  diversity               Distinct words among the 25 first of all topics of a layer, over 25 times their number
   NPMI with parents       Mean over the pairs of distinct words, one of a topic's ten and one of its parent's; beside it the same over all pairs of topics of
                           the two layers, which is what a meaningless tree would have
   active topics           Topics whose posterior mean count has a variance above 0.01 over the documents
-A topic's words are those of a document in which its count outweighs all else; an upper topic's are those of the topics that it brings forth far more
-than others of its layer do.";
+The words of a topic of the lowest layer, and their order: of log-linear topics, by the square of the word's weight, where it is positive, times the information about it,
+which is the sum of the squares of the topic's mean count over the training documents that have the word; weights of words that few documents have are shrunk. Of topics that
+add up, by probability. The words of an upper topic are those of a document that has only the topics that it brings forth far more than others of its layer do.";
 
 #[derive(Debug, Args)]
 #[command(after_long_help = MEASURES)]

@@ -80,7 +80,7 @@ impl Topics {
         }
         for (number, topic) in listed.iter().enumerate() {
             if number == 0 || listed[number - 1].layer != topic.layer {
-                println!("layer {}: topic, mean count, coherence, words and their probabilities", topic.layer);
+                println!("layer {}: topic, mean count, coherence, words and their shares", topic.layer);
             }
             let npmi = topic.npmi.map_or("   -".into(), |npmi| format!("{npmi:5.2}"));
             let words: Vec<String> = topic.words.iter().map(|(word, p)| format!("{word} {p:.3}")).collect();

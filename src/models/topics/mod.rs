@@ -15,6 +15,7 @@
 
 mod bags;
 mod encoder;
+mod evidence;
 mod layer;
 mod sampled;
 mod script;
@@ -22,6 +23,7 @@ mod tables;
 mod words;
 
 pub use bags::Bags;
+pub use evidence::Evidence;
 pub(crate) use script::{Member, topics_script};
 pub use words::Likelihood;
 
@@ -175,6 +177,11 @@ impl TopicModel {
         self.words.likelihood()
     }
 
+    /// Topics of each layer, from the lowest.
+    pub fn sizes(&self) -> Vec<i64> {
+        self.layers.iter().map(Layer::topics).collect()
+    }
+
     /// Words of the vocabulary.
     pub fn words(&self) -> i64 {
         self.words.count()
@@ -281,18 +288,23 @@ impl TopicModel {
         self.words.log_probs(z)
     }
 
-    /// The words of the topics of each layer from the lowest, `[topics, V]` each, rows of probabilities; of an upper layer, those of the topics below that it
-    /// brings forth more than others of its layer do.
-    pub fn topics(&self) -> Vec<Tensor> {
+    /// The words of the topics of each layer from the lowest, `[topics, V]` each, rows of shares that sum to one. Where topics multiply, those of the lowest layer
+    /// are each word's share of what documents say about the topic, which `evidence` holds: see `words.rs`. Those of an upper layer are the words of the topics below
+    /// that it brings forth more than others of its layer do.
+    ///
+    /// # Errors
+    /// When the evidence is of a model of another size.
+    pub fn topics(&self, evidence: &Evidence) -> Result<Vec<Tensor>> {
         let _guard = no_grad_guard();
-        let lowest = self.layers.first().map_or(0, Layer::topics);
-        let mut mixture = Tensor::eye(lowest, (Kind::Float, self.words.device()));
-        let mut topics = vec![self.words.topics(&mixture, 0)];
+        let mut topics = vec![self.words.lowest(&evidence.by_topic())?];
+        let mut mixture: Option<Tensor> = None;
         for (l, weight) in self.weights().iter().enumerate() {
-            mixture = peculiar(weight).matmul(&mixture);
-            topics.push(self.words.topics(&mixture, l + 1));
+            let own = peculiar(weight);
+            let mixed = mixture.map_or_else(|| own.shallow_clone(), |mixture| own.matmul(&mixture));
+            topics.push(self.words.upper(&mixed, l + 1));
+            mixture = Some(mixed);
         }
-        topics
+        Ok(topics)
     }
 
     /// The weights between each layer and the one above it, from the lowest, `[topics above, topics]`.

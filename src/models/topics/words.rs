@@ -13,7 +13,7 @@
 
 use super::tables::Tables;
 use super::{Bags, TopicsStart};
-use crate::Result;
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor};
@@ -40,7 +40,7 @@ impl std::fmt::Display for Likelihood {
 /// The count of a topic at which a document's words are the topic's own, where topics multiply, at the start.
 const WHOLE: f64 = 16.0;
 
-/// A count that outweighs all others, where topics multiply.
+/// A count that outweighs all others, where topics multiply: by it, topics of upper layers are read.
 const OUTWEIGHING: f64 = 2.0 * WHOLE;
 
 /// Documents with a word by which half of its weights is believed, where topics are read: a word of two documents is in a topic by chance.
@@ -138,12 +138,36 @@ impl Words {
         rates.log() - rates.sum_dim_intlist(-1, true, None::<Kind>).log()
     }
 
-    /// The words of topics of layer `layer`, `[T, V]`, rows of probabilities, each of which is a mixture of the lowest ones, `[T, K]`. Where topics add up, so
-    /// do their words. Where they multiply, they are the words of a document in which the topic's count outweighs all else, `softmax(c s w + b)` with a large
+    /// The words of the lowest topics, `[K, V]`, rows of shares that sum to one. Where topics add up, the probabilities of words. Where they multiply, what documents say for
+    /// the word: of the positive weights, the square of `s w` times the information about the weight, `[K, V]` (see [`Evidence`](super::Evidence)), which is the square of its
+    /// Wald statistic. So a topic's words are those whose part in it is both large and beyond doubt, and a word that is frequent everywhere, whose weights are small, is in
+    /// none. `s_v = n_v / (n_v + a)` shrinks the weights of words that few documents have, `n_v` of them. A topic without evidence has the words of its weights alone.
+    ///
+    /// # Errors
+    /// When the information has another shape.
+    pub fn lowest(&self, information: &Tensor) -> Result<Tensor> {
+        let weight = self.weight.detach().tr();
+        if self.likelihood != Likelihood::LogLinear {
+            return Ok(weight.softmax(-1, None::<Kind>));
+        }
+        if information.size() != weight.size() {
+            return Err(Error::Shape {
+                what: "evidence about the words of topics".into(),
+                found: information.size(),
+                expected: format!("{:?}, topics and words", weight.size()),
+            });
+        }
+        let statistic = (&weight * &self.support).relu().square().to_kind(Kind::Double) * information;
+        let sum = statistic.sum_dim_intlist(-1, true, None::<Kind>);
+        let shares = (&statistic / &sum).to_kind(Kind::Float);
+        Ok(shares.where_self(&sum.gt(0.0), &weight.softmax(-1, None::<Kind>)))
+    }
+
+    /// The words of topics of layer `layer` above the lowest, `[T, V]`, rows of probabilities, each of which is a mixture of the lowest ones, `[T, K]`. Where topics add up,
+    /// so do their words. Where they multiply, they are the words of a document in which the topic's count outweighs all else, `softmax(c s w + b)` with a large
     /// `c`: words that are both frequent and the topic's own. (The order is that of relevance, Sievert and Shirley 2014, at a count `lambda c` with their
-    /// `lambda`.) `s_v = n_v / (n_v + a)` shrinks the weights of words that few documents have, `n_v` of them; mixtures have smaller weights, for which `c`
-    /// grows by half with each layer.
-    pub fn topics(&self, mixture: &Tensor, layer: usize) -> Tensor {
+    /// `lambda`.) Mixtures have smaller weights, for which `c` grows by half with each layer.
+    pub fn upper(&self, mixture: &Tensor, layer: usize) -> Tensor {
         let weight = self.weight.detach().tr();
         match self.likelihood {
             Likelihood::LogLinear => {
@@ -152,5 +176,43 @@ impl Words {
             }
             _ => mixture.matmul(&weight.softmax(-1, None::<Kind>)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(likelihood: Likelihood) -> Words {
+        let matrix = |x: &[f32]| Tensor::from_slice(x).reshape([3, 3]);
+        Words {
+            likelihood,
+            weight: matrix(&[2.0, 1.0, -1.0, -1.0, 0.5, -2.0, 1.0, -3.0, -0.5]),
+            bias: Tensor::from_slice(&[0.0f32, 1.0, -1.0]),
+            support: Tensor::from_slice(&[1.0f32, 0.5, 0.25]),
+            names: ["weight", "bias"].map(String::from),
+            sample: None,
+        }
+    }
+
+    /// By hand: of the first topic, `(2 * 1)^2 * 3` and `(1 * 0.25)^2 * 16`; of the second, `1^2 * 1` and `(0.5 * 0.5)^2 * 48`; the third has no positive weight.
+    #[test]
+    fn words_of_lowest_topics_are_squares_of_wald_statistics() {
+        let information = Tensor::from_slice(&[3.0f64, 5.0, 16.0, 1.0, 48.0, 9.0, 1.0, 1.0, 1.0]).reshape([3, 3]);
+        let found = Vec::<Vec<f64>>::try_from(&words(Likelihood::LogLinear).lowest(&information).unwrap()).unwrap();
+        let total: f64 = [-1.0f64, -2.0, -0.5].map(f64::exp).iter().sum();
+        let expected = [
+            [12.0 / 13.0, 0.0, 1.0 / 13.0],
+            [0.25, 0.75, 0.0],
+            [-1.0f64, -2.0, -0.5].map(|weight| weight.exp() / total),
+        ];
+        for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+            assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+        }
+        let other = Tensor::zeros([2, 3], (Kind::Double, Device::Cpu));
+        assert!(words(Likelihood::LogLinear).lowest(&other).unwrap_err().to_string().contains("[2, 3]"));
+        // Where topics add up, they have probabilities of their own.
+        let rows = words(Likelihood::Poisson).lowest(&information).unwrap().sum_dim_intlist(-1, false, None::<Kind>);
+        assert!((rows - 1.0).abs().max().double_value(&[]) < 1e-6);
     }
 }

@@ -1,8 +1,7 @@
 //! What a topic model is worth: bounds, completion, coherence, diversity.
 
+use super::Overview;
 use super::bags::batches;
-use super::overview::tree;
-use super::{plain, rows};
 use crate::Result;
 use crate::data::{Corpus, Document, Documents};
 use crate::models::{Bags, TopicModel};
@@ -77,10 +76,7 @@ pub fn evaluate_topics(
     let completion = complete(model, &corpus.test, batch_size, device)?.perplexity()?;
     let means: Vec<Tensor> = means.iter().map(|means| Tensor::cat(means, 0).to_kind(Kind::Double)).collect();
     let active = |means: &Tensor| means.var_dim(0, false, false).gt(ACTIVE).sum(Kind::Int64).int64_value(&[]);
-    let topics: Vec<Vec<Vec<f64>>> = model.topics().iter().map(rows).collect::<Result<_>>()?;
-    let weights: Vec<Vec<Vec<f64>>> = model.weights().iter().map(plain).collect::<Result<_>>()?;
-    let prevalence = means.iter().map(|means| Ok(Vec::<f64>::try_from(&means.mean_dim(0, false, None::<Kind>))?));
-    let tree = tree(&topics, &prevalence.collect::<Result<Vec<_>>>()?, &weights, corpus)?;
+    let tree = Overview::new(model, corpus, 0, device)?.tree(corpus)?;
     let [neg_elbo, neg_iwae, kl] = sums.total;
     let [document_elbo, document_iwae, _] = sums.per_token.map(|sum| (sum / sums.documents.max(1.0)).exp());
     let per_word = |sum: f64| (sum / sums.tokens.max(1.0)).exp();

@@ -4,7 +4,7 @@ use super::bags::batches;
 use super::{plain, rows};
 use crate::Result;
 use crate::data::Corpus;
-use crate::models::TopicModel;
+use crate::models::{Evidence, TopicModel};
 use crate::topics::{Layer, Tree};
 use std::collections::HashMap;
 use tch::{Device, no_grad_guard};
@@ -15,7 +15,7 @@ const BATCH: usize = 500;
 /// The topics of a model, seen with the documents that it was trained on.
 #[derive(Debug)]
 pub struct Overview {
-    /// For each layer from the lowest, and each topic, the probabilities of words.
+    /// For each layer from the lowest, and each topic, the shares of words, which sum to one ([`TopicModel::topics`]).
     pub topics: Vec<Vec<Vec<f64>>>,
     /// For each layer from the lowest, and each topic, its mean count.
     pub prevalence: Vec<Vec<f64>>,
@@ -32,14 +32,16 @@ impl Overview {
     /// When a document cannot be read.
     pub fn new(model: &TopicModel, corpus: &Corpus, examples: usize, device: Device) -> Result<Self> {
         let _guard = no_grad_guard();
-        let topics: Vec<Vec<Vec<f64>>> = model.topics().iter().map(rows).collect::<Result<_>>()?;
-        let mut sums: Vec<Vec<f64>> = topics.iter().map(|topics| vec![0.0; topics.len()]).collect();
+        let mut evidence = Evidence::new(model);
+        let mut sums: Vec<Vec<f64>> = model.sizes().iter().map(|&topics| vec![0.0; topics as usize]).collect();
         let mut best: HashMap<(usize, usize), Vec<(usize, f64)>> = HashMap::new();
         let mut seen = 0.0;
         for batch in batches(corpus.train.iter(), BATCH, device) {
             let (numbers, bags) = batch?;
+            let means = model.infer(&bags)?;
+            evidence.add(&bags, &means[0])?;
             seen += numbers.len() as f64;
-            for (layer, means) in model.infer(&bags)?.iter().enumerate() {
+            for (layer, means) in means.iter().enumerate() {
                 for (counts, &number) in plain(means)?.iter().zip(&numbers) {
                     for (topic, &count) in counts.iter().enumerate() {
                         sums[layer][topic] += count;
@@ -53,6 +55,7 @@ impl Overview {
                 }
             }
         }
+        let topics: Vec<Vec<Vec<f64>>> = model.topics(&evidence)?.iter().map(rows).collect::<Result<_>>()?;
         let prevalence =
             sums.into_iter().map(|sums| sums.into_iter().map(|sum| sum / f64::max(seen, 1.0)).collect()).collect();
         let weights = model.weights().iter().map(plain).collect::<Result<_>>()?;
@@ -64,18 +67,8 @@ impl Overview {
     /// # Errors
     /// When a document cannot be read.
     pub fn tree(&self, corpus: &Corpus) -> Result<Tree> {
-        tree(&self.topics, &self.prevalence, &self.weights, corpus)
+        let layers = self.topics.iter().zip(&self.prevalence);
+        let layers: Vec<Layer<'_>> = layers.map(|(topics, prevalence)| Layer { topics, prevalence }).collect();
+        corpus.train.with_all(|documents| Tree::new(&layers, &self.weights, &corpus.vocabulary, documents))
     }
-}
-
-/// Topics of layers from the lowest, how prevalent they are, and the weights between layers, as a hierarchy judged by the training documents.
-pub(super) fn tree(
-    topics: &[Vec<Vec<f64>>],
-    prevalence: &[Vec<f64>],
-    weights: &[Vec<Vec<f64>>],
-    corpus: &Corpus,
-) -> Result<Tree> {
-    let layers = topics.iter().zip(prevalence).map(|(topics, prevalence)| Layer { topics, prevalence });
-    let layers: Vec<Layer<'_>> = layers.collect();
-    corpus.train.with_all(|documents| Tree::new(&layers, weights, &corpus.vocabulary, documents))
 }

@@ -6,7 +6,7 @@ use super::record::TopicsRecord;
 use super::rows;
 use super::start::{blank, of_corpus};
 use crate::data::Corpus;
-use crate::models::{TopicModel, TopicsStart};
+use crate::models::{Evidence, TopicModel, TopicsStart};
 use crate::nn::Adam;
 use crate::relaxation::Forward;
 use crate::threads::ProductsOnOneThread;
@@ -163,12 +163,15 @@ impl Trainee for TopicsTrainee {
         })
     }
 
-    /// How the posterior means of validation documents are distributed, over documents and topics, and how much topics differ, by layer.
+    /// How the posterior means of validation documents are distributed, over documents and topics, and how much topics differ, by layer, as far as these documents tell.
     fn exhibits(&self, _: &TopicsTrainConfig) -> Result<Vec<(String, Exhibit)>> {
         let numbers: Vec<i64> = self.validation().take(VALIDATION_BATCH).map(|number| number as i64).collect();
-        let means = self.model.infer(&bags(&self.corpus.train, &numbers, self.device())?)?;
+        let bags = bags(&self.corpus.train, &numbers, self.device())?;
+        let means = self.model.infer(&bags)?;
+        let mut evidence = Evidence::new(&self.model);
+        evidence.add(&bags, &means[0])?;
         let mut exhibits = Vec::new();
-        for (layer, (topics, means)) in self.model.topics().iter().zip(means).enumerate() {
+        for (layer, (topics, means)) in self.model.topics(&evidence)?.iter().zip(means).enumerate() {
             let distinct = diversity(&rows(topics)?, DIVERSITY_WORDS)?;
             exhibits.push((format!("layer{layer}/diversity"), Exhibit::Scalar(distinct)));
             exhibits.push((format!("layer{layer}/posterior_mean"), Exhibit::Histogram(means)));

@@ -1,0 +1,65 @@
+//! What documents say about the words of topics.
+
+use super::{Bags, TopicModel};
+use crate::{Error, Result};
+use tch::{Kind, Tensor, no_grad_guard};
+
+/// For each word and each of the lowest topics, the sum over the documents that have the word of the square of the topic's posterior mean: where topics multiply, the
+/// information in these documents about the word's weight in the topic, a word that a document repeats counted once.
+#[derive(Debug)]
+pub struct Evidence {
+    /// `[V, K]`, float64.
+    sums: Tensor,
+}
+
+impl Evidence {
+    /// Of no documents yet.
+    pub fn new(model: &TopicModel) -> Self {
+        let sizes = [model.words(), model.sizes().first().copied().unwrap_or(0)];
+        Self { sums: Tensor::zeros(sizes, (Kind::Double, model.words.device())) }
+    }
+
+    /// Adds documents, given the posterior means of their lowest topics, `[B, K]`, as [`TopicModel::infer`] has them.
+    ///
+    /// # Errors
+    /// When there is not a row of means for each document, or not a column for each topic.
+    pub fn add(&mut self, bags: &Bags, means: &Tensor) -> Result<()> {
+        let _guard = no_grad_guard();
+        let expected = [bags.len(), self.sums.size()[1]];
+        if means.size() != expected {
+            return Err(Error::Shape {
+                what: "posterior means of topics".into(),
+                found: means.size(),
+                expected: format!("{expected:?}, documents and topics"),
+            });
+        }
+        let squares = means.to_kind(Kind::Double).square();
+        let _ = self.sums.f_index_add_(0, &bags.words, &squares.index_select(0, &bags.rows))?;
+        Ok(())
+    }
+
+    /// `[K, V]`.
+    pub(super) fn by_topic(&self) -> Tensor {
+        self.sums.tr()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    #[test]
+    fn squares_of_means_are_summed_over_the_documents_that_have_a_word() {
+        let mut evidence = Evidence { sums: Tensor::zeros([4, 2], (Kind::Double, Device::Cpu)) };
+        let documents = [vec![(0, 1), (2, 7)], vec![], vec![(2, 1), (3, 2)]];
+        let means = Tensor::from_slice(&[1.0f32, 2.0, 50.0, 60.0, 0.5, 3.0]).reshape([3, 2]);
+        let bags = Bags::from_documents(&documents, Device::Cpu);
+        evidence.add(&bags, &means).unwrap();
+        evidence.add(&Bags::from_documents(&[vec![(0, 3)]], Device::Cpu), &means.narrow(0, 0, 1)).unwrap();
+        let expected = [[2.0, 0.0, 1.25, 0.25], [8.0, 0.0, 13.0, 9.0]];
+        assert_eq!(Vec::<Vec<f64>>::try_from(&evidence.by_topic()).unwrap(), expected);
+        let refused = evidence.add(&bags, &means.narrow(1, 0, 1)).unwrap_err().to_string();
+        assert!(refused.contains("[3, 1]") && refused.contains("[3, 2]"), "{refused}");
+    }
+}
