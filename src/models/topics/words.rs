@@ -43,7 +43,7 @@ const WHOLE: f64 = 16.0;
 /// A count that outweighs all others, where topics multiply: by it, topics of upper layers are read.
 const OUTWEIGHING: f64 = 2.0 * WHOLE;
 
-/// Documents with a word by which half of its weights is believed, where topics are read: a word of two documents is in a topic by chance.
+/// Documents with a word by which half of its weights is believed, at the start and where topics are read: a word of two documents is in a topic by chance.
 const CONVINCING: f64 = 15.0;
 
 /// A sample of a large vocabulary has this part of the words that a whole vocabulary may have.
@@ -69,20 +69,23 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// The background alone explains the frequencies of words, and topics differ by the words of their documents.
+    /// The background alone explains the frequencies of words, and topics differ by the words of their documents, as far as these are to be believed.
     ///
     /// A step of training looks at all words of a vocabulary that has at most `largest`.
     pub fn new(path: &Path, likelihood: Likelihood, start: &TopicsStart, largest: i64) -> Self {
         let frequencies = start.frequencies.log();
+        let believed = &start.documents / (&start.documents + CONVINCING);
         let (weight, bias) = if likelihood == Likelihood::LogLinear {
-            ((start.topics.log() - frequencies.unsqueeze(-1)) / WHOLE, frequencies)
+            // A word that no document has is not known to be strange to any topic.
+            let weight = (start.topics.log() - frequencies.unsqueeze(-1)) * believed.unsqueeze(-1) / WHOLE;
+            (weight, frequencies)
         } else {
             // A topic's count adds as many words as there would be in a document of a few topics.
             (start.topics.log() + (start.length / 4.0).ln(), frequencies + (start.length / 2.0).ln())
         };
         let copy = |name: &str, tensor: &Tensor| path.var_copy(name, &tensor.to_kind(Kind::Float));
         let support = path.zeros_no_train("support", &[weight.size()[0]]);
-        tch::no_grad(|| support.shallow_clone().copy_(&(&start.documents / (&start.documents + CONVINCING))));
+        tch::no_grad(|| support.shallow_clone().copy_(&believed));
         let sample = (weight.size()[0] > largest).then_some((largest / SAMPLED).max(1));
         let names = ["weight", "bias"].map(|name| path.path(name));
         Self { likelihood, weight: copy("weight", &weight), bias: copy("bias", &bias), support, names, sample }

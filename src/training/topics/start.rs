@@ -26,22 +26,29 @@ pub(in crate::training) fn blank(words: i64, topics: &[i64], device: Device) -> 
     }
 }
 
-/// From groups of training documents.
-pub(super) fn of_corpus(corpus: &Corpus, topics: &[i64], seed: u64, device: Device) -> Result<TopicsStart> {
+/// From groups of the training documents with these numbers, and from no others: what a model starts from, its validation must not know.
+pub(super) fn of_corpus(
+    corpus: &Corpus,
+    numbers: &[usize],
+    topics: &[i64],
+    seed: u64,
+    device: Device,
+) -> Result<TopicsStart> {
     let words = corpus.vocabulary.len();
-    let documents = corpus.train.len();
+    let documents = numbers.len();
     // Half a token more of each word: none is impossible.
-    let (mut frequencies, mut holders) = (vec![0.5; words], vec![0.0; words]);
-    for document in corpus.train.iter() {
-        for (word, count) in document? {
+    let (mut frequencies, mut holders, mut tokens) = (vec![0.5; words], vec![0.0; words], 0.0);
+    for &number in numbers {
+        for (word, count) in corpus.train.get(number)? {
             frequencies[word as usize] += f64::from(count);
             holders[word as usize] += 1.0;
+            tokens += f64::from(count);
         }
     }
     let total: f64 = frequencies.iter().sum();
     let idf: Vec<f64> = holders.iter().map(|&holders: &f64| (documents as f64 / holders.max(1.0)).ln()).collect();
     let step = documents.div_ceil(GROUPED).max(1);
-    let grouped = (0..documents).step_by(step).map(|number| corpus.train.get(number));
+    let grouped = numbers.iter().step_by(step).map(|&number| corpus.train.get(number));
     let grouped: Vec<Document> = grouped.collect::<Result<_>>()?;
     let clusters = Clusters::of_documents(&grouped, words, topics[0] as usize, seed)?;
 
@@ -71,7 +78,7 @@ pub(super) fn of_corpus(corpus: &Corpus, topics: &[i64], seed: u64, device: Devi
         frequencies: float(frequencies),
         idf: float(Tensor::from_slice(&idf)),
         documents: float(Tensor::from_slice(&holders)),
-        length: corpus.train.tokens() as f64 / documents.max(1) as f64,
+        length: tokens / documents.max(1) as f64,
         topics: float(of_groups.tr()),
         directions: directions.iter().map(matrix).collect(),
         groups,

@@ -50,8 +50,14 @@ impl TopicsTrainee {
 
     /// The training documents that are for validation; in a corpus of few documents, all are for both.
     fn validation(&self) -> impl Iterator<Item = usize> {
-        let (period, documents) = (VALIDATION_PERIOD as usize, self.corpus.train.len());
-        (0..documents).filter(move |number| documents < period || number % period == period - 1)
+        let documents = self.corpus.train.len();
+        (0..documents).filter(move |&number| documents < VALIDATION_PERIOD as usize || validates(number))
+    }
+
+    /// The training documents that are not for validation alone.
+    fn fitted(&self) -> impl Iterator<Item = usize> {
+        let documents = self.corpus.train.len();
+        (0..documents).filter(|&number| !validates(number))
     }
 
     /// Means over the validation documents: negative ELBO and KL a document, and words of a document.
@@ -69,6 +75,12 @@ impl TopicsTrainee {
         }
         Ok(sums.map(|sum| sum / (count as f64).max(1.0)))
     }
+}
+
+/// Whether the training document with this number is for validation, in a corpus that has enough of them.
+fn validates(number: usize) -> bool {
+    let period = VALIDATION_PERIOD as usize;
+    number % period == period - 1
 }
 
 /// A model, its parameters and its optimiser.
@@ -104,7 +116,8 @@ impl Trainee for TopicsTrainee {
     /// Starts topics from groups of documents.
     fn begin(&mut self, config: &TopicsTrainConfig) -> Result<()> {
         let device = self.device();
-        let start = of_corpus(&self.corpus, &config.topics, config.seed, device)?;
+        let numbers: Vec<usize> = self.fitted().collect();
+        let start = of_corpus(&self.corpus, &numbers, &config.topics, config.seed, device)?;
         tch::manual_seed(config.seed as i64);
         (self.store, self.model, self.adam) = build(config, self.corpus.vocabulary.len() as i64, &start, device)?;
         Ok(())
