@@ -21,8 +21,8 @@ pub fn keep_freed_memory() {
     }
 }
 
-/// Asks the kernel to hold a large tensor of the host in large pages, as far as it can be asked (Linux with glibc). A step reads rows of a table that lie anywhere in it; with
-/// small pages, the processor has to look up where nearly each of them is.
+/// Asks the kernel to hold a large tensor of the host in large pages, as far as it can be asked (Linux with glibc). A step reads rows of a table that lie
+/// anywhere in it; with small pages, the processor has to look up where nearly each of them is.
 pub(crate) fn in_large_pages(tensor: &Tensor) {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

@@ -132,8 +132,8 @@ mod tests {
     use tch::nn::VarStore;
     use tch::{Device, no_grad};
 
-    /// Three sums of rows, of which one is empty, of a table of rows or of numbers, in the squares of their distances from one; by the table, and by leaves that stand for
-    /// the sums.
+    /// Three sums of rows, of which one is empty, of a table of rows or of numbers, and the squares of their distances from one: by the table, and by leaves that
+    /// stand for the sums.
     #[test]
     fn rows_by_their_sums_move_as_in_their_table() {
         let lists = [vec![3i64, 0, 3, 3], vec![0, 0, 2, 2], vec![0, 2, 2]];

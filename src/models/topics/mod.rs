@@ -130,7 +130,8 @@ pub struct TopicsElbo {
     pub weight_penalty: Tensor,
     /// The sum over pairs of topics of the squared cosine of their positive weights of words, or an estimate of it; nothing where topics add up.
     pub overlap: Tensor,
-    /// Rows that the graph holds in place of their tables, which may have several lists of them without a row in common, for [`Adam::minimize_rows`](crate::nn::Adam::minimize_rows).
+    /// Rows that the graph holds in place of their tables, for [`Adam::minimize_rows`](crate::nn::Adam::minimize_rows). A table may have several lists of them,
+    /// without a row in common.
     pub rows: Vec<Rows>,
 }
 

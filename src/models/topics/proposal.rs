@@ -84,16 +84,18 @@ mod tests {
         let mut generator = ChaCha8Rng::seed_from_u64(0);
         let proposal = Proposal::new(&DOCUMENTS);
         for count in [1, 4, 7] {
-            let mut shares = vec![vec![0.0; TIMES]; DOCUMENTS.len()];
-            for time in 0..TIMES {
+            let mut shares = vec![Vec::new(); DOCUMENTS.len()];
+            for _ in 0..TIMES {
                 let uniform: Vec<f64> = (0..count).map(|_| generator.random()).collect();
                 let draws = proposal.draw(&uniform);
                 assert!(draws.windows(2).all(|pair| pair[0].0 < pair[1].0));
+                let mut of_words = [0.0; DOCUMENTS.len()];
                 for (word, share) in draws {
                     let expected = count as f64 * proposal.chance(word as usize);
                     assert!((f64::from(share) * expected - expected).abs() < 2.0, "{word}: {share}");
-                    shares[word as usize][time] = f64::from(share);
+                    of_words[word as usize] = f64::from(share);
                 }
+                shares.iter_mut().zip(of_words).for_each(|(list, share)| list.push(share));
             }
             for (word, shares) in shares.iter().enumerate() {
                 let n = TIMES as f64;
