@@ -31,7 +31,13 @@ impl Contestant {
     fn new(words: usize, likelihood: Likelihood, tokens: usize) -> anyhow::Result<Self> {
         tch::manual_seed(0);
         let weights: Vec<f64> = (0..words).map(|rank| 1.0 / (rank as f64 + 2.7)).collect();
-        let frequencies = Tensor::from_slice(&weights).to_kind(Kind::Float);
+        let documents = documents(&weights, tokens);
+        let (mut counts, mut holders) = (vec![0.5f32; words], vec![0f32; words]);
+        for &(word, count) in documents.iter().flatten() {
+            counts[word as usize] += count as f32;
+            holders[word as usize] += 1.0;
+        }
+        let frequencies = Tensor::from_slice(&counts);
         let frequencies = &frequencies / frequencies.sum(None::<Kind>);
         let config = TopicsTrainConfig { likelihood, ..TopicsTrainConfig::default() };
         let shape = config.model(words as i64);
@@ -39,7 +45,7 @@ impl Contestant {
         let topics = Tensor::randn([words as i64, shape.topics[0]], float).exp() * frequencies.unsqueeze(-1);
         let directions = Tensor::randn([words as i64, shape.topics[0]], float) / (words as f64).sqrt();
         let start = TopicsStart {
-            documents: Tensor::full([words as i64], 20.0, float),
+            documents: Tensor::from_slice(&holders),
             idf: -frequencies.log(),
             topics: &topics / topics.sum_dim_intlist(0, true, None::<Kind>),
             frequencies,
@@ -50,7 +56,7 @@ impl Contestant {
         let store = VarStore::new(Device::Cpu);
         let model = TopicModel::new(&store.root(), &shape, &start)?;
         let adam = Adam::new(&store, config.lr)?;
-        Ok(Self { model, adam, documents: documents(&weights, tokens), steps: 0 })
+        Ok(Self { model, adam, documents, steps: 0 })
     }
 
     /// Documents a second over some steps.

@@ -1,4 +1,6 @@
-//! Memory of tensors, kept between steps.
+//! Memory of tensors: kept between steps, and in large pages.
+
+use tch::{Device, Tensor};
 
 /// Asks the C library to keep the memory of large tensors that are dropped, for the next ones, as far as it can be asked (glibc).
 ///
@@ -17,4 +19,27 @@ pub fn keep_freed_memory() {
             libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
         }
     }
+}
+
+/// Asks the kernel to hold a large tensor of the host in large pages, as far as it can be asked (Linux with glibc). A step reads rows of a table that lie
+/// anywhere in it; with small pages, the processor has to look up where nearly each of them is.
+pub(crate) fn in_large_pages(tensor: &Tensor) {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        /// Of most processors.
+        const PAGE: usize = 2 << 20;
+        let bytes = tensor.numel() * tensor.kind().elt_size_in_bytes();
+        if tensor.device() != Device::Cpu || !tensor.is_contiguous() || bytes < 8 * PAGE {
+            return;
+        }
+        let first = tensor.data_ptr() as usize;
+        let (start, end) = (first.next_multiple_of(PAGE), (first + bytes) / PAGE * PAGE);
+        // Pages to come, and those that are there already.
+        for advice in [libc::MADV_HUGEPAGE, libc::MADV_COLLAPSE] {
+            // SAFETY: the range lies in the tensor's memory, and advice changes which pages hold it, not what is in it.
+            unsafe { libc::madvise(start as *mut libc::c_void, end - start, advice) };
+        }
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    let _ = (tensor, Device::Cpu);
 }

@@ -10,6 +10,7 @@ use super::Rows;
 use super::dense::{A_PART, OfRows, Pace, Part, RowsPart, numbers};
 use super::embedding::Terms;
 use super::finite::{Verdict, examine};
+use crate::memory::in_large_pages;
 use crate::{Error, Result, threads};
 use tch::nn::VarStore;
 use tch::{Kind, Tensor, no_grad_guard};
@@ -59,7 +60,9 @@ impl Adam {
             .filter(|(_, parameter)| parameter.requires_grad())
             .map(|(name, parameter)| {
                 let zeros = || parameter.detach().zeros_like();
-                Slot { name, exp_avg: zeros(), exp_avg_sq: zeros(), parameter }
+                let slot = Slot { name, exp_avg: zeros(), exp_avg_sq: zeros(), parameter };
+                [&slot.parameter, &slot.exp_avg, &slot.exp_avg_sq].into_iter().for_each(in_large_pages);
+                slot
             })
             .collect();
         slots.sort_by(|a, b| a.name.cmp(&b.name));
@@ -94,7 +97,7 @@ impl Adam {
     }
 
     /// As [`minimize`](Self::minimize), where the graph holds some tables by the [`Rows`] that a step uses. Of those, parameters and averages move in these
-    /// rows alone, as with `torch.optim.SparseAdam`.
+    /// rows alone, as with `torch.optim.SparseAdam`. A table may have several lists of rows; one that is in two of them moves twice.
     ///
     /// # Errors
     /// As [`minimize`](Self::minimize).

@@ -6,8 +6,11 @@ use tch::{Device, Kind, Tensor};
 /// Numbers that a thread updates at a time: a megabyte of the four tensors.
 pub(super) const A_PART: usize = 1 << 16;
 
-/// Numbers of a row that are updated while as many of the next one are fetched.
+/// Numbers of a row that are updated while as many of a later one are fetched.
 const PIECE: usize = 64;
+
+/// Numbers that are updated between a fetch and its use, at least: memory answers later than a short row is done with.
+const AHEAD: usize = 512;
 
 /// The corrected learning rate, and the correction of roots.
 pub(super) type Pace = (f32, f32);
@@ -136,9 +139,10 @@ impl pulp::WithSimd for RowsPart<'_> {
     fn with_simd<S: pulp::Simd>(self, _: S) {
         let Self { tables: [p, m, v], first, width, indices, place, gradient, pace } = self;
         let mut sum = vec![0.0; width];
+        let ahead = AHEAD.div_ceil(width);
         for (i, &row) in indices.iter().enumerate() {
             let (start, place) = ((row as usize - first) * width, place + i);
-            let next = indices.get(i + 1).map_or(start, |&next| (next as usize - first) * width);
+            let next = indices.get(i + ahead).map_or(start, |&next| (next as usize - first) * width);
             let gradient = match gradient {
                 OfRows::Rows(rows) => &rows[place * width..(place + 1) * width],
                 OfRows::Sums { sums, terms, starts, derivatives } => {
@@ -170,7 +174,7 @@ impl pulp::WithSimd for RowsPart<'_> {
 
 /// Asks the processor for numbers that are needed soon: rows lie apart, and it cannot guess where the next one is.
 #[inline(always)]
-fn prefetch(numbers: &&[f32]) {
+pub(super) fn prefetch(numbers: &&[f32]) {
     #[cfg(target_arch = "x86_64")]
     for line in numbers.chunks(16) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

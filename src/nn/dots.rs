@@ -1,11 +1,14 @@
 //! Scalar products of pairs of rows.
 
-use super::dense::numbers;
+use super::dense::{numbers, prefetch};
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
 /// Numbers that are summed side by side.
 const LANES: usize = 8;
+
+/// Pairs between a fetch of the second row and its use.
+const AHEAD: usize = 8;
 
 /// `a[i_n] . b[j_n]`, `[N]`, without a gradient, of matrices of one width and of row numbers `i`, `j`, int64 `[N]`.
 ///
@@ -46,7 +49,10 @@ impl pulp::WithSimd for Dots<'_> {
     fn with_simd<S: pulp::Simd>(self, _: S) -> Vec<f32> {
         let Self { left, right, width, pairs } = self;
         let mut found = Vec::with_capacity(pairs.len());
-        for &(i, j) in pairs {
+        for (n, &(i, j)) in pairs.iter().enumerate() {
+            if let Some((_, j)) = pairs.get(n + AHEAD) {
+                prefetch(&&right[j * width..(j + 1) * width]);
+            }
             let (a, b) = (&left[i * width..(i + 1) * width], &right[j * width..(j + 1) * width]);
             let (a, a_rest) = a.as_chunks::<LANES>();
             let (b, b_rest) = b.as_chunks::<LANES>();

@@ -41,17 +41,18 @@ impl Rows {
         Self { name: name.into(), indices: indices.shallow_clone(), leaf: values.shallow_clone(), terms: None }
     }
 
-    /// Rows by weighted sums of functions of them: by a leaf, `[B, width]`, whose entries have these weights, `[N]`; the functions have these derivatives,
-    /// `[U, width]` (or `[U]`, where rows are numbers), in the rows.
+    /// Rows by weighted sums of them, or of functions of them: by a leaf, `[B, width]` (or `[B]`, where rows are numbers), whose entries have these weights, `[N]`;
+    /// the functions have these derivatives, `[U, width]` (or `[U]`), in the rows.
     pub(crate) fn of_sums(
         name: &str,
         entries: &Entries,
         weights: &Tensor,
         leaf: &Tensor,
-        derivatives: &Tensor,
+        derivatives: Option<&Tensor>,
     ) -> Self {
         let (entries, indices) = (entries.shallow_clone(), entries.indices.shallow_clone());
-        let terms = Terms { entries, weights: weights.shallow_clone(), derivatives: Some(derivatives.shallow_clone()) };
+        let derivatives = derivatives.map(Tensor::shallow_clone);
+        let terms = Terms { entries, weights: weights.shallow_clone(), derivatives };
         Self { name: name.into(), indices, leaf: leaf.shallow_clone(), terms: Some(terms) }
     }
 
@@ -61,8 +62,13 @@ impl Rows {
     /// When that does not have the leaf's shape.
     pub fn gradient(&self, of_leaf: &Tensor) -> Result<Tensor> {
         let Some(Terms { entries, weights, derivatives }) = &self.terms else { return Ok(of_leaf.shallow_clone()) };
-        let of_entries = of_leaf.f_index_select(0, &entries.bags)?.f_mul(&weights.unsqueeze(-1))?;
-        let zeros = Tensor::f_zeros([self.indices.size()[0], of_leaf.size()[1]], (of_leaf.kind(), of_leaf.device()))?;
+        let mut size = of_leaf.size();
+        let weights = if size.len() > 1 { weights.unsqueeze(-1) } else { weights.shallow_clone() };
+        let of_entries = of_leaf.f_index_select(0, &entries.bags)?.f_mul(&weights)?;
+        if let Some(rows) = size.first_mut() {
+            *rows = self.indices.size()[0];
+        }
+        let zeros = Tensor::f_zeros(size, (of_leaf.kind(), of_leaf.device()))?;
         let of_sums = zeros.f_index_add(0, &entries.places, &of_entries)?;
         Ok(match derivatives {
             Some(derivatives) => of_sums.f_reshape_as(derivatives)?.f_mul(derivatives)?,
@@ -117,4 +123,56 @@ pub(crate) fn weighted_sums(table: &Tensor, entries: &Tensor, weights: &Tensor, 
         return Ok(Tensor::f_zeros([offsets.size()[0], table.size()[1]], (Kind::Float, table.device()))?);
     }
     Ok(Tensor::f_embedding_bag(table, entries, offsets, false, SUM, false, Some(weights), false)?.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::Adam;
+    use tch::nn::VarStore;
+    use tch::{Device, no_grad};
+
+    /// Three sums of rows, of which one is empty, of a table of rows or of numbers, and the squares of their distances from one: by the table, and by leaves that
+    /// stand for the sums.
+    #[test]
+    fn rows_by_their_sums_move_as_in_their_table() {
+        let lists = [vec![3i64, 0, 3, 3], vec![0, 0, 2, 2], vec![0, 2, 2]];
+        let [rows, bags, offsets] = lists.map(|list| Tensor::from_slice(&list));
+        let entries = Entries::new(&rows, &bags, &offsets).unwrap();
+        let weights = Tensor::from_slice(&[0.5f32, -1.0, 2.0, 0.25]);
+        let loss = |sums: &Tensor| (sums - 1.0).square().sum(None::<Kind>);
+        for size in [vec![5, 3], vec![5]] {
+            let start = Tensor::arange(size.iter().product::<i64>(), (Kind::Float, Device::Cpu)).reshape(&size) * 0.1;
+            let table = || {
+                let store = VarStore::new(Device::Cpu);
+                let table = store.root().var_copy("table", &start);
+                let adam = Adam::new(&store, 0.1).unwrap();
+                (store, table, adam)
+            };
+            let sums = |table: &Tensor| {
+                let weights = weights.reshape(if size.len() > 1 { vec![-1, 1] } else { vec![-1] });
+                let mut size = size.clone();
+                size[0] = 3;
+                Tensor::zeros(size, (Kind::Float, Device::Cpu)).index_add(
+                    0,
+                    &bags,
+                    &(table.index_select(0, &rows) * weights),
+                )
+            };
+            let (_whole, whole, mut dense) = table();
+            let (_parts, parts, mut sparse) = table();
+            for _ in 0..3 {
+                let leaf = no_grad(|| sums(&parts)).set_requires_grad(true);
+                let of_sums = Rows::of_sums("table", &entries, &weights, &leaf, None);
+                let (by_leaf, by_table) = (loss(&leaf), loss(&sums(&whole)));
+                let gradient = |loss: &Tensor, of: &Tensor| Tensor::run_backward(&[loss], &[of], true, false).remove(0);
+                let found = of_sums.gradient(&gradient(&by_leaf, &leaf)).unwrap();
+                let exact = gradient(&by_table, &whole).index_select(0, &entries.indices);
+                assert!(found.allclose(&exact, 1e-5, 1e-6, false), "{found} {exact}");
+                sparse.minimize_rows(&by_leaf, &[of_sums]).unwrap();
+                dense.minimize(&by_table, false).unwrap();
+            }
+            assert!(parts.allclose(&whole, 1e-5, 1e-6, false), "{parts} {whole}");
+        }
+    }
 }

@@ -53,7 +53,7 @@ pub struct Train {
     /// Scale of the encoder's normalised outputs at the start [default: 1.5]
     #[arg(long)]
     gain: Option<f64>,
-    /// Words of the largest vocabulary that a step looks at whole; of a larger one, it looks at those of its documents and a sample of the others [default: 8192]
+    /// Words of the largest vocabulary that a step looks at whole; of a larger one, it looks at those of its documents and a sample of the others [default: 16384]
     #[arg(long, value_name = "WORDS")]
     vocabulary_sample: Option<i64>,
     /// Passes over the training documents [default: 60]

@@ -17,9 +17,11 @@ mod bags;
 mod encoder;
 mod evidence;
 mod layer;
+mod proposal;
 mod sampled;
 mod script;
 mod tables;
+mod thinned;
 mod words;
 
 pub use bags::Bags;
@@ -63,9 +65,9 @@ pub struct TopicsConfig {
     pub word_dropout: f64,
     /// Scale of the normalised directions at the start.
     pub gain: f64,
-    /// Words of the largest vocabulary that a step of training looks at whole. Of a larger one, it looks at the words of its documents, and at an eighth as many
-    /// others as this, drawn uniformly with replacement and weighted by the inverse of their chance: sums over the vocabulary keep their means. Where topics
-    /// multiply, a document looks at a third of the words that one other document alone has, by the same rule.
+    /// Words of the largest vocabulary that a step of training looks at whole. Of a larger one, it looks at the words of its documents, and at others by a sixteenth
+    /// as many draws as this, by half uniform and by half in proportion to the documents that have a word, weighted by the inverse of their chance: sums over the
+    /// vocabulary keep their means. Where topics multiply, a document looks at a part of the words that fewer than sixteen others have, by the same rule.
     pub vocabulary_sample: i64,
 }
 
@@ -130,7 +132,8 @@ pub struct TopicsElbo {
     pub weight_penalty: Tensor,
     /// The sum over pairs of topics of the squared cosine of their positive weights of words, or an estimate of it; nothing where topics add up.
     pub overlap: Tensor,
-    /// Rows that the graph holds in place of their tables, for [`Adam::minimize_rows`](crate::nn::Adam::minimize_rows).
+    /// Rows that the graph holds in place of their tables, for [`Adam::minimize_rows`](crate::nn::Adam::minimize_rows). A table may have several lists of them,
+    /// without a row in common.
     pub rows: Vec<Rows>,
 }
 

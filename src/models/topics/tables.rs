@@ -14,17 +14,15 @@ pub(super) struct Tables {
     pub weight: Tensor,
     /// `[R]`; the logarithm of `b` where it is positive.
     pub bias: Tensor,
-    /// The row of each entry of the documents, `[N]`.
-    pub places: Tensor,
     /// Nothing where all rows are looked at.
     pub sample: Option<Sample>,
 }
 
 impl Tables {
     /// All rows.
-    pub fn whole(likelihood: Likelihood, weight: &Tensor, bias: &Tensor, bags: &Bags) -> Self {
-        let [weight, bias, places] = [weight, bias, &bags.words].map(Tensor::shallow_clone);
-        Self { likelihood, weight, bias, places, sample: None }
+    pub fn whole(likelihood: Likelihood, weight: &Tensor, bias: &Tensor) -> Self {
+        let [weight, bias] = [weight, bias].map(Tensor::shallow_clone);
+        Self { likelihood, weight, bias, sample: None }
     }
 
     /// The sum over the vocabulary of what belongs to rows, `[R, ...]`.
@@ -74,14 +72,14 @@ impl Tables {
     pub fn neg_log_prob(&self, z: &Tensor, bags: &Bags) -> Tensor {
         if self.likelihood == Likelihood::LogLinear {
             let logits = self.bias.addmm(z, &self.weight.tr());
-            let places = &bags.rows * self.weight.size()[0] + &self.places;
+            let places = &bags.rows * self.weight.size()[0] + &bags.words;
             let at_words = logits.reshape([-1]).index_select(0, &places);
             return logits.logsumexp(-1, false) * &bags.lengths - bags.per_document(&(at_words * &bags.counts));
         }
         let (weight, background) = (self.weight.exp(), self.bias.exp());
         let total = z.matmul(&self.sum(&weight)) + self.sum(&background);
-        let of_topics = z.index_select(0, &bags.rows) * weight.index_select(0, &self.places);
-        let rates = of_topics.sum_dim_intlist(-1, false, None::<Kind>) + background.index_select(0, &self.places);
+        let of_topics = z.index_select(0, &bags.rows) * weight.index_select(0, &bags.words);
+        let rates = of_topics.sum_dim_intlist(-1, false, None::<Kind>) + background.index_select(0, &bags.words);
         self.additive(&total, &bags.per_document(&(rates.log() * &bags.counts)), bags)
     }
 

@@ -11,10 +11,12 @@
 //! The first two look at the words that occur and at one sum for each topic; the softmax of the third costs a pass over the vocabulary. In training, a large
 //! vocabulary is represented by the words that occur and a sample of the others (`sampled.rs`); in evaluation, sums are exact.
 
+use super::proposal::Proposal;
 use super::tables::Tables;
 use super::{Bags, TopicsStart};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::cell::OnceCell;
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -46,8 +48,8 @@ const OUTWEIGHING: f64 = 2.0 * WHOLE;
 /// Documents with a word by which half of its weights is believed, at the start and where topics are read: a word of two documents is in a topic by chance.
 const CONVINCING: f64 = 15.0;
 
-/// A sample of a large vocabulary has this part of the words that a whole vocabulary may have.
-const SAMPLED: i64 = 8;
+/// A sample of a large vocabulary has this part of the words that a whole vocabulary may have, as draws.
+const SAMPLED: i64 = 16;
 
 /// Numbers that a sum over the vocabulary keeps at once in evaluation: 64 MB.
 const AT_ONCE: i64 = 1 << 24;
@@ -64,8 +66,10 @@ pub(super) struct Words {
     support: Tensor,
     /// Of both tables in the store.
     names: [String; 2],
-    /// Words sampled in a step of training; nothing where all are looked at.
+    /// Draws of words in a step of training; nothing where all are looked at.
     sample: Option<i64>,
+    /// What they are drawn from, made for the first step.
+    proposal: OnceCell<Proposal>,
 }
 
 impl Words {
@@ -88,7 +92,15 @@ impl Words {
         tch::no_grad(|| support.shallow_clone().copy_(&believed));
         let sample = (weight.size()[0] > largest).then_some((largest / SAMPLED).max(1));
         let names = ["weight", "bias"].map(|name| path.path(name));
-        Self { likelihood, weight: copy("weight", &weight), bias: copy("bias", &bias), support, names, sample }
+        Self {
+            likelihood,
+            weight: copy("weight", &weight),
+            bias: copy("bias", &bias),
+            support,
+            names,
+            sample,
+            proposal: OnceCell::new(),
+        }
     }
 
     pub fn likelihood(&self) -> Likelihood {
@@ -109,12 +121,26 @@ impl Words {
         self.weight.device()
     }
 
+    /// What other words are drawn from in a step of training, by the documents that each word is in, which `support` tells.
+    fn proposal(&self) -> Result<&Proposal> {
+        if let Some(proposal) = self.proposal.get() {
+            return Ok(proposal);
+        }
+        let support = Vec::<f64>::try_from(self.support.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?)?;
+        let documents = |support: f64| {
+            let support = support.max(0.0).min(1.0 - f64::from(f32::EPSILON));
+            CONVINCING * support / (1.0 - support)
+        };
+        let documents: Vec<f64> = support.into_iter().map(documents).collect();
+        Ok(self.proposal.get_or_init(|| Proposal::new(&documents)))
+    }
+
     /// What a step of training looks at.
     pub fn in_training(&self, bags: &Bags) -> Result<Tables> {
         let Self { likelihood, weight, bias, names, sample, .. } = self;
         match *sample {
-            Some(sample) => Tables::sampled(*likelihood, [weight, bias], bags, sample, names),
-            None => Ok(Tables::whole(*likelihood, weight, bias, bags)),
+            Some(sample) => Tables::sampled(*likelihood, [weight, bias], bags, (self.proposal()?, sample), names),
+            None => Ok(Tables::whole(*likelihood, weight, bias)),
         }
     }
 
@@ -125,7 +151,7 @@ impl Words {
             _ => bags.len(),
         };
         let of_part = |(first, part): (i64, Bags)| {
-            let tables = Tables::whole(self.likelihood, &self.weight, &self.bias, &part);
+            let tables = Tables::whole(self.likelihood, &self.weight, &self.bias);
             tables.neg_log_prob(&z.narrow(0, first, part.len()), &part)
         };
         let parts: Vec<Tensor> = bags.parts(size)?.into_iter().map(of_part).collect();

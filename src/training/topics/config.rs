@@ -43,7 +43,7 @@ pub struct TopicsTrainConfig {
     pub word_dropout: f64,
     /// Scale of normalised outputs at the start.
     pub gain: f64,
-    /// Words of the largest vocabulary that a step looks at whole; of a larger one, it looks at the words of its documents and an eighth as many others as this.
+    /// Words of the largest vocabulary that a step looks at whole; of a larger one, it looks at the words of its documents and a sample of the others.
     pub vocabulary_sample: i64,
     /// Strength of the normal prior on the weights of words, `decay * w^2` nats each, where topics multiply.
     pub decay: f64,
@@ -87,7 +87,7 @@ impl Default for TopicsTrainConfig {
             dropout: 0.4,
             word_dropout: 0.3,
             gain: 1.5,
-            vocabulary_sample: 8192,
+            vocabulary_sample: 16384,
             decay: 3.0,
             separation: 0.4,
             epochs: 60,
