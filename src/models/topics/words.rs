@@ -80,9 +80,7 @@ impl Words {
         let frequencies = start.frequencies.log();
         let believed = &start.documents / (&start.documents + CONVINCING);
         let (weight, bias) = if likelihood == Likelihood::LogLinear {
-            // A word that no document has is not known to be strange to any topic.
-            let weight = (start.topics.log() - frequencies.unsqueeze(-1)) * believed.unsqueeze(-1) / WHOLE;
-            (weight, frequencies)
+            ((start.topics.log() - frequencies.unsqueeze(-1)) / WHOLE, frequencies)
         } else {
             // A topic's count adds as many words as there would be in a document of a few topics.
             (start.topics.log() + (start.length / 4.0).ln(), frequencies + (start.length / 2.0).ln())
