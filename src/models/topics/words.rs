@@ -45,7 +45,7 @@ const WHOLE: f64 = 16.0;
 /// A count that outweighs all others, where topics multiply: by it, topics of upper layers are read.
 const OUTWEIGHING: f64 = 2.0 * WHOLE;
 
-/// Documents with a word by which half of its weights is believed, at the start and where topics are read: a word of two documents is in a topic by chance.
+/// Documents with a word by which half of its weights is believed, where topics are read: a word of two documents is in a topic by chance.
 const CONVINCING: f64 = 15.0;
 
 /// A sample of a large vocabulary has this part of the words that a whole vocabulary may have, as draws.
@@ -73,7 +73,7 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// The background alone explains the frequencies of words, and topics differ by the words of their documents, as far as these are to be believed.
+    /// The background alone explains the frequencies of words, and topics differ by the words of their documents.
     ///
     /// A step of training looks at all words of a vocabulary that has at most `largest`.
     pub fn new(path: &Path, likelihood: Likelihood, start: &TopicsStart, largest: i64) -> Self {
@@ -218,6 +218,7 @@ mod tests {
             bias: Tensor::from_slice(&[0.0f32, 1.0, -1.0]),
             support: Tensor::from_slice(&[1.0f32, 0.5, 0.25]),
             names: ["weight", "bias"].map(String::from),
+            proposal: OnceCell::new(),
             sample: None,
         }
     }
