@@ -3,7 +3,7 @@
 use crate::training::trainee::Record;
 use serde::{Deserialize, Serialize};
 
-/// A line of `metrics.jsonl`: one epoch. Nats a document, perplexities a word.
+/// A line of `metrics.jsonl`: one epoch. Bounds in nats a document.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TopicsRecord {
     /// The epoch, counted from 1.
@@ -16,7 +16,8 @@ pub struct TopicsRecord {
     pub validation_neg_elbo: f64,
     /// Its KL.
     pub validation_kl: f64,
-    /// Perplexity a word from the same bound.
+    /// Perplexity from the same bound, by document: the exponential of the mean over documents of each one's bound over its tokens. By it the best epoch is chosen, since
+    /// the samples of one very long document move the mean of the bound by more than an epoch does.
     pub validation_perplexity: f64,
     /// Temperature at the epoch's last step.
     pub temperature: f64,
@@ -32,7 +33,7 @@ impl Record for TopicsRecord {
     }
 
     fn merit(&self) -> f64 {
-        self.validation_neg_elbo
+        self.validation_perplexity
     }
 
     fn skipped_steps(&self) -> usize {

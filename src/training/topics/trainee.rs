@@ -60,7 +60,7 @@ impl TopicsTrainee {
         (0..documents).filter(|&number| !validates(number))
     }
 
-    /// Means over the validation documents: negative ELBO and KL a document, and words of a document.
+    /// Means over the validation documents: negative ELBO and KL a document, and negative ELBO a token of each.
     fn validate(&self, seed: i64) -> Result<[f64; 3]> {
         tch::manual_seed(seed);
         let documents = self.validation().map(|number| self.corpus.train.get(number));
@@ -68,7 +68,8 @@ impl TopicsTrainee {
         for batch in batches(documents, VALIDATION_BATCH, self.device()) {
             let (_, bags) = batch?;
             let bound = self.model.bound(&bags, 1)?;
-            for (sum, part) in sums.iter_mut().zip([bound.neg_elbo, bound.kl, bags.lengths.shallow_clone()]) {
+            let per_token = &bound.neg_elbo / bags.lengths.clamp_min(1.0);
+            for (sum, part) in sums.iter_mut().zip([bound.neg_elbo, bound.kl, per_token]) {
                 *sum += part.sum(Kind::Double).double_value(&[]);
             }
             count += bags.len();
@@ -162,14 +163,14 @@ impl Trainee for TopicsTrainee {
 
     fn record(&self, config: &TopicsTrainConfig, trained: &Trained) -> Result<TopicsRecord> {
         let _guard = ProductsOnOneThread::new();
-        let [neg_elbo, kl, words] = self.validate(config.seed as i64)?;
+        let [neg_elbo, kl, per_token] = self.validate(config.seed as i64)?;
         Ok(TopicsRecord {
             epoch: trained.epoch,
             train_neg_elbo_relaxed: trained.neg_elbo,
             train_kl: trained.kl,
             validation_neg_elbo: neg_elbo,
             validation_kl: kl,
-            validation_perplexity: (neg_elbo / words.max(1.0)).exp(),
+            validation_perplexity: per_token.exp(),
             temperature: trained.temperature,
             skipped_steps: trained.skipped_steps,
             seconds: trained.seconds,
