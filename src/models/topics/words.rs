@@ -43,7 +43,7 @@ impl std::fmt::Display for Likelihood {
 const WHOLE: f64 = 16.0;
 
 /// A count that outweighs all others, where topics multiply: by it, topics of upper layers are read.
-const OUTWEIGHING: f64 = 2.0 * WHOLE;
+const OUTWEIGHING: f64 = 3.0 * WHOLE;
 
 /// Documents with a word by which half of its weights is believed, where topics are read: a word of two documents is in a topic by chance.
 const CONVINCING: f64 = 15.0;
