@@ -300,12 +300,10 @@ impl TopicModel {
     pub fn topics(&self, evidence: &Evidence) -> Result<Vec<Tensor>> {
         let _guard = no_grad_guard();
         let mut topics = vec![self.words.lowest(&evidence.by_topic())?];
-        let mut mixture: Option<Tensor> = None;
+        let mut mixture = Tensor::eye(topics[0].size()[0], (Kind::Float, self.words.device()));
         for (l, weight) in self.weights().iter().enumerate() {
-            let own = peculiar(weight);
-            let mixed = mixture.map_or_else(|| own.shallow_clone(), |mixture| own.matmul(&mixture));
-            topics.push(self.words.upper(&mixed, l + 1));
-            mixture = Some(mixed);
+            mixture = peculiar(weight).matmul(&mixture);
+            topics.push(self.words.upper(&mixture, l + 1));
         }
         Ok(topics)
     }

@@ -168,7 +168,7 @@ fn kl<T: Real>(tile: &Tile, parameters: usize) -> [Lanes<T>; 3] {
 fn places(kernel: &Kernel, tile: &Tile) -> [Lanes<u32>; 2] {
     let first = tile.latents[0];
     let (latent, row) = (first % kernel.latents, first / kernel.latents);
-    if tile.latents == each(|i| first + i) && latent + LANES <= kernel.latents {
+    if tile.follow() && latent + LANES <= kernel.latents {
         return [each(|i| (latent + i) as u32), [row as u32; LANES]];
     }
     [each(|i| (tile.latents[i] % kernel.latents) as u32), each(|i| (tile.latents[i] / kernel.latents) as u32)]

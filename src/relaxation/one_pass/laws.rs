@@ -129,19 +129,15 @@ where
         (self.law)([value(0), value(1)])
     }
 
-    /// The laws of a tile's lanes. Latents most often follow one another.
+    /// The laws of a tile's lanes.
     #[inline(always)]
-    fn laws(&self, latents: &Lanes<usize>) -> Lanes<L> {
+    fn laws(&self, tile: &Tile) -> Lanes<L> {
         let mut columns = [[0.0; LANES]; 2];
-        let first = latents[0];
-        let mut follow = true;
-        for i in 0..LANES {
-            follow &= latents[i] == first + i;
-        }
+        let follow = tile.follow();
         for (column, values) in columns.iter_mut().zip(&self.values) {
-            match values.get(first..).and_then(|values| values.first_chunk()) {
+            match values.get(tile.latents[0]..).and_then(|values| values.first_chunk()) {
                 Some(values) if follow => *column = *values,
-                _ => *column = each(|i| values[latents[i]]),
+                _ => *column = each(|i| values[tile.latents[i]]),
             }
         }
         let mut laws = [(self.law)([columns[0][0], columns[1][0]]); LANES];
@@ -203,7 +199,7 @@ where
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
         let Self { walks, tile, precision, .. } = self;
-        let laws = walks.laws(&tile.latents);
+        let laws = walks.laws(tile);
         let shared = tile.is_shared;
         let mut lines = [[0.0; LANES]; PARAMETERS];
         for (p, line) in lines.iter_mut().enumerate() {

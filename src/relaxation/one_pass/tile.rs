@@ -67,6 +67,12 @@ impl Tile {
         self.latents = each(|i| latents[if i < self.used { i } else { 0 }]);
     }
 
+    /// Whether the latents follow one another, as they most often do.
+    #[inline(always)]
+    pub(super) fn follow(&self) -> bool {
+        self.latents == each(|i| self.latents[0] + i)
+    }
+
     /// Gives the latents their windows.
     pub(super) fn open(&mut self, window: impl Fn(usize) -> (i64, i64)) {
         self.windows = each(|i| window(self.latents[i]));

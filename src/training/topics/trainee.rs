@@ -139,11 +139,8 @@ impl Trainee for TopicsTrainee {
 
     /// The numbers of the documents that are not for validation.
     fn order(&self, seed: u64, epoch: usize) -> Tensor {
-        let order = Tensor::from_slice(&self.corpus.train.order(seed, epoch));
-        if self.examples() == self.corpus.train.len() as i64 {
-            return order;
-        }
-        order.masked_select(&order.remainder(VALIDATION_PERIOD).ne(VALIDATION_PERIOD - 1))
+        let order = self.corpus.train.order(seed, epoch).into_iter();
+        Tensor::from_slice(&order.filter(|&number| !validates(number as usize)).collect::<Vec<i64>>())
     }
 
     fn step(&mut self, config: &TopicsTrainConfig, plan: &Plan<'_>) -> Result<Tensor> {
