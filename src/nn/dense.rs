@@ -1,6 +1,6 @@
 //! A parameter, its moving averages and its gradient as plain numbers, in parts that threads can share.
 
-use super::adam::{BETA1, BETA2, EPS};
+use super::rule::{BETA1, BETA2, EPS};
 use tch::{Device, Kind, Tensor};
 
 /// Numbers that a thread updates at a time: a megabyte of the four tensors.

@@ -9,6 +9,7 @@ mod entries;
 mod finite;
 mod mlp;
 mod onednn;
+mod rule;
 
 pub(crate) use dots::dots;
 pub(crate) use embedding::weighted_sums;

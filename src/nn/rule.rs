@@ -1,0 +1,121 @@
+//! One update of Adam: in place where tensors are plain numbers, else as tensor operations.
+
+use super::Rows;
+use super::dense::{A_PART, OfRows, Pace, Part, RowsPart, numbers};
+use super::embedding::Terms;
+use crate::{Result, threads};
+use tch::Tensor;
+
+pub(super) const BETA1: f64 = 0.9;
+pub(super) const BETA2: f64 = 0.999;
+pub(super) const EPS: f64 = 1e-8;
+
+/// A parameter and its moving averages.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub name: String,
+    pub parameter: Tensor,
+    pub exp_avg: Tensor,
+    pub exp_avg_sq: Tensor,
+}
+
+/// One update, with the corrections for the zeros that the averages started from.
+pub(super) struct Rule {
+    pub learning_rate: f64,
+    pub correction: f64,
+    /// On a device: whether everything was finite. Where not, nothing moves.
+    pub finite: Option<Tensor>,
+}
+
+impl Rule {
+    /// From gradients that may be undefined, which leaves the parameter alone.
+    pub fn update<'a>(&self, slots: impl Iterator<Item = (&'a mut Slot, &'a Tensor)>) {
+        let mut parts = Vec::new();
+        for (slot, gradient) in slots.filter(|(_, gradient)| gradient.defined()) {
+            if Part::fits([&slot.parameter, &slot.exp_avg, &slot.exp_avg_sq, gradient]) {
+                let Slot { parameter, exp_avg, exp_avg_sq, .. } = slot;
+                parts.extend(Part::split([parameter, exp_avg, exp_avg_sq], gradient));
+            } else {
+                self.apply(slot, gradient);
+            }
+        }
+        let pace = self.pace();
+        if parts.iter().map(|part| part.gradient.len()).sum::<usize>() < A_PART {
+            parts.into_iter().for_each(|part| part.update(pace));
+        } else {
+            threads::run(parts, |_, part| part.update(pace));
+        }
+    }
+
+    fn pace(&self) -> Pace {
+        (self.learning_rate as f32, self.correction as f32)
+    }
+
+    /// Of these rows alone.
+    pub fn update_rows(&self, slot: &mut Slot, rows: &Rows, of_leaf: &Tensor) -> Result<()> {
+        if self.finite.is_none() && self.update_rows_in_place(slot, rows, of_leaf)? {
+            return Ok(());
+        }
+        let (indices, gradient) = (&rows.indices, rows.gradient(of_leaf)?);
+        let select = |tensor: &Tensor| tensor.detach().f_index_select(0, indices);
+        let mut rows = Slot {
+            name: String::new(),
+            parameter: select(&slot.parameter)?,
+            exp_avg: select(&slot.exp_avg)?,
+            exp_avg_sq: select(&slot.exp_avg_sq)?,
+        };
+        self.update(std::iter::once((&mut rows, &gradient)));
+        let _ = slot.parameter.f_index_copy_(0, indices, &rows.parameter)?;
+        let _ = slot.exp_avg.f_index_copy_(0, indices, &rows.exp_avg)?;
+        let _ = slot.exp_avg_sq.f_index_copy_(0, indices, &rows.exp_avg_sq)?;
+        Ok(())
+    }
+
+    /// The same in one pass, where tables and gradient are plain numbers; false where they are not.
+    fn update_rows_in_place(&self, slot: &mut Slot, rows: &Rows, of_leaf: &Tensor) -> Result<bool> {
+        let Slot { parameter, exp_avg, exp_avg_sq, .. } = slot;
+        let of_leaf = of_leaf.f_contiguous()?;
+        let indices = Vec::<i64>::try_from(&rows.indices)?;
+        let mut ordered = Vec::new();
+        let derivatives = rows.terms.as_ref().and_then(|terms| terms.derivatives.as_ref());
+        let derivatives = derivatives.map(|derivatives| derivatives.f_contiguous()).transpose()?;
+        let gradient = match &rows.terms {
+            Some(Terms { entries, weights, .. }) => {
+                ordered.extend(entries.by_row(weights)?);
+                let (starts, derivatives) = (entries.starts(), derivatives.as_ref().map(numbers));
+                OfRows::Sums { sums: numbers(&of_leaf), terms: &ordered, starts, derivatives }
+            }
+            None => OfRows::Rows(numbers(&of_leaf)),
+        };
+        let Some(parts) = RowsPart::split([parameter, exp_avg, exp_avg_sq], &indices, gradient, self.pace()) else {
+            return Ok(false);
+        };
+        threads::run(parts, |_, part| part.update());
+        Ok(true)
+    }
+
+    /// As tensor operations, anywhere.
+    pub fn apply(&self, slot: &mut Slot, gradient: &Tensor) {
+        if let Some(finite) = &self.finite {
+            return self.apply_where(finite, slot, gradient);
+        }
+        let _ = slot.exp_avg.lerp_(gradient, 1.0 - BETA1);
+        let _ = slot.exp_avg_sq.g_mul_scalar_(BETA2);
+        let _ = slot.exp_avg_sq.addcmul_(&(gradient * (1.0 - BETA2)), gradient);
+        let denominator = (slot.exp_avg_sq.sqrt() * self.correction).g_add_scalar_(EPS);
+        let _ = slot.parameter.addcdiv_(&(&slot.exp_avg * -self.learning_rate), &denominator);
+    }
+
+    /// The same where a flag on the device is up. Where it is down, every number is multiplied by 1 or gains 0: a gradient that is not finite must be replaced first,
+    /// since 0 times infinity is no number.
+    fn apply_where(&self, finite: &Tensor, slot: &mut Slot, gradient: &Tensor) {
+        let gradient = gradient.where_self(finite, &gradient.zeros_like());
+        let share = finite.to_kind(slot.parameter.kind());
+        let _ = slot.exp_avg.lerp_tensor_(&gradient, &(&share * (1.0 - BETA1)));
+        let kept: Tensor = 1.0 - &share * (1.0 - BETA2);
+        let _ = slot.exp_avg_sq.g_mul_(&kept);
+        let _ = slot.exp_avg_sq.addcmul_(&(&gradient * (1.0 - BETA2)), &gradient);
+        let denominator = (slot.exp_avg_sq.sqrt() * self.correction).g_add_scalar_(EPS);
+        let _ = slot.parameter.addcdiv_(&(&slot.exp_avg * (&share * -self.learning_rate)), &denominator);
+    }
+}
