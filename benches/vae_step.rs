@@ -1,8 +1,10 @@
-//! Milliseconds a training step of the VAE: `cargo bench --bench vae_step -- explicit|implicit THREADS STEPS one-pass|graph|profile`.
+//! Milliseconds a training step of the VAE: `cargo bench --bench vae_step -- explicit|implicit THREADS STEPS one-pass|graph|profile|inputs [FOLDER]`.
 //!
-//! The counterpart of `benches/peers/vae_step.py`; `benches/peers/run.py` runs the two in alternation. `profile` takes the step apart.
+//! Of static MNIST in that folder, or without one, of noise with as many pixels on. The counterpart of `benches/peers/vae_step.py`; `benches/peers/run.py` runs the two in
+//! alternation. `profile` takes the step apart; `inputs` times the first layer by the pixels that are on, of more and more of them, and by dense products.
 
-use gengs::data::{Images, Pixels, epoch_order};
+use anyhow::Context;
+use gengs::data::{ImageSet, Images, Pixels, epoch_order};
 use gengs::models::{Inference, Vae};
 use gengs::nn::{Adam, Mlp};
 use gengs::prelude::*;
@@ -19,8 +21,12 @@ fn main() -> anyhow::Result<()> {
     gengs::keep_freed_memory();
     tch::set_num_threads(word(1, "1").parse()?);
     let steps: i64 = word(2, "200").parse()?;
+    if word(3, "one-pass") == "inputs" {
+        return inputs(steps);
+    }
+    let images = images(words.get(4))?;
     if word(3, "one-pass") == "profile" {
-        return profile(inference, steps);
+        return profile(inference, steps, &images);
     }
     let one_pass = word(3, "one-pass") == "one-pass";
     let key = |step: i64| one_pass.then(|| NoiseKey::new(0, step as u64));
@@ -30,13 +36,12 @@ fn main() -> anyhow::Result<()> {
     let store = VarStore::new(Device::Cpu);
     let vae = Vae::new(&store.root(), &config.vae(784))?;
     let mut adam = Adam::new(&store, config.lr)?;
-    let images = images()?;
     let order = epoch_order(50_000, 0, 1);
     let mut step = |i: i64| -> anyhow::Result<()> {
         let x = images.batch(&order.narrow(0, i * 100 % 50_000, 100));
-        let elbo = vae.relaxed_elbo(&x, 0.5, Forward::Soft, key(i))?;
+        let (elbo, product) = vae.relaxed_elbo_sparse(&x, 0.5, Forward::Soft, key(i))?;
         let loss = (elbo.reconstruction.sum(None::<Kind>) + elbo.kl.sum(None::<Kind>)) / 100.0;
-        Ok(adam.minimize(&loss, false)?)
+        Ok(adam.minimize_products(&loss, product.as_slice())?)
     };
     for i in 0..20 {
         step(i)?;
@@ -49,13 +54,19 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn images() -> gengs::Result<Images> {
-    let bytes: Vec<u8> = (0..50_000u64 * 784).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63) as u8).collect();
+fn images(folder: Option<&String>) -> gengs::Result<Images> {
+    if let Some(folder) = folder {
+        return Ok(ImageSet::StaticMnist.load(Some(folder.as_ref()))?.train);
+    }
+    /// Share of pixels that are on in static MNIST.
+    const ON: f64 = 0.13;
+    let uniform = |i: u64| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64 / (1u64 << 53) as f64;
+    let bytes: Vec<u8> = (0..50_000 * 784).map(|i| u8::from(uniform(i) < ON)).collect();
     Images::new(&bytes, 50_000, 784, Pixels::Binary)
 }
 
 /// The same step in parts, each timed by itself: the graph is cut where a part ends. The matrix products are then timed alone.
-fn profile(inference: Inference, steps: i64) -> anyhow::Result<()> {
+fn profile(inference: Inference, steps: i64, images: &Images) -> anyhow::Result<()> {
     const PARTS: [&str; 8] = [
         "batch",
         "encoder",
@@ -72,16 +83,14 @@ fn profile(inference: Inference, steps: i64) -> anyhow::Result<()> {
     let encoder = Mlp::new(&(store.root() / "encoder"), &[784, 500, 500, outputs]);
     let decoder = Mlp::new(&(store.root() / "decoder"), &[50, 500, 500, 784]);
     let mut adam = Adam::new(&store, 1e-3)?;
-    let (images, order) = (images()?, epoch_order(50_000, 0, 1));
+    let order = epoch_order(50_000, 0, 1);
     let prior = TruncatedDistribution::new(&Poisson::new(&Tensor::from(2.0f32))?, &Truncation::right(12).any_mass())?;
     let sampler = OnePass::new(0, 11, 0.5)?.kl_to(&prior)?;
     // In the order of their names, as Adam has them: the decoder's come first.
     let mut variables: Vec<(String, Tensor)> = store.variables().into_iter().collect();
     variables.sort_by(|a, b| a.0.cmp(&b.0));
-    let of = |part: &str| -> Vec<&Tensor> {
-        variables.iter().filter(|(name, _)| name.starts_with(part)).map(|(_, variable)| variable).collect()
-    };
-    let (decoder_variables, encoder_variables) = (of("decoder"), of("encoder"));
+    let of = |part: &'static str| variables.iter().map(|(n, v)| (n, v)).filter(move |(name, _)| name.starts_with(part));
+    let decoder_variables: Vec<&Tensor> = of("decoder").map(|(_, variable)| variable).collect();
     let mut seconds = [0.0; PARTS.len()];
     for i in 0..steps + 20 {
         if i == 20 {
@@ -94,7 +103,7 @@ fn profile(inference: Inference, steps: i64) -> anyhow::Result<()> {
         };
         let x = images.batch(&order.narrow(0, i * 100 % 50_000, 100));
         lap(0);
-        let encoded = encoder.forward_once(&x);
+        let (encoded, product) = encoder.forward_sparse(&x);
         lap(1);
         let output = encoded.detach().set_requires_grad(true);
         let key = NoiseKey::new(0, i as u64);
@@ -116,7 +125,13 @@ fn profile(inference: Inference, steps: i64) -> anyhow::Result<()> {
         lap(4);
         let of_output = back(&((&draw.z * of_z).sum(Kind::Float) + kl), &[&output])?;
         lap(5);
-        let of_encoder = back(&(&encoded * &of_output[0]).sum(Kind::Float), &encoder_variables)?;
+        let leaf = |name: &str| product.as_ref().filter(|product| product.name == name).map(|product| &product.leaf);
+        let seen: Vec<&Tensor> = of("encoder").map(|(name, variable)| leaf(name).unwrap_or(variable)).collect();
+        let mut of_encoder = back(&(&encoded * &of_output[0]).sum(Kind::Float), &seen)?;
+        if let Some(product) = &product {
+            let place = of("encoder").position(|(name, _)| *name == product.name).context("no such weight")?;
+            of_encoder[place] = product.gradient(&of_encoder[place]);
+        }
         lap(6);
         of_decoder.extend(of_encoder);
         adam.apply(&of_decoder)?;
@@ -153,4 +168,33 @@ fn products(outputs: i64, steps: i64) -> f64 {
         }
     }
     start.elapsed().as_secs_f64() / steps as f64
+}
+
+/// Milliseconds of the first layer, forward and backward, of images with this share of pixels on: dense, and by the pixels that are on.
+fn inputs(steps: i64) -> anyhow::Result<()> {
+    let float = (Kind::Float, Device::Cpu);
+    let store = VarStore::new(Device::Cpu);
+    let layer = Mlp::new(&store.root(), &[784, 500]);
+    let variables = store.variables();
+    let (weight, of_y) = (&variables["0.weight"], Tensor::randn([100, 500], float));
+    for share in [0.05, 0.13, 0.2] {
+        let x = Tensor::rand([100, 784], float).lt(share).to_kind(Kind::Float);
+        let back =
+            |y: &Tensor, of: &Tensor| Tensor::f_run_backward(&[(y * &of_y).sum(Kind::Float)], &[of], false, false);
+        let mut seconds = [0.0; 2];
+        for _ in 0..steps {
+            let clock = Instant::now();
+            let dense = back(&layer.forward(&x), weight)?.remove(0);
+            seconds[0] += clock.elapsed().as_secs_f64();
+            let clock = Instant::now();
+            let (y, product) = layer.forward_sparse(&x);
+            let product = product.with_context(|| format!("{share} is dense"))?;
+            let sparse = product.gradient(&back(&y, &product.leaf)?[0]);
+            seconds[1] += clock.elapsed().as_secs_f64();
+            anyhow::ensure!(dense.allclose(&sparse, 1e-4, 1e-4, false), "the gradients differ");
+        }
+        let [dense, sparse] = seconds.map(|seconds| seconds / steps as f64 * 1e3);
+        println!("{:3.0} % on: dense {dense:.2} ms, by pixels that are on {sparse:.2} ms", share * 100.0);
+    }
+    Ok(())
 }

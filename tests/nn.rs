@@ -149,6 +149,37 @@ fn a_network_that_is_differentiated_once_has_the_same_values_and_gradients() {
     }
 }
 
+/// The first weight's gradient by a product beside the graph: steps of Adam are those of the whole graph.
+#[test]
+fn a_network_that_sees_few_pixels_moves_as_by_dense_products() {
+    let _guard = seeded(33);
+    let float = (Kind::Float, Device::Cpu);
+    let x = Tensor::rand([9, 70], float).lt(0.15).to_kind(Kind::Float) * Tensor::randn([9, 70], float);
+    let weight = Tensor::randn([9, 5], float);
+    for widths in [vec![70, 5], vec![70, 130, 5]] {
+        let walk = |sparse: bool| {
+            tch::manual_seed(34);
+            let store = VarStore::new(Device::Cpu);
+            let network = Mlp::new(&store.root(), &widths);
+            let mut adam = Adam::new(&store, 0.01).unwrap();
+            for _ in 0..5 {
+                let (y, product) = if sparse { network.forward_sparse(&x) } else { (network.forward(&x), None) };
+                assert_eq!(product.is_some(), sparse);
+                adam.minimize_products(&(y * &weight).square().sum(Kind::Float), product.as_slice()).unwrap();
+            }
+            let mut variables: Vec<_> = store.variables().into_iter().collect();
+            variables.sort_by(|a, b| a.0.cmp(&b.0));
+            variables.iter().flat_map(|(_, variable)| doubles(variable)).collect::<Vec<f64>>()
+        };
+        for (dense, sparse) in walk(false).iter().zip(walk(true)) {
+            // Adam divides gradients by their size, rounding and all.
+            close("parameter", sparse, *dense, 1e-4);
+        }
+    }
+    let network = Mlp::new(&VarStore::new(Device::Cpu).root(), &[70, 5]);
+    assert!(network.forward_sparse(&Tensor::ones([9, 70], float)).1.is_none());
+}
+
 /// A table that several threads share: the first step is `lr g / (|g| + eps)`, whoever makes it.
 #[test]
 fn adam_moves_large_tables_alike_on_any_number_of_threads() {

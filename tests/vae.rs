@@ -144,6 +144,32 @@ fn the_relaxed_objective_has_a_gradient_everywhere_and_the_hard_limit_its_value(
     }
 }
 
+/// An image with few pixels on is seen by these alone, to the same effect.
+#[test]
+fn the_relaxed_objective_is_the_same_by_the_pixels_that_are_on() {
+    let _guard = seeded(10);
+    let x = Tensor::eye(PIXELS, (Kind::Float, Device::Cpu));
+    for inference in [Inference::Explicit, Inference::Implicit] {
+        let (store, vae) = model(Family::Poisson, inference, 3);
+        let key = Some(NoiseKey::new(3, 4));
+        let whole = vae.relaxed_elbo(&x, 0.5, Forward::Soft, key).unwrap();
+        let (by_pixels, product) = vae.relaxed_elbo_sparse(&x, 0.5, Forward::Soft, key).unwrap();
+        let product = product.unwrap();
+        assert_eq!(product.name, "encoder.0.weight");
+        for (a, b) in [(&whole.reconstruction, &by_pixels.reconstruction), (&whole.kl, &by_pixels.kl)] {
+            assert!(b.allclose(a, 1e-5, 1e-6, false), "{inference:?}: {a} {b}");
+        }
+        let gradient = |elbo: Elbo, of: &Tensor| {
+            Tensor::run_backward(&[(elbo.reconstruction + elbo.kl).sum(Kind::Float)], &[of], false, false).remove(0)
+        };
+        let exact = gradient(whole, &store.variables()["encoder.0.weight"]);
+        let found = product.gradient(&gradient(by_pixels, &product.leaf));
+        assert!(found.allclose(&exact, 1e-4, 1e-5, false), "{inference:?}: {found} {exact}");
+        // With all pixels on, there is nothing to gain.
+        assert!(vae.relaxed_elbo_sparse(&x.ones_like(), 0.5, Forward::Soft, key).unwrap().1.is_none());
+    }
+}
+
 /// With a key, a batch is the sum of its rows whatever the sampler: the same key gives the same step, another key another.
 #[test]
 fn a_key_fixes_the_noise() {

@@ -1,6 +1,6 @@
 """The same work in gengs, in plain PyTorch and with relaxit, in alternation: prints ratios and writes benches/RESULTS.md.
 
-usage: PYTHON benches/peers/run.py [ROUNDS] [PART ...]      (PYTHON: one with torch 2.11 and relaxit 1.2; ROUNDS defaults to 3)
+usage: PYTHON benches/peers/run.py [ROUNDS] [--images FOLDER] [PART ...]      (PYTHON: one with torch 2.11 and relaxit 1.2; ROUNDS defaults to 3)
 
 Alternation, medians and ratios within a round, so that a noisy machine does little harm. All parts take some ten minutes; parts that are named are
 measured anew, and the file is put together from them and from what target/peers holds of the others.
@@ -17,6 +17,11 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORDS = sys.argv[1:]
 ROUNDS = int(WORDS.pop(0)) if WORDS and WORDS[0].isdigit() else 3
+# Where static MNIST lies, in whose place noise with as many pixels on serves.
+IMAGES = []
+if WORDS[:1] == ["--images"]:
+    IMAGES = [str(pathlib.Path(WORDS[1]).resolve())]
+    WORDS = WORDS[2:]
 KEPT = ROOT / "target" / "peers"
 STEPS = "60"
 
@@ -74,9 +79,9 @@ def scaling():
 
 
 def steps(inference, peers, threads):
-    runs = {"gengs": lambda: number(ours("vae_step", inference, threads, STEPS))}
+    runs = {"gengs": lambda: number(ours("vae_step", inference, threads, STEPS, "one-pass", *IMAGES))}
     for what in peers:
-        runs[what] = lambda what=what: number(peer("vae_step", what, threads, STEPS))
+        runs[what] = lambda what=what: number(peer("vae_step", what, threads, STEPS, *IMAGES))
     values, ratios = alternate(runs)
     rows = []
     for what in peers:
@@ -90,7 +95,7 @@ def steps(inference, peers, threads):
 def profile():
     rows = ["", "Where gengs' step goes (`cargo bench --bench vae_step -- INFERENCE 1 STEPS profile`):", "", "```text"]
     for inference in ["implicit", "explicit"]:
-        rows += ours("vae_step", inference, "1", STEPS, "profile") or ["not measured"]
+        rows += ours("vae_step", inference, "1", STEPS, "profile", *IMAGES) or ["not measured"]
     return rows + ["```"]
 
 
@@ -110,7 +115,7 @@ second, and how many times as many gengs draws.
 STEP = """
 ## A training step of the VAE
 
-784-500-500, 50 Poisson latents, batch 100; the same network, in PyTorch with the sampler named. The last column is how many times as long
+784-500-500, 50 Poisson latents, batch 100, images of {images}; the same network, in PyTorch with the sampler named. The last column is how many times as long
 the peer takes.
 
 | inference | threads | gengs | peer | its step | peer over gengs |
@@ -122,7 +127,7 @@ PARTS = [
     ("samplers-2", "", lambda: samplers("2")),
     ("threads", "", scaling),
     ("windows", "\n## Windows of each latent's own, memory\n", windows),
-    ("steps-1", STEP, lambda: steps("implicit", ["implicit"], "1") + steps("explicit", ["explicit", "relaxit"], "1")),
+    ("steps-1", STEP.format(images="static MNIST" if IMAGES else "noise with as many pixels on as static MNIST"), lambda: steps("implicit", ["implicit"], "1") + steps("explicit", ["explicit", "relaxit"], "1")),
     ("steps-2", "", lambda: steps("implicit", ["implicit"], "2") + steps("explicit", ["explicit", "relaxit"], "2")),
     ("profile", "", profile),
 ]

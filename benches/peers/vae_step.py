@@ -1,14 +1,18 @@
 """A training step of the same VAE in eager PyTorch: milliseconds a step.
 
-usage: python3 vae_step.py explicit|implicit|relaxit THREADS STEPS     (needs torch 2.11; relaxit 1.2; benches/peers/run.py runs it beside gengs)
+usage: python3 vae_step.py explicit|implicit|relaxit THREADS STEPS [FOLDER]     (needs torch 2.11; relaxit 1.2; benches/peers/run.py runs it beside gengs)
+
+Images are static MNIST's in the folder, or without one, noise with as many pixels on.
 
 The model of `gengs-vae`: 784-500-500, 50 Poisson latents, 12 atoms, decoder in reverse, batch 100, Adam 1e-3, relaxed ELBO with the
 exact KL on the truncated laws. Explicit weights are formed as a PyTorch user would: float32 log-pmf, tail as log(1 - sum).
 relaxit is the explicit model with the sampler and the closed-form KL of that library's own Poisson VAE: counts 0..100, eta = 0.999.
 """
+import pathlib
 import sys
 import time
 
+import numpy
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -48,7 +52,11 @@ def truncated(rate):
 
 
 prior = truncated(torch.tensor([2.0]))
-images = torch.randint(0, 2, (50_000, 784), dtype=torch.uint8)
+if len(sys.argv) > 4:
+    bits = numpy.load(pathlib.Path(sys.argv[4]) / "static_binarized_mnist_bits.npz")["train"]
+    images = torch.from_numpy(numpy.unpackbits(bits, axis=1))
+else:
+    images = (torch.rand(50_000, 784) < 0.13).to(torch.uint8)
 order = torch.randperm(len(images))
 
 

@@ -10,7 +10,7 @@
 use super::latent::{Latent, LatentConfig};
 use super::pixels::{reconstruction, reconstruction_once};
 use crate::estimators::{Estimate, Estimator, Expectation, Setting};
-use crate::nn::Mlp;
+use crate::nn::{Mlp, SparseProduct};
 use crate::relaxation::Forward;
 use crate::relaxation::one_pass::{DrawnBy, NoiseKey};
 use crate::truncated::TruncatedDistribution;
@@ -152,7 +152,34 @@ impl Vae {
     /// # Errors
     /// When the temperature is not allowed.
     pub fn relaxed_elbo(&self, x: &Tensor, temperature: f64, forward: Forward, key: Option<NoiseKey>) -> Result<Elbo> {
-        let (z, kl) = self.latent.draw(&self.encoder.forward_once(x), temperature, forward, key)?;
+        self.decoded(&self.encoder.forward_once(x), x, temperature, forward, key)
+    }
+
+    /// The same for training, at the cost of the pixels that are on, where that is less: then the weight that sees them is not in the graph, and its gradient goes by the
+    /// product that is returned, for [`Adam::minimize_products`](crate::nn::Adam::minimize_products).
+    ///
+    /// # Errors
+    /// As [`relaxed_elbo`](Self::relaxed_elbo).
+    pub fn relaxed_elbo_sparse(
+        &self,
+        x: &Tensor,
+        temperature: f64,
+        forward: Forward,
+        key: Option<NoiseKey>,
+    ) -> Result<(Elbo, Option<SparseProduct>)> {
+        let (encoded, product) = self.encoder.forward_sparse(x);
+        Ok((self.decoded(&encoded, x, temperature, forward, key)?, product))
+    }
+
+    fn decoded(
+        &self,
+        encoded: &Tensor,
+        x: &Tensor,
+        temperature: f64,
+        forward: Forward,
+        key: Option<NoiseKey>,
+    ) -> Result<Elbo> {
+        let (z, kl) = self.latent.draw(encoded, temperature, forward, key)?;
         let kl = kl.sum_dim_intlist(-1, false, None::<Kind>);
         let logits = self.decoder.forward_once(&self.decoder_input(&z));
         Ok(Elbo { reconstruction: reconstruction_once(&logits, x), kl })

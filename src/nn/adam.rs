@@ -6,9 +6,9 @@
 //! # Source
 //! Kingma, Ba, "Adam: A Method for Stochastic Optimization", arXiv 1412.6980.
 
-use super::Rows;
 use super::finite::{Verdict, examine};
 use super::rule::{BETA1, BETA2, Rule, Slot};
+use super::{Rows, SparseProduct};
 use crate::memory::in_large_pages;
 use crate::{Error, Result};
 use tch::nn::VarStore;
@@ -80,6 +80,23 @@ impl Adam {
     pub fn minimize(&mut self, loss: &Tensor, keep_graph: bool) -> Result<()> {
         let parameters: Vec<&Tensor> = self.slots.iter().map(|slot| &slot.parameter).collect();
         let gradients = Tensor::f_run_backward(&[loss], &parameters, keep_graph, false)?;
+        self.update(loss, &gradients)
+    }
+
+    /// As [`minimize`](Self::minimize), where the graph holds some weights by their products with what a layer sees.
+    ///
+    /// # Errors
+    /// As [`minimize`](Self::minimize).
+    pub fn minimize_products(&mut self, loss: &Tensor, products: &[SparseProduct]) -> Result<()> {
+        let product = |slot: &Slot| products.iter().find(|product| product.name == slot.name);
+        let inputs: Vec<&Tensor> =
+            self.slots.iter().map(|slot| product(slot).map_or(&slot.parameter, |product| &product.leaf)).collect();
+        let mut gradients = Tensor::f_run_backward(&[loss], &inputs, false, false)?;
+        for (slot, gradient) in self.slots.iter().zip(&mut gradients) {
+            if let Some(product) = product(slot) {
+                *gradient = product.gradient(gradient);
+            }
+        }
         self.update(loss, &gradients)
     }
 

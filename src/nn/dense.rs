@@ -203,7 +203,7 @@ pub(super) fn numbers(tensor: &Tensor) -> &[f32] {
 }
 
 /// The same, to be written. Parameters, averages and gradients have storages of their own.
-fn numbers_mut(tensor: &mut Tensor) -> &mut [f32] {
+pub(super) fn numbers_mut(tensor: &mut Tensor) -> &mut [f32] {
     match tensor.numel() {
         count if count > 0 && is_plain(tensor) => {
             // SAFETY: as above; and since storages are its own, the exclusive borrow of the tensor is one of its numbers.

@@ -10,6 +10,7 @@ mod finite;
 mod mlp;
 mod onednn;
 mod rule;
+mod sparse_product;
 
 pub(crate) use dots::dots;
 pub(crate) use embedding::weighted_sums;
@@ -19,3 +20,4 @@ pub use batch_norm::BatchNorm;
 pub use embedding::{EmbeddingBag, Rows};
 pub use entries::Entries;
 pub use mlp::{Linear, Mlp};
+pub use sparse_product::SparseProduct;

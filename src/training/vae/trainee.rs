@@ -9,7 +9,7 @@ use crate::Result;
 use crate::data::Dataset;
 use crate::estimators::{Estimator, EstimatorKind};
 use crate::models::{Elbo, Vae};
-use crate::nn::Adam;
+use crate::nn::{Adam, SparseProduct};
 use crate::relaxation::Forward;
 use crate::relaxation::one_pass::{DrawnBy, NoiseKey};
 use crate::training::checkpoint::{Checkpoint, Progress};
@@ -54,17 +54,23 @@ impl VaeTrainee {
         self.vae.drawn_by()
     }
 
-    /// The batch's negative ELBO with a gradient by the run's estimator.
-    fn elbo(&mut self, x: &Tensor, config: &TrainConfig, temperature: f64, key: NoiseKey) -> Result<Elbo> {
+    /// The batch's negative ELBO with a gradient by the run's estimator, and what of it the graph does not hold.
+    fn elbo(
+        &mut self,
+        x: &Tensor,
+        config: &TrainConfig,
+        temperature: f64,
+        key: NoiseKey,
+    ) -> Result<(Elbo, Option<SparseProduct>)> {
         let Some(estimator) = &mut self.estimator else {
             let forward = match config.estimator {
                 EstimatorKind::GengsSt => Forward::StraightThrough,
                 _ => Forward::Soft,
             };
-            return self.vae.relaxed_elbo(x, temperature, forward, Some(key));
+            return self.vae.relaxed_elbo_sparse(x, temperature, forward, Some(key));
         };
         estimator.set_temperature(temperature);
-        self.vae.estimated_elbo(x, estimator.as_mut(), config.samples())
+        Ok((self.vae.estimated_elbo(x, estimator.as_mut(), config.samples())?, None))
     }
 
     /// The images of a step; seeds libtorch's generator for all that the step draws.
@@ -127,11 +133,11 @@ impl Trainee for VaeTrainee {
             self.diagnose(plan)?;
         }
         let x = self.batch(plan);
-        let elbo = self.elbo(&x, config, plan.temperature, plan.key)?;
+        let (elbo, product) = self.elbo(&x, config, plan.temperature, plan.key)?;
         let reconstruction = elbo.reconstruction.sum(None::<Kind>);
         let kl = elbo.kl.sum(None::<Kind>);
         let loss = (&reconstruction + &kl * plan.kl_weight) / x.size()[0] as f64;
-        self.adam.minimize(&loss, false)?;
+        self.adam.minimize_products(&loss, product.as_slice())?;
         let kl = kl.detach();
         Ok(Tensor::stack(&[reconstruction.detach() + &kl, kl], 0).to_kind(Kind::Double))
     }
