@@ -44,7 +44,7 @@ fn model(config: &TopicsTrainConfig) -> (VarStore, TopicModel) {
     for (name, mut variable) in store.variables() {
         if name.ends_with("running_var") {
             variable += variable.rand_like();
-        } else if name.starts_with("encoder") {
+        } else if name.starts_with("encoder") || name.starts_with("topics") {
             variable += variable.randn_like() * 0.3;
         }
     }

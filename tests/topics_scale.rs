@@ -131,20 +131,28 @@ fn written_out(store: &VarStore, likelihood: Likelihood, x: &Tensor) -> TopicsEl
     let tokens = sum(x, -1).unsqueeze(-1);
     let telling = &tokens / (&tokens + v("encoder.gate").exp());
     let mut h = (sums.narrow(-1, 0, hidden) + v("encoder.bias")).relu();
-    let (mut posteriors, mut draws) = (Vec::new(), Vec::new());
+    let mut tilts = Vec::new();
     for (l, (from, topics)) in [(0, 4), (4, 2)].into_iter().enumerate() {
         let name = |part: &str| format!("encoder.{l}.{part}");
         h = linear(&name("hidden"), &h).relu();
         let directions = sums.narrow(-1, hidden + from, topics) / &lengths;
         let tilt =
             norm(&name("norm"), &linear(&name("output"), &h)) + norm(&name("direction_norm"), &directions) * &telling;
-        let law = Poisson::new(&((tilt + softplus_inverse(1.0)).softplus() + 1e-6)).unwrap();
-        let seed = KEY.seed + l as u64 * 0x9e37_79b9_7f4a_7c15;
-        draws.push(OnePass::new(0, 5, 0.5).unwrap().draw(&law, NoiseKey { seed, ..KEY }).unwrap().z);
-        posteriors.push(TruncatedDistribution::new(&law, &Truncation::right(6).any_mass()).unwrap());
+        tilts.push(tilt);
     }
+    let draw = |l: u64, tilt: Tensor| {
+        let law = Poisson::new(&((tilt + softplus_inverse(1.0)).softplus() + 1e-6)).unwrap();
+        let seed = KEY.seed + l * 0x9e37_79b9_7f4a_7c15;
+        let draw = OnePass::new(0, 5, 0.5).unwrap().draw(&law, NoiseKey { seed, ..KEY }).unwrap().z;
+        (TruncatedDistribution::new(&law, &Truncation::right(6).any_mass()).unwrap(), draw)
+    };
     let rate = |name: &str, own: f64| (v(name) + softplus_inverse(own)).softplus() + 1e-6;
-    let lower = draws[1].matmul(&v("topics.0.weight").exp()) + rate("topics.0.bias", 0.5);
+    let (upper_posterior, upper) = draw(1, tilts.remove(1));
+    let lower = upper.matmul(&v("topics.0.weight").exp()) + rate("topics.0.bias", 0.5);
+    // In so far as the document is silent, the tilt is counted from what the counts above make of those below.
+    let (posterior, lowest) =
+        draw(0, tilts.remove(0) + (lower.expm1().log() - softplus_inverse(1.0)) * (1.0 - &telling));
+    let (posteriors, draws) = ([posterior, upper_posterior], [lowest, upper]);
     let kl = posteriors.iter().zip([lower, rate("topics.1.bias", 1.0)]).map(|(posterior, rate)| {
         let prior =
             TruncatedDistribution::new(&Poisson::new(&rate).unwrap(), &Truncation::right(6).any_mass()).unwrap();

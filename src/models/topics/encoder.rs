@@ -60,6 +60,8 @@ pub(super) struct Output {
     pub tilt: Tensor,
     /// What else the posterior needs, if anything.
     pub extra: Option<Tensor>,
+    /// How much a document of its length says, from 0 to 1, `[B, 1]`.
+    pub telling: Tensor,
 }
 
 impl Encoder {
@@ -156,6 +158,7 @@ impl Encoder {
             from += head.topics;
             outputs.push(Output {
                 tilt: normalise(&head.norm, &head.output.forward(&seen)) + direction * &telling,
+                telling: telling.shallow_clone(),
                 extra: head.extra.as_ref().map(|extra| extra.forward(&seen)),
             });
         }

@@ -13,7 +13,7 @@ use tch::nn::{Init, Path};
 use tch::{Kind, Tensor};
 
 /// Share of a count's mean that comes from above at the start.
-const FROM_ABOVE: f64 = 0.5;
+pub(super) const FROM_ABOVE: f64 = 0.5;
 
 /// How many times as much an upper topic gives to a topic of its own group at the start as to another.
 const OWN_GROUP: f64 = 20.0;
@@ -83,9 +83,14 @@ impl Layer {
         Truncation::right(self.atoms).any_mass()
     }
 
-    /// The posterior, `[B, topics]`, from a network's output. At zero, it is the family's law of the mean at the start; with free logits, the Poisson's.
-    pub fn posterior(&self, output: &Output) -> Result<Posterior> {
-        let Output { tilt, extra } = output;
+    /// The posterior, `[B, topics]`, from a network's output and the counts above, if there are any. At a tilt of zero, a count of a document that says much follows the family's
+    /// law of the mean at the start (with free logits, the Poisson's), and of one that says nothing, that of the mean that the counts above give it.
+    pub fn posterior(&self, output: &Output, above: Option<&Tensor>) -> Result<Posterior> {
+        let Output { tilt, extra, telling } = output;
+        let tilt = &match above {
+            Some(above) => tilt + self.lean(above) * (1.0 - telling),
+            None => tilt.shallow_clone(),
+        };
         let source = match (self.inference, extra) {
             (Inference::Implicit, Some(extra)) => {
                 let k = Tensor::arange(self.atoms, (Kind::Float, tilt.device()));
@@ -104,6 +109,15 @@ impl Layer {
             Source::Law(law) => TruncatedDistribution::new(law.as_ref(), &self.window())?,
         };
         Ok(Posterior { truncated, source })
+    }
+
+    /// What a tilt must be for a law of the mean that the counts above give, in place of the mean at the start.
+    fn lean(&self, above: &Tensor) -> Tensor {
+        let rate = self.rate(Some(above));
+        match (self.inference, self.family) {
+            (Inference::Explicit, Family::Poisson) => (-(-&rate).exp()).log1p() + rate - before_softplus(self.mean),
+            _ => rate.log() - self.mean.ln(),
+        }
     }
 
     /// The law of the counts given those above, `[..., topics]`, or without any, `[topics]`.

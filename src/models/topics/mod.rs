@@ -6,12 +6,13 @@
 //! x   | z_1      ~ words given topics, one of three laws (see Likelihood)
 //! ```
 //!
-//! A count says how much of a topic a document has. Inference is amortised: one network puts out the posteriors of all layers, which are independent given
-//! the document; they are relaxed by GenGS, and trained through the whole graph. The KL of each layer given a sample of the layer above is the exact sum
-//! over the truncated laws.
+//! A count says how much of a topic a document has. Inference is amortised: one network puts out the posteriors of all layers. From the top down, each starts from what a draw
+//! of the layer above makes of its counts, in so far as the document is too short to tell: what is left open costs nothing, and what the document says is read off it alone.
+//! Draws are relaxed by GenGS, and trained through the whole graph. The KL of each layer given a sample of the layer above is the exact sum over the truncated laws.
 //!
 //! # Source
-//! Deep exponential families: Ranganath, Tang, Charlin, Blei, arXiv 1411.2581.
+//! Deep exponential families: Ranganath, Tang, Charlin, Blei, arXiv 1411.2581. Posteriors from the top down, of documents of any length: Sonderby, Raiko, Maaloe, Sonderby,
+//! Winther, arXiv 1602.02282.
 
 mod bags;
 mod encoder;
@@ -201,10 +202,8 @@ impl TopicModel {
     /// When the temperature is not allowed.
     pub fn relaxed_elbo(&self, bags: &Bags, temperature: f64, forward: Forward, key: NoiseKey) -> Result<TopicsElbo> {
         let (outputs, rows) = self.encoder.train(bags)?;
-        let posteriors = self.posteriors(&outputs)?;
-        let draws =
-            posteriors.iter().enumerate().map(|(l, posterior)| posterior.draw(temperature, forward, of_layer(key, l)));
-        let draws = draws.collect::<Result<Vec<_>>>()?;
+        let draw = |l: usize, posterior: &Posterior| posterior.draw(temperature, forward, of_layer(key, l));
+        let (posteriors, draws) = self.descend(&outputs, draw)?;
         let tables = self.words.in_training(bags)?;
         let (reconstruction, mut of_words) = tables.in_training(&draws[0], bags)?;
         of_words.push(rows);
@@ -217,8 +216,26 @@ impl TopicModel {
         })
     }
 
-    fn posteriors(&self, outputs: &[Output]) -> Result<Vec<Posterior>> {
-        self.layers.iter().zip(outputs).map(|(layer, output)| layer.posterior(output)).collect()
+    /// The posterior of each layer from the lowest, and a draw of it, which `draw` makes: from the top down, since a posterior looks at the draw above.
+    fn descend(
+        &self,
+        outputs: &[Output],
+        draw: impl Fn(usize, &Posterior) -> Result<Tensor>,
+    ) -> Result<(Vec<Posterior>, Vec<Tensor>)> {
+        let (mut posteriors, mut draws) = (Vec::new(), Vec::new());
+        for (l, (layer, output)) in self.layers.iter().zip(outputs).enumerate().rev() {
+            let posterior = layer.posterior(output, draws.last())?;
+            draws.push(draw(l, &posterior)?);
+            posteriors.push(posterior);
+        }
+        posteriors.reverse();
+        draws.reverse();
+        Ok((posteriors, draws))
+    }
+
+    /// Hard samples of the posteriors.
+    fn sample(&self, outputs: &[Output]) -> Result<(Vec<Posterior>, Vec<Tensor>)> {
+        self.descend(outputs, |_, posterior| posterior.truncated.sample(&[]))
     }
 
     /// The KL of each layer given a draw of the layer above.
@@ -227,13 +244,12 @@ impl TopicModel {
         layers.map(|(l, (layer, posterior))| posterior.kl(&layer.prior(draws.get(l + 1))?)).collect()
     }
 
-    /// Posterior means of the counts of each layer from the lowest, `[B, topics]`, without a gradient.
+    /// Posterior means of the counts of each layer from the lowest, `[B, topics]`, given the means above, without a gradient.
     ///
     /// # Errors
     /// When a tensor cannot be made.
     pub fn infer(&self, bags: &Bags) -> Result<Vec<Tensor>> {
-        let posteriors = self.posteriors(&self.encoder.infer(bags)?)?;
-        Ok(posteriors.iter().map(|posterior| posterior.truncated.mean()).collect())
+        Ok(self.descend(&self.encoder.infer(bags)?, |_, posterior| Ok(posterior.truncated.mean()))?.1)
     }
 
     /// Bounds from `samples` hard samples a document, from libtorch's generator, without a gradient.
@@ -245,11 +261,10 @@ impl TopicModel {
             return Err(Error::parameter("number of importance samples", samples, "at least 1"));
         }
         let _guard = no_grad_guard();
-        let posteriors = self.posteriors(&self.encoder.infer(bags)?)?;
+        let outputs = self.encoder.infer(bags)?;
         let (mut neg_elbos, mut kls, mut log_weights) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..samples {
-            let draws = posteriors.iter().map(|posterior| posterior.truncated.sample(&[]));
-            let draws = draws.collect::<Result<Vec<_>>>()?;
+            let (posteriors, draws) = self.sample(&outputs)?;
             let reconstruction = self.words.neg_log_prob(&draws[0], bags)?;
             let kl = self.kl(&posteriors, &draws)?;
             let mut log_weight = -&reconstruction;
@@ -277,10 +292,10 @@ impl TopicModel {
             return Err(Error::parameter("number of samples", samples, "at least 1"));
         }
         let _guard = no_grad_guard();
-        let posterior = self.posteriors(&self.encoder.infer(bags)?)?.swap_remove(0);
-        let mut sum = self.words.log_probs(&posterior.truncated.sample(&[])?).exp();
+        let outputs = self.encoder.infer(bags)?;
+        let mut sum = self.words.log_probs(&self.sample(&outputs)?.1[0]).exp();
         for _ in 1..samples {
-            sum += self.words.log_probs(&posterior.truncated.sample(&[])?).exp();
+            sum += self.words.log_probs(&self.sample(&outputs)?.1[0]).exp();
         }
         Ok(sum / samples as f64)
     }

@@ -3,10 +3,11 @@
 //! `forward(counts)`, of word counts `[B, V]`, gives the posterior means of the counts of all layers from the lowest, one after the other, `[B, sum K]`, as
 //! [`TopicModel::infer`](super::TopicModel::infer) does. Log weights of the posteriors are formed as those of a VAE are.
 
-use super::super::latent::count_shifts;
+use super::super::latent::{SMALLEST, before_softplus, count_shifts};
 use super::super::torchscript::{Attribute, SPECIAL, log_weights};
 use super::super::{Family, Inference};
 use super::TopicsConfig;
+use super::layer::FROM_ABOVE;
 use std::fmt::Write;
 
 /// The module.
@@ -37,6 +38,11 @@ impl Member {
         let layer = if name.starts_with(|c: char| c.is_ascii_digit()) { "layer" } else { "" };
         Self { name: format!("{layer}{}", name.replace('.', "_")), variable: format!("encoder.{name}"), parameter }
     }
+
+    /// `topics.0.weight`, of the counts of layer 0 given those above, is called `topics0_weight`.
+    fn of_prior(layer: usize, part: &str) -> Self {
+        Self { name: format!("topics{layer}_{part}"), variable: format!("topics.{layer}.{part}"), parameter: true }
+    }
 }
 
 /// The module of a model of this shape, with `more` plain members.
@@ -57,13 +63,14 @@ pub(crate) fn topics_script(config: &TopicsConfig, more: Vec<(&'static str, Attr
     weights = torch.log1p(x)
     tokens = torch.sum(x, [-1], True)
     telling = tokens / (tokens + torch.exp(self.gate))
+    silence = torch.exp(self.gate) / (tokens + torch.exp(self.gate))
     sums = torch.matmul(weights, self.embedding_weight)
     squares = torch.sum(torch.square(weights * self.idf), [-1], True)
     directions = torch.narrow(sums, -1, {hidden}, {all}) / torch.sqrt(torch.clamp(squares, min=1e-06))
     h = torch.relu(torch.narrow(sums, -1, 0, {hidden}) + self.bias)\n"
     );
     let mut from = 0;
-    let mut means = Vec::new();
+    let mut descent = Vec::new();
     for (l, &topics) in config.topics.iter().enumerate() {
         let mut linears = vec!["hidden", "output"];
         linears.extend(has_extra.then_some("extra"));
@@ -84,11 +91,11 @@ pub(crate) fn topics_script(config: &TopicsConfig, more: Vec<(&'static str, Attr
             format!("torch.batch_norm({x}, {weight}, {bias}, {mean}, {variance}, False, 0.1, 1e-05, False)")
         };
         let direction = format!("torch.narrow(directions, -1, {from}, {topics})");
-        let output = if has_extra { format!("torch.cat([{}, tilt], -1)", linear("extra")) } else { "tilt".into() };
+        let extra = if has_extra { format!("    extra{l} = {}\n", linear("extra")) } else { String::new() };
         // Writing to a text cannot fail.
         let _ = write!(
             forward,
-            "    h = torch.relu({})\n    tilt = {} + {} * telling\n    mean{l} = (self).mean{l}({output}, )\n",
+            "    h = torch.relu({})\n    tilt{l} = {} + {} * telling\n{extra}",
             linear("hidden"),
             norm("norm", &linear("output")),
             norm("direction_norm", &direction),
@@ -104,9 +111,19 @@ pub(crate) fn topics_script(config: &TopicsConfig, more: Vec<(&'static str, Attr
             "  def log_weights{l}(self: __torch__.Topics, output: Tensor) -> Tensor:\n{body}  def mean{l}(self: __torch__.Topics, output: Tensor) -> Tensor:\n    log_weights = (self).log_weights{l}(output, )\n    atoms = torch.arange(0, {}, dtype=ops.prim.dtype(log_weights), device=log_weights.device)\n    return torch.matmul(torch.exp(log_weights), atoms)\n",
             config.atoms
         );
-        means.push(format!("mean{l}"));
+        let (tilt, lean) = if l + 1 < config.topics.len() {
+            tensors.extend(["weight", "bias"].map(|part| Member::of_prior(l, part)));
+            (format!("tilt{l} + lean{l} * silence"), lean(config, l))
+        } else {
+            (format!("tilt{l}"), String::new())
+        };
+        let output = if has_extra { format!("torch.cat([extra{l}, {tilt}], -1)") } else { tilt };
+        descent.push(format!("{lean}    mean{l} = (self).mean{l}({output}, )\n"));
         from += topics;
     }
+    // A layer's posterior is known once that above is.
+    forward.extend(descent.into_iter().rev());
+    let means: Vec<String> = (0..config.topics.len()).map(|l| format!("mean{l}")).collect();
     let _ = writeln!(forward, "    return torch.cat([{}], -1)", means.join(", "));
 
     let mut attributes = vec![
@@ -131,6 +148,21 @@ pub(crate) fn topics_script(config: &TopicsConfig, more: Vec<(&'static str, Attr
         named(false)
     );
     TopicsScript { source: [SPECIAL, &class, &methods, &forward].concat(), attributes, tensors }
+}
+
+/// By how much the means above move the tilts of a layer of a document that says nothing, as [`Layer`](super::Layer) has it.
+fn lean(config: &TopicsConfig, l: usize) -> String {
+    let own = before_softplus(config.prior * (1.0 - FROM_ABOVE));
+    let tilt = match (config.inference, config.family) {
+        (Inference::Explicit, Family::Poisson) => {
+            format!("torch.log1p(-torch.exp(-rate{l})) + rate{l} - {:?}", before_softplus(config.prior))
+        }
+        _ => format!("torch.log(rate{l}) - {:?}", config.prior.ln()),
+    };
+    let above = l + 1;
+    format!(
+        "    rate{l} = torch.matmul(mean{above}, torch.exp(self.topics{l}_weight)) + torch.softplus(self.topics{l}_bias + {own:?}) + {SMALLEST:?}\n    lean{l} = {tilt}\n"
+    )
 }
 
 /// Log weights from `output`, logits of each atom beside those of a Poisson law that the tilts, after them, choose.
