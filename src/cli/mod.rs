@@ -1,11 +1,13 @@
-//! What the binaries share: arguments, progress, a training run on a terminal, how a program ends.
+//! What the binaries share: arguments, runs and their export, progress, a training run on a terminal, how a program ends.
 
 mod interruption;
 mod progress;
+mod runs;
 mod runtime;
 mod training;
 
 pub use interruption::{Interruption, interrupted};
 pub use progress::Meter;
+pub use runs::{Export, Stored, Trained};
 pub use runtime::{Common, main, tell};
-pub use training::{Telling, train};
+pub use training::Train;

@@ -1,10 +1,8 @@
 //! `gengs-topics eval`.
 
-use super::Trained;
 use clap::Args;
-use gengs::training::{
-    RunFolder, Session, Settings, TopicsEvaluation, TopicsTrainConfig, TopicsTrainee, evaluate_topics, weights,
-};
+use gengs::cli::Trained;
+use gengs::training::{TopicsEvaluation, TopicsTrainConfig, TopicsTrainee, evaluate_topics, weights};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -59,17 +57,12 @@ impl Eval {
     }
 
     fn evaluate(&self) -> anyhow::Result<TopicsEvaluation> {
-        let Trained { run, checkpoint, data_dir, common } = &self.trained;
-        let device = common.prepare()?;
         let (samples, batch) = (self.importance_samples, self.batch_size as usize);
         let Some(weights) = &self.weights else {
-            let (trainee, _) = Session::<TopicsTrainee>::load(run, checkpoint, data_dir.as_deref(), device)?;
+            let (trainee, _, device) = self.trained.load::<TopicsTrainee>()?;
             return Ok(evaluate_topics(trainee.model(), trainee.corpus(), samples, batch, self.seed, device)?);
         };
-        let (_, mut config) = RunFolder::open::<TopicsTrainConfig>(run)?;
-        if let Some(folder) = data_dir {
-            config.set_data_dir(folder);
-        }
+        let (config, device) = self.trained.settings::<TopicsTrainConfig>()?;
         let (_, model) = weights::read_topics(&config, weights, device)?;
         let corpus = config.load()?;
         let (file, words, found) = (weights.display(), model.words(), corpus.vocabulary.len());

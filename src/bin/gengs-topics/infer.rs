@@ -1,7 +1,7 @@
 //! `gengs-topics infer`: what new texts are about.
 
 use clap::Args;
-use gengs::cli::Common;
+use gengs::cli::{Common, Stored};
 use gengs::data::visit_texts;
 use gengs::training::TrainedTopics;
 use std::io::Write;
@@ -13,12 +13,8 @@ const BATCH: usize = 500;
 
 #[derive(Debug, Args)]
 pub struct Infer {
-    /// Run folder
-    #[arg(long, value_name = "DIR")]
-    run: PathBuf,
-    /// Which checkpoint: best (on the validation documents) or last
-    #[arg(long, default_value = "best", value_parser = ["best", "last"])]
-    checkpoint: String,
+    #[command(flatten)]
+    stored: Stored,
     /// A text a line, a .jsonl file with a field 'text' in each line, or a folder of .txt files; cut into words as the run's corpus was
     #[arg(long, value_name = "PATH")]
     input: PathBuf,
@@ -30,7 +26,7 @@ impl Infer {
     /// One JSON line a text: words that were known and unknown, and the posterior means of the counts of each layer's topics.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let device = self.common.prepare()?;
-        let trained = TrainedTopics::load(&self.run, &self.checkpoint, device)?;
+        let trained = TrainedTopics::load(&self.stored.run, &self.stored.checkpoint, device)?;
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         let (mut texts, mut number, mut known, mut unknown) = (Vec::new(), 0u64, 0, 0);
         let mut written = Ok(());

@@ -1,11 +1,11 @@
 //! `gengs-topics topics` and `gengs-topics tree`: what the topics of a run are.
 
-use super::Trained;
 use clap::Args;
+use gengs::cli::Trained;
 use gengs::data::Corpus;
 use gengs::topics::page::{About, Example, html};
 use gengs::topics::{COHERENCE_WORDS, DIVERSITY_WORDS, coherence, top_words};
-use gengs::training::{Overview, Session, TopicsTrainConfig, TopicsTrainee};
+use gengs::training::{Overview, TopicsTrainConfig, TopicsTrainee};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -48,9 +48,7 @@ struct Topic {
 
 /// A run's topics, with the documents that it was trained on.
 fn overview(trained: &Trained) -> anyhow::Result<(Overview, TopicsTrainee, TopicsTrainConfig)> {
-    let Trained { run, checkpoint, data_dir, common } = trained;
-    let device = common.prepare()?;
-    let (trainee, config) = Session::<TopicsTrainee>::load(run, checkpoint, data_dir.as_deref(), device)?;
+    let (trainee, config, device) = trained.load::<TopicsTrainee>()?;
     let overview = Overview::new(trainee.model(), trainee.corpus(), EXAMPLES, device)?;
     Ok((overview, trainee, config))
 }

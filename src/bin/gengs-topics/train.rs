@@ -1,11 +1,10 @@
 //! `gengs-topics train`.
 
 use clap::Args;
-use gengs::cli::{Common, Telling, interrupted, train};
+use gengs::cli::{self, Common};
 use gengs::models::{Family, Inference, Likelihood};
-use gengs::training::{Interval, OnNan, Schedule, Session, Settings, TopicsTrainConfig, TopicsTrainee, read_settings};
+use gengs::training::{Interval, OnNan, Schedule, TopicsRecord, TopicsTrainConfig, TopicsTrainee};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// Defaults are in brackets; a flag wins over --config, which wins over the default.
 #[derive(Debug, Args)]
@@ -154,18 +153,35 @@ macro_rules! fixed_settings {
             checkpoint_every,
             decay,
             separation,
+            init_from,
+            store,
             seed
         )
     };
 }
 
-impl Train {
-    /// What was typed, over the settings file, over the defaults.
-    fn settings(&self) -> anyhow::Result<TopicsTrainConfig> {
-        let mut config = match &self.config {
-            Some(path) => read_settings(path)?,
-            None => TopicsTrainConfig::default(),
-        };
+impl cli::Train for Train {
+    type Trainee = TopicsTrainee;
+
+    const PROGRAM: &'static str = "gengs-topics";
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn file(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
+    fn out(&self) -> Option<&Path> {
+        self.out.as_deref()
+    }
+
+    fn resume(&self) -> bool {
+        self.resume
+    }
+
+    fn fix(&self, config: &mut TopicsTrainConfig) {
         macro_rules! take {
             ($($name:ident),*) => { $( if let Some(value) = &self.$name { config.$name = value.clone().into(); } )* };
         }
@@ -174,84 +190,38 @@ impl Train {
             ($($name:ident),*) => { $( config.text.$name = self.text.$name.unwrap_or(config.text.$name); )* };
         }
         text_rules!(take_rules);
-        config.store = self.store.clone().or(config.store);
-        config.init_from = self.init_from.clone().or(config.init_from);
-        self.change(&mut config);
-        config.check()?;
-        Ok(config)
     }
 
-    /// The settings that may change when a run is resumed.
     fn change(&self, config: &mut TopicsTrainConfig) {
         config.epochs = self.epochs.unwrap_or(config.epochs);
         config.on_nan = self.on_nan.unwrap_or(config.on_nan);
-        if let Some(data_dir) = &self.data_dir {
-            config.data_dir = Some(data_dir.clone());
-        }
+        config.data_dir = self.data_dir.clone().or(config.data_dir.take());
     }
 
-    fn session(&self) -> anyhow::Result<(Session<TopicsTrainee>, PathBuf)> {
-        let device = self.common.prepare()?;
-        if self.resume {
-            let Some(out) = &self.out else { anyhow::bail!("--resume needs the run folder: --out DIR") };
-            if let Some(flag) = self.flag_that_resume_ignores() {
-                anyhow::bail!(
-                    "--{flag} cannot be given with --resume: the run goes on with its own settings; start a new run for others"
-                );
-            }
-            let session = Session::<TopicsTrainee>::resume_with(out, device, |config| self.change(config))?;
-            return Ok((session, out.clone()));
-        }
-        let config = self.settings()?;
-        let out = self.out.clone().unwrap_or_else(|| default_folder(&config));
-        Ok((Session::start(config, &out, device)?, out))
-    }
-
-    fn flag_that_resume_ignores(&self) -> Option<String> {
+    fn fixed(&self) -> Vec<(&'static str, bool)> {
         macro_rules! given {
             ($($name:ident),*) => { [$( (stringify!($name), self.$name.is_some()) ),*] };
         }
         macro_rules! given_rules {
             ($($name:ident),*) => { [$( (stringify!($name), self.text.$name.is_some()) ),*] };
         }
-        let beside = [("store", self.store.is_some()), ("init_from", self.init_from.is_some())];
-        let given =
-            fixed_settings!(given).into_iter().chain(text_rules!(given_rules)).chain(beside).find(|&(_, given)| given);
-        given.map(|(name, _)| name.replace('_', "-"))
+        fixed_settings!(given).into_iter().chain(text_rules!(given_rules)).collect()
     }
 
-    pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let stop = interrupted();
-        let (mut session, out) = self.session()?;
-        let telling = Telling { program: "gengs-topics", out: &out, resumed: self.resume };
-        let stopped = train(&mut session, telling, &self.common, stop, |record| {
-            format!(
-                "epoch {}: -ELBO {:.2} (relaxed, training), {:.2} (hard, validation), perplexity {:.1}, KL {:.2}, temperature {:.3}",
-                record.epoch,
-                record.train_neg_elbo_relaxed,
-                record.validation_neg_elbo,
-                record.validation_perplexity,
-                record.validation_kl,
-                record.temperature
-            )
-        })?;
-        if let Some(code) = stopped {
-            return Ok(code);
-        }
-        let seconds = session.progress().seconds;
-        if let Some((best, epoch)) = session.progress().best {
-            self.common.say(format_args!(
-                "done in {seconds:.0} s of training; best hard validation -ELBO {best:.2} nats at epoch {epoch}"
-            ));
-        }
-        if self.common.json {
-            println!("{}", serde_json::to_string(session.records())?);
-        }
-        Ok(ExitCode::SUCCESS)
+    fn default_folder(config: &TopicsTrainConfig) -> PathBuf {
+        let corpus = Path::new(&config.corpus).file_stem().unwrap_or_default().to_string_lossy();
+        Path::new("runs").join(format!("topics-{corpus}"))
     }
-}
 
-fn default_folder(config: &TopicsTrainConfig) -> PathBuf {
-    let corpus = Path::new(&config.corpus).file_stem().unwrap_or_default().to_string_lossy();
-    Path::new("runs").join(format!("topics-{corpus}"))
+    fn line(record: &TopicsRecord) -> String {
+        format!(
+            "epoch {}: -ELBO {:.2} (relaxed, training), {:.2} (hard, validation), perplexity {:.1}, KL {:.2}, temperature {:.3}",
+            record.epoch,
+            record.train_neg_elbo_relaxed,
+            record.validation_neg_elbo,
+            record.validation_perplexity,
+            record.validation_kl,
+            record.temperature
+        )
+    }
 }

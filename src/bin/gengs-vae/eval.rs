@@ -1,0 +1,76 @@
+//! `gengs-vae eval`.
+
+use clap::Args;
+use gengs::cli::Trained;
+use gengs::data::Images;
+use gengs::models::Vae;
+use gengs::training::{TrainConfig, VaeTrainee, evaluate, weights};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub struct Eval {
+    #[command(flatten)]
+    trained: Trained,
+    /// Where the randomness starts
+    #[arg(long, default_value_t = 0)]
+    seed: i64,
+    /// Evaluate these weights in place of a checkpoint's: a file of safetensors, of torch.save, or a TorchScript module (which is code: here
+    /// only its tensors are read, nothing in it runs)
+    #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
+    weights: Option<PathBuf>,
+    /// Hard samples an image, for -ELBO and the importance-weighted bound
+    #[arg(long, default_value_t = 100, value_name = "S")]
+    importance_samples: i64,
+    /// Images at once
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    batch_size: i64,
+}
+
+impl Eval {
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        let (trainee, vae, images, config);
+        let (vae, images, config) = match &self.weights {
+            Some(weights) => {
+                (vae, images, config) = self.model_of(weights)?;
+                (&vae, &images, config)
+            }
+            None => {
+                (trainee, config, _) = self.trained.load::<VaeTrainee>()?;
+                (trainee.vae(), &trainee.data().test, config)
+            }
+        };
+        let temperature = config.temperature.last;
+        let result = evaluate(vae, images, self.importance_samples, temperature, self.batch_size, self.seed)?;
+        if self.trained.common.json {
+            println!("{}", serde_json::to_string(&result)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        println!("{} test images, {} hard samples each, nats an image", result.examples, result.importance_samples);
+        println!("-ELBO            {:.3}", result.neg_elbo);
+        println!("  reconstruction {:.3}", result.reconstruction);
+        println!("  KL             {:.3}", result.kl);
+        println!("-IWAE            {:.3}   importance-weighted bound", result.neg_iwae);
+        println!(
+            "-ELBO relaxed    {:.3}   at temperature {temperature}, soft samples: not a likelihood",
+            result.neg_elbo_relaxed
+        );
+        println!("active units     {}", result.active_units);
+        if let Some(drawn_by) = result.drawn_by {
+            println!("relaxed samples were drawn by the {drawn_by}");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The run's model with the weights of a file, and the run's test images.
+    fn model_of(&self, weights: &Path) -> anyhow::Result<(Vae, Images, TrainConfig)> {
+        let (config, device) = self.trained.settings::<TrainConfig>()?;
+        let (_, vae) = weights::read_vae(&config, weights, device)?;
+        let images = config.image_set().load(config.data_dir.as_deref())?.test.to_device(device);
+        if images.size() != vae.pixels() {
+            let (file, pixels, size) = (weights.display(), vae.pixels(), images.size());
+            anyhow::bail!("{file}: its weights are for images of {pixels} pixels, but those of the run have {size}");
+        }
+        Ok((vae, images, config))
+    }
+}

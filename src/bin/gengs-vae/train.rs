@@ -1,0 +1,184 @@
+//! `gengs-vae train`.
+
+use clap::{Args, ValueEnum};
+use gengs::cli::{self, Common};
+use gengs::estimators::EstimatorKind;
+use gengs::models::{Family, Inference};
+use gengs::training::{EpochRecord, Interval, OnNan, Schedule, TrainConfig, TruncationSetting, VaeTrainee};
+use std::path::{Path, PathBuf};
+
+/// Defaults are in brackets; a flag wins over --config, which wins over the default.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// mnist-5k (built in), mnist, static-mnist, omniglot, an idx file, or an .npz with 'x' [N, height, width] [default: mnist-5k]
+    #[arg(long, value_name = "NAME|FILE")]
+    dataset: Option<String>,
+    /// Folder with the files of the named data sets
+    #[arg(long, env = "GENGS_DATA", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Settings in TOML, the names of these flags with _ for -
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    config: Option<PathBuf>,
+    /// Law of the latents [default: poisson]
+    #[arg(long)]
+    family: Option<Family>,
+    /// What the encoder puts out: parameters of the family, or one logit an atom [default: implicit]
+    #[arg(long)]
+    inference: Option<Inference>,
+    /// Mean of the prior [default: 2, or 0.5 for bernoulli]
+    #[arg(long, value_name = "MEAN")]
+    prior: Option<f64>,
+    /// Window of atoms: a number, or the mass that may be cut off, as in tail:1e-6 [default: 12, or 2 for bernoulli]
+    #[arg(long, value_name = "N|tail:MASS")]
+    truncation: Option<TruncationSetting>,
+    /// Gradient through the latents [default: gengs]
+    #[arg(long, value_name = "NAME")]
+    estimator: Option<EstimatorKind>,
+    /// Samples an image and step [default: 1, or 2 for estimators that compare samples]
+    #[arg(long, value_name = "S")]
+    samples: Option<i64>,
+    /// Steps between two looks at the quality of the encoder's gradient, some seconds each, written to gradients.jsonl [default: 0, never]
+    #[arg(long, value_name = "STEPS")]
+    diagnose_every: Option<usize>,
+    /// Estimators that are looked at [default: gengs,reinforce-loo,rebar]
+    #[arg(long, value_delimiter = ',', value_name = "NAME,NAME")]
+    diagnose: Option<Vec<EstimatorKind>>,
+    /// Temperature: a number, or first..last, changed linearly over the run [default: 1..0.3]
+    #[arg(long, value_name = "T|FIRST..LAST")]
+    temperature: Option<Schedule>,
+    /// Number of latents [default: 50]
+    #[arg(long, value_name = "K")]
+    latents: Option<i64>,
+    /// Widths of the encoder's hidden layers; the decoder has them in reverse [default: 500,500]
+    #[arg(long, value_delimiter = ',', value_name = "N,N")]
+    hidden: Option<Vec<i64>>,
+    /// Passes over the training images [default: 100]
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Images a step [default: 100]
+    #[arg(long, value_name = "N")]
+    batch_size: Option<i64>,
+    /// Adam's learning rate [default: 0.001]
+    #[arg(long)]
+    lr: Option<f64>,
+    /// Epochs over which the weight of the KL grows from 0 to 1 [default: 0]
+    #[arg(long, value_name = "EPOCHS")]
+    kl_warmup: Option<f64>,
+    /// How often a checkpoint is written: 10s (or 10), 5m, '200 steps', '1 epoch' [default: 10s]
+    #[arg(long, value_name = "INTERVAL")]
+    checkpoint_every: Option<Interval>,
+    /// What to do about a step whose loss or gradient is not finite: such a step never changes the model [default: stop]
+    #[arg(long, value_name = "WHAT")]
+    on_nan: Option<OnNan>,
+    /// Start from these weights: a file of safetensors, of torch.save, a TorchScript module, or a checkpoint of another run
+    #[arg(long, value_name = "FILE")]
+    init_from: Option<PathBuf>,
+    /// Where all randomness starts [default: 0]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Run folder [default: runs/DATASET-FAMILY-INFERENCE]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the run in --out at its last checkpoint, with its settings; only --epochs (the temperature then follows the new length),
+    /// --on-nan and --data-dir may be given anew, and are kept
+    #[arg(long)]
+    resume: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// The settings that a run keeps for its whole life.
+macro_rules! fixed_settings {
+    ($apply:ident) => {
+        $apply!(
+            dataset,
+            family,
+            inference,
+            prior,
+            truncation,
+            estimator,
+            samples,
+            diagnose_every,
+            diagnose,
+            temperature,
+            latents,
+            hidden,
+            batch_size,
+            lr,
+            kl_warmup,
+            checkpoint_every,
+            init_from,
+            seed
+        )
+    };
+}
+
+impl cli::Train for Train {
+    type Trainee = VaeTrainee;
+
+    const PROGRAM: &'static str = "gengs-vae";
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn file(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
+    fn out(&self) -> Option<&Path> {
+        self.out.as_deref()
+    }
+
+    fn resume(&self) -> bool {
+        self.resume
+    }
+
+    fn fix(&self, config: &mut TrainConfig) {
+        macro_rules! take {
+            ($($name:ident),*) => { $( if let Some(value) = &self.$name { config.$name = value.clone().into(); } )* };
+        }
+        fixed_settings!(take);
+    }
+
+    fn change(&self, config: &mut TrainConfig) {
+        config.epochs = self.epochs.unwrap_or(config.epochs);
+        config.on_nan = self.on_nan.unwrap_or(config.on_nan);
+        config.data_dir = self.data_dir.clone().or(config.data_dir.take());
+    }
+
+    fn fixed(&self) -> Vec<(&'static str, bool)> {
+        macro_rules! given {
+            ($($name:ident),*) => { vec![$( (stringify!($name), self.$name.is_some()) ),*] };
+        }
+        fixed_settings!(given)
+    }
+
+    fn default_folder(config: &TrainConfig) -> PathBuf {
+        let dataset = Path::new(&config.dataset).file_stem().unwrap_or_default().to_string_lossy();
+        Path::new("runs").join(format!("{dataset}-{}-{}", name(&config.family), name(&config.inference)))
+    }
+
+    fn line(record: &EpochRecord) -> String {
+        format!(
+            "epoch {}: -ELBO {:.2} (relaxed, training), {:.2} (hard, validation), KL {:.2}, temperature {:.3}",
+            record.epoch,
+            record.train_neg_elbo_relaxed,
+            record.validation_neg_elbo,
+            record.validation_kl,
+            record.temperature
+        )
+    }
+
+    fn closing(trainee: &VaeTrainee, out: &Path) -> (String, Vec<String>) {
+        let [samples, reconstructions] = ["samples.png", "reconstructions.png"].map(|name| out.join(name));
+        let pictures = format!("; pictures: {}, {}", samples.display(), reconstructions.display());
+        let drawn_by = trainee.drawn_by().map(|drawn_by| format!("latents were drawn by the {drawn_by}"));
+        (pictures, drawn_by.into_iter().collect())
+    }
+}
+
+/// The name of a choice as it is typed.
+fn name(choice: &impl ValueEnum) -> String {
+    choice.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default()
+}
