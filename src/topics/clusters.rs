@@ -80,12 +80,11 @@ impl Clusters {
         self.centres.clone()
     }
 
-    /// Groups directions themselves: the group of each, and the groups' directions.
-    pub fn of_directions(directions: &[Vec<f32>], groups: usize, seed: u64) -> (Vec<usize>, Vec<Vec<f32>>) {
-        let words = directions.first().map_or(0, Vec::len);
-        let sparse = |centre: &Vec<f32>| (0..).zip(centre.iter().copied()).filter(|(_, x)| *x > 0.0).collect();
-        let vectors: Vec<Sparse> = directions.iter().map(sparse).collect();
-        group(&vectors, words, groups.max(1), seed)
+    /// Documents of each group.
+    pub fn sizes(&self) -> Vec<f64> {
+        let mut sizes = vec![0.0; self.centres.len()];
+        self.group.iter().for_each(|&group| sizes[group] += 1.0);
+        sizes
     }
 }
 
@@ -190,7 +189,7 @@ mod tests {
             let total: f64 = clusters.counts.iter().flatten().sum();
             assert_eq!(total, documents.iter().flatten().map(|(_, count)| f64::from(*count)).sum::<f64>());
             assert_eq!(clusters, Clusters::of_documents(&documents, 12, 3, seed).unwrap());
-            assert_eq!(Clusters::of_directions(&clusters.directions(), 1, seed).0, [0, 0, 0]);
+            assert_eq!(clusters.sizes(), [20.0; 3]);
         }
     }
 

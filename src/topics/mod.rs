@@ -2,7 +2,8 @@
 //!
 //! Nothing here knows which model the topics come from: a topic is a row of word probabilities, a document is a list of
 //! `(word, count)`. [`coherence`] and [`diversity`] judge topics by their top words, [`Completion`] by the words that they predict;
-//! a [`Tree`] is the hierarchy of several layers, and [`page`] shows it. [`Clusters`] of documents are what topics start from.
+//! a [`Tree`] is the hierarchy of several layers, and [`page`] shows it. [`Clusters`] of documents are what topics start from, and [`Merged`]
+//! ones what those of upper layers do.
 
 mod clusters;
 mod coherence;
@@ -10,6 +11,7 @@ mod completion;
 mod diversity;
 pub mod page;
 mod tree;
+mod ward;
 mod words;
 
 pub use clusters::Clusters;
@@ -17,4 +19,5 @@ pub use coherence::{COHERENCE_WORDS, Coherence, coherence};
 pub use completion::{Completion, Halves, split};
 pub use diversity::{DIVERSITY_WORDS, diversity};
 pub use tree::{Branch, Layer, LayerSummary, Link, NOTABLE_SHARE, ParentCoherence, Tree, Word};
+pub use ward::Merged;
 pub use words::top_words;

@@ -67,6 +67,9 @@ pub struct Train {
     /// Epochs over which the weight of the KL grows from 0 to 1 [default: 0]
     #[arg(long, value_name = "EPOCHS")]
     kl_warmup: Option<f64>,
+    /// Share of the run over which the KL of upper layers comes to count in full, of higher ones more slowly [default: 0.6]
+    #[arg(long, value_name = "SHARE")]
+    upper_warmup: Option<f64>,
     /// Strength of the normal prior on the weights of words, decay * w^2 nats each, for log-linear topics [default: 3]
     #[arg(long)]
     decay: Option<f64>,
@@ -150,6 +153,7 @@ macro_rules! fixed_settings {
             batch_size,
             lr,
             kl_warmup,
+            upper_warmup,
             checkpoint_every,
             decay,
             separation,

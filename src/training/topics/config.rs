@@ -57,6 +57,9 @@ pub struct TopicsTrainConfig {
     pub lr: f64,
     /// Epochs over which the weight of the KL grows from 0 to 1.
     pub kl_warmup: f64,
+    /// Share of the run over which the weight of the KL of a layer grows from 0 to 1: linearly of the first layer above the lowest, of the second as the square, and so on.
+    /// A layer that does not say anything yet costs less than those below it, and learns to.
+    pub upper_warmup: f64,
     /// How often a checkpoint is written.
     pub checkpoint_every: Interval,
     /// What to do about a step that is not finite.
@@ -94,6 +97,7 @@ impl Default for TopicsTrainConfig {
             batch_size: 200,
             lr: 5e-3,
             kl_warmup: 0.0,
+            upper_warmup: 0.6,
             checkpoint_every: Interval::Seconds(10.0),
             on_nan: OnNan::Stop,
             init_from: None,
@@ -134,6 +138,12 @@ impl TopicsTrainConfig {
         }
     }
 
+    /// The weights of the KL of so many layers, from the lowest, after a fraction of the run.
+    pub fn kl_weights(&self, layers: usize, fraction: f64) -> Vec<f64> {
+        let grown = if fraction < self.upper_warmup { fraction / self.upper_warmup } else { 1.0 };
+        (0..layers).map(|above| grown.powi(above as i32)).collect()
+    }
+
     /// The learning rate after a fraction of the run.
     pub fn learning_rate(&self, fraction: f64) -> f64 {
         self.lr * (2.0 * (1.0 - fraction)).clamp(0.02, 1.0)
@@ -146,6 +156,9 @@ impl Settings for TopicsTrainConfig {
         self.text.check()?;
         if !(self.lr > 0.0 && self.lr.is_finite()) {
             return Err(Error::parameter("lr", self.lr, "positive and finite"));
+        }
+        if !(0.0..=1.0).contains(&self.upper_warmup) {
+            return Err(Error::parameter("upper-warmup", self.upper_warmup, "a share of the run, from 0 to 1"));
         }
         Ok(())
     }
@@ -165,5 +178,24 @@ impl Settings for TopicsTrainConfig {
 
     fn init_from(&self) -> Option<&Path> {
         self.init_from.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upper_layers_come_to_count_in_full() {
+        let config = TopicsTrainConfig { upper_warmup: 0.5, ..TopicsTrainConfig::default() };
+        assert_eq!(config.kl_weights(3, 0.0), [1.0, 0.0, 0.0]);
+        assert_eq!(config.kl_weights(3, 0.25), [1.0, 0.5, 0.25]);
+        assert_eq!(config.kl_weights(3, 0.5), [1.0; 3]);
+        let config = TopicsTrainConfig { upper_warmup: 0.0, ..config };
+        assert_eq!(config.kl_weights(2, 0.0), [1.0; 2]);
+        for wrong in [-0.1, 1.5, f64::NAN] {
+            let config = TopicsTrainConfig { upper_warmup: wrong, ..config.clone() };
+            assert!(config.check().unwrap_err().to_string().contains("upper-warmup"));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::data::{Corpus, Document};
 use crate::models::TopicsStart;
-use crate::topics::Clusters;
+use crate::topics::{Clusters, Merged};
 use tch::{Device, Kind, Tensor};
 
 /// Documents that are grouped, at most: groups of more are no better, and grouping takes longer than an epoch.
@@ -60,14 +60,14 @@ pub(super) fn of_corpus(
     let of_groups = &counts + &frequencies * &sizes * SMOOTHING;
     let of_groups = &of_groups / of_groups.sum_dim_intlist(-1, true, None::<Kind>);
 
-    let mut directions = vec![clusters.directions()];
+    let (mut directions, mut sizes) = (vec![clusters.directions()], clusters.sizes());
     let mut groups = Vec::new();
     for (l, &above) in topics.iter().enumerate().skip(1) {
-        let below = &directions[l - 1];
-        let (group, upper) = Clusters::of_directions(below, above as usize, seed);
-        let group: Vec<i64> = group.into_iter().map(|group| group as i64).collect();
+        let merged = Merged::of_directions(&directions[l - 1], &sizes, above as usize);
+        let group: Vec<i64> = merged.group.iter().map(|&group| group as i64).collect();
         groups.push(Tensor::from_slice(&group).one_hot(above).tr().to_kind(Kind::Float).to_device(device));
-        directions.push(upper);
+        directions.push(merged.directions);
+        sizes = merged.sizes;
     }
     let matrix = |rows: &Vec<Vec<f32>>| {
         let flat: Vec<f32> = rows.iter().flatten().copied().collect();

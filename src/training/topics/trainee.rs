@@ -148,10 +148,13 @@ impl Trainee for TopicsTrainee {
         tch::manual_seed(plan.seed);
         let bags = bags(&self.corpus.train, &Vec::<i64>::try_from(plan.indices)?, self.device())?;
         let elbo = self.model.relaxed_elbo(&bags, plan.temperature, Forward::StraightThrough, plan.key)?;
-        let kl = Tensor::stack(&elbo.kl, 0).sum(None::<Kind>);
+        let of_layers: Vec<Tensor> = elbo.kl.iter().map(|kl| kl.sum(None::<Kind>)).collect();
+        let weights = config.kl_weights(of_layers.len(), plan.fraction).into_iter();
+        let weighted: Tensor = of_layers.iter().zip(weights).map(|(kl, weight)| kl * (weight * plan.kl_weight)).sum();
+        let kl: Tensor = of_layers.iter().sum();
         let reconstruction = elbo.reconstruction.sum(None::<Kind>);
         let penalty = elbo.weight_penalty * (config.decay / self.examples() as f64) + elbo.overlap * config.separation;
-        let loss = (&reconstruction + &kl * plan.kl_weight) / bags.len() as f64 + penalty;
+        let loss = (&reconstruction + weighted) / bags.len() as f64 + penalty;
         self.adam.set_learning_rate(config.learning_rate(plan.fraction))?;
         self.adam.minimize_rows(&loss, &elbo.rows)?;
         let kl = kl.detach();
