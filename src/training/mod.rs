@@ -5,6 +5,7 @@ mod checkpoint;
 mod files;
 mod interval;
 mod lock;
+mod plan;
 mod recent;
 mod recovery;
 mod run_events;
@@ -19,6 +20,7 @@ pub mod weights;
 
 pub use checkpoint::{Checkpoint, Progress};
 pub use interval::{Interval, OnNan};
+pub use plan::Plan;
 pub use run_folder::{METRICS, RunFolder, read_settings};
 pub use schedule::{Schedule, TruncationSetting};
 pub use session::{Control, Session, StepReport};
@@ -27,7 +29,7 @@ pub use topics::{
     Inferred, Overview, TopicsEvaluation, TopicsRecord, TopicsTrainConfig, TopicsTrainee, TrainedTopics,
     evaluate_topics,
 };
-pub use trainee::{Exhibit, Pace, Plan, Record, Settings, Trained, Trainee};
+pub use trainee::{Exhibit, Pace, Record, Settings, Trained, Trainee};
 pub use vae::{
     EpochRecord, Evaluation, GRADIENTS, GradientRecord, TrainConfig, VaeTrainee, draw_pictures, evaluate, grid_png,
     write_grid,

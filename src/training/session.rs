@@ -5,13 +5,13 @@
 
 use super::checkpoint::{Checkpoint, Progress};
 use super::interval::{Interval, OnNan};
+use super::plan::{Plan, step_seed};
 use super::recent::Recent;
 use super::recovery::{self, Recovered};
 use super::run_events::RunEvents;
 use super::run_folder::{METRICS, RunFolder};
-use super::trainee::{Pace, Plan, Record, Settings, Trained, Trainee};
+use super::trainee::{Pace, Record, Settings, Trained, Trainee};
 use super::weights;
-use crate::relaxation::one_pass::NoiseKey;
 use crate::{Error, Result};
 use std::path::Path;
 use std::time::Instant;
@@ -241,7 +241,7 @@ impl<T: Trainee> Session<T> {
             let start = step as i64 * pace.batch_size;
             let size = pace.batch_size.min(count - start);
             let indices = order.narrow(0, start, size);
-            let plan = plan(&pace, &indices, epoch, step, steps);
+            let plan = Plan::new(&pace, &indices, epoch, step, steps);
             let sums = self.trainee.step(&self.settings, &plan)?;
             recent.add(&sums, size);
             let done = (epoch - 1) * steps + step + 1;
@@ -284,7 +284,7 @@ impl<T: Trainee> Session<T> {
     fn finished(&mut self, pace: &Pace, epoch: usize, steps: usize) -> Result<T::Record> {
         let counted = (self.trainee.examples() - self.progress.uncounted_examples) as f64;
         let [neg_elbo, kl] = self.progress.sums.map(|sum| sum / counted);
-        let temperature = plan(pace, &Tensor::new(), epoch, steps - 1, steps).temperature;
+        let temperature = Plan::new(pace, &Tensor::new(), epoch, steps - 1, steps).temperature;
         let Progress { skipped_steps, seconds, .. } = self.progress;
         let trained = Trained { epoch, neg_elbo, kl, temperature, skipped_steps, seconds };
         let seed = step_seed(pace.seed, epoch, steps);
@@ -391,37 +391,4 @@ fn restore<T: Trainee>(trainee: &mut T, checkpoint: &Checkpoint) -> Result<()> {
         optimiser.set_steps(updates);
     }
     Ok(())
-}
-
-/// The plan of a step.
-fn plan<'a>(pace: &Pace, indices: &'a Tensor, epoch: usize, step: usize, steps: usize) -> Plan<'a> {
-    let total = (pace.epochs * steps).max(2) - 1;
-    let done = (epoch - 1) * steps + step;
-    let fraction = done as f64 / total as f64;
-    Plan {
-        indices,
-        epoch,
-        step,
-        done,
-        fraction,
-        temperature: pace.temperature.at(fraction),
-        kl_weight: match pace.kl_warmup {
-            0.0 => 1.0,
-            epochs => (done as f64 / (epochs * steps as f64)).min(1.0),
-        },
-        key: NoiseKey::new(pace.seed, done as u64),
-        seed: step_seed(pace.seed, epoch, step),
-    }
-}
-
-/// A seed for the noise of a step, by the finaliser of SplitMix64 (Steele, Lea, Flood, 2014) over the three numbers.
-fn step_seed(seed: u64, epoch: usize, step: usize) -> i64 {
-    [epoch as u64, step as u64].iter().fold(mix(seed), |state, &number| mix(state ^ number)) as i64
-}
-
-fn mix(state: u64) -> u64 {
-    let mut z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

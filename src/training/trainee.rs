@@ -2,11 +2,11 @@
 
 use super::checkpoint::Checkpoint;
 use super::interval::{Interval, OnNan};
+use super::plan::Plan;
 use super::run_folder::RunFolder;
 use super::schedule::Schedule;
 use crate::data::epoch_order;
 use crate::nn::Adam;
-use crate::relaxation::one_pass::NoiseKey;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -99,29 +99,6 @@ pub trait Record: Debug + Copy + Serialize + DeserializeOwned {
 
     /// Steps that were left out, since they were not finite.
     fn skipped_steps(&self) -> usize;
-}
-
-/// One step of a run.
-#[derive(Debug, Clone, Copy)]
-pub struct Plan<'a> {
-    /// The examples, by their numbers.
-    pub indices: &'a Tensor,
-    /// The epoch, counted from 1.
-    pub epoch: usize,
-    /// The step in it, counted from 0.
-    pub step: usize,
-    /// Steps that the run has made before.
-    pub done: usize,
-    /// How much of the run is done, from 0 to 1.
-    pub fraction: f64,
-    /// The step's temperature.
-    pub temperature: f64,
-    /// The weight of the KL.
-    pub kl_weight: f64,
-    /// The key of the step's noise, and no other's.
-    pub key: NoiseKey,
-    /// A seed for libtorch's generator, and no other step's.
-    pub seed: i64,
 }
 
 /// What the training part of an epoch came to.

@@ -13,8 +13,9 @@ use crate::nn::{Adam, SparseProduct};
 use crate::relaxation::Forward;
 use crate::relaxation::one_pass::{DrawnBy, NoiseKey};
 use crate::training::checkpoint::{Checkpoint, Progress};
+use crate::training::plan::Plan;
 use crate::training::run_folder::RunFolder;
-use crate::training::trainee::{Exhibit, Plan, Trained, Trainee};
+use crate::training::trainee::{Exhibit, Trained, Trainee};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
