@@ -10,4 +10,4 @@ pub use interruption::{Interruption, interrupted};
 pub use progress::Meter;
 pub use runs::{Export, Stored, Trained};
 pub use runtime::{Common, main, tell};
-pub use training::Train;
+pub use training::{Running, Train};

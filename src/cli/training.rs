@@ -1,10 +1,34 @@
 //! A run on a terminal: how it begins, what it shows while it trains, and how it ends.
 
 use super::{Common, Interruption, Meter, interrupted, tell};
-use crate::training::{Control, Record, Session, Settings, Trainee, read_settings};
+use crate::training::{Control, OnNan, Record, Session, Settings, Trainee, read_settings};
+use clap::Args;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// Flags that every command has which trains.
+#[derive(Debug, Clone, Args)]
+pub struct Running {
+    /// Folder with the files of named data
+    #[arg(long, env = "GENGS_DATA", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Settings in TOML, the names of these flags with _ for -
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    config: Option<PathBuf>,
+    /// What to do about a step whose loss or gradient is not finite: such a step never changes the model [default: stop]
+    #[arg(long, value_name = "WHAT")]
+    on_nan: Option<OnNan>,
+    /// Run folder [default: one in runs/ that is named after the data and the model]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the run in --out at its last checkpoint, with its settings; only --epochs (what changes over a run then follows the new length),
+    /// --on-nan and --data-dir may be given anew, and are kept
+    #[arg(long)]
+    resume: bool,
+    #[command(flatten)]
+    common: Common,
+}
 
 /// The flags of a command that trains, and what it says.
 pub trait Train {
@@ -14,23 +38,14 @@ pub trait Train {
     /// The program's name.
     const PROGRAM: &'static str;
 
-    /// Options that every command has.
-    fn common(&self) -> &Common;
+    /// The flags that every such command has.
+    fn running(&self) -> &Running;
 
-    /// The file of settings, if one was given.
-    fn file(&self) -> Option<&Path>;
-
-    /// The run folder, if one was given.
-    fn out(&self) -> Option<&Path>;
-
-    /// Whether the run in that folder is to go on.
-    fn resume(&self) -> bool;
+    /// The number of epochs, if one was given.
+    fn epochs(&self) -> Option<usize>;
 
     /// Puts what was typed over the settings that a run keeps for its whole life.
     fn fix(&self, settings: &mut <Self::Trainee as Trainee>::Settings);
-
-    /// Puts what was typed over the settings that may change when a run is resumed.
-    fn change(&self, settings: &mut <Self::Trainee as Trainee>::Settings);
 
     /// The flags of settings that a run keeps for its whole life, with whether each was given.
     fn fixed(&self) -> Vec<(&'static str, bool)>;
@@ -53,7 +68,7 @@ pub trait Train {
     fn run(&self) -> anyhow::Result<ExitCode> {
         let stop = interrupted();
         let (mut session, out) = begin(self)?;
-        let common = self.common();
+        let common = &self.running().common;
         if let Some(code) = train(self, &mut session, &out, stop)? {
             return Ok(code);
         }
@@ -74,23 +89,36 @@ pub trait Train {
 
 /// A new run, or one that goes on, and its folder.
 fn begin<C: Train + ?Sized>(command: &C) -> anyhow::Result<(Session<C::Trainee>, PathBuf)> {
-    let device = command.common().prepare()?;
-    if command.resume() {
-        let Some(out) = command.out() else { anyhow::bail!("--resume needs the run folder: --out DIR") };
+    let Running { data_dir, config, on_nan, out, resume, common } = command.running();
+    let device = common.prepare()?;
+    // What may change when a run is resumed.
+    let change = |settings: &mut <C::Trainee as Trainee>::Settings| {
+        if let Some(epochs) = command.epochs() {
+            settings.set_epochs(epochs);
+        }
+        if let Some(on_nan) = *on_nan {
+            settings.set_on_nan(on_nan);
+        }
+        if let Some(folder) = data_dir {
+            settings.set_data_dir(folder);
+        }
+    };
+    if *resume {
+        let Some(out) = out else { anyhow::bail!("--resume needs the run folder: --out DIR") };
         if let Some((name, _)) = command.fixed().into_iter().find(|&(_, given)| given) {
             anyhow::bail!(
                 "--{} cannot be given with --resume: the run goes on with its own settings; start a new run for others",
                 name.replace('_', "-")
             );
         }
-        return Ok((Session::resume_with(out, device, |settings| command.change(settings))?, out.into()));
+        return Ok((Session::resume_with(out, device, change)?, out.clone()));
     }
     // What was typed, over the settings file, over the defaults.
-    let mut settings = command.file().map_or_else(|| Ok(Default::default()), read_settings)?;
+    let mut settings = config.as_ref().map_or_else(|| Ok(Default::default()), |file| read_settings(file))?;
     command.fix(&mut settings);
-    command.change(&mut settings);
+    change(&mut settings);
     settings.check()?;
-    let out = command.out().map_or_else(|| C::default_folder(&settings), Path::to_path_buf);
+    let out = out.clone().unwrap_or_else(|| C::default_folder(&settings));
     Ok((Session::start(settings, &out, device)?, out))
 }
 
@@ -101,7 +129,7 @@ fn train<C: Train + ?Sized>(
     out: &Path,
     stop: Interruption,
 ) -> crate::Result<Option<ExitCode>> {
-    let common = command.common();
+    let Running { resume, common, .. } = command.running();
     for warning in session.warnings() {
         tell(format_args!("warning: {warning}"));
     }
@@ -110,7 +138,7 @@ fn train<C: Train + ?Sized>(
     let from = session.progress().epochs;
     common.say(format_args!(
         "{} run in {}: epochs {} to {epochs}, {steps} steps each",
-        if command.resume() { "resumed" } else { "new" },
+        if *resume { "resumed" } else { "new" },
         out.display(),
         (from + 1).min(epochs)
     ));

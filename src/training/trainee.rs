@@ -80,6 +80,9 @@ pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
     /// Another number of epochs.
     fn set_epochs(&mut self, epochs: usize);
 
+    /// Another way with steps that are not finite.
+    fn set_on_nan(&mut self, on_nan: OnNan);
+
     /// Another place of the data.
     fn set_data_dir(&mut self, folder: &Path);
 

@@ -1,9 +1,9 @@
 //! `gengs-topics train`.
 
 use clap::Args;
-use gengs::cli::{self, Common};
+use gengs::cli::{self, Running};
 use gengs::models::{Family, Inference, Likelihood};
-use gengs::training::{Interval, OnNan, Schedule, TopicsRecord, TopicsTrainConfig, TopicsTrainee};
+use gengs::training::{Interval, Schedule, TopicsRecord, TopicsTrainConfig, TopicsTrainee};
 use std::path::{Path, PathBuf};
 
 /// Defaults are in brackets; a flag wins over --config, which wins over the default.
@@ -13,12 +13,6 @@ pub struct Train {
     /// FORMAT:PATH with the format uci, ldac, svmlight or store [default: reuters-395]
     #[arg(long, value_name = "NAME|PATH")]
     corpus: Option<String>,
-    /// Folder with the files of the named corpora
-    #[arg(long, env = "GENGS_DATA", value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Settings in TOML, the names of these flags with _ for -
-    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
-    config: Option<PathBuf>,
     /// Topics of each layer, from the lowest [default: 50]
     #[arg(long, value_delimiter = ',', value_name = "K,K")]
     topics: Option<Vec<i64>>,
@@ -79,9 +73,6 @@ pub struct Train {
     /// How often a checkpoint is written: 10s (or 10), 5m, '200 steps', '1 epoch' [default: 10s]
     #[arg(long, value_name = "INTERVAL")]
     checkpoint_every: Option<Interval>,
-    /// What to do about a step whose loss or gradient is not finite: such a step never changes the model [default: stop]
-    #[arg(long, value_name = "WHAT")]
-    on_nan: Option<OnNan>,
     /// Start from these weights: a file of safetensors, of torch.save, a TorchScript module, or a checkpoint of another run
     #[arg(long, value_name = "FILE")]
     init_from: Option<PathBuf>,
@@ -93,14 +84,8 @@ pub struct Train {
     /// Where all randomness starts [default: 0]
     #[arg(long)]
     seed: Option<u64>,
-    /// Run folder [default: runs/topics-CORPUS]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Go on with the run in --out at its last checkpoint, with its settings; only --epochs may be given anew
-    #[arg(long)]
-    resume: bool,
     #[command(flatten)]
-    common: Common,
+    running: Running,
 }
 
 /// How text becomes words; counts of words are taken as they are.
@@ -169,20 +154,12 @@ impl cli::Train for Train {
 
     const PROGRAM: &'static str = "gengs-topics";
 
-    fn common(&self) -> &Common {
-        &self.common
+    fn running(&self) -> &Running {
+        &self.running
     }
 
-    fn file(&self) -> Option<&Path> {
-        self.config.as_deref()
-    }
-
-    fn out(&self) -> Option<&Path> {
-        self.out.as_deref()
-    }
-
-    fn resume(&self) -> bool {
-        self.resume
+    fn epochs(&self) -> Option<usize> {
+        self.epochs
     }
 
     fn fix(&self, config: &mut TopicsTrainConfig) {
@@ -194,12 +171,6 @@ impl cli::Train for Train {
             ($($name:ident),*) => { $( config.text.$name = self.text.$name.unwrap_or(config.text.$name); )* };
         }
         text_rules!(take_rules);
-    }
-
-    fn change(&self, config: &mut TopicsTrainConfig) {
-        config.epochs = self.epochs.unwrap_or(config.epochs);
-        config.on_nan = self.on_nan.unwrap_or(config.on_nan);
-        config.data_dir = self.data_dir.clone().or(config.data_dir.take());
     }
 
     fn fixed(&self) -> Vec<(&'static str, bool)> {

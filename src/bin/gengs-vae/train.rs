@@ -1,10 +1,10 @@
 //! `gengs-vae train`.
 
 use clap::{Args, ValueEnum};
-use gengs::cli::{self, Common};
+use gengs::cli::{self, Running};
 use gengs::estimators::EstimatorKind;
 use gengs::models::{Family, Inference};
-use gengs::training::{EpochRecord, Interval, OnNan, Schedule, TrainConfig, TruncationSetting, VaeTrainee};
+use gengs::training::{EpochRecord, Interval, Schedule, TrainConfig, TruncationSetting, VaeTrainee};
 use std::path::{Path, PathBuf};
 
 /// Defaults are in brackets; a flag wins over --config, which wins over the default.
@@ -13,12 +13,6 @@ pub struct Train {
     /// mnist-5k (built in), mnist, static-mnist, omniglot, an idx file, or an .npz with 'x' [N, height, width] [default: mnist-5k]
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
-    /// Folder with the files of the named data sets
-    #[arg(long, env = "GENGS_DATA", value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Settings in TOML, the names of these flags with _ for -
-    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
-    config: Option<PathBuf>,
     /// Law of the latents [default: poisson]
     #[arg(long)]
     family: Option<Family>,
@@ -67,24 +61,14 @@ pub struct Train {
     /// How often a checkpoint is written: 10s (or 10), 5m, '200 steps', '1 epoch' [default: 10s]
     #[arg(long, value_name = "INTERVAL")]
     checkpoint_every: Option<Interval>,
-    /// What to do about a step whose loss or gradient is not finite: such a step never changes the model [default: stop]
-    #[arg(long, value_name = "WHAT")]
-    on_nan: Option<OnNan>,
     /// Start from these weights: a file of safetensors, of torch.save, a TorchScript module, or a checkpoint of another run
     #[arg(long, value_name = "FILE")]
     init_from: Option<PathBuf>,
     /// Where all randomness starts [default: 0]
     #[arg(long)]
     seed: Option<u64>,
-    /// Run folder [default: runs/DATASET-FAMILY-INFERENCE]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Go on with the run in --out at its last checkpoint, with its settings; only --epochs (the temperature then follows the new length),
-    /// --on-nan and --data-dir may be given anew, and are kept
-    #[arg(long)]
-    resume: bool,
     #[command(flatten)]
-    common: Common,
+    running: Running,
 }
 
 /// The settings that a run keeps for its whole life.
@@ -118,20 +102,12 @@ impl cli::Train for Train {
 
     const PROGRAM: &'static str = "gengs-vae";
 
-    fn common(&self) -> &Common {
-        &self.common
+    fn running(&self) -> &Running {
+        &self.running
     }
 
-    fn file(&self) -> Option<&Path> {
-        self.config.as_deref()
-    }
-
-    fn out(&self) -> Option<&Path> {
-        self.out.as_deref()
-    }
-
-    fn resume(&self) -> bool {
-        self.resume
+    fn epochs(&self) -> Option<usize> {
+        self.epochs
     }
 
     fn fix(&self, config: &mut TrainConfig) {
@@ -139,12 +115,6 @@ impl cli::Train for Train {
             ($($name:ident),*) => { $( if let Some(value) = &self.$name { config.$name = value.clone().into(); } )* };
         }
         fixed_settings!(take);
-    }
-
-    fn change(&self, config: &mut TrainConfig) {
-        config.epochs = self.epochs.unwrap_or(config.epochs);
-        config.on_nan = self.on_nan.unwrap_or(config.on_nan);
-        config.data_dir = self.data_dir.clone().or(config.data_dir.take());
     }
 
     fn fixed(&self) -> Vec<(&'static str, bool)> {

@@ -48,6 +48,10 @@ impl Settings for LineSettings {
         self.epochs = epochs;
     }
 
+    fn set_on_nan(&mut self, on_nan: OnNan) {
+        self.on_nan = on_nan;
+    }
+
     fn set_data_dir(&mut self, _: &Path) {}
 }
 

@@ -172,6 +172,10 @@ impl Settings for TopicsTrainConfig {
         self.epochs = epochs;
     }
 
+    fn set_on_nan(&mut self, on_nan: OnNan) {
+        self.on_nan = on_nan;
+    }
+
     fn set_data_dir(&mut self, folder: &Path) {
         self.data_dir = Some(folder.to_path_buf());
     }
