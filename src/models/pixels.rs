@@ -32,8 +32,8 @@ pub(super) fn reconstruction_once(logits: &Tensor, x: &Tensor) -> Tensor {
     };
     let outputs = values_of.iter_mut().zip(slopes_of.chunks_exact_mut(pixels));
     let inputs = l.chunks_exact(pixels).zip(x.chunks_exact(pixels));
-    threads::run(outputs.zip(inputs).collect(), |_, ((value, slopes), (l, x))| {
-        *value = pulp::Arch::new().dispatch(|| row(l, x, slopes));
+    threads::run(outputs.zip(inputs).collect(), |_, ((value, slopes), (logits, x))| {
+        *value = pulp::Arch::new().dispatch(Row { logits, x, slopes });
     });
     // A graph whose derivative the slopes are, and whose value is then put right.
     let mut sums = (logits * slopes).sum_dim_intlist(-1, false, None::<Kind>);
@@ -41,26 +41,37 @@ pub(super) fn reconstruction_once(logits: &Tensor, x: &Tensor) -> Tensor {
     sums
 }
 
-/// The sum over a row, and its slopes.
-#[inline(always)]
-fn row(logits: &[f32], x: &[f32], slopes: &mut [f32]) -> f32 {
-    let mut sums = [0.0; LANES];
-    let whole = logits.len() - logits.len() % LANES;
-    let parts = logits.chunks_exact(LANES).zip(x.chunks_exact(LANES)).zip(slopes.chunks_exact_mut(LANES));
-    for ((logits, x), slopes) in parts {
-        for i in 0..LANES {
+/// The sum over a row, and its slopes. (A closure in its place may not be inlined, and is then not compiled for the machine's vectors.)
+struct Row<'a> {
+    logits: &'a [f32],
+    x: &'a [f32],
+    slopes: &'a mut [f32],
+}
+
+impl pulp::WithSimd for Row<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> f32 {
+        let Self { logits, x, slopes } = self;
+        let mut sums = [0.0; LANES];
+        let whole = logits.len() - logits.len() % LANES;
+        let parts = logits.chunks_exact(LANES).zip(x.chunks_exact(LANES)).zip(slopes.chunks_exact_mut(LANES));
+        for ((logits, x), slopes) in parts {
+            for i in 0..LANES {
+                let (term, slope) = pixel(logits[i], x[i]);
+                sums[i] += term;
+                slopes[i] = slope;
+            }
+        }
+        let mut sum: f32 = sums.iter().sum();
+        for i in whole..logits.len() {
             let (term, slope) = pixel(logits[i], x[i]);
-            sums[i] += term;
+            sum += term;
             slopes[i] = slope;
         }
+        sum
     }
-    let mut sum: f32 = sums.iter().sum();
-    for i in whole..logits.len() {
-        let (term, slope) = pixel(logits[i], x[i]);
-        sum += term;
-        slopes[i] = slope;
-    }
-    sum
 }
 
 /// Pixels side by side.

@@ -42,7 +42,7 @@ impl<'a> Part<'a> {
     /// One update of Adam, in a single pass over memory.
     pub fn update(self, pace: Pace) {
         // Roots and quotients take longer than memory does, unless the machine's widest vectors compute them.
-        pulp::Arch::new().dispatch(|| self.in_vectors(pace));
+        pulp::Arch::new().dispatch(Update(self, pace));
     }
 
     /// To be compiled for the vectors of whoever calls it.
@@ -55,6 +55,18 @@ impl<'a> Part<'a> {
             *v = keep2 * *v + take2 * g * g;
             *p -= learning_rate * *m / (v.sqrt() * correction + EPS as f32);
         }
+    }
+}
+
+/// One update.
+struct Update<'a>(Part<'a>, Pace);
+
+impl pulp::WithSimd for Update<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        self.0.in_vectors(self.1);
     }
 }
 

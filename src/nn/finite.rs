@@ -47,14 +47,29 @@ fn is_finite(tensor: &Tensor) -> Result<bool> {
     if !is_plain(tensor) {
         return Ok(tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1);
     }
-    // All bits of the exponent are set in what is not finite, and in nothing else. No early end, so that it runs in vectors.
-    const EXPONENT: u32 = 0x7f80_0000;
-    Ok(pulp::Arch::new().dispatch(|| {
-        numbers(tensor).chunks(1 << 14).all(|chunk| {
-            let broken = |x: &f32| u32::from(x.to_bits() & EXPONENT == EXPONENT);
-            chunk.iter().fold(0, |found, x| found | broken(x)) == 0
-        })
-    }))
+    Ok(pulp::Arch::new().dispatch(AllFinite(numbers(tensor))))
+}
+
+struct AllFinite<'a>(&'a [f32]);
+
+impl pulp::WithSimd for AllFinite<'_> {
+    type Output = bool;
+
+    /// All bits of the exponent are set in what is not finite, and in nothing else. No early end within a chunk, so that it runs in vectors.
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> bool {
+        const EXPONENT: u32 = 0x7f80_0000;
+        for chunk in self.0.chunks(1 << 14) {
+            let mut broken = 0;
+            for x in chunk {
+                broken |= u32::from(x.to_bits() & EXPONENT == EXPONENT);
+            }
+            if broken != 0 {
+                return false;
+            }
+        }
+        true
+    }
 }
 
 #[cfg(test)]
