@@ -144,16 +144,21 @@ def main():
     out = [
         "# Results",
         "",
-        f"Written by `PYTHON benches/peers/run.py {ROUNDS}` on {datetime.date.today()} at commit {commit}: {cpu()}, {os.cpu_count()} cores,",
-        f"torch {version('torch')}, relaxit {version('relaxit')}. Medians of {ROUNDS} rounds in alternation; ratios are medians of the ratios within a round.",
+        f"Written by `PYTHON benches/peers/run.py`: {cpu()}, {os.cpu_count()} cores, torch {version('torch')}, relaxit {version('relaxit')}.",
+        "Medians of rounds in alternation; ratios are medians of the ratios within a round. How many rounds, at which commit and when: at the end.",
     ]
+    notes = ["", "## Rounds", "", "| part | rounds | commit | date |", "|---|---|---|---|"]
     for name, above, measure in PARTS:
         kept = KEPT / f"{name}.md"
         if name in WORDS or not WORDS:
             kept.write_text("\n".join(measure()))
+            note = f"| {name} | {ROUNDS} | {commit} | {datetime.date.today()} |"
+            kept.with_suffix(".note").write_text(note)
+        if kept.with_suffix(".note").exists():
+            notes.append(kept.with_suffix(".note").read_text())
         out += above.split("\n") if above else []
         out += kept.read_text().split("\n") if kept.exists() else ["", f"Not measured: {name}.", ""]
-    text = "\n".join(out) + "\n"
+    text = "\n".join(out + notes) + "\n"
     print(text)
     (ROOT / "benches" / "RESULTS.md").write_text(text)
 
