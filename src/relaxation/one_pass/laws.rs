@@ -5,6 +5,7 @@ use super::tails::{above, below, merge};
 use super::tile::{STRIDE, Tile};
 use super::windows::own_window;
 use crate::distributions::Parameter;
+use crate::threads;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
@@ -119,7 +120,11 @@ where
     /// Hands the law the logarithm of its only parameter, a positive number, beside it: in one go, which costs less than one at a time.
     #[must_use]
     pub(crate) fn with_logs(mut self) -> Self {
-        let logs = pulp::Arch::new().dispatch(Logs(&self.values[0]));
+        /// Numbers that a thread takes at a time.
+        const AT_A_TIME: usize = 4096;
+        let mut logs = self.values[0].clone();
+        let parts = logs.chunks_mut(AT_A_TIME).collect();
+        threads::run(parts, |_, part| pulp::Arch::new().dispatch(Logs(part)));
         self.values.push(logs);
         self
     }
@@ -166,19 +171,17 @@ where
     }
 }
 
-/// The logarithms of positive numbers.
-struct Logs<'a>(&'a [f64]);
+/// Positive numbers, of which the logarithms take the place.
+struct Logs<'a>(&'a mut [f64]);
 
 impl pulp::WithSimd for Logs<'_> {
-    type Output = Vec<f64>;
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) -> Vec<f64> {
-        let mut logs = self.0.to_vec();
-        for x in &mut logs {
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        for x in self.0 {
             *x = ln64(if *x > f64::MIN_POSITIVE { *x } else { f64::MIN_POSITIVE });
         }
-        logs
     }
 }
 
