@@ -115,8 +115,8 @@ second, and how many times as many gengs draws.
 STEP = """
 ## A training step of the VAE
 
-784-500-500, 50 Poisson latents, batch 100, images of {images}; the same network, in PyTorch with the sampler named. The last column is how many times as long
-the peer takes.
+784-500-500, 50 Poisson latents, batch 100, images as named at the end; the same network, in PyTorch with the sampler named. The last column
+is how many times as long the peer takes.
 
 | inference | threads | gengs | peer | its step | peer over gengs |
 |---|---|---|---|---|---|"""
@@ -127,7 +127,7 @@ PARTS = [
     ("samplers-2", "", lambda: samplers("2")),
     ("threads", "", scaling),
     ("windows", "\n## Windows of each latent's own, memory\n", windows),
-    ("steps-1", STEP.format(images="static MNIST" if IMAGES else "noise with as many pixels on as static MNIST"), lambda: steps("implicit", ["implicit"], "1") + steps("explicit", ["explicit", "relaxit"], "1")),
+    ("steps-1", STEP, lambda: steps("implicit", ["implicit"], "1") + steps("explicit", ["explicit", "relaxit"], "1")),
     ("steps-2", "", lambda: steps("implicit", ["implicit"], "2") + steps("explicit", ["explicit", "relaxit"], "2")),
     ("profile", "", profile),
 ]
@@ -147,12 +147,12 @@ def main():
         f"Written by `PYTHON benches/peers/run.py`: {cpu()}, {os.cpu_count()} cores, torch {version('torch')}, relaxit {version('relaxit')}.",
         "Medians of rounds in alternation; ratios are medians of the ratios within a round. How many rounds, at which commit and when: at the end.",
     ]
-    notes = ["", "## Rounds", "", "| part | rounds | commit | date |", "|---|---|---|---|"]
+    notes = ["", "## Rounds", "", "| part | rounds | images of steps | commit | date |", "|---|---|---|---|---|"]
     for name, above, measure in PARTS:
         kept = KEPT / f"{name}.md"
         if name in WORDS or not WORDS:
             kept.write_text("\n".join(measure()))
-            note = f"| {name} | {ROUNDS} | {commit} | {datetime.date.today()} |"
+            note = f"| {name} | {ROUNDS} | {'static MNIST' if IMAGES else 'noise'} | {commit} | {datetime.date.today()} |"
             kept.with_suffix(".note").write_text(note)
         if kept.with_suffix(".note").exists():
             notes.append(kept.with_suffix(".note").read_text())

@@ -163,7 +163,8 @@ fn unit(mut vector: Sparse) -> Sparse {
     vector
 }
 
-fn direction(mut sum: Vec<f32>) -> Option<Vec<f32>> {
+/// A sum at unit length; nothing of zeros.
+pub(super) fn direction(mut sum: Vec<f32>) -> Option<Vec<f32>> {
     let length = sum.iter().map(|x| x * x).sum::<f32>().sqrt();
     if length > 0.0 {
         sum.iter_mut().for_each(|x| *x /= length);

@@ -4,6 +4,8 @@
 //! groups are left as are wanted. Groups of few documents cost little to merge, so that those that are left are of like sizes, and none is a single odd topic, which k-means
 //! likes to leave by itself.
 
+use super::clusters::direction;
+
 /// Groups of groups of documents.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Merged {
@@ -53,15 +55,11 @@ impl Merged {
         for number in 0..groups.max(1) {
             let mut sum = vec![0.0; directions.first().map_or(0, Vec::len)];
             let members = merged.group.iter().zip(directions.iter().zip(sizes)).filter(|(group, _)| **group == number);
-            for (_, (direction, size)) in members {
-                sum.iter_mut().zip(direction).for_each(|(sum, x)| *sum += size.max(1.0) as f32 * x);
+            for (_, (member, size)) in members {
+                sum.iter_mut().zip(member).for_each(|(sum, x)| *sum += size.max(1.0) as f32 * x);
             }
-            let length = sum.iter().map(|x| x * x).sum::<f32>().sqrt();
-            merged.directions.push(if length > 0.0 {
-                sum.iter().map(|x| x / length).collect()
-            } else {
-                directions.get(number % directions.len().max(1)).cloned().unwrap_or_default()
-            });
+            let other = || directions.get(number % directions.len().max(1)).cloned().unwrap_or_default();
+            merged.directions.push(direction(sum).unwrap_or_else(other));
         }
         merged
     }
