@@ -81,6 +81,12 @@ pub enum Error {
         /// Step in the epoch, counted from 1; on a GPU, where the numbers are looked at every ten steps, that of the look.
         step: usize,
     },
+    /// Something was to be differentiated that depends on no tensor with a gradient.
+    #[error("{what} has no graph: nothing in it requires a gradient; call `set_requires_grad(true)` on a tensor that it is computed from")]
+    NoGraph {
+        /// What lacks a graph.
+        what: String,
+    },
     /// libtorch reported an error; only its first line is kept.
     #[error("libtorch: {0}")]
     Torch(String),

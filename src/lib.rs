@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod backward;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod data;

@@ -1,12 +1,14 @@
 //! What the binaries share: arguments, runs and their export, progress, a training run on a terminal, how a program ends.
 
 mod interruption;
+mod output;
 mod progress;
 mod runs;
 mod runtime;
 mod training;
 
 pub use interruption::{Interruption, interrupted};
+pub use output::{flush, print_line, write_line};
 pub use progress::Meter;
 pub use runs::{Export, Stored, Trained};
 pub use runtime::{Common, main, tell};

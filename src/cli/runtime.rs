@@ -1,5 +1,6 @@
 //! Options that every command has, and exit codes.
 
+use super::output::ClosedPipe;
 use crate::Result;
 use crate::device::device;
 use clap::{Args, Parser};
@@ -51,9 +52,13 @@ pub fn tell(sentence: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{sentence}");
 }
 
-/// A program: its command line, and what it does; 0 when that is done, otherwise the error in one line on stderr, and 1.
+/// A program: its command line, and what it does; 0 when that is done or nobody reads standard output any more, otherwise the error in one
+/// line on stderr, and 1.
 pub fn main<C: Parser>(run: impl FnOnce(C) -> anyhow::Result<ExitCode>) -> ExitCode {
     run(C::parse()).unwrap_or_else(|error| {
+        if error.is::<ClosedPipe>() {
+            return ExitCode::SUCCESS;
+        }
         tell(format_args!("error: {error:#}"));
         ExitCode::FAILURE
     })
