@@ -13,7 +13,7 @@ fn main() -> anyhow::Result<()> {
         let gradient = Tensor::run_backward(&[&loss], &[&log_rate], false, false).remove(0);
         tch::no_grad(|| log_rate -= gradient * 0.01);
         if step % 100 == 0 {
-            let exact = q.expectation(|z| (z - 6.0).square());
+            let exact = q.expectation(|z| (z - 6.0).square())?;
             println!(
                 "step {step}: rate {:.2}, E (z - 6)^2 = {:.2}",
                 log_rate.exp().double_value(&[]),

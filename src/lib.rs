@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 mod backward;
+mod checks;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod data;
@@ -10,6 +11,7 @@ pub mod distributions;
 mod error;
 pub mod estimators;
 pub mod laboratory;
+mod limits;
 mod markup;
 mod memory;
 pub mod models;
@@ -25,6 +27,7 @@ mod truncation;
 mod truncation_error;
 
 pub use error::{Error, Result};
+pub use limits::set_largest_tensor;
 pub use memory::keep_freed_memory;
 pub use truncated::TruncatedDistribution;
 pub use truncation::{Tail, Truncation, Window};

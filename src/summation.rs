@@ -14,6 +14,7 @@
 //! polynomials, NIST Digital Library of Mathematical Functions, 18.22 (Hahn polynomials with both parameters zero).
 
 use crate::distributions::{Distribution, LARGEST_ATOM, certain, check};
+use crate::limits::check_shape;
 use crate::special::log1mexp;
 use crate::{Error, Result};
 use std::sync::OnceLock;
@@ -32,7 +33,7 @@ const DOUBLINGS: usize = 40;
 pub(crate) const FROM: i64 = 400;
 
 /// How far below the first term, in nats, the rest of a sum may be left out.
-const NEGLIGIBLE: f64 = 42.0;
+pub(crate) const NEGLIGIBLE: f64 = 42.0;
 
 /// A minus infinity that can be summed in log space with a gradient of zero.
 pub(crate) const NOTHING: f64 = -1e300;
@@ -155,9 +156,15 @@ fn one_sided<D: Distribution + ?Sized>(
     };
     let grid = match (end, distribution.is_smooth()) {
         (Some(end), true) => Grid::graded_from_both_ends((end - from).abs() + 1),
-        (Some(end), false) => Grid::plain((end - from).abs() + 1),
+        (Some(end), false) => plain_grid(distribution, (end - from).abs() + 1)?,
         (None, true) => Grid::graded(smooth_reach(log_pmf, device)),
-        (None, false) => Grid::plain(reach(distribution, from, direction)?),
+        (None, false) => {
+            let extent = distribution.extent().map_or(0, |(first, last)| match direction {
+                Direction::Up => last - from + 1,
+                Direction::Down => from - first + 1,
+            });
+            plain_grid(distribution, reach(distribution, from, direction)?.max(extent))?
+        }
     };
     let offsets = grid.offsets(device);
     let mut terms = log_pmf(&offsets) + grid.log_weights(device);
@@ -165,6 +172,13 @@ fn one_sided<D: Distribution + ?Sized>(
         terms += offsets.log1p();
     }
     Ok(terms.logsumexp(-1, false))
+}
+
+/// The `length` integers from 0 on, where all rows of a law have room for them.
+fn plain_grid<D: Distribution + ?Sized>(distribution: &D, length: i64) -> Result<Grid> {
+    let terms = [distribution.batch_shape(), vec![length]].concat();
+    check_shape(&format!("a sum over the integers of a {}", distribution.name()), &terms, Kind::Double)?;
+    Ok(Grid::plain(length))
 }
 
 /// How many integers hold a falling sum up to a negligible rest: the start of a block past which, in every row, the blocks' first
@@ -220,16 +234,24 @@ pub(crate) fn reach<D: Distribution + ?Sized>(distribution: &D, from: i64, direc
     ))
 }
 
-/// An upper bound of the log sum of what follows these terms, if their last ratio bounds all later ones: plus infinity while the
-/// terms grow, minus infinity where a sum that was something (`log_sum`) has come to vanishing terms.
+/// Terms in a row that weigh nothing before a sum counts as ended: a law may leave out integers, as one on the even ones does.
+const ENDED: i64 = 4096;
+
+/// An upper bound of the log sum of what follows these terms, if the ratio of their last two quarters bounds that of all later ones: plus
+/// infinity while quarters grow, minus infinity where a sum that was something (`log_sum`) has come to a long run of nothing. Quarters, of 16
+/// terms or more, and not single terms, so that an integer without mass says nothing.
 fn remainder(terms: &Tensor, log_sum: &Tensor) -> Tensor {
-    let n = terms.size().last().copied().unwrap_or(0);
-    let last = terms.select(-1, n - 1);
-    let log_ratio = &last - terms.select(-1, n - 2);
+    let quarter = terms.size().last().copied().unwrap_or(0) / 4;
+    let sum_of = |number: i64| terms.narrow(-1, number * quarter, quarter).logsumexp(-1, false);
+    let (third, last) = (sum_of(2), sum_of(3));
+    let log_ratio = &last - third;
     let bound = &last + &log_ratio - log1mexp(&log_ratio.clamp_max(-1e-12));
-    let falling = log_ratio.lt(0.0);
-    let ended = last.le(NOTHING).logical_and(&log_sum.gt(NOTHING));
-    bound.where_self(&falling, &bound.full_like(f64::INFINITY)).masked_fill(&ended, f64::NEG_INFINITY)
+    let infinite = bound.full_like(f64::INFINITY);
+    let vanished = last.le(NOTHING / 2.0);
+    let ended = if quarter >= ENDED { log_sum.gt(NOTHING / 2.0) } else { vanished.zeros_like() };
+    let rest = bound.where_self(&log_ratio.lt(0.0), &infinite);
+    let nothing = infinite.neg().where_self(&ended, &infinite);
+    nothing.where_self(&vanished, &rest)
 }
 
 /// Which of the two sides of `k` can be summed directly: both near the mean, else the one that runs away from it.

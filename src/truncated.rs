@@ -7,13 +7,16 @@
 //! # Source
 //! Joo et al., arXiv 2003.01847 (truncation with the tail on the last atom; free logits as *implicit* inference).
 
-use crate::distributions::Distribution;
-use crate::relaxation::noise::gumbel;
+mod hard;
+
+use crate::checks::{check_logits, expands, real};
+use crate::distributions::{Distribution, LARGEST_ATOM};
+use crate::limits::check_shape;
 use crate::summation::NOTHING;
-use crate::truncation::{Tail, Truncation};
+use crate::truncation::{Tail, Truncation, check_mass};
 use crate::truncation_error::{Origin, TruncationError};
 use crate::{Error, Result};
-use tch::{Device, Kind, Tensor, no_grad_guard};
+use tch::{Device, Kind, Tensor};
 
 /// A batch of laws on the same finitely many atoms.
 #[derive(Debug)]
@@ -62,6 +65,8 @@ impl TruncatedDistribution {
             check_mass(distribution, lo, hi)?;
         }
         let device = distribution.device();
+        let weights = [distribution.batch_shape(), vec![hi - lo + 1]].concat();
+        check_shape(&format!("log weights of a {}", distribution.name()), &weights, Kind::Double)?;
         let ks = Tensor::f_arange_start(lo, hi + 1, (Kind::Double, device))?;
         let (mass_below, mass_above) = distribution.support().beyond_window(lo, hi);
         let merge = truncation.tail != Tail::Renormalize && lo < hi;
@@ -101,14 +106,30 @@ impl TruncatedDistribution {
         })
     }
 
-    /// From free logits `[..., n]` on the integers `lowest, lowest + 1, ...` (implicit inference).
+    /// From free logits `[..., n]` on the integers `lowest, lowest + 1, ...` (implicit inference); minus infinity excludes an atom.
     ///
     /// # Errors
-    /// When there is no atom dimension, or the tensor is not floating-point.
+    /// When there is no atom dimension, the tensor is not floating-point, the integers are out of range, a logit is NaN or plus infinity, or a
+    /// row has no finite logit. The check reads the values back from their device.
     pub fn from_logits(logits: &Tensor, lowest: i64) -> Result<Self> {
+        let law = Self::from_logits_unchecked(logits, lowest)?;
+        check_logits(logits)?;
+        Ok(law)
+    }
+
+    /// As [`from_logits`](Self::from_logits), without looking at the values: for training steps.
+    ///
+    /// # Errors
+    /// When there is no atom dimension, the tensor is not floating-point, or the integers are out of range.
+    pub fn from_logits_unchecked(logits: &Tensor, lowest: i64) -> Result<Self> {
         let (log_weights, n) = normalized(logits)?;
-        let atoms = Tensor::arange_start(lowest, lowest + n, (log_weights.kind(), log_weights.device()));
-        Ok(Self::finite(log_weights, atoms, Place::Integers { lo: lowest, hi: lowest + n - 1 }))
+        let window = lowest.checked_add(n - 1).map(|highest| (lowest, highest));
+        let Some((lowest, highest)) = window.filter(|(lo, hi)| *lo >= -LARGEST_ATOM && *hi <= LARGEST_ATOM) else {
+            let allowed = format!("so that all {n} atoms are within -{LARGEST_ATOM}..={LARGEST_ATOM}");
+            return Err(Error::parameter("lowest atom of logits", lowest, allowed));
+        };
+        let atoms = Tensor::arange_start(lowest, highest + 1, (log_weights.kind(), log_weights.device()));
+        Ok(Self::finite(log_weights, atoms, Place::Integers { lo: lowest, hi: highest }))
     }
 
     /// From free logits `[..., n]` on the `n` one-hot vectors, the usual categorical latent; a draw has shape `[..., n]`.
@@ -116,9 +137,27 @@ impl TruncatedDistribution {
     /// # Errors
     /// As [`from_logits`](Self::from_logits).
     pub fn one_hot(logits: &Tensor) -> Result<Self> {
+        let law = Self::one_hot_unchecked(logits)?;
+        check_logits(logits)?;
+        Ok(law)
+    }
+
+    /// As [`one_hot`](Self::one_hot), without looking at the values: for training steps.
+    ///
+    /// # Errors
+    /// When there is no atom dimension, or the tensor is not floating-point.
+    pub fn one_hot_unchecked(logits: &Tensor) -> Result<Self> {
         let (log_weights, n) = normalized(logits)?;
+        check_shape("one-hot atoms", &[n, n], log_weights.kind())?;
         let atoms = Tensor::eye(n, (log_weights.kind(), log_weights.device()));
         Ok(Self::finite(log_weights, atoms, Place::OneHot { n }))
+    }
+
+    /// From normalised log weights `[n]`, float64, of the integers from `lowest` on.
+    pub(crate) fn on_integers(log_weights: Tensor, lowest: i64) -> Self {
+        let n = log_weights.size().last().copied().unwrap_or(1);
+        let atoms = Tensor::arange_start(lowest, lowest + n, (log_weights.kind(), log_weights.device()));
+        Self::finite(log_weights, atoms, Place::Integers { lo: lowest, hi: lowest + n - 1 })
     }
 
     /// The law of a vector of counts, from its outcomes `[n, classes]` and their log weights `[..., n]`.
@@ -197,13 +236,26 @@ impl TruncatedDistribution {
         }
     }
 
-    /// `E[f(Z)]` by enumeration: the exact expectation, with an exact gradient in the log weights and in `f`.
+    /// `E[f(Z)]` by enumeration: the exact expectation, with an exact gradient in the log weights and in `f`. Where an atom weighs nothing, `f`
+    /// must still be finite.
     ///
     /// # Shapes
     /// `f` maps the [`atoms`](Self::atoms) `[n]`, `[n, d]` or `[..., n]` to `[n]` or `[..., n]`; the result has shape `batch_shape`.
-    pub fn expectation(&self, f: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+    ///
+    /// # Errors
+    /// When `f` returns another shape, or numbers that are not real.
+    pub fn expectation(&self, f: impl FnOnce(&Tensor) -> Tensor) -> Result<Tensor> {
         let values = f(&self.atoms);
-        (self.log_weights.exp() * values).sum_dim_intlist(-1, false, None::<Kind>)
+        let rows = self.log_weights.size();
+        if !values.defined() || !expands(&values.size(), &rows) || values.size().last() != rows.last() {
+            return Err(Error::Shape {
+                what: "f of the atoms".into(),
+                found: if values.defined() { values.size() } else { Vec::new() },
+                expected: format!("[{}] or {rows:?}, one number for each atom", self.len()),
+            });
+        }
+        let values = real(&values, "f of the atoms", self.kind(), self.device())?;
+        Ok((self.log_weights.exp() * values).sum_dim_intlist(-1, false, None::<Kind>))
     }
 
     /// The linear map from weights `[..., n]` to values, for atoms or functions of them.
@@ -226,6 +278,23 @@ impl TruncatedDistribution {
         matches!(self.place, Place::Integers { .. }) && !self.ends_moved
     }
 
+    /// Fails unless the other law lives on the same atoms.
+    pub(crate) fn check_same_atoms(&self, other: &Self) -> Result<()> {
+        if self.place == other.place {
+            return Ok(());
+        }
+        Err(Error::DifferentAtoms { left: self.place.to_string(), right: other.place.to_string() })
+    }
+
+    /// Fails unless the law lives on the integers of a window.
+    pub(crate) fn check_window(&self, lo: i64, hi: i64) -> Result<()> {
+        let window = Place::Integers { lo, hi };
+        if self.place == window {
+            return Ok(());
+        }
+        Err(Error::DifferentAtoms { left: window.to_string(), right: self.place.to_string() })
+    }
+
     /// Whether each row has its own atoms.
     fn has_own_atoms(&self) -> bool {
         self.ends_moved && self.atoms.dim() > 1
@@ -242,10 +311,8 @@ impl TruncatedDistribution {
     /// # Errors
     /// When the two do not live on the same atoms, or their batch shapes do not broadcast.
     pub fn kl(&self, other: &TruncatedDistribution) -> Result<Tensor> {
-        if self.place != other.place {
-            return Err(Error::DifferentAtoms { left: self.place.to_string(), right: other.place.to_string() });
-        }
-        if !self.may_vanish {
+        self.check_same_atoms(other)?;
+        if !self.may_vanish && !other.may_vanish {
             let difference = self.log_weights.f_sub(&other.log_weights)?;
             return Ok((self.log_weights.exp() * difference).sum_dim_intlist(-1, false, None::<Kind>));
         }
@@ -259,54 +326,6 @@ impl TruncatedDistribution {
         let zero = self.log_weights.eq(f64::NEG_INFINITY);
         let log_weights = self.log_weights.masked_fill(&zero, 0.0);
         (log_weights.exp().masked_fill(&zero, 0.0), log_weights, zero)
-    }
-
-    /// Hard samples: exact draws of shape `sample_shape + batch_shape` (`+ [d]`), without gradient.
-    ///
-    /// # Errors
-    /// When libtorch refuses the shape.
-    pub fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
-        let _guard = no_grad_guard();
-        let shape = [sample_shape, &self.log_weights.size()].concat();
-        let noise = gumbel(&shape, self.kind(), self.device())?;
-        Ok(self.select((&self.log_weights + noise).argmax(-1, false)))
-    }
-
-    /// The log weight of hard samples, of shape `sample_shape + batch_shape`.
-    ///
-    /// # Errors
-    /// When a value is not a hard sample of this law's shape.
-    pub fn log_prob(&self, value: &Tensor) -> Result<Tensor> {
-        let index = match self.place {
-            Place::Integers { lo, hi } if self.ends_moved => (value - lo as f64).round().clamp(0.0, (hi - lo) as f64),
-            Place::Integers { lo, .. } => value - lo as f64,
-            Place::OneHot { .. } => value.argmax(-1, false),
-            Place::Counts { .. } => {
-                let same = value.unsqueeze(-2).f_eq_tensor(&self.atoms)?.all_dim(-1, false);
-                if same.any_dim(-1, false).all().int64_value(&[]) == 0 {
-                    return Err(Error::Shape {
-                        what: "log_prob of a value that is no outcome".into(),
-                        found: value.size(),
-                        expected: self.place.to_string(),
-                    });
-                }
-                same.to_kind(Kind::Int8).argmax(-1, false)
-            }
-        };
-        let rows = [index.size().as_slice(), &[self.len()]].concat();
-        let log_weights = self.log_weights.f_expand(&rows, false)?;
-        Ok(log_weights.f_gather(-1, &index.to_kind(Kind::Int64).unsqueeze(-1), false)?.squeeze_dim(-1))
-    }
-
-    /// The atoms at these indices, `sample_shape + batch_shape`.
-    pub(crate) fn select(&self, index: Tensor) -> Tensor {
-        if self.has_own_atoms() {
-            let rows = [index.size().as_slice(), &[self.len()]].concat();
-            return self.atoms.expand(&rows, false).gather(-1, &index.unsqueeze(-1), false).squeeze_dim(-1);
-        }
-        let mut shape = index.size();
-        shape.extend(&self.atoms.size()[1..]);
-        self.atoms.index_select(0, &index.reshape([-1])).reshape(shape)
     }
 }
 
@@ -348,6 +367,9 @@ fn atoms_at_tail_means(
 
 /// Log weights in float32, or float64 for float64 logits, and their number.
 fn normalized(logits: &Tensor) -> Result<(Tensor, i64)> {
+    if !logits.defined() {
+        return Err(Error::parameter("logits", "undefined", "a tensor with values"));
+    }
     let n = logits.size().last().copied().unwrap_or(0);
     if n < 1 || !logits.is_floating_point() {
         return Err(Error::Shape {
@@ -358,24 +380,4 @@ fn normalized(logits: &Tensor) -> Result<(Tensor, i64)> {
     }
     let kind = if logits.kind() == Kind::Double { Kind::Double } else { Kind::Float };
     Ok((logits.log_softmax(-1, kind), n))
-}
-
-/// Fails when some row has less than half of its mass in `lo..=hi`.
-fn check_mass(distribution: &dyn Distribution, lo: i64, hi: i64) -> Result<()> {
-    let _guard = no_grad_guard();
-    let inside: Tensor = 1.0 - distribution.log_tails(lo)?.0.exp() - distribution.log_tails(hi + 1)?.1.exp();
-    let missed = inside.ge(0.5).logical_not();
-    if missed.any().int64_value(&[]) == 0 {
-        return Ok(());
-    }
-    let mean = distribution.mean().masked_select(&missed);
-    let mass = inside.masked_select(&missed);
-    let worst = mass.argmin(None, false).int64_value(&[]);
-    Err(Error::WindowMissesMass {
-        family: distribution.name().into(),
-        lo,
-        hi,
-        mass: mass.double_value(&[worst]).max(0.0),
-        mean: mean.double_value(&[worst]),
-    })
 }

@@ -209,3 +209,38 @@ fn last_that(start: i64, first: i64, last: i64, holds: impl Fn(i64) -> Result<bo
     }
     Ok(Some(yes))
 }
+
+/// Fails when some row has less than half of its mass in `lo..=hi`.
+pub(crate) fn check_mass(distribution: &dyn Distribution, lo: i64, hi: i64) -> Result<()> {
+    let _guard = no_grad_guard();
+    if distribution.is_smooth() && holds_half_by_moments(distribution, lo, hi) {
+        return Ok(());
+    }
+    let inside: Tensor = 1.0 - distribution.log_tails(lo)?.0.exp() - distribution.log_tails(hi + 1)?.1.exp();
+    let missed = inside.ge(0.5).logical_not();
+    if missed.any().int64_value(&[]) == 0 {
+        return Ok(());
+    }
+    let mean = distribution.mean().masked_select(&missed);
+    let mass = inside.masked_select(&missed);
+    let worst = mass.argmin(None, false).int64_value(&[]);
+    Err(Error::WindowMissesMass {
+        family: distribution.name().into(),
+        lo,
+        hi,
+        mass: mass.double_value(&[worst]).max(0.0),
+        mean: mean.double_value(&[worst]),
+    })
+}
+
+/// Whether mean and variance alone show that every row has half of its mass in a window, which costs less than tails do: by Cantelli's
+/// inequality, at most `v / (v + d^2)` of the mass lies `d` or more beyond the mean on one side.
+fn holds_half_by_moments(distribution: &dyn Distribution, lo: i64, hi: i64) -> bool {
+    let (mean, variance) = (distribution.mean(), distribution.variance());
+    let (mass_below, mass_above) = distribution.support().beyond_window(lo, hi);
+    let beyond = |distance: Tensor| &variance / (&variance + distance.clamp_min(0.0).square());
+    let none = || mean.zeros_like();
+    let below = if mass_below { beyond(&mean - (lo - 1) as f64) } else { none() };
+    let above = if mass_above { beyond(mean.neg() + (hi + 1) as f64) } else { none() };
+    (below + above).le(0.5).all().int64_value(&[]) == 1
+}

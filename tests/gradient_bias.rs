@@ -42,7 +42,7 @@ fn measure(
     let q = TruncatedDistribution::new(law.as_ref(), &Truncation::between(lo, hi)).unwrap();
     let gradient = |of: Tensor, leaf: &Tensor| Tensor::run_backward(&[of], &[leaf], true, false).remove(0);
 
-    let exact = double(&gradient(q.expectation(f), leaf));
+    let exact = double(&gradient(q.expectation(f).unwrap(), leaf));
     let scores: Vec<Tensor> = (0..q.len()).map(|k| gradient(q.log_weights().select(0, k), leaf)).collect();
     let scores = Tensor::stack(&scores, 0);
     let (mut sum, mut squares) = (0.0, 0.0);

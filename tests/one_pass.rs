@@ -66,7 +66,8 @@ fn compare(kind: Kind, bound: f64) {
         for forward in [Forward::Soft, Forward::StraightThrough] {
             for temperature in [0.3, 1.0] {
                 let law = family(name, &ours);
-                let sampler = OnePass::new(lo, hi, temperature).unwrap().forward(forward).kl_to(&prior).unwrap();
+                let sampler = OnePass::new(lo, hi, temperature).unwrap().any_mass();
+                let sampler = sampler.forward(forward).kl_to(&prior).unwrap();
                 let draw = sampler.rsample(law.as_ref(), key).unwrap().unwrap();
                 let relaxation = Relaxation::new(&q, temperature).unwrap().forward(forward);
                 let z = relaxation.rsample_with_noise(&noise).unwrap();
@@ -186,7 +187,7 @@ fn noise_by_counter_is_gumbel_and_independent_across_keys() {
 fn what_it_does_not_do_is_left_to_the_graph_or_refused() {
     let key = NoiseKey::new(0, 0);
     let skellam = Skellam::new(&Tensor::from(1.0), &Tensor::from(2.0)).unwrap();
-    assert!(OnePass::new(0, 5, 0.5).unwrap().rsample(&skellam, key).unwrap().is_none());
+    assert!(OnePass::new(0, 5, 0.5).unwrap().any_mass().rsample(&skellam, key).unwrap().is_none());
     for (lo, hi, temperature) in [(3, 2, 0.5), (0, 5, 0.0), (0, 5, f64::NAN), (0, 5, -1.0)] {
         assert!(OnePass::new(lo, hi, temperature).unwrap_err().to_string().contains("one-pass"));
     }
@@ -268,7 +269,7 @@ fn partial_tiles_and_hostile_parameters_do_not_panic() {
         }
         for hostile in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -1.0, 1e300, 1e-300] {
             let values = Tensor::full([20], hostile, (Kind::Double, CPU)).to_kind(kind);
-            let sampler = OnePass::new(0, 11, 0.5).unwrap();
+            let sampler = OnePass::new(0, 11, 0.5).unwrap().any_mass();
             let draw = |law: &dyn Distribution| sampler.rsample(law, key).unwrap().unwrap().z;
             assert_eq!(draw(&Poisson::new_unchecked(&values).unwrap()).numel(), 20);
             assert_eq!(draw(&Geometric::from_logits_unchecked(&values).unwrap()).numel(), 20);

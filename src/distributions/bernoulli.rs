@@ -4,7 +4,7 @@
 
 use super::binomial::BinomialWalk;
 use super::probability::Probability;
-use super::{Distribution, Parameter, Support, broadcast, certain, extended, only};
+use super::{Distribution, Parameter, Support, broadcast, certain, drawn_shape, only};
 use crate::Result;
 use crate::relaxation::one_pass::{Rows, Walks};
 use tch::{Kind, Tensor};
@@ -68,6 +68,14 @@ impl Distribution for Bernoulli {
         Support::between(0, 1)
     }
 
+    fn may_vanish(&self) -> bool {
+        false
+    }
+
+    fn is_smooth(&self) -> bool {
+        true
+    }
+
     fn mean(&self) -> Tensor {
         self.success.log_p.exp()
     }
@@ -96,7 +104,7 @@ impl Distribution for Bernoulli {
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
-        let shape = extended(sample_shape, &self.batch_shape());
+        let shape = drawn_shape(sample_shape, self)?;
         let probs = self.success.log_p.detach().exp().f_expand(&shape, false)?;
         Ok(probs.bernoulli().to_kind(self.kind))
     }

@@ -3,7 +3,7 @@
 //! `P(X = k) = C(total_count, k) B(k + concentration1, total_count - k + concentration0) / B(concentration1, concentration0)` for
 //! `k = 0 .. total_count`; mean `total_count concentration1 / (concentration1 + concentration0)`. Names as in Pyro.
 
-use super::{Distribution, Parameter, Support, broadcast, check_count, check_positive, extended, pair};
+use super::{Distribution, Parameter, Support, broadcast, check_count, check_positive, drawn_shape, pair};
 use crate::Result;
 use crate::special::{log_factorial, log_gamma_ratio};
 use tch::{Kind, Tensor};
@@ -67,6 +67,14 @@ impl Distribution for BetaBinomial {
         Support::between(0, self.total_count)
     }
 
+    fn may_vanish(&self) -> bool {
+        false
+    }
+
+    fn is_smooth(&self) -> bool {
+        true
+    }
+
     fn mean(&self) -> Tensor {
         &self.concentration1 / (&self.concentration1 + &self.concentration0) * self.total_count as f64
     }
@@ -87,7 +95,7 @@ impl Distribution for BetaBinomial {
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
-        let shape = extended(sample_shape, &self.batch_shape());
+        let shape = drawn_shape(sample_shape, self)?;
         let gamma = |concentration: &Tensor| -> Result<Tensor> {
             // Below 1e-100 a gamma variable underflows, and so do both; scaled up, their ratio is what matters.
             Ok(concentration.detach().f_expand(&shape, false)?.contiguous().internal_standard_gamma())

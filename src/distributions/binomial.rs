@@ -3,7 +3,7 @@
 //! `P(X = k) = C(total_count, k) probs^k (1 - probs)^(total_count - k)` for `k = 0 .. total_count`.
 
 use super::probability::{PlainProbability, Probability};
-use super::{Distribution, Parameter, Support, broadcast, certain, check_count, extended, only};
+use super::{Distribution, Parameter, Support, broadcast, certain, check_count, drawn_shape, only};
 use crate::relaxation::one_pass::{Atom, Rows, Step, Walk, Walks, ln};
 use crate::special::{log_factorial, log_incomplete_beta, plain_log_factorial};
 use crate::{Result, summation};
@@ -72,6 +72,14 @@ impl Distribution for Binomial {
         Support::between(0, self.total_count)
     }
 
+    fn may_vanish(&self) -> bool {
+        false
+    }
+
+    fn is_smooth(&self) -> bool {
+        true
+    }
+
     fn mean(&self) -> Tensor {
         self.success.log_p.exp() * self.total_count as f64
     }
@@ -114,7 +122,7 @@ impl Distribution for Binomial {
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
-        let shape = extended(sample_shape, &self.batch_shape());
+        let shape = drawn_shape(sample_shape, self)?;
         let probs = self.success.log_p.detach().exp().f_expand(&shape, false)?.contiguous();
         Ok(Tensor::binomial(&probs.full_like(self.total_count as f64), &probs).to_kind(self.kind))
     }

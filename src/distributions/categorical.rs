@@ -2,7 +2,7 @@
 //!
 //! `P(X = k) = softmax(logits)_k`.
 
-use super::{Distribution, Parameter, Support, broadcast, certain, check, extended, only};
+use super::{Distribution, Parameter, Support, broadcast, certain, check, drawn_shape, extended, only};
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
@@ -84,14 +84,6 @@ impl Distribution for Categorical {
         Support::between(0, self.classes() - 1)
     }
 
-    fn may_vanish(&self) -> bool {
-        true
-    }
-
-    fn is_smooth(&self) -> bool {
-        false
-    }
-
     fn mean(&self) -> Tensor {
         self.log_probs.exp().matmul(&self.ranks())
     }
@@ -123,10 +115,12 @@ impl Distribution for Categorical {
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
-        let batch_shape = self.batch_shape();
-        let draws: i64 = sample_shape.iter().product();
+        let shape = drawn_shape(sample_shape, self)?;
+        if shape.contains(&0) {
+            return Ok(Tensor::f_zeros(&shape, (self.kind, self.device()))?);
+        }
         let rows = self.log_probs.detach().exp().reshape([-1, self.classes()]);
-        let samples = rows.f_multinomial(draws, true)?.transpose(0, 1);
-        Ok(samples.reshape(extended(sample_shape, &batch_shape)).to_kind(self.kind))
+        let samples = rows.f_multinomial(sample_shape.iter().product(), true)?.transpose(0, 1);
+        Ok(samples.reshape(shape).to_kind(self.kind))
     }
 }

@@ -129,6 +129,14 @@ impl Distribution for ConwayMaxwellPoisson {
         Support::from(0)
     }
 
+    fn may_vanish(&self) -> bool {
+        false
+    }
+
+    fn is_smooth(&self) -> bool {
+        true
+    }
+
     fn mean(&self) -> Tensor {
         self.expectation(Tensor::shallow_clone)
     }

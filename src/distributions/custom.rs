@@ -1,10 +1,15 @@
 //! A distribution of the user's own: a log-pmf as a closure over a support.
 //!
 //! Nothing else is asked for. Tails, moments and samples are sums of the pmf over the integers, which end where the **ratio
-//! test** bounds the rest: when `p(k + 1) / p(k) = r` and later ratios are no larger, what follows `k` is at most `p(k) r / (1 - r)`.
-//! For a tail that falls off by ever larger ratios a bound can be given instead.
+//! test** bounds the rest: when a run of terms weighs `r` times the run before, and later ratios are no larger, what follows the last run, of
+//! mass `m`, is at most `m r / (1 - r)`. For a tail that falls off by ever larger ratios a bound can be given instead.
+//!
+//! A law with several modes is whole when its total is one, or its range is given. Beyond the first end of an unnormalised law without a range,
+//! further modes are searched for.
 
+use super::farther::farther_mass;
 use super::{Distribution, Parameter, Support, broadcast, extended};
+use crate::limits::check_shape;
 use crate::summation::{self, Direction, NOTHING};
 use crate::{Error, Result};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,6 +83,7 @@ pub struct CustomBuilder {
     names: Vec<String>,
     parameters: Vec<Tensor>,
     support: Support,
+    range: Option<(i64, i64)>,
     tail_bound: Option<Closure>,
     unnormalized: bool,
 }
@@ -108,7 +114,18 @@ impl CustomBuilder {
         self
     }
 
+    /// Says that nearly all of the mass lies from `first` to `last`, both included: sums do not end before, and no other modes are searched for.
+    #[must_use]
+    pub fn range(mut self, first: i64, last: i64) -> Self {
+        self.range = Some((first, last));
+        self
+    }
+
     /// Divides by the sum of all terms, which is part of the gradient.
+    ///
+    /// On an endless support, and without a [`range`](Self::range), modes are searched for: among 4,096 to 131,072 integers one by one (the
+    /// fewer, the larger the batch), and beyond in steps of the square root of their distance from zero. A narrower mode farther out needs the
+    /// range.
     #[must_use]
     pub fn unnormalized(mut self) -> Self {
         self.unnormalized = true;
@@ -143,7 +160,10 @@ impl CustomBuilder {
         };
         let mut custom = Custom { law: Arc::new(law), parameters, log_normalizer: None };
         custom.check_shape()?;
-        let (first, last) = custom.extent()?;
+        let (first, last) = match self.range {
+            Some(range) => custom.checked_range(range)?,
+            None => custom.find_extent(self.unnormalized)?,
+        };
         let law = Arc::into_inner(custom.law).map(|law| Law { first, last, ..law });
         custom.law = Arc::new(law.ok_or_else(|| Error::Config("a law was shared while it was built".into()))?);
         let log_total = custom.log_total();
@@ -158,7 +178,7 @@ impl CustomBuilder {
             custom.log_normalizer = Some(log_total);
         } else {
             let is_one = (&total - 1.0).abs().le(NORMALIZED);
-            let allowed = "1 within 1e-6; call `unnormalized` on the builder to divide by it, or give a `tail_bound` if mass lies beyond a gap";
+            let allowed = "1 within 1e-6; call `unnormalized` on the builder to divide by it, or give the `range` if mass lies beyond a gap";
             super::check(
                 &format!("total mass of {} between {first} and {last}", custom.law.name),
                 &total,
@@ -178,6 +198,7 @@ impl Custom {
             names: Vec::new(),
             parameters: Vec::new(),
             support,
+            range: None,
             tail_bound: None,
             unnormalized: false,
         }
@@ -207,25 +228,58 @@ impl Custom {
     }
 
     /// The integers that hold all but a negligible part of the mass.
-    fn extent(&self) -> Result<(i64, i64)> {
+    fn find_extent(&self, may_hide_mass: bool) -> Result<(i64, i64)> {
         let support = self.law.support;
         let start = support.nearest(0);
-        let last = match support.highest {
-            Some(highest) => highest,
-            None => start + summation::reach(self, start, Direction::Up)? - 1,
+        let end = |given: Option<i64>, direction: Direction| -> Result<i64> {
+            let Some(end) = given else {
+                let sign = if direction == Direction::Up { 1 } else { -1 };
+                let mut end = start + sign * (summation::reach(self, start, direction)? - 1);
+                while may_hide_mass && let Some(farther) = self.mass_beyond((start, end), sign)? {
+                    end = farther + sign * (summation::reach(self, farther, direction)? - 1);
+                }
+                return Ok(end);
+            };
+            Ok(end)
         };
-        let first = match support.lowest {
-            Some(lowest) => lowest,
-            None => start - summation::reach(self, start, Direction::Down)? + 1,
+        self.checked_extent(end(support.lowest, Direction::Down)?, end(support.highest, Direction::Up)?)
+    }
+
+    /// An integer with mass beyond `end`, coming from `start`.
+    fn mass_beyond(&self, (start, end): (i64, i64), sign: i64) -> Result<Option<i64>> {
+        let (first, last) = self.checked_extent(start.min(end), start.max(end))?;
+        let rows: Vec<Tensor> = self.parameters.iter().map(|p| p.unsqueeze(-1)).collect();
+        let of_rows = |ks: &Tensor| self.law.log_pmf.call(&rows, ks);
+        let negligible = {
+            let _guard = no_grad_guard();
+            let ks = Tensor::arange_start(first, last + 1, (Kind::Double, Self::device_of(&self.parameters)));
+            of_rows(&ks).clamp_min(NOTHING).logsumexp(-1, false) - summation::NEGLIGIBLE
         };
-        if last - first > 2 * super::LARGEST_ATOM {
+        let place = (start, sign, (end - start).abs() + 1);
+        Ok(farther_mass(of_rows, place, &negligible, Self::device_of(&self.parameters)))
+    }
+
+    fn checked_range(&self, (first, last): (i64, i64)) -> Result<(i64, i64)> {
+        let support = self.law.support;
+        if first > last || support.nearest(first) != first || support.nearest(last) != last {
+            let allowed = format!("an interval within the support, {support}");
+            return Err(Error::parameter(format!("range of {}", self.law.name), format!("{first}..={last}"), allowed));
+        }
+        self.checked_extent(first, last)
+    }
+
+    fn checked_extent(&self, first: i64, last: i64) -> Result<(i64, i64)> {
+        let count = last.checked_sub(first).filter(|&count| count <= 2 * super::LARGEST_ATOM);
+        let Some(count) = count else {
             let allowed = format!("of at most {} integers", 2 * super::LARGEST_ATOM);
             return Err(Error::parameter(
                 format!("support of {}", self.law.name),
                 format!("{first}..={last}"),
                 allowed,
             ));
-        }
+        };
+        let terms = extended(&self.batch_shape(), &[count + 1]);
+        check_shape(&format!("a sum over the integers of {}", self.law.name), &terms, Kind::Double)?;
         Ok((first, last))
     }
 
@@ -270,12 +324,8 @@ impl Distribution for Custom {
         self.law.support
     }
 
-    fn may_vanish(&self) -> bool {
-        true
-    }
-
-    fn is_smooth(&self) -> bool {
-        false
+    fn extent(&self) -> Option<(i64, i64)> {
+        Some((self.law.first, self.law.last))
     }
 
     fn log_tail_bound(&self, k: i64) -> Option<Tensor> {

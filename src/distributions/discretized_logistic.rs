@@ -3,7 +3,7 @@
 //! `P(X = k) = sigmoid((k + 1/2 - loc) / scale) - sigmoid((k - 1/2 - loc) / scale)` for all integers `k`. Truncated to `0 ..= 255` with
 //! merged tails it is the pixel likelihood of PixelCNN++ (Salimans, Karpathy, Chen, Kingma, arXiv 1701.05517).
 
-use super::{Distribution, LARGEST_ATOM, Parameter, Support, broadcast, check, extended, pair};
+use super::{Distribution, LARGEST_ATOM, Parameter, Support, broadcast, check, drawn_shape, pair};
 use crate::Result;
 use crate::special::log1mexp;
 use crate::summation::Grid;
@@ -90,7 +90,7 @@ impl Distribution for DiscretizedLogistic {
     }
 
     /// Of tiny scales, weights fall below what float32 holds.
-    fn may_vanish(&self) -> bool {
+    fn is_smooth(&self) -> bool {
         true
     }
 
@@ -115,7 +115,7 @@ impl Distribution for DiscretizedLogistic {
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
-        let shape = extended(sample_shape, &self.batch_shape());
+        let shape = drawn_shape(sample_shape, self)?;
         let uniform = Tensor::f_rand(&shape, (Kind::Double, self.loc.device()))?;
         // Zero, one draw in 2^53, would be at minus infinity.
         let logistic = uniform.clamp_min(f64::EPSILON / 4.0).logit(None);

@@ -3,7 +3,7 @@
 //! `P(X = k) = probs (1 - probs)^k` for `k = 0, 1, ...`; mean `(1 - probs) / probs`.
 
 use super::probability::{PlainProbability, Probability};
-use super::{Distribution, Parameter, Support, broadcast, certain, extended, only};
+use super::{Distribution, Parameter, Support, broadcast, certain, drawn_shape, only};
 use crate::Result;
 use crate::relaxation::one_pass::{Atom, Rows, Step, Walk, Walks};
 use crate::special::log1mexp;
@@ -68,6 +68,14 @@ impl Distribution for Geometric {
         Support::from(0)
     }
 
+    fn may_vanish(&self) -> bool {
+        false
+    }
+
+    fn is_smooth(&self) -> bool {
+        true
+    }
+
     fn mean(&self) -> Tensor {
         (&self.success.log_q - &self.success.log_p).exp()
     }
@@ -94,7 +102,7 @@ impl Distribution for Geometric {
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
-        let shape = extended(sample_shape, &self.batch_shape());
+        let shape = drawn_shape(sample_shape, self)?;
         let scale = self.success.log_q.detach().neg();
         // floor(E / c) with E ~ Exp(1) exceeds k - 1 with probability exp(-c k) = (1 - probs)^k.
         let waiting = Tensor::f_empty(&shape, (Kind::Double, self.device()))?.exponential_(1.0);

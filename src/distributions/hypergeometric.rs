@@ -84,7 +84,7 @@ impl Distribution for Hypergeometric {
         self.support
     }
 
-    fn may_vanish(&self) -> bool {
+    fn is_smooth(&self) -> bool {
         true
     }
 

@@ -132,7 +132,7 @@ impl Distribution for Mixture {
         self.support
     }
 
-    fn may_vanish(&self) -> bool {
+    fn is_smooth(&self) -> bool {
         true
     }
 

@@ -33,6 +33,7 @@ mod categorical;
 mod conway_maxwell_poisson;
 mod custom;
 mod discretized_logistic;
+mod farther;
 mod geometric;
 mod hypergeometric;
 mod mixture;
@@ -62,6 +63,7 @@ pub use skellam::Skellam;
 pub use zero_inflated_poisson::ZeroInflatedPoisson;
 pub use zipf::Zipf;
 
+use crate::limits::check_shape;
 use crate::relaxation::one_pass::Rows;
 use crate::summation;
 use crate::truncation::Truncation;
@@ -163,20 +165,26 @@ pub trait Distribution: std::fmt::Debug + Send {
     /// `k` float64, broadcasts against `batch_shape`.
     fn log_pmf(&self, k: &Tensor) -> Tensor;
 
-    /// Whether an atom inside the support may weigh exactly nothing.
+    /// Whether an atom inside the support may weigh exactly nothing. A family without such atoms says `false`, which saves work.
     fn may_vanish(&self) -> bool {
-        false
+        true
     }
 
-    /// Whether [`log_pmf`](Self::log_pmf) runs smoothly through the numbers between the integers, so that long sums need only
-    /// some of their terms.
+    /// Whether [`log_pmf`](Self::log_pmf) runs smoothly through the numbers between the integers, and has one mode, so that long sums need
+    /// only some of their terms. A family for which this holds says `true`, which saves work; others are summed term by term.
     fn is_smooth(&self) -> bool {
-        true
+        false
     }
 
     /// An upper bound of the log mass of `k` and all integers farther from zero on that side, where the family has one: sums that
     /// the ratio test would not end are ended by it.
     fn log_tail_bound(&self, _k: i64) -> Option<Tensor> {
+        None
+    }
+
+    /// The first and the last integer that a sum must not end before, where the law knows them: outside, there is next to no mass in any row.
+    /// A law with several modes needs it, since the ratio test ends a sum between two of them.
+    fn extent(&self) -> Option<(i64, i64)> {
         None
     }
 
@@ -204,7 +212,7 @@ pub trait Distribution: std::fmt::Debug + Send {
     /// When libtorch refuses (a negative size, say), or there is no such window.
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let _guard = no_grad_guard();
-        let shape = extended(sample_shape, &self.batch_shape());
+        let shape = drawn_shape(sample_shape, self)?;
         if shape.contains(&0) {
             return Ok(Tensor::f_zeros(&shape, (self.kind(), self.device()))?);
         }
@@ -287,6 +295,9 @@ pub(crate) fn cloned<D: Distribution + ?Sized>(distribution: &D) -> Box<dyn Dist
 /// Parameters broadcast to one shape, in float64, and the kind of what is made of them.
 pub(crate) fn broadcast(family: &str, parameters: &[&Tensor]) -> Result<(Vec<Tensor>, Kind)> {
     for parameter in parameters {
+        if !parameter.defined() {
+            return Err(Error::parameter(format!("a parameter of {family}"), "undefined", "a tensor with values"));
+        }
         if !parameter.is_floating_point() {
             return Err(Error::parameter(
                 format!("kind of a parameter of {family}"),
@@ -343,6 +354,13 @@ pub(crate) fn check_count(name: &str, count: i64) -> Result<()> {
 /// Whether two shapes broadcast together.
 pub(crate) fn broadcasts(left: &[i64], right: &[i64]) -> bool {
     left.iter().rev().zip(right.iter().rev()).all(|(&l, &r)| l == r || l == 1 || r == 1)
+}
+
+/// The shape of draws, `sample_shape + batch_shape`; fails where they would take more memory than a call may.
+pub(crate) fn drawn_shape<D: Distribution + ?Sized>(sample_shape: &[i64], distribution: &D) -> Result<Vec<i64>> {
+    let shape = extended(sample_shape, &distribution.batch_shape());
+    check_shape(&format!("draws of a {}", distribution.name()), &shape, Kind::Double)?;
+    Ok(shape)
 }
 
 /// `sample_shape + batch_shape`.

@@ -5,6 +5,7 @@
 //! [`TruncatedDistribution`], and [`MultinomialRelaxation`](crate::relaxation::MultinomialRelaxation) draws from it with a gradient.
 
 use super::{broadcast, broadcasts, check, check_count, extended, only};
+use crate::limits::check_shape;
 use crate::special::log_factorial;
 use crate::{Error, Result, TruncatedDistribution};
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -137,6 +138,7 @@ impl Multinomial {
     pub fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let _guard = no_grad_guard();
         let shape = extended(sample_shape, &self.batch_shape());
+        check_shape("draws of a Multinomial", &extended(&shape, &[self.classes()]), Kind::Double)?;
         let mut left = Tensor::f_full(&shape, self.total_count as f64, (Kind::Double, self.device()))?;
         let mut counts = Vec::with_capacity(self.classes() as usize);
         for (log_p, _) in self.conditionals() {

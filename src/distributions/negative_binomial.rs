@@ -4,7 +4,7 @@
 //! torch.distributions: `probs` is the probability of what is *counted*, the mean is `total_count probs / (1 - probs)`.
 
 use super::probability::{PlainProbability, Probability};
-use super::{Distribution, Parameter, Support, broadcast, certain, check_positive, extended, pair};
+use super::{Distribution, Parameter, Support, broadcast, certain, check_positive, drawn_shape, pair};
 use crate::relaxation::one_pass::{Atom, Rows, Step, Walk, Walks, ln};
 use crate::special::{log_gamma_ratio, log_incomplete_beta, plain_digamma, plain_ln_gamma, plain_log_factorial};
 use crate::{Result, summation};
@@ -75,6 +75,14 @@ impl Distribution for NegativeBinomial {
         Support::from(0)
     }
 
+    fn may_vanish(&self) -> bool {
+        false
+    }
+
+    fn is_smooth(&self) -> bool {
+        true
+    }
+
     fn mean(&self) -> Tensor {
         &self.total_count * (&self.counted.log_p - &self.counted.log_q).exp()
     }
@@ -111,7 +119,7 @@ impl Distribution for NegativeBinomial {
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
-        let shape = extended(sample_shape, &self.batch_shape());
+        let shape = drawn_shape(sample_shape, self)?;
         let total_count = self.total_count.detach().f_expand(&shape, false)?;
         let odds = (&self.counted.log_p - &self.counted.log_q).detach().exp();
         let rate = total_count.contiguous().internal_standard_gamma() * odds;

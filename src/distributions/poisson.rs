@@ -2,7 +2,7 @@
 //!
 //! `P(X = k) = rate^k exp(-rate) / k!` for `k = 0, 1, ...`; mean and variance are the rate.
 
-use super::{Distribution, Parameter, Support, broadcast, certain, check_positive, extended, only};
+use super::{Distribution, Parameter, Support, broadcast, certain, check_positive, drawn_shape, only};
 use crate::relaxation::one_pass::{Atom, Rows, Step, Walk, Walks};
 use crate::special::{log_incomplete_gamma, plain_log_factorial};
 use crate::{Result, summation};
@@ -62,6 +62,14 @@ impl Distribution for Poisson {
         Support::from(0)
     }
 
+    fn may_vanish(&self) -> bool {
+        false
+    }
+
+    fn is_smooth(&self) -> bool {
+        true
+    }
+
     fn mean(&self) -> Tensor {
         self.rate.shallow_clone()
     }
@@ -92,7 +100,7 @@ impl Distribution for Poisson {
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
-        let shape = extended(sample_shape, &self.batch_shape());
+        let shape = drawn_shape(sample_shape, self)?;
         let rate = self.rate.detach().f_expand(&shape, false)?;
         Ok(rate.poisson().to_kind(self.kind))
     }

@@ -60,6 +60,14 @@ impl Distribution for Skellam {
         Support::INTEGERS
     }
 
+    fn may_vanish(&self) -> bool {
+        false
+    }
+
+    fn is_smooth(&self) -> bool {
+        true
+    }
+
     fn mean(&self) -> Tensor {
         &self.rate1 - &self.rate2
     }

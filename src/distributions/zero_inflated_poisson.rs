@@ -4,7 +4,7 @@
 //! Names as in Pyro.
 
 use super::probability::Probability;
-use super::{Distribution, Parameter, Poisson, Support, broadcast, certain, check, check_positive, extended, pair};
+use super::{Distribution, Parameter, Poisson, Support, broadcast, certain, check, check_positive, drawn_shape, pair};
 use crate::Result;
 use tch::{Kind, Tensor};
 
@@ -76,6 +76,14 @@ impl Distribution for ZeroInflatedPoisson {
         Support::from(0)
     }
 
+    fn may_vanish(&self) -> bool {
+        false
+    }
+
+    fn is_smooth(&self) -> bool {
+        true
+    }
+
     fn mean(&self) -> Tensor {
         self.gate.log_q.exp() * &self.rate
     }
@@ -106,7 +114,7 @@ impl Distribution for ZeroInflatedPoisson {
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
-        let shape = extended(sample_shape, &self.batch_shape());
+        let shape = drawn_shape(sample_shape, self)?;
         let counted = self.gate.log_q.detach().exp().f_expand(&shape, false)?.bernoulli();
         Ok(self.poisson.sample(sample_shape)?.to_kind(self.kind) * counted.to_kind(self.kind))
     }

@@ -79,6 +79,14 @@ impl Distribution for Zipf {
         Support::between(1, self.size)
     }
 
+    fn may_vanish(&self) -> bool {
+        false
+    }
+
+    fn is_smooth(&self) -> bool {
+        true
+    }
+
     fn mean(&self) -> Tensor {
         self.expectation(Tensor::shallow_clone) + 1.0
     }

@@ -145,8 +145,8 @@ impl Latent {
     ) -> Result<(TruncatedDistribution, Option<Box<dyn Distribution>>)> {
         let (lo, hi) = self.window;
         Ok(match self.law(output)? {
-            Law::OneHot(logits) => (TruncatedDistribution::one_hot(&logits)?, None),
-            Law::Logits(logits) => (TruncatedDistribution::from_logits(&logits, lo)?, None),
+            Law::OneHot(logits) => (TruncatedDistribution::one_hot_unchecked(&logits)?, None),
+            Law::Logits(logits) => (TruncatedDistribution::from_logits_unchecked(&logits, lo)?, None),
             Law::Family(law) => {
                 let q = TruncatedDistribution::new(law.as_ref(), &Truncation::between(lo, hi).any_mass())?;
                 (q, Some(law))
@@ -165,7 +165,7 @@ impl Latent {
     ) -> Result<(Tensor, Tensor)> {
         if let Some(key) = key.filter(|_| temperature > 0.0) {
             let (lo, hi) = self.window;
-            let sampler = OnePass::new(lo, hi, temperature)?.forward(forward).kl_to(&self.prior)?;
+            let sampler = OnePass::new(lo, hi, temperature)?.any_mass().forward(forward).kl_to(&self.prior)?;
             let draw = match self.law(output)? {
                 Law::OneHot(_) => None,
                 Law::Logits(logits) => Some(sampler.draw_logits(&logits, key)?),

@@ -27,10 +27,11 @@ pub mod one_pass;
 
 pub use multinomial::{MultinomialRelaxation, Scheme};
 
-use crate::distributions::broadcasts;
+use crate::checks::{expands, real};
+use crate::distributions::{broadcasts, check};
+use crate::limits::check_shape;
 use crate::truncated::TruncatedDistribution;
 use crate::{Error, Result};
-use noise::gumbel;
 use tch::{Kind, Tensor};
 
 /// The temperature of a relaxation.
@@ -38,7 +39,7 @@ use tch::{Kind, Tensor};
 pub enum Temperature {
     /// One number for the whole batch. Zero is the hard limit: exact draws, no gradient.
     Scalar(f64),
-    /// A tensor that broadcasts against the batch shape, positive, possibly with a gradient of its own.
+    /// A tensor that expands to the batch shape, positive, possibly with a gradient of its own. It is cast to the law's kind.
     Tensor(Tensor),
 }
 
@@ -81,26 +82,27 @@ impl<'a> Relaxation<'a> {
     ///
     /// # Errors
     /// When the temperature is negative, NaN or infinite, or a tensor that is not positive everywhere (reads it back from
-    /// its device) or does not broadcast against the batch shape.
+    /// its device) or does not expand to the batch shape.
     pub fn new(law: &'a TruncatedDistribution, temperature: impl Into<Temperature>) -> Result<Self> {
         let temperature = temperature.into();
-        match &temperature {
+        let tensor = match &temperature {
             Temperature::Scalar(t) if !(t.is_finite() && *t >= 0.0) => {
                 return Err(Error::parameter("temperature", t, "finite, positive, or 0 for the hard limit"));
             }
-            Temperature::Scalar(_) => {}
-            Temperature::Tensor(t) => {
-                let positive = t.gt(0.0).logical_and(&t.isfinite());
-                crate::distributions::check("temperature", t, &positive, "positive and finite")?;
-                if !broadcasts(&t.size(), &law.batch_shape()) {
-                    return Err(Error::Shape {
-                        what: "temperature".into(),
-                        found: t.size(),
-                        expected: format!("the batch shape {:?}", law.batch_shape()),
-                    });
-                }
-            }
+            Temperature::Scalar(_) => return Ok(Self { law, temperature, forward: Forward::Soft }),
+            Temperature::Tensor(t) => t,
+        };
+        let tensor = real(tensor, "temperature", law.kind(), law.device())?;
+        if !expands(&tensor.size(), &law.batch_shape()) {
+            return Err(Error::Shape {
+                what: "temperature".into(),
+                found: tensor.size(),
+                expected: format!("a shape that expands to the batch shape {:?}", law.batch_shape()),
+            });
         }
+        let positive = tensor.gt(0.0).logical_and(&tensor.isfinite());
+        check("temperature", &tensor, &positive, "positive and finite")?;
+        let temperature = Temperature::Tensor(tensor);
         Ok(Self { law, temperature, forward: Forward::Soft })
     }
 
@@ -115,16 +117,17 @@ impl<'a> Relaxation<'a> {
     /// # Errors
     /// When libtorch refuses the shape.
     pub fn rsample(&self, sample_shape: &[i64]) -> Result<Tensor> {
-        let shape = [sample_shape, &self.law.log_weights().size()].concat();
-        self.rsample_with_noise(&gumbel(&shape, self.law.kind(), self.law.device())?)
+        self.rsample_with_noise(&self.law.noise(sample_shape)?)
     }
 
-    /// Differentiable draws from given noise, which broadcasts against `batch_shape + [n]`.
+    /// Differentiable draws from given noise, which broadcasts against `batch_shape + [n]` and is cast to the law's kind.
     ///
     /// # Errors
-    /// When the noise does not broadcast.
+    /// When the noise does not broadcast, or its last dimension is longer than the law has atoms.
     pub fn rsample_with_noise(&self, noise: &Tensor) -> Result<Tensor> {
-        let perturbed = self.law.log_weights().f_add(noise)?;
+        let noise = real(noise, "noise", self.law.kind(), self.law.device())?;
+        self.check_broadcast("noise", &noise)?;
+        let perturbed = self.law.log_weights().f_add(&noise)?;
         let Some(cooled) = self.cool(&perturbed) else {
             return Ok(self.law.select(perturbed.argmax(-1, false)));
         };
@@ -145,14 +148,42 @@ impl<'a> Relaxation<'a> {
     /// # Errors
     /// When libtorch refuses the shape, or the temperature is zero.
     pub fn rsample_log_weights(&self, sample_shape: &[i64]) -> Result<Tensor> {
-        let shape = [sample_shape, &self.law.log_weights().size()].concat();
-        let perturbed = self.law.log_weights() + gumbel(&shape, self.law.kind(), self.law.device())?;
+        let perturbed = self.law.log_weights() + self.law.noise(sample_shape)?;
         Ok(self.cool(&perturbed).ok_or_else(no_density)?.log_softmax(-1, None::<Kind>))
     }
 
-    /// The value `sum_k w_k c_k` of relaxed log weights `[..., n]`.
-    pub fn transform(&self, log_weights: &Tensor) -> Tensor {
-        self.law.weigh(&log_weights.exp(), self.law.atoms())
+    /// The value `sum_k w_k c_k` of relaxed log weights `[..., n]`, which are cast to the law's kind.
+    ///
+    /// # Errors
+    /// When there is not one log weight for each atom, or the leading dimensions do not broadcast against the batch shape.
+    pub fn transform(&self, log_weights: &Tensor) -> Result<Tensor> {
+        let log_weights = real(log_weights, "relaxed log weights", self.law.kind(), self.law.device())?;
+        self.check_relaxed(&log_weights)?;
+        Ok(self.law.weigh(&log_weights.exp(), self.law.atoms()))
+    }
+
+    /// Fails unless a tensor broadcasts against `batch_shape + [n]`.
+    fn check_broadcast(&self, what: &str, tensor: &Tensor) -> Result<()> {
+        let (found, rows) = (tensor.size(), self.law.log_weights().size());
+        let one_each = found.last().is_none_or(|&n| n == 1 || n == self.law.len());
+        if one_each && broadcasts(&found, &rows) {
+            let dims = found.len().max(rows.len());
+            let at = |shape: &[i64], i: usize| if i + shape.len() < dims { 1 } else { shape[i + shape.len() - dims] };
+            let drawn: Vec<i64> =
+                (0..dims).map(|i| if at(&found, i) == 1 { at(&rows, i) } else { at(&found, i) }).collect();
+            return check_shape(what, &drawn, self.law.kind());
+        }
+        let expected = format!("{rows:?}, the batch shape and the atoms, against which it broadcasts");
+        Err(Error::Shape { what: what.into(), found, expected })
+    }
+
+    /// The same for relaxed log weights, of which there is one for each atom.
+    fn check_relaxed(&self, log_weights: &Tensor) -> Result<()> {
+        if log_weights.size().last() == Some(&self.law.len()) {
+            return self.check_broadcast("relaxed log weights", log_weights);
+        }
+        let expected = format!("[..., {}], one for each atom", self.law.len());
+        Err(Error::Shape { what: "relaxed log weights".into(), found: log_weights.size(), expected })
     }
 
     /// The log density of relaxed log weights `y` as [`rsample_log_weights`](Self::rsample_log_weights) draws them, float64, of shape
@@ -167,15 +198,17 @@ impl<'a> Relaxation<'a> {
     /// # Source
     /// Maddison, Mnih, Teh, "The Concrete Distribution", arXiv 1611.00712, appendix (ExpConcrete).
     pub fn log_prob(&self, log_weights: &Tensor) -> Result<Tensor> {
+        let log_weights = real(log_weights, "relaxed log weights", Kind::Double, self.law.device())?;
+        self.check_relaxed(&log_weights)?;
         let law = self.law.log_weights().to_kind(Kind::Double);
         let temperature = match &self.temperature {
             Temperature::Scalar(0.0) => return Err(no_density()),
             Temperature::Scalar(t) => law.full_like(t.max(COLDEST)).narrow(-1, 0, 1),
             Temperature::Tensor(t) => t.to_kind(Kind::Double).clamp_min(COLDEST).unsqueeze(-1),
         };
-        // Atoms without mass are not part of the simplex.
+        // Atoms without mass are not part of the simplex. They are taken out first, so that no derivative is zero times infinity.
         let none = law.eq(f64::NEG_INFINITY);
-        let score = law.f_sub(&(log_weights.to_kind(Kind::Double).f_mul(&temperature)?))?;
+        let score = law.masked_fill(&none, 0.0) - log_weights.masked_fill(&none, 0.0) * &temperature;
         let sum = score.masked_fill(&none, 0.0).sum_dim_intlist(-1, false, Kind::Double);
         let n = none.logical_not().sum_dim_intlist(-1, false, Kind::Double);
         let log_sum = score.masked_fill(&none, f64::NEG_INFINITY).logsumexp(-1, false);
@@ -187,7 +220,12 @@ impl<'a> Relaxation<'a> {
         match &self.temperature {
             Temperature::Scalar(0.0) => None,
             Temperature::Scalar(t) => Some(perturbed / t.max(COLDEST)),
-            Temperature::Tensor(t) => Some(perturbed / t.clamp_min(COLDEST).unsqueeze(-1)),
+            Temperature::Tensor(t) => {
+                // Atoms without mass are set aside, so that the derivative in the temperature is not zero times infinity.
+                let none = perturbed.eq(f64::NEG_INFINITY);
+                let cooled = perturbed.masked_fill(&none, 0.0) / t.clamp_min(COLDEST).unsqueeze(-1);
+                Some(cooled.masked_fill(&none, f64::NEG_INFINITY))
+            }
         }
     }
 }

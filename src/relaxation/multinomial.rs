@@ -3,6 +3,7 @@
 use super::noise::gumbel;
 use super::{COLDEST, Forward, Relaxation};
 use crate::distributions::{Multinomial, extended};
+use crate::limits::check_shape;
 use crate::{Error, Result, TruncatedDistribution};
 use tch::{Kind, Tensor};
 
@@ -59,7 +60,7 @@ impl<'a> MultinomialRelaxation<'a> {
                 let n = self.law.total_count();
                 let each = extended(&self.law.batch_shape(), &[n, self.law.classes()]);
                 let logits = self.law.log_probs().to_kind(self.law.kind()).unsqueeze(-2).f_expand(each, false)?;
-                let one_hot = TruncatedDistribution::one_hot(&logits)?;
+                let one_hot = TruncatedDistribution::one_hot_unchecked(&logits)?;
                 Ok(self.relax(&one_hot, sample_shape)?.sum_dim_intlist(-2, false, None::<Kind>))
             }
             Scheme::ConditionalBinomials => self.conditional_binomials(sample_shape),
@@ -73,6 +74,8 @@ impl<'a> MultinomialRelaxation<'a> {
     fn conditional_binomials(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let shape = extended(sample_shape, &self.law.batch_shape());
         let n = self.law.total_count() as f64;
+        let atoms = self.binomial_width() as i64 + 1;
+        check_shape("relaxed draws of a Multinomial", &extended(&shape, &[atoms]), Kind::Double)?;
         let mut hard_left = Tensor::f_full(&shape, n, (Kind::Double, self.law.device()))?;
         let mut left = hard_left.shallow_clone();
         let mut counts = Vec::with_capacity(self.law.classes() as usize);
@@ -94,11 +97,15 @@ impl<'a> MultinomialRelaxation<'a> {
         Ok(Tensor::stack(&counts, -1).to_kind(self.law.kind()))
     }
 
+    /// Atoms of a relaxed binomial, less one: eight standard deviations on either side, of the widest binomial there is.
+    fn binomial_width(&self) -> f64 {
+        let n = self.law.total_count() as f64;
+        n.min((8.0 * n.sqrt()).ceil())
+    }
+
     /// A hard count of `trials`, and the relaxed fraction of them; the probability itself where there are no trials.
     fn binomial(&self, trials: &Tensor, log_p: &Tensor, log_q: &Tensor) -> Result<(Tensor, Tensor)> {
-        // Eight standard deviations on either side, of the widest binomial there is.
-        let n = self.law.total_count() as f64;
-        let width = n.min((8.0 * n.sqrt()).ceil());
+        let width = self.binomial_width();
         let centre = (trials * log_p.detach().exp() - width / 2.0).round();
         let lowest = centre.minimum(&(trials - width)).clamp_min(0.0).unsqueeze(-1);
         let atoms = lowest + Tensor::arange(width as i64 + 1, (Kind::Double, trials.device()));

@@ -1,6 +1,7 @@
 //! Standard Gumbel noise that cannot be infinite.
 
-use crate::Result;
+use crate::limits::check_shape;
+use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// Independent standard Gumbel noise, `-log E` with `E` exponential, drawn from libtorch's global generator.
@@ -12,7 +13,11 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 /// When libtorch refuses the shape.
 pub fn gumbel(shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
     let _guard = no_grad_guard();
+    if !matches!(kind, Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16) {
+        return Err(Error::parameter("kind of noise", format!("{kind:?}"), "Float, Double, Half or BFloat16"));
+    }
     let drawn_in = if kind == Kind::Double { Kind::Double } else { Kind::Float };
+    check_shape("noise", shape, drawn_in)?;
     let mut exponential = Tensor::f_empty(shape, (drawn_in, device))?;
     Ok(gumbel_from_exponential(exponential.f_exponential_(1.0)?).to_kind(kind))
 }

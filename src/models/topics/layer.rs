@@ -105,7 +105,7 @@ impl Layer {
             }
         };
         let truncated = match &source {
-            Source::Logits(logits) => TruncatedDistribution::from_logits(logits, 0)?,
+            Source::Logits(logits) => TruncatedDistribution::from_logits_unchecked(logits, 0)?,
             Source::Law(law) => TruncatedDistribution::new(law.as_ref(), &self.window())?,
         };
         Ok(Posterior { truncated, source })
@@ -157,7 +157,7 @@ enum Source {
 impl Posterior {
     /// A relaxed draw, `[B, topics]`.
     pub fn draw(&self, temperature: f64, forward: Forward, key: NoiseKey) -> Result<Tensor> {
-        let sampler = OnePass::new(0, self.truncated.len() - 1, temperature)?.forward(forward);
+        let sampler = OnePass::new(0, self.truncated.len() - 1, temperature)?.any_mass().forward(forward);
         Ok(match &self.source {
             Source::Law(law) => sampler.draw(law.as_ref(), key)?.z,
             Source::Logits(logits) => sampler.draw_logits(logits, key)?.z,

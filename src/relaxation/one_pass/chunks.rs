@@ -6,10 +6,11 @@
 
 use super::counter::NoiseKey;
 use super::{DrawnBy, OnePassDraw};
-use crate::Result;
+use crate::backward::{differentiable_once, gradients};
 use crate::distributions::Parameter;
 use crate::relaxation::{Forward, Relaxation};
 use crate::truncated::TruncatedDistribution;
+use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
 /// Atoms of a part: tensors of 32 MB in float64.
@@ -53,11 +54,9 @@ impl<F: Fn(Vec<Tensor>) -> Result<TruncatedDistribution>> Chunks<'_, F> {
         let kinds = if self.prior.is_some() { 2 } else { 1 };
         let mut values: Vec<Tensor> = columns.by_ref().take(kinds).map(|value| value.reshape(self.shape)).collect();
         let slopes: Vec<Tensor> = columns.collect();
-        for (p, parameter) in self.parameters.iter().enumerate().filter(|(_, p)| p.value.requires_grad()) {
-            for (value, slopes) in values.iter_mut().zip(slopes.chunks(self.parameters.len())) {
-                *value =
-                    attach(value, &parameter.value, &slopes[p].reshape(parameter.value.size()), parameter.own_dims);
-            }
+        for (value, slopes) in values.iter_mut().zip(slopes.chunks(self.parameters.len())) {
+            let slopes = self.parameters.iter().zip(slopes).map(|(p, slopes)| (p, slopes.reshape(p.value.size())));
+            *value = attach(value, slopes)?;
         }
         let kl = (kinds == 2).then(|| values.swap_remove(1));
         Ok(OnePassDraw { z: values.swap_remove(0), kl, drawn_by: DrawnBy::Chunks })
@@ -74,7 +73,7 @@ impl<F: Fn(Vec<Tensor>) -> Result<TruncatedDistribution>> Chunks<'_, F> {
             for output in &outputs {
                 // Latents are independent: the gradient of their sum is each one's own derivative.
                 let sum = output.sum(Kind::Double);
-                let slopes = Tensor::f_run_backward(&[sum], &leaves, true, false)?;
+                let slopes = gradients(&sum, &leaves, true, false)?;
                 let kind = output.kind();
                 parts.extend(slopes.into_iter().zip(&leaves).map(|(slope, leaf)| {
                     let slope = if slope.defined() { slope } else { leaf.zeros_like() };
@@ -91,22 +90,29 @@ impl<F: Fn(Vec<Tensor>) -> Result<TruncatedDistribution>> Chunks<'_, F> {
         let (lo, n) = self.window;
         let count: i64 = shape.iter().product();
         let latents = self.shape.last().copied().unwrap_or(1).max(1);
-        let noise = self.key.gumbel_at((start, count), latents, (lo.max(0), n), q.kind(), q.device())?;
+        let noise = self.key.gumbel_at((start, count), latents, (lo, n), q.kind(), q.device())?;
         let noise = noise.reshape([shape, &[n]].concat());
         let z = Relaxation::new(&q, self.temperature)?.forward(self.forward).rsample_with_noise(&noise)?;
-        Ok((z, self.prior.map(|prior| q.kl(prior)).transpose()?))
+        let kl = self.prior.map(|prior| Ok::<_, Error>(q.kl(prior)?.to_kind(q.kind()))).transpose()?;
+        Ok((z, kl))
     }
 }
 
-/// A value with a derivative in a parameter, which may have dimensions of its own: `value + sum J (theta - theta.detach())`.
-pub(super) fn attach(value: &Tensor, parameter: &Tensor, slope: &Tensor, own_dims: usize) -> Tensor {
-    let parameter = parameter.to_kind(value.kind());
-    let nothing = &parameter - parameter.detach();
-    if own_dims == 0 {
-        return value.addcmul(&nothing, slope);
+/// A value with derivatives in parameters, which may have dimensions of their own: `value + sum J (theta - theta.detach())`. They can be
+/// taken once: the graph does not know how `J` depends on the parameters.
+pub(super) fn attach<'p>(value: &Tensor, slopes: impl Iterator<Item = (&'p Parameter, Tensor)>) -> Result<Tensor> {
+    let mut attached = value.shallow_clone();
+    for (parameter, slopes) in slopes.filter(|(parameter, _)| parameter.value.requires_grad()) {
+        let theta = parameter.value.to_kind(value.kind());
+        let nothing = &theta - theta.detach();
+        if parameter.own_dims == 0 {
+            attached = attached.addcmul(&nothing, &slopes);
+        } else {
+            let own: Vec<i64> = (1..=parameter.own_dims as i64).map(|dim| -dim).collect();
+            attached += (nothing * slopes).sum_dim_intlist(own.as_slice(), false, None::<Kind>);
+        }
     }
-    let own: Vec<i64> = (1..=own_dims as i64).map(|dim| -dim).collect();
-    value + (nothing * slope).sum_dim_intlist(own.as_slice(), false, None::<Kind>)
+    differentiable_once(&attached)
 }
 
 trait FlattenBatch {

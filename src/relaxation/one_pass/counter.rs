@@ -11,6 +11,7 @@
 use super::math::{LANES, Lanes, Real, each};
 use super::tensors;
 use crate::Result;
+use crate::limits::check_shape;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// What noise is a function of, beside the place in the batch.
@@ -43,8 +44,9 @@ impl NoiseKey {
                 expected: "[..., latents, atoms]".into(),
             });
         };
-        if shape.iter().any(|&size| size < 0) {
-            return Err(crate::Error::parameter("shape of noise", format!("{shape:?}"), "without negative sizes"));
+        check_shape("noise by counter", shape, kind)?;
+        if !matches!(kind, Kind::Float | Kind::Double) {
+            return Err(crate::Error::parameter("kind of noise by counter", format!("{kind:?}"), "Float or Double"));
         }
         let count = rows.iter().product::<i64>() * latents;
         Ok(self.gumbel_at((0, count), latents.max(1), (0, atoms), kind, Device::Cpu)?.reshape(shape))
@@ -71,28 +73,34 @@ impl NoiseKey {
 
     fn filled<T: Real>(&self, (first, count): (i64, i64), latents: i64, (lo, atoms): (i64, i64)) -> Tensor {
         let mut noise = vec![T::from_f64(0.0); (count * atoms) as usize];
-        let (lo, atoms, group) = (lo as usize, atoms as usize, T::A_BLOCK * LANES);
-        for (latent, noise) in (first..).zip(noise.chunks_exact_mut(atoms.max(1))) {
+        let (a_block, group) = (T::A_BLOCK as i64, (T::A_BLOCK * LANES) as i64);
+        for (latent, noise) in (first..).zip(noise.chunks_exact_mut(atoms.max(1) as usize)) {
             let (row, column) = ([(latent / latents) as u32; LANES], [(latent % latents) as u32; LANES]);
-            for start in (lo - lo % group..lo + atoms).step_by(group) {
-                let words = self.words(&each(|lane| (start / T::A_BLOCK + lane) as u32), &column, &row);
+            for start in (lo - lo.rem_euclid(group)..lo + atoms).step_by(group as usize) {
+                let words = self.words(&each(|lane| block_of(start, a_block).wrapping_add(lane as u32)), &column, &row);
                 for atom in start.max(lo)..(start + group).min(lo + atoms) {
-                    let (lane, i) = ((atom - start) / T::A_BLOCK, atom % T::A_BLOCK);
-                    noise[atom - lo] = T::gumbel(T::uniform(&words, i, lane));
+                    let (lane, i) = ((atom - start) / a_block, (atom - start) % a_block);
+                    noise[(atom - lo) as usize] = T::gumbel(T::uniform(&words, i as usize, lane as usize));
                 }
             }
         }
-        Tensor::from_slice(&noise).reshape([count, atoms as i64])
+        Tensor::from_slice(&noise).reshape([count, atoms])
     }
 
-    /// Random words of block `blocks[i]` of latent `latents[i]` in row `rows[i]`, for each lane `i`. A latent's atoms are counted from
-    /// zero, and a block serves [`Real::A_BLOCK`] of them.
+    /// Random words of block `blocks[i]` of latent `latents[i]` in row `rows[i]`, for each lane `i`; see [`block_of`].
     #[inline(always)]
     pub(super) fn words(&self, blocks: &Lanes<u32>, latents: &Lanes<u32>, rows: &Lanes<u32>) -> Words {
         let key = [self.seed as u32, (self.seed >> 32) as u32 ^ (self.step >> 32) as u32];
         let rows = each(|i| self.first_row.wrapping_add(rows[i]));
         philox([*blocks, *latents, rows, [self.step as u32; LANES]], key)
     }
+}
+
+/// The number of the block of random words that serves an atom and the others of its block, of this many. Blocks below zero are counted back
+/// from 2^32: no window reaches so far.
+#[inline(always)]
+pub(super) fn block_of(atom: i64, a_block: i64) -> u32 {
+    atom.div_euclid(a_block) as u32
 }
 
 /// Rounds of the generator.

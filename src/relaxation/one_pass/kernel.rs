@@ -143,14 +143,17 @@ impl<T: Real> Relaxed<T> {
 /// The KL and its derivatives in up to two parameters: `sum_k pi_k (log pi_k - log p_k)` and `sum_k pi_k s_k (log pi_k - log p_k)`.
 #[inline(always)]
 fn kl<T: Real>(tile: &Tile, parameters: usize) -> [Lanes<T>; 3] {
-    let mut sums = [[T::from_f64(0.0); LANES]; 3];
+    let zero = T::from_f64(0.0);
+    let mut sums = [[zero; LANES]; 3];
     for row in 0..tile.rows {
         let (log_weights, log_prior) = (&tile.log_weights[row], &tile.log_prior[row]);
         let ratios = rounded::<T>(&each(|i| log_weights[i] - log_prior[i]));
         let log_weights = rounded::<T>(log_weights);
-        let mut terms = [T::from_f64(0.0); LANES];
+        let mut terms = [zero; LANES];
         for i in 0..LANES {
-            terms[i] = log_weights[i].exp() * ratios[i];
+            // What weighs nothing says nothing, even where the prior has no mass.
+            let weight = log_weights[i].exp();
+            terms[i] = if weight == zero { zero } else { weight * ratios[i] };
             sums[0][i] += terms[i];
         }
         for p in 0..parameters {
@@ -237,7 +240,9 @@ impl<T: Real> pulp::WithSimd for OfLogits<'_, T> {
         }
         for (lane, logits) in logits.chunks_exact(n).enumerate() {
             for (row, logit) in tile.log_weights[first..].iter_mut().zip(logits) {
-                row[lane] = logit.to_f64();
+                // An atom that is left out weighs nothing, and takes part in no difference of infinities.
+                let logit = logit.to_f64();
+                row[lane] = if logit < OUTSIDE { OUTSIDE } else { logit };
             }
         }
         normalize::<T>(&mut tile.log_weights[..tile.rows]);

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! so each latent walks its window once, on the CPU, and keeps one number for each of its parameters. Autograd is attached by
-//! `z + J (theta - theta.detach())`, which is once differentiable.
+//! `z + J (theta - theta.detach())`, which can be differentiated once: a second derivative is an error.
 //!
 //! [`OnePass::draw`] chooses: the walk where the law is a family with [`Rows`] on the CPU; elsewhere the tensor graph, and where that would
 //! take much memory, the tensor graph in parts, of which only `J` is kept. [`OnePassDraw::drawn_by`] says which it was. The noise is the same in all of
@@ -36,9 +36,10 @@ pub(crate) use math::softplus;
 pub use tile::Tile;
 
 use super::{COLDEST, Forward};
-use crate::distributions::{Distribution, Parameter};
+use crate::checks::check_logits;
+use crate::distributions::{Distribution, LARGEST_ATOM, Parameter};
 use crate::truncated::TruncatedDistribution;
-use crate::truncation::Truncation;
+use crate::truncation::{Truncation, check_mass};
 use crate::{Error, Result};
 use chunks::{Chunks, attach};
 use run::{Batch, Windows};
@@ -82,12 +83,16 @@ impl std::fmt::Display for DrawnBy {
 }
 
 /// What is drawn, and how.
+///
+/// A window is looked at before anything is drawn: it must lie in the support, and hold half of each law's mass. In a training step, where
+/// reading the parameters back costs time, [`any_mass`](Self::any_mass) leaves the look at the mass out.
 #[derive(Debug, Clone, Copy)]
 pub struct OnePass<'a> {
     window: Window,
     temperature: f64,
     forward: Forward,
     prior: Option<PriorLaw<'a>>,
+    any_mass: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -106,10 +111,11 @@ impl<'a> OnePass<'a> {
     /// Draws from the window `lo ..= hi` with merged tails, at a positive temperature.
     ///
     /// # Errors
-    /// When the window is empty, or the temperature is not positive and finite.
+    /// When the window is empty or out of range, or the temperature is not positive and finite.
     pub fn new(lo: i64, hi: i64, temperature: f64) -> Result<Self> {
-        if lo > hi {
-            return Err(Error::parameter("window of the one-pass sampler", format!("{lo}..={hi}"), "not empty"));
+        if lo > hi || lo < -LARGEST_ATOM || hi > LARGEST_ATOM {
+            let allowed = format!("not empty, and within -{LARGEST_ATOM}..={LARGEST_ATOM}");
+            return Err(Error::parameter("window of the one-pass sampler", format!("{lo}..={hi}"), allowed));
         }
         Self::with_window(Window::Shared(lo, hi), temperature)
     }
@@ -130,7 +136,8 @@ impl<'a> OnePass<'a> {
         if !(temperature.is_finite() && temperature > 0.0) {
             return Err(Error::parameter("temperature of the one-pass sampler", temperature, "positive and finite"));
         }
-        Ok(Self { window, temperature: temperature.max(COLDEST), forward: Forward::Soft, prior: None })
+        let temperature = temperature.max(COLDEST);
+        Ok(Self { window, temperature, forward: Forward::Soft, prior: None, any_mass: false })
     }
 
     /// Chooses what the forward pass returns.
@@ -139,28 +146,36 @@ impl<'a> OnePass<'a> {
         Self { forward, ..self }
     }
 
-    /// Also computes the KL to this law, one for the whole batch, in the same window.
+    /// Accepts a window with less than half of the mass, and logits that are not numbers, without looking: for training steps.
+    #[must_use]
+    pub fn any_mass(self) -> Self {
+        Self { any_mass: true, ..self }
+    }
+
+    /// Also computes the KL to this law, one for the whole batch, in the same window. It gets no gradient.
     ///
     /// # Errors
-    /// When the prior has a batch shape, or other atoms, or latents have windows of their own.
+    /// When the prior has a batch shape, other atoms, or a gradient, or latents have windows of their own.
     pub fn kl_to(self, prior: &'a TruncatedDistribution) -> Result<Self> {
         let Window::Shared(lo, hi) = self.window else {
             return Err(Error::Config("latents with windows of their own need the prior as a law: `kl_to_law`".into()));
         };
-        if !prior.batch_shape().is_empty() || prior.len() != hi - lo + 1 {
+        if !prior.batch_shape().is_empty() {
             return Err(Error::Shape {
                 what: "log weights of the one-pass sampler's prior".into(),
                 found: prior.log_weights().size(),
                 expected: format!("[{}], one for each atom of the window", hi - lo + 1),
             });
         }
+        prior.check_window(lo, hi)?;
+        check_no_gradient(prior.log_weights())?;
         Ok(Self { prior: Some(PriorLaw::Truncated(prior)), ..self })
     }
 
-    /// Also computes the KL to this law, one for the whole batch, truncated in each latent's window.
+    /// Also computes the KL to this law, one for the whole batch, truncated in each latent's window. It gets no gradient.
     ///
     /// # Errors
-    /// When the prior has a batch shape.
+    /// When the prior has a batch shape or a gradient, or the window is not within its support.
     pub fn kl_to_law(self, prior: &'a dyn Distribution) -> Result<Self> {
         if !prior.batch_shape().is_empty() {
             return Err(Error::Shape {
@@ -169,6 +184,10 @@ impl<'a> OnePass<'a> {
                 expected: "[], one law for the whole batch".into(),
             });
         }
+        if let Window::Shared(lo, hi) = self.window {
+            Truncation::between(lo, hi).resolve(prior)?;
+        }
+        prior.parameters().iter().try_for_each(|parameter| check_no_gradient(&parameter.value))?;
         Ok(Self { prior: Some(PriorLaw::Law(prior)), ..self })
     }
 
@@ -176,7 +195,8 @@ impl<'a> OnePass<'a> {
     /// sampler does not and latents asked for windows of their own, they share one that serves all.
     ///
     /// # Errors
-    /// When a window cannot be found, or a tensor cannot be made.
+    /// When the window is not within the support, holds less than half of the mass of some law and [`any_mass`](Self::any_mass) was not asked
+    /// for, or cannot be found, or a tensor cannot be made.
     pub fn draw(&self, distribution: &dyn Distribution, key: NoiseKey) -> Result<OnePassDraw> {
         match self.rsample(distribution, key)? {
             Some(draw) => Ok(draw),
@@ -189,46 +209,17 @@ impl<'a> OnePass<'a> {
     /// # Errors
     /// As [`draw`](Self::draw).
     pub fn draw_in_parts(&self, distribution: &dyn Distribution, key: NoiseKey, atoms: i64) -> Result<OnePassDraw> {
+        self.check(distribution)?;
         self.by_tensors(distribution, key, Some(atoms.max(1)))
-    }
-
-    fn by_tensors(&self, distribution: &dyn Distribution, key: NoiseKey, part: Option<i64>) -> Result<OnePassDraw> {
-        let (lo, hi) = match self.window {
-            Window::Shared(lo, hi) => (lo, hi),
-            Window::Own(tail_mass) => Truncation::tail_mass(tail_mass).resolve(distribution)?,
-        };
-        let truncation = Truncation::between(lo, hi).any_mass();
-        let prior = match self.prior {
-            Some(PriorLaw::Law(law)) => Some(TruncatedDistribution::new(law, &truncation)?),
-            _ => None,
-        };
-        let prior = match self.prior {
-            Some(PriorLaw::Truncated(prior)) => Some(prior),
-            _ => prior.as_ref(),
-        };
-        let law = |values| TruncatedDistribution::new(distribution.with_parameters(values).as_ref(), &truncation);
-        self.chunks(&distribution.parameters(), &distribution.batch_shape(), (lo, hi), prior, key, law).draw(part)
-    }
-
-    fn chunks<'b, F>(
-        &self,
-        parameters: &'b [Parameter],
-        shape: &'b [i64],
-        (lo, hi): (i64, i64),
-        prior: Option<&'b TruncatedDistribution>,
-        key: NoiseKey,
-        law: F,
-    ) -> Chunks<'b, F> {
-        let (temperature, forward) = (self.temperature, self.forward);
-        Chunks { temperature, forward, key, parameters, shape, window: (lo, hi - lo + 1), prior, law }
     }
 
     /// As [`draw`](Self::draw) by the one-pass sampler; nothing where it does not serve: elsewhere than on the CPU, for families without
     /// [`Rows`], and in windows of more than 2^18 atoms.
     ///
     /// # Errors
-    /// When a tensor cannot be made.
+    /// As [`draw`](Self::draw).
     pub fn rsample(&self, distribution: &dyn Distribution, key: NoiseKey) -> Result<Option<OnePassDraw>> {
+        self.check(distribution)?;
         if distribution.device() != Device::Cpu {
             return Ok(None);
         }
@@ -237,6 +228,50 @@ impl<'a> OnePass<'a> {
             Kind::Double => self.of_rows::<f64>(distribution, rows.as_ref(), key),
             _ => self.of_rows::<f32>(distribution, rows.as_ref(), key),
         }
+    }
+
+    /// What every way of drawing looks at first.
+    fn check(&self, distribution: &dyn Distribution) -> Result<()> {
+        let Window::Shared(lo, hi) = self.window else { return Ok(()) };
+        Truncation::between(lo, hi).resolve(distribution)?;
+        if self.any_mass { Ok(()) } else { check_mass(distribution, lo, hi) }
+    }
+
+    /// Log weights of the prior in a window, if there is one.
+    fn prior_in(&self, window: (i64, i64)) -> Result<Option<Prior>> {
+        Ok(match self.prior {
+            None => None,
+            Some(PriorLaw::Truncated(prior)) => Some(Prior::of_window(prior)?),
+            Some(PriorLaw::Law(law)) => Some(Prior::of_law(law, window)?),
+        })
+    }
+
+    fn by_tensors(&self, distribution: &dyn Distribution, key: NoiseKey, part: Option<i64>) -> Result<OnePassDraw> {
+        let shape = distribution.batch_shape();
+        let window = match self.window {
+            Window::Shared(lo, hi) => (lo, hi),
+            // Laws of an empty batch need no atoms.
+            Window::Own(_) if shape.contains(&0) => [distribution.support().nearest(0); 2].into(),
+            Window::Own(tail_mass) => Truncation::tail_mass(tail_mass).resolve(distribution)?,
+        };
+        let truncation = Truncation::between(window.0, window.1).any_mass();
+        let law = |values| TruncatedDistribution::new(distribution.with_parameters(values).as_ref(), &truncation);
+        self.in_parts(&distribution.parameters(), &shape, window, key, law, part)
+    }
+
+    fn in_parts(
+        &self,
+        parameters: &[Parameter],
+        shape: &[i64],
+        (lo, hi): (i64, i64),
+        key: NoiseKey,
+        law: impl Fn(Vec<Tensor>) -> Result<TruncatedDistribution>,
+        part: Option<i64>,
+    ) -> Result<OnePassDraw> {
+        let device = parameters.first().map_or(Device::Cpu, |parameter| parameter.value.device());
+        let prior = self.prior_in((lo, hi))?.map(|prior| prior.truncated((lo, hi), device));
+        let (temperature, forward, window) = (self.temperature, self.forward, (lo, hi - lo + 1));
+        Chunks { temperature, forward, key, parameters, shape, window, prior: prior.as_ref(), law }.draw(part)
     }
 
     fn of_rows<T: math::Real>(
@@ -249,69 +284,58 @@ impl<'a> OnePass<'a> {
         let shape = distribution.batch_shape();
         let (count, latents) = extent(&shape);
         let own: Vec<(i64, i64)>;
-        let windows = match self.window {
+        let (windows, widest) = match self.window {
             Window::Shared(lo, hi) if lo < 0 || hi - lo >= WIDEST => return Ok(None),
-            Window::Shared(lo, hi) => Windows::Shared((lo, hi)),
+            Window::Shared(lo, hi) => (Windows::Shared((lo, hi)), (lo, hi)),
             Window::Own(tail_mass) => {
                 let found: Option<Vec<_>> = (0..count).map(|latent| rows.window(latent, tail_mass, WIDEST)).collect();
                 let Some(found) = found else { return Ok(None) };
                 own = found;
-                Windows::Own(&own)
+                let lo = own.iter().map(|(lo, _)| *lo).min().unwrap_or(0);
+                let hi = own.iter().map(|(_, hi)| *hi).max().unwrap_or(0);
+                (Windows::Own(&own), (lo, hi))
             }
         };
-        let prior = match (self.prior, &windows) {
-            (None, _) => None,
-            (Some(PriorLaw::Truncated(prior)), _) => Some(Prior::of_window(prior)?),
-            (Some(PriorLaw::Law(law)), Windows::Shared(window)) => Some(Prior::of_law(law, *window)?),
-            (Some(PriorLaw::Law(law)), Windows::Own(windows)) => {
-                let lo = windows.iter().map(|(lo, _)| *lo).min().unwrap_or(0);
-                let hi = windows.iter().map(|(_, hi)| *hi).max().unwrap_or(0);
-                Some(Prior::of_law(law, (lo, hi))?)
-            }
-        };
-        let kernel = Batch::kernel(self.temperature, self.forward, key, latents, prior.is_some());
+        let prior = if count > 0 { self.prior_in(widest)? } else { None };
+        let kernel = Batch::kernel(self.temperature, self.forward, key, latents, self.prior.is_some());
         let columns = Batch { kernel, count, windows, prior }.of_family::<T>(rows, parameters.len())?;
-        let mut columns = columns.into_iter().map(|column| column.reshape(&shape));
+        let columns: Vec<Tensor> = columns.into_iter().map(|column| column.reshape(&shape)).collect();
         let kinds = if self.prior.is_some() { 2 } else { 1 };
-        let mut values: Vec<Tensor> = columns.by_ref().take(kinds).collect();
-        for parameter in &parameters {
-            for value in &mut values {
-                let Some(slope) = columns.next() else { continue };
-                if parameter.value.requires_grad() {
-                    *value = attach(value, &parameter.value, &slope, 0);
-                }
-            }
-        }
-        let kl = (kinds == 2).then(|| values.swap_remove(1));
-        Ok(Some(OnePassDraw { z: values.swap_remove(0), kl, drawn_by: DrawnBy::OnePass }))
+        let (values, slopes) = columns.split_at(kinds);
+        let value = |i: usize| {
+            let slopes = slopes.iter().skip(i).step_by(kinds).map(Tensor::shallow_clone);
+            attach(&values[i], parameters.iter().zip(slopes))
+        };
+        let kl = (kinds == 2).then(|| value(1)).transpose()?;
+        Ok(Some(OnePassDraw { z: value(0)?, kl, drawn_by: DrawnBy::OnePass }))
     }
 
-    /// Draws of the shape `[..., latents]` from free, finite logits `[..., latents, n]` on the atoms of the window (implicit inference), with
-    /// the noise of this key, by whatever serves.
+    /// Draws of the shape `[..., latents]` from free logits `[..., latents, n]` on the atoms of the window (implicit inference), with
+    /// the noise of this key, by whatever serves; minus infinity excludes an atom.
     ///
     /// # Errors
-    /// When there is not one logit for each atom, or latents asked for windows of their own.
+    /// When there is not one logit for each atom, a logit is NaN or plus infinity, or a row has no finite one (unless
+    /// [`any_mass`](Self::any_mass) was asked for), or latents asked for windows of their own.
     pub fn draw_logits(&self, logits: &Tensor, key: NoiseKey) -> Result<OnePassDraw> {
         if let Some(draw) = self.rsample_logits(logits, key)? {
             return Ok(draw);
         }
         let (window, shape) = self.logits_window(logits)?;
-        let prior = match self.prior {
-            Some(PriorLaw::Truncated(prior)) => Some(prior),
-            _ => None,
-        };
-        let parameters = [Parameter { name: "logits".into(), value: logits.shallow_clone(), own_dims: 1 }];
-        let law = |mut values: Vec<Tensor>| TruncatedDistribution::from_logits(&values.remove(0), window.0);
-        self.chunks(&parameters, &shape, window, prior, key, law).draw(None)
+        let law = |mut values: Vec<Tensor>| TruncatedDistribution::from_logits_unchecked(&values.remove(0), window.0);
+        self.in_parts(&[logits_parameter(logits)], &shape, window, key, law, None)
     }
 
-    /// As [`draw_logits`](Self::draw_logits) by the one-pass sampler; nothing if they are not on the CPU, or neither float32 nor float64.
+    /// As [`draw_logits`](Self::draw_logits) by the one-pass sampler; nothing if they are not on the CPU, neither float32 nor float64, or more
+    /// than 2^18.
     ///
     /// # Errors
     /// As [`draw_logits`](Self::draw_logits).
     pub fn rsample_logits(&self, logits: &Tensor, key: NoiseKey) -> Result<Option<OnePassDraw>> {
         let (window, shape) = self.logits_window(logits)?;
-        if logits.device() != Device::Cpu || window.0 < 0 || window.1 - window.0 >= WIDEST {
+        if !self.any_mass {
+            check_logits(logits)?;
+        }
+        if logits.device() != Device::Cpu || window.1 - window.0 >= WIDEST {
             return Ok(None);
         }
         match logits.kind() {
@@ -326,6 +350,10 @@ impl<'a> OnePass<'a> {
         let Window::Shared(lo, hi) = self.window else {
             return Err(Error::Config("free logits have the window of their atoms: give it to `OnePass::new`".into()));
         };
+        if !logits.defined() || !logits.is_floating_point() {
+            let found = if logits.defined() { format!("{:?}", logits.kind()) } else { "undefined".into() };
+            return Err(Error::parameter("kind of logits of the one-pass sampler", found, "a floating-point kind"));
+        }
         let mut shape = logits.size();
         if shape.pop() != Some(hi - lo + 1) {
             return Err(Error::Shape {
@@ -345,26 +373,32 @@ impl<'a> OnePass<'a> {
         key: NoiseKey,
     ) -> Result<OnePassDraw> {
         let (count, latents) = extent(shape);
-        let prior = match self.prior {
-            None => None,
-            Some(PriorLaw::Truncated(prior)) => Some(Prior::of_window(prior)?),
-            Some(PriorLaw::Law(law)) => Some(Prior::of_law(law, window)?),
-        };
+        let prior = self.prior_in(window)?;
         let kernel = Batch::kernel(self.temperature, self.forward, key, latents, prior.is_some());
         let n = (window.1 - window.0 + 1) as usize;
         let batch = Batch { kernel, count, windows: Windows::Shared(window), prior };
-        let columns = batch.of_logits::<T>(logits, n)?;
+        let parameter = logits_parameter(logits);
         let value = |column: &[Tensor]| {
-            let value = column[0].reshape(shape);
-            match logits.requires_grad() {
-                true => attach(&value, logits, &column[1].reshape(logits.size()), 1),
-                false => value,
-            }
+            attach(&column[0].reshape(shape), std::iter::once((&parameter, column[1].reshape(logits.size()))))
         };
-        let mut values: Vec<Tensor> = columns.chunks_exact(2).map(value).collect();
+        let mut values = batch.of_logits::<T>(logits, n)?.chunks_exact(2).map(value).collect::<Result<Vec<_>>>()?;
         let kl = (values.len() == 2).then(|| values.swap_remove(1));
         Ok(OnePassDraw { z: values.swap_remove(0), kl, drawn_by: DrawnBy::OnePass })
     }
+}
+
+fn logits_parameter(logits: &Tensor) -> Parameter {
+    Parameter { name: "logits".into(), value: logits.shallow_clone(), own_dims: 1 }
+}
+
+/// Fails for a prior that asks for a gradient, which the sampler does not pass on.
+fn check_no_gradient(prior: &Tensor) -> Result<()> {
+    if !prior.requires_grad() {
+        return Ok(());
+    }
+    let found = "a law with a gradient";
+    let allowed = "without one: detach it, or compute the KL by `TruncatedDistribution::kl`, which passes it on";
+    Err(Error::parameter("prior of the one-pass sampler", found, allowed))
 }
 
 /// How many latents a batch shape has, and how many its rows.

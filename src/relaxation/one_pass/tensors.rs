@@ -15,10 +15,10 @@ pub(super) fn gumbel(
     device: Device,
 ) -> Result<Tensor> {
     let a_block = if kind == Kind::Double { 2 } else { 4 };
-    let (block, last) = (lo / a_block, (lo + atoms - 1) / a_block);
+    let (block, last) = (lo.div_euclid(a_block), (lo + atoms - 1).div_euclid(a_block));
     let integers = (Kind::Int64, device);
     let number = Tensor::f_arange_start(first, first + count, integers)?.unsqueeze(-1);
-    let blocks = Tensor::f_arange_start(block, last + 1, integers)?.unsqueeze(0);
+    let blocks = low(&Tensor::f_arange_start(block, last + 1, integers)?.unsqueeze(0));
     let row = low(&(number.divide_scalar_mode(latents, "floor") + i64::from(key.first_row)));
     let words = words(key, &blocks, &number.remainder(latents), &row);
     let drawn = if kind == Kind::Double {
@@ -73,7 +73,9 @@ mod tests {
     fn tensors_and_lanes_are_the_same_noise() {
         for (kind, unit) in [(Kind::Float, f64::from(f32::EPSILON)), (Kind::Double, f64::EPSILON)] {
             let key = NoiseKey { first_row: u32::MAX - 2, ..NoiseKey::new(0xdead_beef_1234_5678, 1 << 40 | 9) };
-            for (place, latents, window) in [((0, 64), 8, (0, 12)), ((17, 30), 7, (5, 9)), ((3, 5), 1, (1001, 1))] {
+            for (place, latents, window) in
+                [((0, 64), 8, (0, 12)), ((17, 30), 7, (5, 9)), ((3, 5), 1, (1001, 1)), ((0, 9), 4, (-21, 30))]
+            {
                 let ours = key.gumbel_at(place, latents, window, kind, Device::Cpu).unwrap().to_kind(Kind::Double);
                 let theirs = gumbel(&key, place, latents, window, kind, Device::Cpu).unwrap().to_kind(Kind::Double);
                 assert_eq!(ours.size(), theirs.size());

@@ -1,5 +1,6 @@
 //! Some latents side by side, one in each lane: their windows, and the log weights and scores of the atoms in them.
 
+use super::counter::block_of;
 use super::math::{LANES, Lanes, each};
 
 /// The log weight of what is outside a lane's window: no draw reaches it.
@@ -77,7 +78,7 @@ impl Tile {
     pub(super) fn open(&mut self, window: impl Fn(usize) -> (i64, i64)) {
         self.windows = each(|i| window(self.latents[i]));
         self.is_shared = self.windows.iter().all(|window| *window == self.windows[0]);
-        self.origins = each(|i| self.windows[i].0 - self.windows[i].0 % ALIGNED);
+        self.origins = each(|i| self.windows[i].0 - self.windows[i].0.rem_euclid(ALIGNED));
         self.starts = each(|i| self.origins[i] as f64);
         self.ends = each(|i| self.windows[i].1 as f64);
         self.rows = (0..LANES).map(|i| self.last(i) + 1).max().unwrap_or(0);
@@ -93,7 +94,7 @@ impl Tile {
     /// The number of the block of random words, which serve so many atoms, that each lane starts with.
     #[inline(always)]
     pub(super) fn blocks(&self, atoms: usize) -> Lanes<u32> {
-        each(|i| (self.origins[i] / atoms as i64) as u32)
+        each(|i| block_of(self.origins[i], atoms as i64))
     }
 
     /// The row of a lane's first atom.

@@ -4,9 +4,10 @@ use super::laws::{Step, Walk};
 use super::math::LANES;
 use super::tile::Tile;
 use crate::distributions::Distribution;
+use crate::limits::check_shape;
 use crate::truncated::TruncatedDistribution;
 use crate::{Error, Result};
-use tch::{Kind, Tensor, no_grad_guard};
+use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// The smallest window around the mean with at most half of `tail_mass` beyond each end, by steps outwards from there: its cost is that of
 /// the window, whatever the mean. Nothing where it has more than `widest` atoms.
@@ -73,6 +74,7 @@ impl Prior {
                 format!("within the support of the prior, {support}"),
             ));
         }
+        check_shape("log weights of a prior", &[hi - lo + 1], Kind::Double)?;
         let ks = Tensor::arange_start(lo, hi + 1, (Kind::Double, prior.device()));
         let interior: Vec<f64> = Vec::try_from(prior.unsqueeze().log_pmf(&ks).reshape([-1]))?;
         let log_add = |a: f64, b: f64| {
@@ -90,6 +92,21 @@ impl Prior {
         let mut above = cumulated(prior.log_tails(hi + 1)?.1.double_value(&[]), &mut interior.iter().rev());
         above.reverse();
         Ok(Prior::Table { base: lo, interior, below, above })
+    }
+
+    /// The prior in a window as a law on a device, float64.
+    pub fn truncated(&self, (lo, hi): (i64, i64), device: Device) -> TruncatedDistribution {
+        let log_weights = match self {
+            Prior::Window(log_weights) => log_weights.clone(),
+            Prior::Table { base, interior, below, above } => {
+                let (from, to) = ((lo - base) as usize, (hi - base) as usize);
+                let mut log_weights = interior[from..=to].to_vec();
+                let count = log_weights.len();
+                (log_weights[0], log_weights[count - 1]) = (below[from], above[to]);
+                if count == 1 { vec![0.0] } else { log_weights }
+            }
+        };
+        TruncatedDistribution::on_integers(Tensor::from_slice(&log_weights).to_device(device), lo)
     }
 
     /// Writes the log weights of a tile's lanes.

@@ -1,0 +1,53 @@
+//! How much memory one call may ask for.
+
+use crate::{Error, Result};
+use std::sync::atomic::{AtomicU64, Ordering};
+use tch::Kind;
+
+/// Bytes of the largest tensor: a gibibyte, unless the program says otherwise.
+static LARGEST_TENSOR: AtomicU64 = AtomicU64::new(1 << 30);
+
+/// Sets the largest tensor, in bytes, that one call of the library makes; the default is 2^30, a gibibyte.
+///
+/// Draws of a shape that would take more are an [`Error`]: a mistyped shape would otherwise end the process, or the machine's other ones. The
+/// limit belongs to the whole process.
+pub fn set_largest_tensor(bytes: u64) {
+    LARGEST_TENSOR.store(bytes, Ordering::Relaxed);
+}
+
+/// Fails for a negative size, and for a tensor of this shape that is larger than a call may make.
+pub(crate) fn check_shape(what: &str, shape: &[i64], kind: Kind) -> Result<()> {
+    let sizes = shape.iter().map(|&size| u64::try_from(size).ok()).collect::<Option<Vec<u64>>>();
+    let Some(sizes) = sizes else {
+        return Err(Error::parameter(format!("shape of {what}"), format!("{shape:?}"), "without negative sizes"));
+    };
+    if sizes.contains(&0) {
+        return Ok(());
+    }
+    let bytes = sizes.iter().try_fold(kind.elt_size_in_bytes() as u64, |bytes, &size| bytes.checked_mul(size));
+    let largest = LARGEST_TENSOR.load(Ordering::Relaxed);
+    if bytes.is_some_and(|bytes| bytes <= largest) {
+        return Ok(());
+    }
+    let allowed = format!(
+        "at most {largest} bytes in one tensor; draw in parts, or raise the limit with `gengs::set_largest_tensor`"
+    );
+    Err(Error::parameter(format!("shape of {what}"), format!("{shape:?} of {kind:?}"), allowed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_beyond_a_gibibyte_are_refused() {
+        for shape in [&[][..], &[0, i64::MAX], &[1 << 27], &[3, 5]] {
+            check_shape("draws", shape, Kind::Double).unwrap();
+        }
+        for shape in [&[(1 << 27) + 1][..], &[i64::MAX, i64::MAX], &[-1], &[0, -1], &[i64::MIN, 2]] {
+            let error = check_shape("draws", shape, Kind::Double).unwrap_err().to_string();
+            assert!(error.contains("shape of draws"), "{error}");
+        }
+        check_shape("draws", &[1 << 28], Kind::Float).unwrap();
+    }
+}
