@@ -10,7 +10,7 @@
 mod hard;
 
 use crate::checks::{check_logits, expands, real};
-use crate::distributions::{Distribution, LARGEST_ATOM};
+use crate::distributions::{Distribution, LARGEST_ATOM, broadcasts};
 use crate::limits::check_shape;
 use crate::summation::NOTHING;
 use crate::truncation::{Tail, Truncation, check_mass};
@@ -312,13 +312,21 @@ impl TruncatedDistribution {
     /// When the two do not live on the same atoms, or their batch shapes do not broadcast.
     pub fn kl(&self, other: &TruncatedDistribution) -> Result<Tensor> {
         self.check_same_atoms(other)?;
+        if !broadcasts(&self.batch_shape(), &other.batch_shape()) {
+            return Err(Error::Shape {
+                what: "the other law of a KL".into(),
+                found: other.batch_shape(),
+                expected: format!("a shape that broadcasts against {:?}", self.batch_shape()),
+            });
+        }
         if !self.may_vanish && !other.may_vanish {
             let difference = self.log_weights.f_sub(&other.log_weights)?;
             return Ok((self.log_weights.exp() * difference).sum_dim_intlist(-1, false, None::<Kind>));
         }
         let (weights, log_weights, zero) = self.without_zeros();
-        let other_log_weights = other.log_weights.f_where_scalarother(&zero.logical_not(), 0.0)?;
-        Ok((weights * (log_weights - other_log_weights)).sum_dim_intlist(-1, false, None::<Kind>))
+        let others = Tensor::broadcast_tensors(&[&other.log_weights, &zero]).remove(0);
+        let difference = log_weights.f_sub(&others.f_masked_fill(&zero, 0.0)?)?;
+        Ok((weights * difference).sum_dim_intlist(-1, false, None::<Kind>))
     }
 
     /// Weights, log weights with zero in place of minus infinity, and where that was done: `0 log 0 = 0`, in the gradient too.

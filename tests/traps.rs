@@ -126,7 +126,23 @@ fn temperatures_of_zero_below_it_and_tiny() {
         assert!(MultinomialRelaxation::new(&multinomial, Scheme::Categoricals, wrong).is_err());
     }
     assert!(Relaxation::new(&q, Tensor::from(0.0)).is_err(), "a tensor of zero has no gradient to take");
-    assert!(Relaxation::new(&q, Tensor::ones([3], (Kind::Float, CPU)).set_requires_grad(true)).is_ok());
+    // A temperature expands to the batch, never the other way.
+    let ones = |shape: &[i64]| Tensor::ones(shape, (Kind::Float, CPU)).set_requires_grad(true);
+    let rates = Tensor::from_slice(&[1.0f32, 2.0, 3.0]);
+    let batch = TruncatedDistribution::new(&Poisson::new(&rates).unwrap(), &Truncation::right(15)).unwrap();
+    for (law, fits, wrong) in [
+        (&q, vec![vec![]], vec![vec![3], vec![1]]),
+        (&batch, vec![vec![], vec![1], vec![3]], vec![vec![3, 1], vec![4, 3], vec![2]]),
+    ] {
+        for shape in fits {
+            let z = Relaxation::new(law, ones(&shape)).unwrap().rsample(&[7]).unwrap();
+            assert_eq!(z.size(), [&[7], law.batch_shape().as_slice()].concat(), "{shape:?}");
+        }
+        for shape in wrong {
+            let message = Relaxation::new(law, ones(&shape)).unwrap_err().to_string();
+            assert!(message.contains("expands to the batch shape"), "{shape:?}: {message}");
+        }
+    }
 
     let guard = seeded(3);
     let noise = gumbel(&[500, 15], Kind::Float, CPU).unwrap();

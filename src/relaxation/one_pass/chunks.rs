@@ -109,9 +109,14 @@ pub(super) fn attach<'p>(value: &Tensor, slopes: impl Iterator<Item = (&'p Param
             attached = attached.addcmul(&nothing, &slopes);
         } else {
             let own: Vec<i64> = (1..=parameter.own_dims as i64).map(|dim| -dim).collect();
-            attached += (nothing * slopes).sum_dim_intlist(own.as_slice(), false, None::<Kind>);
+            attached = attached + (nothing * slopes).sum_dim_intlist(own.as_slice(), false, None::<Kind>);
         }
     }
+    if !attached.requires_grad() {
+        return Ok(value.shallow_clone());
+    }
+    // Nothing times a derivative that is infinite, or the difference of infinite logits, must not change the value.
+    tch::no_grad(|| attached.copy_(value));
     differentiable_once(&attached)
 }
 

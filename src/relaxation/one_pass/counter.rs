@@ -11,6 +11,7 @@
 use super::math::{LANES, Lanes, Real, each};
 use super::tensors;
 use crate::Result;
+use crate::distributions::LARGEST_ATOM;
 use crate::limits::check_shape;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -35,8 +36,16 @@ impl NoiseKey {
     /// float64: rows are numbered through the leading dimensions.
     ///
     /// # Errors
-    /// When the shape has fewer than two dimensions, or a negative one.
+    /// When the shape has fewer than two dimensions, a negative one, or is too large, or the kind is another.
     pub fn gumbel(&self, shape: &[i64], kind: Kind) -> Result<Tensor> {
+        self.gumbel_from(0, shape, kind)
+    }
+
+    /// As [`gumbel`](Self::gumbel), of the atoms `lowest, lowest + 1, ...`, which may lie below zero.
+    ///
+    /// # Errors
+    /// As [`gumbel`](Self::gumbel), and when an atom is beyond [`LARGEST_ATOM`] on either side.
+    pub fn gumbel_from(&self, lowest: i64, shape: &[i64], kind: Kind) -> Result<Tensor> {
         let &[ref rows @ .., latents, atoms] = shape else {
             return Err(crate::Error::Shape {
                 what: "noise by counter".into(),
@@ -48,8 +57,16 @@ impl NoiseKey {
         if !matches!(kind, Kind::Float | Kind::Double) {
             return Err(crate::Error::parameter("kind of noise by counter", format!("{kind:?}"), "Float or Double"));
         }
+        let reaches = lowest >= -LARGEST_ATOM && lowest.checked_add(atoms).is_some_and(|end| end <= LARGEST_ATOM + 1);
+        if !reaches {
+            let allowed = format!("so that all atoms are within -{LARGEST_ATOM}..={LARGEST_ATOM}");
+            return Err(crate::Error::parameter("lowest atom of noise", lowest, allowed));
+        }
+        if shape.contains(&0) {
+            return Ok(Tensor::f_zeros(shape, (kind, Device::Cpu))?);
+        }
         let count = rows.iter().product::<i64>() * latents;
-        Ok(self.gumbel_at((0, count), latents.max(1), (0, atoms), kind, Device::Cpu)?.reshape(shape))
+        Ok(self.gumbel_at((0, count), latents, (lowest, atoms), kind, Device::Cpu)?.reshape(shape))
     }
 
     /// Noise `[count, atoms]` of `count` latents from number `first` of a batch with `latents` in a row, of `atoms` atoms from `lo` on.
