@@ -1,6 +1,7 @@
 //! What is looked at before libtorch sees it: kinds, shapes and values that a user gives.
 
 use crate::distributions::check;
+use crate::limits::check_shape;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -24,5 +25,6 @@ pub(crate) fn real(values: &Tensor, what: &str, kind: Kind, device: Device) -> R
         let found = if values.defined() { format!("{:?}", values.kind()) } else { "undefined".into() };
         return Err(Error::parameter(format!("kind of {what}"), found, "real numbers"));
     }
+    check_shape(what, &values.size(), kind)?;
     Ok(values.f_to_device(device)?.f_to_kind(kind)?)
 }

@@ -21,12 +21,11 @@ pub(crate) fn check_shape(what: &str, shape: &[i64], kind: Kind) -> Result<()> {
     let Some(sizes) = sizes else {
         return Err(Error::parameter(format!("shape of {what}"), format!("{shape:?}"), "without negative sizes"));
     };
-    if sizes.contains(&0) {
-        return Ok(());
-    }
-    let bytes = sizes.iter().try_fold(kind.elt_size_in_bytes() as u64, |bytes, &size| bytes.checked_mul(size));
+    // Beside a dimension of zero, the others must still be sizes that can be multiplied.
+    let bytes = sizes.iter().try_fold(kind.elt_size_in_bytes() as u64, |bytes, &size| bytes.checked_mul(size.max(1)));
     let largest = LARGEST_TENSOR.load(Ordering::Relaxed);
-    if bytes.is_some_and(|bytes| bytes <= largest) {
+    let fits = |bytes: u64| bytes <= largest || sizes.contains(&0) && i64::try_from(bytes).is_ok();
+    if bytes.is_some_and(fits) {
         return Ok(());
     }
     let allowed = format!(
@@ -41,10 +40,10 @@ mod tests {
 
     #[test]
     fn shapes_beyond_a_gibibyte_are_refused() {
-        for shape in [&[][..], &[0, i64::MAX], &[1 << 27], &[3, 5]] {
+        for shape in [&[][..], &[0, 1 << 40], &[1 << 27], &[3, 5]] {
             check_shape("draws", shape, Kind::Double).unwrap();
         }
-        for shape in [&[(1 << 27) + 1][..], &[i64::MAX, i64::MAX], &[-1], &[0, -1], &[i64::MIN, 2]] {
+        for shape in [&[(1 << 27) + 1][..], &[i64::MAX, i64::MAX], &[-1], &[0, -1], &[i64::MIN, 2], &[0, i64::MAX]] {
             let error = check_shape("draws", shape, Kind::Double).unwrap_err().to_string();
             assert!(error.contains("shape of draws"), "{error}");
         }

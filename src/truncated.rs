@@ -387,5 +387,6 @@ fn normalized(logits: &Tensor) -> Result<(Tensor, i64)> {
         });
     }
     let kind = if logits.kind() == Kind::Double { Kind::Double } else { Kind::Float };
+    check_shape("logits", &logits.size(), Kind::Double)?;
     Ok((logits.log_softmax(-1, kind), n))
 }

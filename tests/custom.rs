@@ -154,3 +154,104 @@ fn kl_of_every_pair() {
     let message = truncated(laws[0].as_ref(), 12).kl(&truncated(laws[1].as_ref(), 13)).unwrap_err().to_string();
     assert!(message.contains("0..=12") && message.contains("0..=13") && message.contains("same window"), "{message}");
 }
+
+/// A law on the even integers alone, by the public trait and nothing but what it asks for.
+#[derive(Debug)]
+struct Even {
+    log_q: Tensor,
+}
+
+impl Distribution for Even {
+    fn name(&self) -> &str {
+        "Even"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Double
+    }
+
+    fn parameters(&self) -> Vec<gengs::distributions::Parameter> {
+        vec![gengs::distributions::Parameter::scalar("log_q", &self.log_q)]
+    }
+
+    fn with_parameters(&self, mut values: Vec<Tensor>) -> Box<dyn Distribution> {
+        Box::new(Even { log_q: values.remove(0) })
+    }
+
+    fn support(&self) -> Support {
+        Support::from(0)
+    }
+
+    fn mean(&self) -> Tensor {
+        let q = self.log_q.exp();
+        2.0 * &q / (1.0 - q)
+    }
+
+    fn variance(&self) -> Tensor {
+        let q = self.log_q.exp();
+        let rest: Tensor = 1.0 - &q;
+        4.0 * q / rest.square()
+    }
+
+    fn log_pmf(&self, k: &Tensor) -> Tensor {
+        let half = k / 2.0;
+        let log_pmf = &half * &self.log_q + (-self.log_q.exp()).log1p();
+        let even = half.eq_tensor(&half.floor());
+        log_pmf.where_self(&even, &log_pmf.full_like(f64::NEG_INFINITY))
+    }
+}
+
+#[test]
+fn defaults_of_the_trait_hold_for_a_law_with_gaps() {
+    // P(X >= 2 m) = q^m.
+    let law = Even { log_q: Tensor::from_slice(&[0.99f64.ln(), 0.5f64.ln()]) };
+    for k in [0, 1, 2, 199, 200, 201, 1000] {
+        let (below, above) = law.log_tails(k).unwrap();
+        for (i, q) in [0.99f64, 0.5].into_iter().enumerate() {
+            let exact = q.powi((k as i32 + 1) / 2);
+            close(&format!("P(X >= {k})"), doubles(&above.exp())[i], exact, 1e-12);
+            close(&format!("P(X < {k})"), doubles(&below.exp())[i], 1.0 - exact, 1e-12);
+        }
+    }
+    let q = TruncatedDistribution::new(&law, &Truncation::tail_mass(1e-9)).unwrap();
+    assert_eq!(doubles(&q.kl(&q).unwrap()), [0.0, 0.0]);
+    close("mean", doubles(&q.mean())[0], 198.0, 1e-6);
+    let _guard = seeded(5);
+    assert!(doubles(&law.sample(&[1000]).unwrap()).iter().all(|k| k % 2.0 == 0.0));
+}
+
+/// Modes far apart are all found, or their range is asked for.
+#[test]
+fn a_law_with_two_modes_is_whole() {
+    let two_modes = |far: f64| {
+        move |p: &[Tensor], k: &Tensor| {
+            let near: Tensor = (k - &p[0]).square() * -0.5;
+            near.logaddexp(&((k - far).square() * -0.5))
+        }
+    };
+    let centre = Tensor::from_slice(&[3.0, 4.0]);
+    for far in [500.0, -500.0, 5_000.0, 100_000.0] {
+        let builder = || Custom::builder("Modes", Support::INTEGERS).parameter("centre", &centre).unnormalized();
+        let law = builder().build(two_modes(far)).unwrap();
+        close("mean", doubles(&law.mean())[0], (3.0 + far) / 2.0, 1e-9);
+        close("mean", doubles(&law.mean())[1], (4.0 + far) / 2.0, 1e-9);
+        // A tail that starts between the modes holds the far one.
+        let between = (far / 2.0) as i64;
+        let (below, above) = law.log_tails(between).unwrap();
+        close("above", doubles(&above.exp())[0], 0.5, 1e-9);
+        close("below", doubles(&below.exp())[0], 0.5, 1e-9);
+        let range = builder().range(-600, 101_000).build(two_modes(far)).unwrap();
+        close("mean", doubles(&range.mean())[0], (3.0 + far) / 2.0, 1e-9);
+    }
+    // Normalised, it is known not to be whole, and the range helps.
+    let normalized =
+        move |p: &[Tensor], k: &Tensor| two_modes(3_000_000.0)(p, k) - (8.0 * std::f64::consts::PI).ln() / 2.0;
+    let builder = || Custom::builder("Modes", Support::INTEGERS).parameter("centre", &centre);
+    let message = builder().build(normalized).unwrap_err().to_string();
+    assert!(message.contains("total mass of Modes") && message.contains("`range`"), "{message}");
+    let law = builder().range(-100, 3_000_100).build(normalized).unwrap();
+    // The sum of a discrete Gaussian is that of its integral to 5e-9.
+    close("mean", doubles(&law.mean())[0], 1_500_001.5, 1e-8);
+    let message = builder().range(5, 2).build(normalized).unwrap_err().to_string();
+    assert!(message.contains("range of Modes"), "{message}");
+}

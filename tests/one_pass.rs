@@ -419,3 +419,109 @@ fn parts_equal_the_graph_and_the_one_pass_sampler() {
         }
     }
 }
+
+/// A window that misses the law or leaves its support is what it is for the tensor graph: an error.
+#[test]
+fn windows_are_looked_at_before_anything_is_drawn() {
+    let key = NoiseKey::new(0, 0);
+    let sampler = OnePass::new(0, 11, 0.5).unwrap();
+    let probs = Tensor::from_slice(&[0.3, 0.6]);
+    for law in [
+        Box::new(Binomial::new(4, &probs).unwrap()) as Box<dyn Distribution>,
+        Box::new(Bernoulli::new(&probs).unwrap()),
+        Box::new(Poisson::new(&Tensor::from_slice(&[2.0, 100.0])).unwrap()),
+    ] {
+        let expected = TruncatedDistribution::new(law.as_ref(), &Truncation::between(0, 11)).unwrap_err().to_string();
+        let found = [
+            sampler.draw(law.as_ref(), key).map(drop),
+            sampler.rsample(law.as_ref(), key).map(drop),
+            sampler.draw_in_parts(law.as_ref(), key, 12).map(drop),
+        ];
+        for error in found {
+            assert_eq!(error.unwrap_err().to_string(), expected);
+        }
+    }
+    let poisson = Poisson::new(&Tensor::from_slice(&[2.0, 100.0])).unwrap();
+    assert_eq!(doubles(&sampler.any_mass().draw(&poisson, key).unwrap().z).len(), 2);
+}
+
+/// A prior on other atoms is no prior; one with a gradient would lose it.
+#[test]
+fn priors_live_on_the_atoms_of_the_window() {
+    let sampler = OnePass::new(0, 11, 0.5).unwrap();
+    let rate = Tensor::from(2.0);
+    let beside =
+        TruncatedDistribution::new(&Poisson::new(&rate).unwrap(), &Truncation::between(2, 13).any_mass()).unwrap();
+    let one_hot = TruncatedDistribution::one_hot(&Tensor::zeros([12], (Kind::Double, CPU))).unwrap();
+    for (prior, atoms) in [(&beside, "2..=13"), (&one_hot, "12 one-hot vectors")] {
+        let message = sampler.kl_to(prior).unwrap_err().to_string();
+        assert!(message.contains("0..=11") && message.contains(atoms), "{message}");
+    }
+    let leaf = rate.copy().set_requires_grad(true);
+    let law = Poisson::new(&leaf).unwrap();
+    let learned = TruncatedDistribution::new(&law, &Truncation::right(12)).unwrap();
+    for error in [sampler.kl_to(&learned).map(drop), sampler.kl_to_law(&law).map(drop)] {
+        assert!(error.unwrap_err().to_string().contains("without one: detach it"));
+    }
+    let short = Binomial::new(4, &Tensor::from(0.5)).unwrap();
+    assert!(sampler.kl_to_law(&short).unwrap_err().to_string().contains("from 0 to 4"));
+}
+
+/// Where the walk does not serve, the KL to a law is there all the same, and is that of the walk.
+#[test]
+fn logits_have_their_kl_on_every_path() {
+    let prior = DiscretizedLogistic::new(&Tensor::from(1.0), &Tensor::from(2.0)).unwrap();
+    let values = (Tensor::arange(2 * 3 * 8, (Kind::Float, CPU)) * 0.37).sin().reshape([2, 3, 8]);
+    let key = NoiseKey::new(4, 1);
+    for (lo, hi) in [(0, 7), (-5, 2)] {
+        let sampler = OnePass::new(lo, hi, 0.5).unwrap().kl_to_law(&prior).unwrap();
+        let of = |kind: Kind| sampler.draw_logits(&values.to_kind(kind), key).unwrap();
+        let (walked, by_graph) = (of(Kind::Float), of(Kind::BFloat16));
+        assert_eq!((walked.drawn_by, by_graph.drawn_by), (DrawnBy::OnePass, DrawnBy::TensorGraph));
+        let rounded = sampler.draw_logits(&values.to_kind(Kind::BFloat16).to_kind(Kind::Float), key).unwrap();
+        for (found, expected) in [(by_graph.kl, rounded.kl), (Some(by_graph.z), Some(rounded.z))] {
+            agree("half precision", &found.unwrap(), &expected.unwrap(), 1e-5);
+        }
+    }
+}
+
+/// Noise is a function of the atom, below zero too: two windows give their common atoms the same.
+#[test]
+fn noise_below_zero_belongs_to_the_atom() {
+    let key = NoiseKey::new(8, 2);
+    for kind in [Kind::Float, Kind::Double] {
+        let wide = key.gumbel_from(-21, &[2, 3, 40], kind).unwrap();
+        for lowest in [-12, -3, 0, 5] {
+            let narrow = key.gumbel_from(lowest, &[2, 3, 7], kind).unwrap();
+            assert_eq!(doubles(&narrow), doubles(&wide.narrow(-1, lowest + 21, 7)), "{kind:?} from {lowest}");
+        }
+        let mean = double(&key.gumbel_from(-500, &[50, 20, 500], kind).unwrap().mean(Kind::Double));
+        assert!((mean - 0.577_215_664_9).abs() < 4.0 * 1.2825 / 5e5f64.sqrt(), "{mean}");
+    }
+    // So draws of a law with 1e-9 of its mass beyond either window are the same.
+    let rate = Tensor::from_slice(&[1.5, 2.0, 1.0]);
+    let skellam = Skellam::new(&rate, &rate).unwrap();
+    let draw = |lo| OnePass::new(lo, 14, 0.5).unwrap().forward(Forward::StraightThrough).draw(&skellam, key).unwrap().z;
+    assert_eq!(doubles(&draw(-14)), doubles(&draw(-21)));
+}
+
+/// The derivative of the sampler is a constant of its graph, so that a second one would be wrong: it is an error.
+#[test]
+fn second_derivatives_are_refused() {
+    let rate = Tensor::from_slice(&[1.0, 2.0]).set_requires_grad(true);
+    let logits = Tensor::zeros([2, 12], (Kind::Double, CPU)).set_requires_grad(true);
+    let (law, key) = (Poisson::new(&rate).unwrap(), NoiseKey::new(1, 1));
+    let sampler = OnePass::new(0, 11, 0.5).unwrap();
+    for (z, leaf) in [
+        (sampler.draw(&law, key).unwrap().z, &rate),
+        (sampler.draw_in_parts(&law, key, 12).unwrap().z, &rate),
+        (sampler.draw_logits(&logits, key).unwrap().z, &logits),
+    ] {
+        for power in [1.0, 2.0] {
+            let sum = z.pow_tensor_scalar(power).sum(Kind::Double);
+            let first = Tensor::f_run_backward(&[sum], &[leaf], true, true).unwrap().remove(0);
+            let again = Tensor::f_run_backward(&[first.sum(Kind::Double)], &[leaf], true, false);
+            assert!(again.unwrap_err().to_string().contains("not implemented"));
+        }
+    }
+}

@@ -208,3 +208,53 @@ fn derivatives_of_samples_of_every_family() {
         }
     }
 }
+
+/// The derivative in a temperature is finite where an atom weighs nothing, and that of a law without the atom.
+#[test]
+fn temperatures_have_a_derivative_beside_atoms_without_mass() {
+    let minus = f64::NEG_INFINITY;
+    let noise = Tensor::from_slice(&[0.3, 1.1, -0.4]);
+    let of = |logits: &[f64], noise: &Tensor| {
+        let q = TruncatedDistribution::one_hot(&Tensor::from_slice(logits)).unwrap();
+        let temperature = Tensor::from(0.7).set_requires_grad(true);
+        let relaxation = Relaxation::new(&q, temperature.shallow_clone()).unwrap();
+        let z = relaxation.rsample_with_noise(noise).unwrap();
+        let y = (q.log_weights() + noise) / 0.7;
+        let density = relaxation.log_prob(&y.log_softmax(-1, Kind::Double)).unwrap();
+        let slope = |of: &Tensor| double(&Tensor::run_backward(&[of], &[&temperature], true, false)[0]);
+        [slope(&z.square().sum(Kind::Double)), slope(&density)]
+    };
+    let (masked, without) = (of(&[0.0, minus, 1.0], &noise), of(&[0.0, 1.0], &Tensor::from_slice(&[0.3, -0.4])));
+    for (a, b) in masked.iter().zip(without) {
+        close("derivative in the temperature", *a, b, 1e-12);
+    }
+}
+
+/// Numbers of another kind are cast, and give the same draw.
+#[test]
+fn kinds_of_temperature_and_noise_are_cast() {
+    for kind in [Kind::Float, Kind::Double] {
+        let rate = Tensor::from_slice(&[0.5, 2.0, 6.0]).to_kind(kind);
+        let q = TruncatedDistribution::new(&Poisson::new(&rate).unwrap(), &Truncation::right(20)).unwrap();
+        let noise = (Tensor::arange(60, (Kind::Double, CPU)) * 0.7).sin().reshape([3, 20]);
+        let expected = Relaxation::new(&q, 0.5).unwrap().rsample_with_noise(&noise.to_kind(kind)).unwrap();
+        for other in [Kind::Float, Kind::Double, Kind::Half, Kind::BFloat16] {
+            let temperature = Tensor::from_slice(&[0.5, 0.5, 0.5]).to_kind(other);
+            for forward in [Forward::Soft, Forward::StraightThrough] {
+                let relaxation = Relaxation::new(&q, temperature.shallow_clone()).unwrap().forward(forward);
+                let z = relaxation.rsample_with_noise(&noise.to_kind(other)).unwrap();
+                assert_eq!((z.kind(), z.size()), (kind, vec![3]));
+                if forward == Forward::Soft && matches!(other, Kind::Float | Kind::Double) {
+                    doubles(&z).iter().zip(doubles(&expected)).for_each(|(a, b)| close("z", *a, b, 1e-5));
+                }
+            }
+            let weights = noise.log_softmax(-1, Kind::Double).to_kind(other);
+            assert_eq!(Relaxation::new(&q, 0.5).unwrap().transform(&weights).unwrap().kind(), kind);
+        }
+        let relaxation = Relaxation::new(&q, 0.5).unwrap();
+        for wrong in [&[4i64, 20][..], &[3, 19], &[2, 3, 5]] {
+            assert!(relaxation.rsample_with_noise(&Tensor::zeros(wrong, (kind, CPU))).is_err(), "{wrong:?}");
+            assert!(relaxation.transform(&Tensor::zeros(wrong, (kind, CPU))).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -171,3 +171,67 @@ fn logits_need_an_atom_dimension() {
         assert!(TruncatedDistribution::one_hot(&wrong).is_err());
     }
 }
+
+/// What is no atom has no mass, and a value broadcasts as for the law itself.
+#[test]
+fn log_prob_between_the_atoms_is_minus_infinity() {
+    let law = Poisson::new(&Tensor::from_slice(&[0.5, 2.0, 6.0])).unwrap();
+    let q = TruncatedDistribution::new(&law, &Truncation::right(20)).unwrap();
+    for wrong in [2.7, -0.5, -1.0, 20.0, 1e300, f64::NAN, f64::INFINITY] {
+        let found = doubles(&q.log_prob(&Tensor::from(wrong)).unwrap());
+        assert_eq!(found, [f64::NEG_INFINITY; 3], "{wrong}");
+    }
+    let column = Tensor::from_slice(&[0.0, 1.0, 2.0, 3.0]).reshape([4, 1]);
+    let found = q.log_prob(&column).unwrap();
+    assert_eq!(found.size(), [4, 3]);
+    for (a, b) in doubles(&found).iter().zip(doubles(&law.log_prob(&column).unwrap())) {
+        close("interior", *a, b, 1e-12);
+    }
+    assert_eq!(doubles(&q.log_prob(&Tensor::from_slice(&[2i64, 2, 2])).unwrap()), doubles(&found.select(0, 2)));
+    assert!(q.log_prob(&Tensor::zeros([4], (Kind::Double, CPU))).unwrap_err().to_string().contains("batch shape"));
+
+    let one_hot = TruncatedDistribution::one_hot(&Tensor::from_slice(&[0.0, 1.0, 2.0])).unwrap();
+    for wrong in [[0.0, 0.0, 0.0], [0.3, 0.3, 0.4], [1.0, 1.0, 0.0], [0.0, 2.0, 0.0]] {
+        assert_eq!(double(&one_hot.log_prob(&Tensor::from_slice(&wrong)).unwrap()), f64::NEG_INFINITY, "{wrong:?}");
+    }
+    assert!(one_hot.log_prob(&Tensor::from_slice(&[0.0, 1.0])).unwrap_err().to_string().contains("[3]"));
+    assert!(one_hot.log_prob(&Tensor::from(2.0)).is_err());
+
+    // Atoms at their tails' means are atoms of their own row alone.
+    let moved = TruncatedDistribution::new(&law, &Truncation::right(8).merge_at_mean()).unwrap();
+    let last = moved.atoms().select(-1, 7);
+    assert_eq!(doubles(&moved.log_prob(&last).unwrap()), doubles(&moved.log_weights().select(-1, 7)));
+    assert_eq!(doubles(&moved.log_prob(&Tensor::from(7.0)).unwrap()), [f64::NEG_INFINITY; 3]);
+}
+
+/// Logits that are no law are refused, not drawn from.
+#[test]
+fn logits_without_a_law_are_refused() {
+    let (nan, minus) = (f64::NAN, f64::NEG_INFINITY);
+    for wrong in [[0.0, nan, 1.0], [minus; 3], [0.0, f64::INFINITY, 0.0]] {
+        let logits = Tensor::from_slice(&wrong);
+        for refused in [TruncatedDistribution::from_logits(&logits, 0), TruncatedDistribution::one_hot(&logits)] {
+            assert!(refused.unwrap_err().to_string().contains("logit"), "{wrong:?}");
+        }
+    }
+    for lowest in [i64::MAX, i64::MIN, 1 << 40] {
+        assert!(TruncatedDistribution::from_logits(&Tensor::from_slice(&[0.0, 1.0]), lowest).is_err());
+    }
+}
+
+/// An expectation is of one number for each atom, of any real kind.
+#[test]
+fn expectations_of_other_shapes_are_refused() {
+    let rate = Tensor::from_slice(&[1.0f32, 2.0]);
+    let q = TruncatedDistribution::new(&Poisson::new(&rate).unwrap(), &Truncation::right(6)).unwrap();
+    for shape in [&[][..], &[5], &[6, 1], &[3, 6], &[2, 2, 6]] {
+        let message = q.expectation(|_| Tensor::zeros(shape, (Kind::Float, CPU))).unwrap_err().to_string();
+        assert!(message.contains("one number for each atom"), "{shape:?}: {message}");
+    }
+    let mean = doubles(&q.mean());
+    for kind in [Kind::Double, Kind::Int64, Kind::Half] {
+        let found = q.expectation(|z| z.to_kind(kind)).unwrap();
+        assert_eq!(found.kind(), Kind::Float);
+        close("mean", doubles(&found)[1], mean[1], 1e-6);
+    }
+}

@@ -2,7 +2,9 @@
 //!
 //! `P(X = k) = sum_i softmax(logits)_i P_i(X = k)`. Tails, excesses and moments are those of the components, weighted.
 
-use super::{Categorical, Distribution, Parameter, Support, broadcasts, certain, extended, masked_log_pmf, only};
+use super::{
+    Categorical, Distribution, Parameter, Support, broadcast_shape, broadcasts, certain, extended, masked_log_pmf, only,
+};
 use crate::summation::NOTHING;
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
@@ -91,12 +93,6 @@ impl Mixture {
         let (below, above): (Vec<Tensor>, Vec<Tensor>) = pairs.into_iter().unzip();
         Ok((self.mix(&below), self.mix(&above)))
     }
-}
-
-fn broadcast_shape(left: &[i64], right: &[i64]) -> Vec<i64> {
-    let dims = left.len().max(right.len());
-    let at = |shape: &[i64], i: usize| if i + shape.len() >= dims { shape[i + shape.len() - dims] } else { 1 };
-    (0..dims).map(|i| if at(left, i) == 1 { at(right, i) } else { at(left, i) }).collect()
 }
 
 impl Distribution for Mixture {

@@ -63,6 +63,7 @@ pub use skellam::Skellam;
 pub use zero_inflated_poisson::ZeroInflatedPoisson;
 pub use zipf::Zipf;
 
+use crate::checks::real;
 use crate::limits::check_shape;
 use crate::relaxation::one_pass::Rows;
 use crate::summation;
@@ -266,8 +267,8 @@ pub trait Distribution: std::fmt::Debug + Send {
                 expected: format!("the batch shape {batch_shape:?}"),
             });
         }
-        let value = value.to_kind(Kind::Double);
-        Ok(masked_log_pmf(self, &value))
+        check_shape("log_prob of a value", &broadcast_shape(&value.size(), &batch_shape), Kind::Double)?;
+        Ok(masked_log_pmf(self, &real(value, "value of log_prob", Kind::Double, self.device())?))
     }
 }
 
@@ -306,13 +307,21 @@ pub(crate) fn broadcast(family: &str, parameters: &[&Tensor]) -> Result<(Vec<Ten
             ));
         }
     }
+    let mut shape = Vec::new();
+    for parameter in parameters {
+        if !broadcasts(&parameter.size(), &shape) {
+            return Err(Error::Shape {
+                what: format!("parameters of {family}"),
+                found: parameter.size(),
+                expected: format!("the other parameter's shape {shape:?}"),
+            });
+        }
+        shape = broadcast_shape(&shape, &parameter.size());
+    }
+    check_shape(&format!("parameters of {family}"), &shape, Kind::Double)?;
     let double = parameters.iter().any(|t| t.kind() == Kind::Double);
     let doubles: Vec<Tensor> = parameters.iter().map(|t| t.to_kind(Kind::Double)).collect();
-    let broadcast = Tensor::f_broadcast_tensors(&doubles).map_err(|_| Error::Shape {
-        what: format!("parameters of {family}"),
-        found: parameters[parameters.len() - 1].size(),
-        expected: format!("the other parameter's shape {:?}", parameters[0].size()),
-    })?;
+    let broadcast = Tensor::f_broadcast_tensors(&doubles)?;
     Ok((broadcast, if double { Kind::Double } else { Kind::Float }))
 }
 
@@ -354,6 +363,13 @@ pub(crate) fn check_count(name: &str, count: i64) -> Result<()> {
 /// Whether two shapes broadcast together.
 pub(crate) fn broadcasts(left: &[i64], right: &[i64]) -> bool {
     left.iter().rev().zip(right.iter().rev()).all(|(&l, &r)| l == r || l == 1 || r == 1)
+}
+
+/// The shape to which two that broadcast do.
+pub(crate) fn broadcast_shape(left: &[i64], right: &[i64]) -> Vec<i64> {
+    let dims = left.len().max(right.len());
+    let at = |shape: &[i64], i: usize| if i + shape.len() >= dims { shape[i + shape.len() - dims] } else { 1 };
+    (0..dims).map(|i| if at(left, i) == 1 { at(right, i) } else { at(left, i) }).collect()
 }
 
 /// The shape of draws, `sample_shape + batch_shape`; fails where they would take more memory than a call may.

@@ -4,7 +4,8 @@
 //! the trait of the laws on the integers; [`enumerate`](Multinomial::enumerate) makes it a
 //! [`TruncatedDistribution`], and [`MultinomialRelaxation`](crate::relaxation::MultinomialRelaxation) draws from it with a gradient.
 
-use super::{broadcast, broadcasts, check, check_count, extended, only};
+use super::{broadcast, broadcast_shape, broadcasts, check, check_count, extended, only};
+use crate::checks::real;
 use crate::limits::check_shape;
 use crate::special::log_factorial;
 use crate::{Error, Result, TruncatedDistribution};
@@ -121,7 +122,8 @@ impl Multinomial {
                 expected: format!("the shape {:?}", self.log_probs.size()),
             });
         }
-        let value = value.to_kind(Kind::Double);
+        check_shape("log_prob of a value", &broadcast_shape(&value.size(), &self.log_probs.size()), Kind::Double)?;
+        let value = real(value, "value of log_prob", Kind::Double, self.device())?;
         let sum = |t: &Tensor| t.sum_dim_intlist(-1, false, Kind::Double);
         let counts = value.ge(0.0).logical_and(&value.eq_tensor(&value.floor())).all_dim(-1, false);
         let inside = counts.logical_and(&sum(&value).eq(self.total_count as f64));

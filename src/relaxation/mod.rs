@@ -28,7 +28,7 @@ pub mod one_pass;
 pub use multinomial::{MultinomialRelaxation, Scheme};
 
 use crate::checks::{expands, real};
-use crate::distributions::{broadcasts, check};
+use crate::distributions::{broadcast_shape, broadcasts, check};
 use crate::limits::check_shape;
 use crate::truncated::TruncatedDistribution;
 use crate::{Error, Result};
@@ -167,11 +167,7 @@ impl<'a> Relaxation<'a> {
         let (found, rows) = (tensor.size(), self.law.log_weights().size());
         let one_each = found.last().is_none_or(|&n| n == 1 || n == self.law.len());
         if one_each && broadcasts(&found, &rows) {
-            let dims = found.len().max(rows.len());
-            let at = |shape: &[i64], i: usize| if i + shape.len() < dims { 1 } else { shape[i + shape.len() - dims] };
-            let drawn: Vec<i64> =
-                (0..dims).map(|i| if at(&found, i) == 1 { at(&rows, i) } else { at(&found, i) }).collect();
-            return check_shape(what, &drawn, self.law.kind());
+            return check_shape(what, &broadcast_shape(&found, &rows), self.law.kind());
         }
         let expected = format!("{rows:?}, the batch shape and the atoms, against which it broadcasts");
         Err(Error::Shape { what: what.into(), found, expected })
