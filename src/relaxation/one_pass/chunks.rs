@@ -109,7 +109,7 @@ pub(super) fn attach<'p>(value: &Tensor, slopes: impl Iterator<Item = (&'p Param
             attached = attached.addcmul(&nothing, &slopes);
         } else {
             let own: Vec<i64> = (1..=parameter.own_dims as i64).map(|dim| -dim).collect();
-            attached = attached + (nothing * slopes).sum_dim_intlist(own.as_slice(), false, None::<Kind>);
+            attached = &attached + (nothing * slopes).sum_dim_intlist(own.as_slice(), false, None::<Kind>);
         }
     }
     if !attached.requires_grad() {
