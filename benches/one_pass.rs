@@ -44,7 +44,7 @@ fn main() -> gengs::Result<()> {
     let rate = (Tensor::rand([128, 512], (Kind::Float, Device::Cpu)) * 2.0 + 1e-3).set_requires_grad(true);
     let millions = 128.0 * 512.0 / 1e6;
     if asked("one-pass") {
-        println!("{}", millions / seconds(|| one_pass(&OnePass::new(0, 11, 0.5).expect("a window"), &rate)));
+        println!("{}", millions / seconds(|| one_pass(&OnePass::new(0, 11, 0.5).expect("a window").any_mass(), &rate)));
         return Ok(());
     }
     if asked("memory") {
@@ -57,7 +57,7 @@ fn main() -> gengs::Result<()> {
     for atoms in [12, 64] {
         let window = Truncation::right(atoms).any_mass();
         let prior = TruncatedDistribution::new(&Poisson::new(&Tensor::from(1.0f32))?, &window)?;
-        let plain = OnePass::new(0, atoms - 1, 0.5)?;
+        let plain = OnePass::new(0, atoms - 1, 0.5)?.any_mass();
         let with_kl = plain.kl_to(&prior)?;
         let graph = |kl: bool| {
             let law = Poisson::new_unchecked(&rate).expect("rates are floats");

@@ -37,16 +37,19 @@ pub(crate) fn gradients<T: Borrow<Tensor>>(
 /// The same values, with a gradient that can be taken once: a second derivative is an error.
 ///
 /// A value that carries its derivative as a constant (`value + slope * (x - x.detach())`) would otherwise give a second derivative that
-/// lacks the slope's own. The error comes from libtorch, which has no derivative of the backward pass of a segmented sum.
+/// lacks the slope's own. The error comes from libtorch, which has no derivative of the backward pass of a segmented sum. Only the first
+/// number goes through one, which takes time: whoever differentiates the gradient of any of them meets it.
 pub(crate) fn differentiable_once(value: &Tensor) -> Result<Tensor> {
     if !value.requires_grad() || value.numel() == 0 {
         return Ok(value.shallow_clone());
     }
-    // One segment of one row is that row.
-    let rows = value.reshape([1, -1]);
+    let numbers = value.reshape([-1]);
     let one = Tensor::ones([1], (Kind::Int64, value.device()));
-    let sums = Tensor::f_segment_reduce(&rows, "sum", Some(&one), None, None, 0, true, 0.0)?;
-    Ok(sums.f_reshape(value.size())?)
+    // One segment of one number is that number.
+    let first = numbers.narrow(0, 0, 1);
+    let first = Tensor::f_segment_reduce(&first, "sum", Some(&one), None, None, 0, true, 0.0)?;
+    let rest = numbers.narrow(0, 1, numbers.size()[0] - 1);
+    Ok(Tensor::f_cat(&[first, rest], 0)?.f_reshape(value.size())?)
 }
 
 #[cfg(test)]
@@ -73,13 +76,19 @@ mod tests {
             let x = Tensor::arange(6, (kind, Device::Cpu)).reshape([2, 3]).set_requires_grad(true);
             let y = differentiable_once(&x.square()).unwrap();
             assert_eq!(y, x.square());
+            // Of one number alone, too.
+            let alone = gradients(&y.get(1).get(1), &[&x], true, true).unwrap().remove(0);
+            assert_eq!(alone.get(1).get(1).double_value(&[]), 8.0);
+            assert!(gradients(&alone.sum(kind), &[&x], true, false).is_err());
             for power in [1.0, 3.0] {
                 let root = y.pow_tensor_scalar(power).sum(kind);
                 let first = gradients(&root, &[&x], true, true).unwrap().remove(0);
                 let expected: Tensor = x.pow_tensor_scalar(2.0 * power - 1.0) * (2.0 * power);
                 assert_eq!(first, expected.detach());
-                let second = gradients(&first.sum(kind), &[&x], true, false).unwrap_err().to_string();
-                assert!(second.contains("segment_reduce"), "{second}");
+                for of_first in [first.sum(kind), first.get(1).get(2), first.get(0).get(0)] {
+                    let second = gradients(&of_first, &[&x], true, false).unwrap_err().to_string();
+                    assert!(second.contains("segment_reduce"), "{second}");
+                }
             }
         }
     }
