@@ -3,6 +3,9 @@
 //! libtorch's threads are those of OpenMP, which keep their cores busy for a while after each operation, waiting for the next. Threads of our
 //! own would have to wait for them; so the tasks are handed to OpenMP itself, through the entry point that compiled programs call, wherever
 //! the process has GNU's OpenMP, as it has with libtorch for Linux. Elsewhere threads are started for the occasion.
+//!
+//! Beside other processes, threads that wait by spinning cost far more than they gain. The environment variable `GOMP_SPINCOUNT=10000` makes
+//! them sleep soon. It must be set before the process starts; the binaries start themselves again with it (`src/cli/waiting.rs`).
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_uint, c_void};

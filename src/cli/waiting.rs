@@ -1,7 +1,7 @@
 //! How libtorch's threads wait for work: briefly, so that a training leaves the cores to other processes.
 
-/// Rounds that a thread of GNU's OpenMP looks for work before it sleeps. Its default is billions of them, milliseconds for each operation, during
-/// which it holds its core: two trainings on the same cores take ten times as long as one. With this number they share them, and a
+/// Rounds that a thread of GNU's OpenMP looks for work before it sleeps. Its default is 300,000 of them for
+/// each operation, during which it holds its core: two trainings on the same cores take ten times as long as one. With this number they share them, and a
 /// training that is alone is as fast as by default (`benches/busy.py`). Threads that sleep at once (`OMP_WAIT_POLICY=PASSIVE`) cost half as much again.
 #[cfg(target_os = "linux")]
 const ROUNDS: &str = "10000";
