@@ -3,11 +3,15 @@
 //! libtorch's threads are those of OpenMP, which keep their cores busy for a while after each operation, waiting for the next. Threads of our
 //! own would have to wait for them; so the tasks are handed to OpenMP itself, through the entry point that compiled programs call, wherever
 //! the process has GNU's OpenMP, as it has with libtorch for Linux. Elsewhere threads are started for the occasion.
+//!
+//! Beside other processes, threads that wait by spinning cost far more than they gain. The environment variable `GOMP_SPINCOUNT=10000` makes
+//! them sleep soon. It must be set before the process starts; the binaries start themselves again with it (`src/cli/waiting.rs`).
 
+use std::cell::Cell;
 use std::ffi::{c_int, c_uint, c_void};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Runs each task once, with its number, on libtorch's threads.
 pub(crate) fn run<T: Send>(tasks: Vec<T>, task: impl Fn(usize, T) + Sync) {
@@ -20,7 +24,7 @@ pub(crate) fn run_with<B, T: Send>(
     bench: impl Fn() -> B + Sync,
     task: impl Fn(&mut B, usize, T) + Sync,
 ) {
-    let threads = (tch::get_num_threads().max(1) as usize).min(tasks.len());
+    let threads = FOR_TASKS.get().unwrap_or_else(|| tch::get_num_threads().max(1) as usize).min(tasks.len());
     let queue = Mutex::new(tasks.into_iter().enumerate());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let worker = || {
@@ -60,15 +64,9 @@ extern "C" fn enter(data: *mut c_void) {
 /// Runs a worker on each thread of OpenMP's team; false where there is no OpenMP of a known kind.
 #[cfg(target_os = "linux")]
 fn on_openmp(threads: usize, worker: &(dyn Fn() + Sync)) -> bool {
-    use std::sync::OnceLock;
     static PARALLEL: OnceLock<Option<Parallel>> = OnceLock::new();
-    let parallel = PARALLEL.get_or_init(|| {
-        let process = libloading::os::unix::Library::this();
-        // SAFETY: the symbol is GNU's, whose name and signature are part of the interface between GCC and its run-time library. libtorch
-        // is linked to that library, which therefore stays loaded as long as the process runs.
-        unsafe { process.get::<Parallel>(b"GOMP_parallel\0").ok().map(|symbol| *symbol) }
-    });
-    let Some(parallel) = parallel else { return false };
+    // SAFETY: the symbol is GNU's, whose name and signature are part of the interface between GCC and its run-time library.
+    let Some(parallel) = PARALLEL.get_or_init(|| unsafe { loaded(b"GOMP_parallel\0") }) else { return false };
     let mut team = Team { worker, panic: Mutex::new(None) };
     // SAFETY: `enter` takes the team as a shared reference, for which workers are `Sync`, and the call returns after its last use.
     unsafe { parallel(enter, (&raw mut team).cast(), threads as c_uint, 0) };
@@ -83,55 +81,92 @@ fn on_openmp(_threads: usize, _worker: &(dyn Fn() + Sync)) -> bool {
     false
 }
 
-/// `MKL_Set_Num_Threads_Local(threads)`: for products that the calling thread asks for, and what it was before; 0 is libtorch's number.
-type SetThreads = unsafe extern "C" fn(c_int) -> c_int;
+thread_local! {
+    /// The number of threads for tasks that this thread hands out while libtorch itself works on one.
+    static FOR_TASKS: Cell<Option<usize>> = const { Cell::new(None) };
+}
 
-/// While it lives, MKL, which multiplies matrices for libtorch on x86, does so on the thread that made it, alone. Of small matrices it takes other kernels on two
-/// threads than on one, whose sums have another order; everything else that libtorch's layers need can be summed in an order that no thread changes.
-pub(crate) struct ProductsOnOneThread {
-    set: Option<(SetThreads, c_int)>,
-    /// The number is the thread's own, and has to be set back on it.
+/// While it lives, libtorch works on the thread that made it, alone; tasks of [`run`] are still shared by as many threads as before.
+///
+/// libtorch's kernels split their work by the number of threads. The ends of each part do not fill a vector, and may round otherwise than
+/// the rest; sums of parts have another order; and of small matrices MKL takes other kernels on two threads. Tasks of [`run`] are cut
+/// without looking at the number of threads, so that what they compute does not depend on it.
+pub(crate) struct LibtorchOnOneThread {
+    /// libtorch's number, the number for tasks, and MKL's own number before.
+    before: (c_int, Option<usize>, Option<c_int>),
+    /// The numbers are the thread's own, and have to be set back on it.
     not_send: PhantomData<*const ()>,
 }
 
-impl ProductsOnOneThread {
+impl LibtorchOnOneThread {
     pub fn new() -> Self {
-        // SAFETY: the function takes and returns a number, and has no other effect than its name says.
-        let set = multiplying_threads().map(|set| (set, unsafe { set(1) }));
-        Self { set, not_send: PhantomData }
+        // Reading the number lets libtorch choose it on a thread that has not worked yet.
+        let threads = tch::get_num_threads().max(1);
+        let for_tasks = FOR_TASKS.get();
+        FOR_TASKS.set(Some(for_tasks.unwrap_or(threads as usize)));
+        set_openmp(1);
+        Self { before: (threads, for_tasks, set_mkl(1)), not_send: PhantomData }
     }
 }
 
-impl Drop for ProductsOnOneThread {
+impl Drop for LibtorchOnOneThread {
     fn drop(&mut self) {
-        if let Some((set, before)) = self.set {
-            // SAFETY: as above.
-            unsafe { set(before) };
+        let (threads, for_tasks, of_mkl) = self.before;
+        FOR_TASKS.set(for_tasks);
+        set_openmp(threads);
+        if let Some(threads) = of_mkl {
+            set_mkl(threads);
         }
     }
 }
 
-/// MKL's function, where libtorch has MKL.
-#[cfg(target_os = "linux")]
-fn multiplying_threads() -> Option<SetThreads> {
-    use std::sync::OnceLock;
-    static SET: OnceLock<Option<SetThreads>> = OnceLock::new();
-    *SET.get_or_init(|| {
-        let process = libloading::os::unix::Library::this();
-        // SAFETY: the symbol is MKL's, whose name and signature are documented. It is part of libtorch, which stays loaded as long as the process runs.
-        unsafe { process.get::<SetThreads>(b"MKL_Set_Num_Threads_Local\0").ok().map(|symbol| *symbol) }
-    })
+/// Sets the calling thread's number for OpenMP, which libtorch goes by. (`tch::set_num_threads` would also change what other threads begin
+/// with, and start libtorch's thread pools anew.)
+fn set_openmp(threads: c_int) {
+    static SET: OnceLock<Option<SetOpenMp>> = OnceLock::new();
+    // SAFETY: the symbol is part of the OpenMP standard: `void omp_set_num_threads(int)`.
+    match SET.get_or_init(|| unsafe { loaded(b"omp_set_num_threads\0") }) {
+        // SAFETY: the function takes a positive number, and has no other effect than its name says.
+        Some(set) => unsafe { set(threads) },
+        None => tch::set_num_threads(threads),
+    }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn multiplying_threads() -> Option<SetThreads> {
+type SetOpenMp = unsafe extern "C" fn(c_int);
+
+/// Sets the calling thread's number for MKL, which multiplies matrices for libtorch on x86; what it was before, where 0 is OpenMP's number.
+/// `None` where libtorch has no MKL.
+fn set_mkl(threads: c_int) -> Option<c_int> {
+    static SET: OnceLock<Option<SetMkl>> = OnceLock::new();
+    // SAFETY: the symbol is documented by MKL: `int MKL_Set_Num_Threads_Local(int)`.
+    let set = (*SET.get_or_init(|| unsafe { loaded(b"MKL_Set_Num_Threads_Local\0") }))?;
+    // SAFETY: the function takes and returns a number, and has no other effect than its name says.
+    Some(unsafe { set(threads) })
+}
+
+type SetMkl = unsafe extern "C" fn(c_int) -> c_int;
+
+/// A function of a library that libtorch is linked to, and which therefore stays loaded as long as the process runs.
+///
+/// # Safety
+/// `F` is the type of a function pointer that matches the symbol.
+#[cfg(unix)]
+unsafe fn loaded<F: Copy>(symbol: &[u8]) -> Option<F> {
+    let process = libloading::os::unix::Library::this();
+    // SAFETY: the caller vouches for the type.
+    unsafe { process.get::<F>(symbol).ok().map(|symbol| *symbol) }
+}
+
+#[cfg(not(unix))]
+unsafe fn loaded<F: Copy>(_symbol: &[u8]) -> Option<F> {
     None
 }
 
 #[cfg(test)]
 mod tests {
-    use super::run;
-    use std::sync::Mutex;
+    use super::{LibtorchOnOneThread, run};
+    use std::collections::HashSet;
+    use std::sync::{Barrier, Mutex};
 
     #[test]
     fn every_task_runs_once_and_a_panic_comes_back() {
@@ -145,5 +180,34 @@ mod tests {
         }
         let outcome = std::panic::catch_unwind(|| run(vec![1, 2, 3, 4], |_, task| assert!(task < 3, "as it should")));
         assert!(outcome.is_err());
+    }
+
+    /// On a thread of its own, since the numbers are a thread's. Two tasks that wait for each other need two threads.
+    #[test]
+    fn libtorch_works_on_one_thread_while_tasks_have_two() {
+        let two_threads = || {
+            let (meeting, seen) = (Barrier::new(2), Mutex::new(HashSet::new()));
+            run(vec![(), ()], |_, ()| {
+                meeting.wait();
+                seen.lock().unwrap().insert(std::thread::current().id());
+            });
+            assert_eq!(seen.into_inner().unwrap().len(), 2);
+        };
+        std::thread::spawn(move || {
+            tch::get_num_threads();
+            super::set_openmp(2);
+            let panic = std::panic::catch_unwind(|| {
+                let _guard = LibtorchOnOneThread::new();
+                let _inner = LibtorchOnOneThread::new();
+                assert_eq!(tch::get_num_threads(), 1);
+                two_threads();
+                panic!("the guard sets the numbers back");
+            });
+            assert!(panic.is_err());
+            assert_eq!(tch::get_num_threads(), 2);
+            two_threads();
+        })
+        .join()
+        .unwrap();
     }
 }

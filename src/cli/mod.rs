@@ -6,6 +6,7 @@ mod progress;
 mod runs;
 mod runtime;
 mod training;
+mod waiting;
 
 pub use interruption::{Interruption, interrupted};
 pub use output::{flush, print_line, write_line};

@@ -1,6 +1,6 @@
 //! Runs that were trained: which of them a command takes, and their export for PyTorch.
 
-use super::Common;
+use super::{Common, print_line};
 use crate::Result;
 use crate::training::{RunFolder, Session, Settings, Trainee, weights};
 use clap::Args;
@@ -106,7 +106,7 @@ impl Export {
         }
         let Target { torchscript, safetensors } = target;
         if self.common.json {
-            println!("{}", serde_json::json!({ "torchscript": torchscript, "safetensors": safetensors }));
+            print_line(serde_json::json!({ "torchscript": torchscript, "safetensors": safetensors }))?;
         } else if let Some(path) = torchscript.as_ref().or(safetensors.as_ref()) {
             self.common.say(format_args!("{}", path.display()));
         }

@@ -1,6 +1,6 @@
 //! A run on a terminal: how it begins, what it shows while it trains, and how it ends.
 
-use super::{Common, Interruption, Meter, interrupted, tell};
+use super::{Common, Interruption, Meter, interrupted, print_line, tell};
 use crate::training::{Control, OnNan, Record, Session, Settings, Trainee, read_settings};
 use clap::Args;
 use std::cell::RefCell;
@@ -74,14 +74,12 @@ pub trait Train {
         }
         let (rest, sentences) = Self::closing(session.trainee(), &out);
         let seconds = session.progress().seconds;
-        if let Some((best, epoch)) = session.progress().best {
-            common.say(format_args!(
-                "done in {seconds:.0} s of training; best hard validation -ELBO {best:.2} nats at epoch {epoch}{rest}"
-            ));
+        if let Some((best, epoch)) = session.best() {
+            common.say(format_args!("done in {seconds:.0} s of training; best {best} at epoch {epoch}{rest}"));
         }
         sentences.iter().for_each(|sentence| common.say(sentence));
         if common.json {
-            println!("{}", serde_json::to_string(session.records())?);
+            print_line(serde_json::to_string(session.records())?)?;
         }
         Ok(ExitCode::SUCCESS)
     }

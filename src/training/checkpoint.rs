@@ -4,7 +4,7 @@
 //! tells damage that leaves the format intact; files without one, of version 0.1, are read as they are.
 
 use super::files::replace;
-use super::weights::{bytes_of, fits};
+use super::weights::{bytes_of, fits, is_finite};
 use crate::nn::Adam;
 use crate::{Error, Result};
 use safetensors::tensor::{Metadata, TensorView};
@@ -35,7 +35,7 @@ pub struct Progress {
     /// Examples whose numbers are not in the sums, since these would not be finite.
     #[serde(default)]
     pub uncounted_examples: i64,
-    /// Best validation result so far: negative ELBO, and the epoch that reached it.
+    /// The lowest [selection metric](super::Record::selection_metric) so far, and the epoch that reached it.
     pub best: Option<(f64, usize)>,
     /// Seconds spent training.
     pub seconds: f64,
@@ -115,7 +115,11 @@ impl Checkpoint {
         for (name, view) in views {
             let shape = fits(&view, Kind::Float)
                 .ok_or_else(|| damaged(&format!("tensor {name} has the impossible shape {:?}", view.shape())))?;
-            tensors.insert(name.to_string(), Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?);
+            let tensor = Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?;
+            if !is_finite(&tensor)? {
+                return Err(damaged(&format!("tensor {name} holds a number that is not finite")));
+            }
+            tensors.insert(name.to_string(), tensor);
         }
         Ok(Self { path: path.to_path_buf(), tensors, progress })
     }

@@ -6,6 +6,7 @@ mod files;
 mod interval;
 mod lock;
 mod plan;
+mod ranges;
 mod recent;
 mod recovery;
 mod run_events;
@@ -29,7 +30,7 @@ pub use topics::{
     Inferred, Overview, TopicsEvaluation, TopicsRecord, TopicsTrainConfig, TopicsTrainee, TrainedTopics,
     evaluate_topics,
 };
-pub use trainee::{Exhibit, Pace, Record, Settings, Trained, Trainee};
+pub use trainee::{Exhibit, Metric, Pace, Record, Settings, Trained, Trainee};
 pub use vae::{
     EpochRecord, Evaluation, GRADIENTS, GradientRecord, TrainConfig, VaeTrainee, draw_pictures, evaluate, grid_png,
     write_grid,

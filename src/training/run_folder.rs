@@ -73,7 +73,11 @@ impl RunFolder {
         if !settings.is_file() {
             return Err(Error::file(path, format!("holds no run (it has no {SETTINGS})")));
         }
-        Ok((folder, read_settings(&settings)?))
+        let found = read_settings(&settings);
+        if let (Err(_), Some(other)) = (&found, program(&settings).filter(|&other| other != S::PROGRAM)) {
+            return Err(Error::file(path, format!("is a run of {other}: use that program for it")));
+        }
+        Ok((folder, found?))
     }
 
     /// The folder's path.
@@ -126,4 +130,11 @@ impl RunFolder {
 pub fn read_settings<S: Settings>(path: &Path) -> Result<S> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
     toml::from_str(&text).map_err(|error| Error::file(path, error.to_string().trim_end()))
+}
+
+/// The program that a file of settings belongs to, by what only its settings have.
+fn program(path: &Path) -> Option<&'static str> {
+    let table: toml::Table = std::fs::read_to_string(path).ok()?.parse().ok()?;
+    let owners = [("corpus", "gengs-topics"), ("dataset", "gengs-vae")];
+    owners.into_iter().find(|(name, _)| table.contains_key(*name)).map(|(_, program)| program)
 }

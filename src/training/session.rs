@@ -10,7 +10,7 @@ use super::recent::Recent;
 use super::recovery::{self, Recovered};
 use super::run_events::RunEvents;
 use super::run_folder::{METRICS, RunFolder};
-use super::trainee::{Pace, Record, Settings, Trained, Trainee};
+use super::trainee::{Metric, Pace, Record, Settings, Trained, Trainee};
 use super::weights;
 use crate::{Error, Result};
 use std::path::Path;
@@ -183,6 +183,12 @@ impl<T: Trainee> Session<T> {
         &self.trainee
     }
 
+    /// The metric of the best epoch so far, and that epoch.
+    pub fn best(&self) -> Option<(Metric, usize)> {
+        let (value, epoch) = self.progress.best?;
+        Some((Metric { value, ..self.records.last()?.selection_metric() }, epoch))
+    }
+
     /// The epochs so far.
     pub fn records(&self) -> &[T::Record] {
         &self.records
@@ -292,7 +298,7 @@ impl<T: Trainee> Session<T> {
         let record = self.trainee.record(&self.settings, &trained)?;
         let line = serde_json::to_string(&record).unwrap_or_default();
         // JSON has no NaN: a record with one could not be read again.
-        if !record.merit().is_finite() || serde_json::from_str::<T::Record>(&line).is_err() {
+        if !record.selection_metric().value.is_finite() || serde_json::from_str::<T::Record>(&line).is_err() {
             return Err(Error::NotFinite {
                 what: "the validation result, or another number of the record,".into(),
                 epoch,
@@ -303,8 +309,8 @@ impl<T: Trainee> Session<T> {
         let exhibits = self.trainee.exhibits(&self.settings)?;
         self.events.epoch(epoch * steps, &line, &exhibits)?;
 
-        let better = self.progress.best.is_none_or(|(best, _)| record.merit() < best);
-        let best = if better { Some((record.merit(), epoch)) } else { self.progress.best };
+        let better = self.progress.best.is_none_or(|(best, _)| record.selection_metric().value < best);
+        let best = if better { Some((record.selection_metric().value, epoch)) } else { self.progress.best };
         let (steps, sums, skipped_steps, uncounted_examples) = (0, [0.0; 2], 0, 0);
         let progress = self.progress.clone();
         self.progress = Progress { epochs: epoch, steps, sums, skipped_steps, uncounted_examples, best, ..progress };
@@ -344,7 +350,11 @@ impl<T: Trainee> Session<T> {
             OnNan::Stop => self.not_finite().or(first).unwrap_or("the loss".into()),
             // A model that only has such steps left does not train any more.
             OnNan::Skip if step == self.steps_per_epoch() && self.progress.skipped_steps >= step => {
-                format!("{}, in all steps of the epoch,", self.not_finite().or(first).unwrap_or("the loss".into()))
+                let what = self.not_finite().or(first).unwrap_or("the loss".into());
+                return Err(Error::Config(format!(
+                    "{what} is not finite in any step of epoch {epoch}, and no such step changes the model, so that it trains no more: \
+                     start anew with a smaller --lr, or inspect the data"
+                )));
             }
             OnNan::Skip => return Ok(()),
         };

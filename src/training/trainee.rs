@@ -3,6 +3,7 @@
 use super::checkpoint::Checkpoint;
 use super::interval::{Interval, OnNan};
 use super::plan::Plan;
+use super::ranges::{integer, number};
 use super::run_folder::RunFolder;
 use super::schedule::Schedule;
 use crate::data::epoch_order;
@@ -10,7 +11,7 @@ use crate::nn::Adam;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fmt::Debug;
+use std::fmt::{Debug, Display, Formatter};
 use std::path::Path;
 use tch::nn::VarStore;
 use tch::{Device, Tensor};
@@ -40,12 +41,11 @@ impl Pace {
     /// # Errors
     /// With the setting's name, its value, and what is allowed.
     pub fn check(&self) -> Result<()> {
-        let at_least_one = [("epochs", self.epochs as i64), ("batch-size", self.batch_size)];
-        if let Some((name, value)) = at_least_one.into_iter().find(|&(_, value)| value < 1) {
-            return Err(Error::parameter(name, value, "at least 1"));
-        }
-        if !(self.kl_warmup >= 0.0 && self.kl_warmup.is_finite()) {
-            return Err(Error::parameter("kl-warmup", self.kl_warmup, "a number of epochs, 0 or more"));
+        integer("epochs", self.epochs, 1..=1_000_000)?;
+        integer("batch-size", self.batch_size, 1..=1_000_000)?;
+        number("kl-warmup", self.kl_warmup, 0.0..=1e6)?;
+        for temperature in [self.temperature.first, self.temperature.last] {
+            number("temperature", temperature, f64::MIN_POSITIVE..=1000.0)?;
         }
         let every = self.checkpoint_every;
         let allowed = match every {
@@ -68,6 +68,9 @@ impl Pace {
 
 /// Everything that a run is made of; what `config.toml` holds.
 pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
+    /// The program whose runs have these settings; empty where there is none.
+    const PROGRAM: &'static str = "";
+
     /// Fails when a setting is out of its range; the model checks its own.
     ///
     /// # Errors
@@ -92,13 +95,34 @@ pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
     }
 }
 
+/// The number by which epochs are compared; the best epoch has the lowest.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Metric {
+    /// What it is called.
+    pub name: &'static str,
+    /// The number.
+    pub value: f64,
+    /// Its unit; empty where it has none.
+    pub unit: &'static str,
+}
+
+impl Display for Metric {
+    /// Name, value and unit, as in `validation perplexity 3945`.
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let Self { name, value, unit } = self;
+        let digits = if value.abs() < 1000.0 { 2 } else { 0 };
+        write!(f, "{name} {value:.digits$}")?;
+        if unit.is_empty() { Ok(()) } else { write!(f, " {unit}") }
+    }
+}
+
 /// A line of `metrics.jsonl`: one epoch.
 pub trait Record: Debug + Copy + Serialize + DeserializeOwned {
     /// The epoch, counted from 1.
     fn epoch(&self) -> usize;
 
-    /// What the best epoch has least of.
-    fn merit(&self) -> f64;
+    /// The number that decides which epoch is the best: the lowest.
+    fn selection_metric(&self) -> Metric;
 
     /// Steps that were left out, since they were not finite.
     fn skipped_steps(&self) -> usize;

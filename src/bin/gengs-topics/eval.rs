@@ -1,7 +1,7 @@
 //! `gengs-topics eval`.
 
 use clap::Args;
-use gengs::cli::Trained;
+use gengs::cli::{Trained, print_line};
 use gengs::training::{TopicsEvaluation, TopicsTrainConfig, TopicsTrainee, evaluate_topics, weights};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,10 +35,10 @@ pub struct Eval {
     #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
     weights: Option<PathBuf>,
     /// Hard samples a document, for the ELBO and the importance-weighted bound
-    #[arg(long, default_value_t = 10, value_name = "S", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, default_value_t = 10, value_name = "S", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     importance_samples: i64,
     /// Documents at once
-    #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     batch_size: u32,
     /// Where the randomness starts
     #[arg(long, default_value_t = 0)]
@@ -49,9 +49,9 @@ impl Eval {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let result = self.evaluate()?;
         if self.trained.common.json {
-            println!("{}", serde_json::to_string(&result)?);
+            print_line(serde_json::to_string(&result)?)?;
         } else {
-            show(&result);
+            show(&result)?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -73,26 +73,27 @@ impl Eval {
     }
 }
 
-fn show(result: &TopicsEvaluation) {
+fn show(result: &TopicsEvaluation) -> anyhow::Result<()> {
     let TopicsEvaluation { documents, tokens, importance_samples, .. } = result;
-    println!("{documents} test documents of {tokens} words, {importance_samples} hard samples each");
-    println!("completion perplexity  {:8.1}", result.completion_perplexity);
+    print_line(format_args!("{documents} test documents of {tokens} words, {importance_samples} hard samples each"))?;
+    print_line(format_args!("completion perplexity  {:8.1}", result.completion_perplexity))?;
     let [elbo, iwae] = [
         [result.elbo_perplexity_document, result.elbo_perplexity_word],
         [result.iwae_perplexity_document, result.iwae_perplexity_word],
     ];
-    println!("ELBO perplexity        {:8.1}   by document, {:.1} by word", elbo[0], elbo[1]);
-    println!("IWAE perplexity        {:8.1}   by document, {:.1} by word", iwae[0], iwae[1]);
-    println!("KL                     {:8.2}   nats a document", result.kl);
+    print_line(format_args!("ELBO perplexity        {:8.1}   by document, {:.1} by word", elbo[0], elbo[1]))?;
+    print_line(format_args!("IWAE perplexity        {:8.1}   by document, {:.1} by word", iwae[0], iwae[1]))?;
+    print_line(format_args!("KL                     {:8.2}   nats a document", result.kl))?;
     let number = |value: Option<f64>| value.map_or("    -".into(), |value| format!("{value:5.3}"));
     for (layer, npmi) in result.npmi.iter().enumerate() {
         let (diversity, active) = (result.diversity[layer], result.active_topics[layer]);
-        print!("layer {layer}: NPMI {}, diversity {diversity:5.3}, {active} topics active", number(*npmi));
-        match result.parent_npmi.get(layer) {
-            Some(parents) => {
-                println!(", NPMI with parents {} (any pair: {})", number(parents.npmi), number(parents.random))
-            }
-            None => println!(),
+        let mut line =
+            format!("layer {layer}: NPMI {}, diversity {diversity:5.3}, {active} topics active", number(*npmi));
+        if let Some(parents) = result.parent_npmi.get(layer) {
+            let (npmi, random) = (number(parents.npmi), number(parents.random));
+            line.push_str(&format!(", NPMI with parents {npmi} (any pair: {random})"));
         }
+        print_line(line)?;
     }
+    Ok(())
 }

@@ -1,10 +1,9 @@
 //! `gengs-topics infer`: what new texts are about.
 
 use clap::Args;
-use gengs::cli::{Common, Stored};
+use gengs::cli::{Common, Stored, flush, write_line};
 use gengs::data::visit_texts;
 use gengs::training::TrainedTopics;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,34 +22,47 @@ pub struct Infer {
 }
 
 impl Infer {
-    /// One JSON line a text: words that were known and unknown, and the posterior means of the counts of each layer's topics.
+    /// For each text: words that were known and unknown, and the posterior means of the counts of each layer's topics. One JSON line a text, or with
+    /// --json one array of all.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let device = self.common.prepare()?;
         let trained = TrainedTopics::load(&self.stored.run, &self.stored.checkpoint, device)?;
+        let json = self.common.json;
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         let (mut texts, mut number, mut known, mut unknown) = (Vec::new(), 0u64, 0, 0);
         let mut written = Ok(());
-        let mut flush = |texts: &mut Vec<String>| -> gengs::Result<()> {
+        let mut answer = |texts: &mut Vec<String>| -> gengs::Result<()> {
             for inferred in trained.infer(texts)? {
                 let mut line = serde_json::json!(inferred);
                 line["document"] = number.into();
+                let before = match (json, number) {
+                    (false, _) => "",
+                    (true, 0) => "[",
+                    (true, _) => ",",
+                };
                 number += 1;
                 known += inferred.tokens;
                 unknown += inferred.unknown;
-                if written.is_ok() {
-                    written = writeln!(out, "{line}");
+                written = write_line(&mut out, format_args!("{before}{line}"));
+                if written.is_err() {
+                    // The visit of the texts ends here; the error that counts is the one that is kept.
+                    return Err(gengs::Error::Config("standard output cannot be written".into()));
                 }
             }
             texts.clear();
             Ok(())
         };
-        visit_texts(&self.input, &mut |text, _| {
+        let visited = visit_texts(&self.input, &mut |text, _| {
             texts.push(text.to_string());
-            if texts.len() < BATCH { Ok(()) } else { flush(&mut texts) }
-        })?;
-        flush(&mut texts)?;
+            if texts.len() < BATCH { Ok(()) } else { answer(&mut texts) }
+        });
+        let visited = visited.and_then(|()| answer(&mut texts));
         written?;
-        out.flush()?;
+        visited?;
+        if json {
+            write_line(&mut out, if number == 0 { "[]" } else { "]" })?;
+        }
+        flush(&mut out)?;
         self.common
             .say(format_args!("{number} texts: {known} words known, {unknown} not in the vocabulary and left out"));
         Ok(ExitCode::SUCCESS)

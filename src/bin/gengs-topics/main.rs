@@ -33,7 +33,7 @@ enum Command {
     Topics(topics::Topics),
     /// Show the hierarchy of topics on one page
     Tree(topics::Tree),
-    /// Say what new texts are about, as JSON lines
+    /// Say what new texts are about, as JSON lines; with --json, as one JSON array
     Infer(infer::Infer),
 }
 

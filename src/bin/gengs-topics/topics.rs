@@ -1,7 +1,7 @@
 //! `gengs-topics topics` and `gengs-topics tree`: what the topics of a run are.
 
 use clap::Args;
-use gengs::cli::Trained;
+use gengs::cli::{Trained, print_line};
 use gengs::data::Corpus;
 use gengs::topics::page::{About, Example, html};
 use gengs::topics::{COHERENCE_WORDS, DIVERSITY_WORDS, coherence, top_words};
@@ -22,7 +22,7 @@ pub struct Topics {
     #[command(flatten)]
     trained: Trained,
     /// Words of each topic
-    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     top: u32,
 }
 
@@ -73,16 +73,19 @@ impl Topics {
             listed.extend(of_layer);
         }
         if self.trained.common.json {
-            println!("{}", serde_json::to_string(&listed)?);
+            print_line(serde_json::to_string(&listed)?)?;
             return Ok(ExitCode::SUCCESS);
         }
         for (number, topic) in listed.iter().enumerate() {
             if number == 0 || listed[number - 1].layer != topic.layer {
-                println!("layer {}: topic, mean count, coherence, words and their shares", topic.layer);
+                print_line(format_args!(
+                    "layer {}: topic, mean count, coherence, words and their shares",
+                    topic.layer
+                ))?;
             }
             let npmi = topic.npmi.map_or("   -".into(), |npmi| format!("{npmi:5.2}"));
             let words: Vec<String> = topic.words.iter().map(|(word, p)| format!("{word} {p:.3}")).collect();
-            println!("{:4} {:7.3} {npmi}  {}", topic.topic, topic.prevalence, words.join(", "));
+            print_line(format_args!("{:4} {:7.3} {npmi}  {}", topic.topic, topic.prevalence, words.join(", ")))?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -125,7 +128,7 @@ impl Tree {
         };
         gengs::topics::page::write(&self.html, &html(&tree, &about))?;
         if self.trained.common.json {
-            println!("{}", serde_json::to_string(&tree)?);
+            print_line(serde_json::to_string(&tree)?)?;
         } else {
             self.trained.common.say(format_args!("{}", self.html.display()));
         }

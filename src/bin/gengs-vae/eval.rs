@@ -1,7 +1,7 @@
 //! `gengs-vae eval`.
 
 use clap::Args;
-use gengs::cli::Trained;
+use gengs::cli::{Trained, print_line};
 use gengs::data::Images;
 use gengs::models::Vae;
 use gengs::training::{TrainConfig, VaeTrainee, evaluate, weights};
@@ -20,10 +20,10 @@ pub struct Eval {
     #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
     weights: Option<PathBuf>,
     /// Hard samples an image, for -ELBO and the importance-weighted bound
-    #[arg(long, default_value_t = 100, value_name = "S")]
+    #[arg(long, default_value_t = 100, value_name = "S", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     importance_samples: i64,
     /// Images at once
-    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     batch_size: i64,
 }
 
@@ -43,21 +43,24 @@ impl Eval {
         let temperature = config.temperature.last;
         let result = evaluate(vae, images, self.importance_samples, temperature, self.batch_size, self.seed)?;
         if self.trained.common.json {
-            println!("{}", serde_json::to_string(&result)?);
+            print_line(serde_json::to_string(&result)?)?;
             return Ok(ExitCode::SUCCESS);
         }
-        println!("{} test images, {} hard samples each, nats an image", result.examples, result.importance_samples);
-        println!("-ELBO            {:.3}", result.neg_elbo);
-        println!("  reconstruction {:.3}", result.reconstruction);
-        println!("  KL             {:.3}", result.kl);
-        println!("-IWAE            {:.3}   importance-weighted bound", result.neg_iwae);
-        println!(
+        print_line(format_args!(
+            "{} test images, {} hard samples each, nats an image",
+            result.examples, result.importance_samples
+        ))?;
+        print_line(format_args!("-ELBO            {:.3}", result.neg_elbo))?;
+        print_line(format_args!("  reconstruction {:.3}", result.reconstruction))?;
+        print_line(format_args!("  KL             {:.3}", result.kl))?;
+        print_line(format_args!("-IWAE            {:.3}   importance-weighted bound", result.neg_iwae))?;
+        print_line(format_args!(
             "-ELBO relaxed    {:.3}   at temperature {temperature}, soft samples: not a likelihood",
             result.neg_elbo_relaxed
-        );
-        println!("active units     {}", result.active_units);
+        ))?;
+        print_line(format_args!("active units     {}", result.active_units))?;
         if let Some(drawn_by) = result.drawn_by {
-            println!("relaxed samples were drawn by the {drawn_by}");
+            print_line(format_args!("relaxed samples were drawn by the {drawn_by}"))?;
         }
         Ok(ExitCode::SUCCESS)
     }

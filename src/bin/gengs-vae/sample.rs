@@ -1,7 +1,7 @@
 //! `gengs-vae sample`.
 
 use clap::Args;
-use gengs::cli::Trained;
+use gengs::cli::{Trained, print_line};
 use gengs::training::{VaeTrainee, draw_pictures};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ impl Sample {
         draw_pictures(trainee.vae(), trainee.data(), &self.png, &reconstructions)?;
         let common = &self.trained.common;
         if common.json {
-            println!("{}", serde_json::json!({ "samples": self.png, "reconstructions": reconstructions }));
+            print_line(serde_json::json!({ "samples": self.png, "reconstructions": reconstructions }))?;
         } else {
             common.say(format_args!("{} and {}", self.png.display(), reconstructions.display()));
         }

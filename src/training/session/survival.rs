@@ -68,8 +68,8 @@ impl Record for LineRecord {
         self.epoch
     }
 
-    fn merit(&self) -> f64 {
-        self.loss
+    fn selection_metric(&self) -> Metric {
+        Metric { name: "loss", value: self.loss, unit: "" }
     }
 
     fn skipped_steps(&self) -> usize {

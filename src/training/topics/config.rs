@@ -3,6 +3,7 @@
 use crate::data::{Corpus, CorpusSet, TextRules};
 use crate::models::{Family, Inference, Likelihood, TopicsConfig};
 use crate::training::interval::{Interval, OnNan};
+use crate::training::ranges::{integer, number};
 use crate::training::schedule::Schedule;
 use crate::training::trainee::{Pace, Settings};
 use crate::{Error, Result};
@@ -151,12 +152,23 @@ impl TopicsTrainConfig {
 }
 
 impl Settings for TopicsTrainConfig {
+    const PROGRAM: &'static str = "gengs-topics";
+
     fn check(&self) -> Result<()> {
         self.pace().check()?;
         self.text.check()?;
-        if !(self.lr > 0.0 && self.lr.is_finite()) {
-            return Err(Error::parameter("lr", self.lr, "positive and finite"));
-        }
+        number("lr", self.lr, f64::MIN_POSITIVE..=10.0)?;
+        integer("number of layers of topics", self.topics.len(), 1..=16)?;
+        self.topics.iter().try_for_each(|&topics| integer("topics", topics, 1..=100_000))?;
+        integer("hidden", self.hidden, 1..=1_000_000)?;
+        integer("truncation", self.truncation, 2..=10_000)?;
+        integer("vocabulary-sample", self.vocabulary_sample, 1..=1 << 31)?;
+        number("prior", self.prior, f64::MIN_POSITIVE..=1e6)?;
+        number("gain", self.gain, f64::MIN_POSITIVE..=1000.0)?;
+        number("decay", self.decay, 0.0..=1e6)?;
+        number("separation", self.separation, 0.0..=1e6)?;
+        number("dropout", self.dropout, 0.0..=0.999)?;
+        number("word-dropout", self.word_dropout, 0.0..=0.999)?;
         if !(0.0..=1.0).contains(&self.upper_warmup) {
             return Err(Error::parameter("upper-warmup", self.upper_warmup, "a share of the run, from 0 to 1"));
         }

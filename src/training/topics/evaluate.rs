@@ -6,6 +6,7 @@ use crate::Result;
 use crate::data::{Corpus, Document, Documents};
 use crate::models::{Bags, TopicModel};
 use crate::topics::{Completion, Halves, ParentCoherence, split};
+use crate::training::ranges::all_finite;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -49,7 +50,7 @@ const COMPLETION_SAMPLES: i64 = 20;
 /// Evaluates a model on test documents, `batch_size` at a time, from `seed` on: the same numbers at every call.
 ///
 /// # Errors
-/// When there are no documents to measure, or `samples` is below 1.
+/// When there are no documents to measure, `samples` is below 1, or a result is not finite.
 pub fn evaluate_topics(
     model: &TopicModel,
     corpus: &Corpus,
@@ -80,6 +81,15 @@ pub fn evaluate_topics(
     let [neg_elbo, neg_iwae, kl] = sums.total;
     let [document_elbo, document_iwae, _] = sums.per_token.map(|sum| (sum / sums.documents.max(1.0)).exp());
     let per_word = |sum: f64| (sum / sums.tokens.max(1.0)).exp();
+    let named = [
+        ("completion_perplexity", completion),
+        ("elbo_perplexity_document", document_elbo),
+        ("elbo_perplexity_word", per_word(neg_elbo)),
+        ("iwae_perplexity_document", document_iwae),
+        ("iwae_perplexity_word", per_word(neg_iwae)),
+        ("kl", kl),
+    ];
+    all_finite(&named)?;
     Ok(TopicsEvaluation {
         completion_perplexity: completion,
         elbo_perplexity_document: document_elbo,

@@ -1,6 +1,6 @@
 //! What is kept of an epoch.
 
-use crate::training::trainee::Record;
+use crate::training::trainee::{Metric, Record};
 use serde::{Deserialize, Serialize};
 
 /// A line of `metrics.jsonl`: one epoch. Bounds in nats a document.
@@ -32,8 +32,8 @@ impl Record for TopicsRecord {
         self.epoch
     }
 
-    fn merit(&self) -> f64 {
-        self.validation_perplexity
+    fn selection_metric(&self) -> Metric {
+        Metric { name: "validation perplexity", value: self.validation_perplexity, unit: "" }
     }
 
     fn skipped_steps(&self) -> usize {

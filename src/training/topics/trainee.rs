@@ -9,7 +9,7 @@ use crate::data::Corpus;
 use crate::models::{Evidence, TopicModel, TopicsStart};
 use crate::nn::Adam;
 use crate::relaxation::Forward;
-use crate::threads::ProductsOnOneThread;
+use crate::threads::LibtorchOnOneThread;
 use crate::topics::{DIVERSITY_WORDS, diversity};
 use crate::training::checkpoint::Checkpoint;
 use crate::training::files::replace;
@@ -117,6 +117,7 @@ impl Trainee for TopicsTrainee {
 
     /// Starts topics from groups of documents.
     fn begin(&mut self, config: &TopicsTrainConfig) -> Result<()> {
+        let _guard = LibtorchOnOneThread::new();
         let device = self.device();
         let numbers: Vec<usize> = self.fitted().collect();
         let start = of_corpus(&self.corpus, &numbers, &config.topics, config.seed, device)?;
@@ -145,7 +146,7 @@ impl Trainee for TopicsTrainee {
     }
 
     fn step(&mut self, config: &TopicsTrainConfig, plan: &Plan<'_>) -> Result<Tensor> {
-        let _guard = ProductsOnOneThread::new();
+        let _guard = LibtorchOnOneThread::new();
         tch::manual_seed(plan.seed);
         let bags = bags(&self.corpus.train, &Vec::<i64>::try_from(plan.indices)?, self.device())?;
         let elbo = self.model.relaxed_elbo(&bags, plan.temperature, Forward::StraightThrough, plan.key)?;
@@ -163,7 +164,7 @@ impl Trainee for TopicsTrainee {
     }
 
     fn record(&self, config: &TopicsTrainConfig, trained: &Trained) -> Result<TopicsRecord> {
-        let _guard = ProductsOnOneThread::new();
+        let _guard = LibtorchOnOneThread::new();
         let [neg_elbo, kl, per_token] = self.validate(config.seed as i64)?;
         Ok(TopicsRecord {
             epoch: trained.epoch,
@@ -180,6 +181,7 @@ impl Trainee for TopicsTrainee {
 
     /// How the posterior means of validation documents are distributed, over documents and topics, and how much topics differ, by layer, as far as these documents tell.
     fn exhibits(&self, _: &TopicsTrainConfig) -> Result<Vec<(String, Exhibit)>> {
+        let _guard = LibtorchOnOneThread::new();
         let numbers: Vec<i64> = self.validation().take(VALIDATION_BATCH).map(|number| number as i64).collect();
         let bags = bags(&self.corpus.train, &numbers, self.device())?;
         let means = self.model.infer(&bags)?;

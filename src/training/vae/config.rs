@@ -4,6 +4,7 @@ use crate::data::ImageSet;
 use crate::estimators::EstimatorKind;
 use crate::models::{Family, Inference, LatentConfig, VaeConfig};
 use crate::training::interval::{Interval, OnNan};
+use crate::training::ranges::{integer, number};
 use crate::training::schedule::{Schedule, TruncationSetting};
 use crate::training::trainee::{Pace, Settings};
 use crate::{Error, Result};
@@ -113,6 +114,8 @@ impl TrainConfig {
 }
 
 impl Settings for TrainConfig {
+    const PROGRAM: &'static str = "gengs-vae";
+
     fn check(&self) -> Result<()> {
         self.pace().check()?;
         super::diagnose::check(&self.diagnose)?;
@@ -125,8 +128,25 @@ impl Settings for TrainConfig {
             let allowed = format!("1 for the estimator {}", self.estimator);
             return Err(Error::parameter("samples", self.samples(), allowed));
         }
-        if !(self.lr > 0.0 && self.lr.is_finite()) {
-            return Err(Error::parameter("lr", self.lr, "positive and finite"));
+        integer("samples", self.samples(), 1..=1000)?;
+        number("lr", self.lr, f64::MIN_POSITIVE..=10.0)?;
+        integer("latents", self.latents, 1..=1_000_000)?;
+        integer("number of hidden layers", self.hidden.len(), 0..=32)?;
+        self.hidden.iter().try_for_each(|&width| integer("hidden", width, 1..=1_000_000))?;
+        integer("diagnose-every", self.diagnose_every, 0..=1_000_000_000)?;
+        if let Some(prior) = self.prior {
+            number("prior", prior, f64::MIN_POSITIVE..=1e6)?;
+        }
+        if let Some(TruncationSetting::Atoms(atoms)) = self.truncation {
+            integer("truncation", atoms, 1..=10_000)?;
+        }
+        let two = TruncationSetting::Atoms(2);
+        if let Some(truncation) = self.truncation.filter(|&found| self.family == Family::Bernoulli && found != two) {
+            return Err(Error::parameter(
+                "truncation",
+                truncation,
+                "2 for a Bernoulli latent, which is 0 or 1: leave it away",
+            ));
         }
         Ok(())
     }

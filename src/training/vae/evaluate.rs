@@ -1,10 +1,11 @@
 //! Evaluation on hard samples.
 
-use crate::Result;
 use crate::data::Images;
 use crate::models::Vae;
 use crate::relaxation::Forward;
 use crate::relaxation::one_pass::{DrawnBy, NoiseKey};
+use crate::training::ranges::all_finite;
+use crate::{Error, Result};
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad_guard};
 
@@ -37,7 +38,7 @@ const ACTIVE: f64 = 0.01;
 /// Evaluates a model on images, `batch_size` at a time, from `seed` on: the same numbers at every call.
 ///
 /// # Errors
-/// When `samples` or the temperature is not allowed.
+/// When there are no images, `samples` or the temperature is not allowed, or a result is not finite.
 pub fn evaluate(
     vae: &Vae,
     images: &Images,
@@ -49,10 +50,14 @@ pub fn evaluate(
     let _guard = no_grad_guard();
     tch::manual_seed(seed);
     let examples = images.len();
+    if examples == 0 {
+        return Err(Error::parameter("number of images to evaluate", examples, "at least 1"));
+    }
     let mut sums = [0.0; 4];
     let mut means = Vec::new();
-    for start in (0..examples).step_by(batch_size.max(1) as usize) {
-        let end = (start + batch_size.max(1)).min(examples);
+    let batch_size = batch_size.clamp(1, examples);
+    for start in (0..examples).step_by(batch_size as usize) {
+        let end = (start + batch_size).min(examples);
         let device = vae.prior().device();
         let x = images.batch(&Tensor::arange_start(start, end, (Kind::Int64, device)));
         let bound = vae.importance_bound(&x, samples)?;
@@ -67,6 +72,13 @@ pub fn evaluate(
     }
     let variance = Tensor::cat(&means, 0).var_dim(0, false, false);
     let [reconstruction, kl, neg_iwae, neg_elbo_relaxed] = sums.map(|sum| sum / examples as f64);
+    let named = [
+        ("reconstruction", reconstruction),
+        ("kl", kl),
+        ("neg_iwae", neg_iwae),
+        ("neg_elbo_relaxed", neg_elbo_relaxed),
+    ];
+    all_finite(&named)?;
     Ok(Evaluation {
         neg_elbo: reconstruction + kl,
         reconstruction,

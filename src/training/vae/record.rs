@@ -1,6 +1,6 @@
 //! What is kept of an epoch.
 
-use crate::training::trainee::Record;
+use crate::training::trainee::{Metric, Record};
 use serde::{Deserialize, Serialize};
 
 /// A line of `metrics.jsonl`: one epoch. Nats an image.
@@ -30,8 +30,8 @@ impl Record for EpochRecord {
         self.epoch
     }
 
-    fn merit(&self) -> f64 {
-        self.validation_neg_elbo
+    fn selection_metric(&self) -> Metric {
+        Metric { name: "hard validation -ELBO", value: self.validation_neg_elbo, unit: "nats" }
     }
 
     fn skipped_steps(&self) -> usize {

@@ -82,7 +82,7 @@ fn command(path: &Path, code: &str) -> String {
 }
 
 /// Copies tensors into the variables of a store, after all of them were checked: every name of the one is a name of the other, with the
-/// same shape. Floating-point numbers of other kinds are converted to the variable's (float64, float16 and bfloat16 to float32, say).
+/// same shape, and all numbers are finite. Floating-point numbers of other kinds are converted to the variable's (float64, float16 and bfloat16 to float32, say).
 ///
 /// # Errors
 /// When anything does not fit; one sentence lists all of it, and nothing was copied. `source` is the file that it names.
@@ -102,11 +102,18 @@ pub fn load_into(store: &VarStore, tensors: &[(String, Tensor)], source: &Path) 
         })
         .map(|(name, variable, tensor)| format!("{name} is {:?} and not {:?}", tensor.kind(), variable.kind()))
         .collect();
+    let mut broken = Vec::new();
+    for (name, _, tensor) in pairs() {
+        if !is_finite(tensor)? {
+            broken.push(name.clone());
+        }
+    }
     let problems: Vec<String> = [
         ("it lacks", missing),
         ("the model has no", surplus),
         ("of another shape:", shapes),
         ("of another kind:", kinds),
+        ("with numbers that are not finite:", broken),
     ]
     .into_iter()
     .filter_map(|(what, names)| Some(format!("{what} {}", listed(names)?)))
@@ -119,6 +126,11 @@ pub fn load_into(store: &VarStore, tensors: &[(String, Tensor)], source: &Path) 
         variable.shallow_clone().f_copy_(&tensor.f_to_kind(variable.kind())?)?;
     }
     Ok(())
+}
+
+/// Whether a tensor holds neither NaN nor infinity.
+pub(super) fn is_finite(tensor: &Tensor) -> Result<bool> {
+    Ok(!tensor.is_floating_point() || tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1)
 }
 
 /// The first few, and how many more there are.
