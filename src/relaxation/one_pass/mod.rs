@@ -21,6 +21,7 @@
 
 mod chunks;
 mod counter;
+mod drawn;
 mod kernel;
 mod laws;
 mod math;
@@ -31,6 +32,7 @@ mod tile;
 mod windows;
 
 pub use counter::NoiseKey;
+pub use drawn::{DrawnBy, OnePassDraw};
 pub use laws::{Atom, Rows, Step, Walk, Walks, ln};
 pub(crate) use math::softplus;
 pub use tile::Tile;
@@ -48,39 +50,6 @@ use windows::Prior;
 
 /// Atoms of a window beyond which tiles would take more memory than a part of the tensor graph.
 const WIDEST: i64 = 1 << 18;
-
-/// Draws with a gradient, and the KL to a prior.
-#[derive(Debug)]
-pub struct OnePassDraw {
-    /// Relaxed samples, of the batch shape.
-    pub z: Tensor,
-    /// `KL(q || prior)` in nats, of the batch shape, if a prior was given.
-    pub kl: Option<Tensor>,
-    /// What drew them.
-    pub drawn_by: DrawnBy,
-}
-
-/// What drew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DrawnBy {
-    /// The one-pass sampler.
-    OnePass,
-    /// The tensor graph in parts of bounded memory.
-    Chunks,
-    /// The tensor graph.
-    TensorGraph,
-}
-
-impl std::fmt::Display for DrawnBy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            DrawnBy::OnePass => "one-pass sampler",
-            DrawnBy::Chunks => "tensor graph in parts",
-            DrawnBy::TensorGraph => "tensor graph",
-        })
-    }
-}
 
 /// What is drawn, and how.
 ///

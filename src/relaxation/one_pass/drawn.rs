@@ -1,0 +1,36 @@
+//! What a draw leaves, and what drew it.
+
+use tch::Tensor;
+
+/// Draws with a gradient, and the KL to a prior.
+#[derive(Debug)]
+pub struct OnePassDraw {
+    /// Relaxed samples, of the batch shape.
+    pub z: Tensor,
+    /// `KL(q || prior)` in nats, of the batch shape, if a prior was given.
+    pub kl: Option<Tensor>,
+    /// What drew them.
+    pub drawn_by: DrawnBy,
+}
+
+/// What drew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DrawnBy {
+    /// The one-pass sampler.
+    OnePass,
+    /// The tensor graph in parts of bounded memory.
+    Chunks,
+    /// The tensor graph.
+    TensorGraph,
+}
+
+impl std::fmt::Display for DrawnBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            DrawnBy::OnePass => "one-pass sampler",
+            DrawnBy::Chunks => "tensor graph in parts",
+            DrawnBy::TensorGraph => "tensor graph",
+        })
+    }
+}
