@@ -82,7 +82,9 @@ pub enum Error {
         step: usize,
     },
     /// Something was to be differentiated that depends on no tensor with a gradient.
-    #[error("{what} has no graph: nothing in it requires a gradient; call `set_requires_grad(true)` on a tensor that it is computed from")]
+    #[error(
+        "{what} has no graph: nothing in it requires a gradient; call `set_requires_grad(true)` on a tensor that it is computed from"
+    )]
     NoGraph {
         /// What lacks a graph.
         what: String,

@@ -226,6 +226,14 @@ impl TruncatedDistribution {
         matches!(self.place, Place::Integers { .. }) && !self.ends_moved
     }
 
+    /// Fails unless the other law lives on the same atoms.
+    pub(crate) fn check_same_atoms(&self, other: &Self) -> Result<()> {
+        if self.place == other.place {
+            return Ok(());
+        }
+        Err(Error::DifferentAtoms { left: self.place.to_string(), right: other.place.to_string() })
+    }
+
     /// Whether each row has its own atoms.
     fn has_own_atoms(&self) -> bool {
         self.ends_moved && self.atoms.dim() > 1
@@ -242,9 +250,7 @@ impl TruncatedDistribution {
     /// # Errors
     /// When the two do not live on the same atoms, or their batch shapes do not broadcast.
     pub fn kl(&self, other: &TruncatedDistribution) -> Result<Tensor> {
-        if self.place != other.place {
-            return Err(Error::DifferentAtoms { left: self.place.to_string(), right: other.place.to_string() });
-        }
+        self.check_same_atoms(other)?;
         if !self.may_vanish {
             let difference = self.log_weights.f_sub(&other.log_weights)?;
             return Ok((self.log_weights.exp() * difference).sum_dim_intlist(-1, false, None::<Kind>));
