@@ -9,7 +9,7 @@ const COLUMNS: [&[&str]; 4] = [
     &["gengs", "gengs-st", "gumbel-rao", "reinmax", "eat-sigmoid", "eat-cubic"],
     &["reinforce", "reinforce-ma", "reinforce-loo", "nvil", "nvil-baseline", "vimco"],
     &["muprop", "rebar", "relax", "relax-dequantized"],
-    &["go", "go-one"],
+    &["go", "go-one", "go-dequantized", "go-dequantized-one"],
 ];
 
 fn band(values: &[f64]) -> Band {
@@ -25,6 +25,8 @@ fn curve(estimator: EstimatorKind, loss: &[f64], variance: &[f64]) -> Curve {
         evaluations: 2,
         seconds_per_step: 0.0125,
         quantities: Vec::new(),
+        ended_at: None,
+        ended_by: None,
     }
 }
 

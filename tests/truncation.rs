@@ -83,7 +83,7 @@ fn windows_follow_the_width_of_the_law() {
         Box::new(Skellam::new(&t(1e6), &t(2e5)).unwrap()),
         Box::new(DiscretizedLogistic::new(&t(1e6), &t(300.0)).unwrap()),
         Box::new(Binomial::new(10_000_000, &t(0.1)).unwrap()),
-        Box::new(Hypergeometric::new(&t(1e8), &t(5e7), 2_000_000).unwrap()),
+        Box::new(Hypergeometric::new(2_000_000, &t(1e8), &t(5e7)).unwrap()),
         Box::new(BetaBinomial::new(2_000_000, &t(5e6), &t(5e6)).unwrap()),
     ];
     for law in laws {

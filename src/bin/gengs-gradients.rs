@@ -1,8 +1,10 @@
 //! Measures estimators of the gradient of an expectation against the exact gradient.
 
 use anyhow::Context;
+use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gengs::cli::{Common, Meter};
+use gengs::cli::{Common, Meter, print_line, tell};
+use gengs::distributions::CATALOGUE;
 use gengs::estimators::EstimatorKind;
 use gengs::laboratory::{
     Certificate, Experiment, Measurement, ObjectiveKind, Panel, Problem, ProblemConfig, Synthetic, certify, report,
@@ -45,16 +47,16 @@ struct Curves {
     #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,NAME")]
     estimator: Vec<String>,
     /// Updates of each run
-    #[arg(long, default_value_t = 300, value_name = "N")]
-    steps: usize,
+    #[arg(long, default_value_t = 300, value_name = "N", value_parser = count(1, 1_000_000))]
+    steps: u64,
     /// Runs of each estimator, each with its own targets and noise
-    #[arg(long, default_value_t = 3, value_name = "N")]
-    seeds: usize,
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = count(1, 1000))]
+    seeds: u64,
     /// Temperature of those that have one; where it is learned, the start
-    #[arg(long, default_value_t = 0.5, value_name = "T")]
+    #[arg(long, default_value_t = 0.5, allow_negative_numbers = true, value_name = "T", value_parser = temperature)]
     temperature: f64,
     /// Adam's learning rate
-    #[arg(long, default_value_t = 0.03)]
+    #[arg(long, default_value_t = 0.03, allow_negative_numbers = true, value_parser = learning_rate)]
     lr: f64,
     /// Folder of the page (report.html), the numbers (curves.json), and a picture a law (*.svg)
     #[arg(long, default_value = "runs/gradients", value_name = "DIR")]
@@ -69,7 +71,7 @@ struct Certify {
     #[arg(long, default_value = "poisson", value_name = "NAME")]
     family: String,
     /// Its parameters [default: those of a typical law]
-    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "X,X")]
+    #[arg(long, long_help = parameters_of_families(), value_delimiter = ',', allow_negative_numbers = true, value_name = "X,X")]
     parameter: Vec<f64>,
     /// Estimators; or all
     #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,NAME")]
@@ -78,34 +80,84 @@ struct Certify {
     #[arg(long, value_delimiter = ',', default_value = "quadratic", value_name = "NAME,NAME")]
     objective: Vec<ObjectiveKind>,
     /// Target of the objective
-    #[arg(long, default_value_t = 4.0, allow_negative_numbers = true, value_name = "T")]
+    #[arg(long, default_value_t = 4.0, allow_negative_numbers = true, value_name = "T", value_parser = target)]
     target: f64,
     /// Temperatures, for estimators that have one; the first is where learned ones start
-    #[arg(long, value_delimiter = ',', default_value = "0.5,0.1", value_name = "T,T")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "0.5,0.1",
+        allow_negative_numbers = true,
+        value_name = "T,T",
+        value_parser = temperature
+    )]
     temperature: Vec<f64>,
     /// Latents of a row, all of the same law
-    #[arg(long, default_value_t = 1, value_name = "K")]
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_name = "K", value_parser = whole(1, Problem::MOST_LATENTS))]
     latents: i64,
     /// Window of atoms: a number, or the mass that may be cut off [default: tail:1e-9]
-    #[arg(long, value_name = "N|tail:MASS")]
+    #[arg(long, allow_negative_numbers = true, value_name = "N|tail:MASS", value_parser = window)]
     truncation: Option<TruncationSetting>,
     /// Samples behind one estimate [default: as few as the estimator works with, one or two]
-    #[arg(long, value_name = "S")]
+    #[arg(long, allow_negative_numbers = true, value_name = "S", value_parser = whole(1, 10_000))]
     samples: Option<i64>,
     /// Estimates
-    #[arg(long, default_value_t = 400_000, value_name = "N")]
+    #[arg(long, default_value_t = 400_000, allow_negative_numbers = true, value_name = "N", value_parser = whole(2, 1_000_000_000))]
     draws: i64,
     /// Calls of 1,000 estimates from which control variates learn before the first one counts
-    #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, default_value_t = 500, allow_negative_numbers = true, value_name = "N", value_parser = whole(0, 1_000_000))]
     warm_up: i64,
     /// Number kind: float32 or float64
     #[arg(long, default_value = "float64", value_parser = ["float32", "float64"])]
     dtype: String,
     /// Where the randomness starts
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     seed: i64,
     #[command(flatten)]
     common: Common,
+}
+
+/// A number of things.
+fn count(least: u64, most: u64) -> impl Clone + TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(least..=most)
+}
+
+fn whole(least: i64, most: i64) -> impl Clone + TypedValueParser<Value = i64> {
+    clap::value_parser!(i64).range(least..=most)
+}
+
+/// A number for which `fits` holds.
+fn number(text: &str, fits: impl Fn(f64) -> bool, allowed: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|&number| fits(number)).ok_or_else(|| format!("must be {allowed}"))
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    number(text, |t| t > 0.0 && t <= 1000.0, "a positive number, at most 1000")
+}
+
+fn learning_rate(text: &str) -> Result<f64, String> {
+    number(text, |lr| lr > 0.0 && lr.is_finite(), "a positive and finite number")
+}
+
+fn target(text: &str) -> Result<f64, String> {
+    number(text, |target| target.abs() <= 1e9, "a number from -1e9 to 1e9")
+}
+
+fn window(text: &str) -> Result<TruncationSetting, String> {
+    let window: TruncationSetting = text.parse().map_err(|error: gengs::Error| error.to_string())?;
+    match window {
+        TruncationSetting::Atoms(n) if n > Problem::MOST_ATOMS => {
+            Err(format!("must be at most {} atoms", Problem::MOST_ATOMS))
+        }
+        window => Ok(window),
+    }
+}
+
+/// For the long help: the families with their parameters, in the order in which they are given.
+fn parameters_of_families() -> String {
+    let families = CATALOGUE.iter().map(|entry| format!("  {}: {}", entry.name, entry.signature()));
+    let families: Vec<String> = families.chain(["  multinomial: draws, probs, ...".to_string()]).collect();
+    format!("Its parameters, in this order [default: those of a typical law]:\n{}", families.join("\n"))
 }
 
 fn main() -> ExitCode {
@@ -119,7 +171,8 @@ impl Curves {
     fn run(&self) -> anyhow::Result<ExitCode> {
         self.common.prepare()?;
         let estimators = estimators(&self.estimator)?.unwrap_or_else(|| EstimatorKind::ALL.to_vec());
-        let Self { steps, seeds, temperature, lr, .. } = *self;
+        let Self { temperature, lr, .. } = *self;
+        let (steps, seeds) = (usize::try_from(self.steps)?, usize::try_from(self.seeds)?);
         std::fs::create_dir_all(&self.out).with_context(|| format!("{} cannot be made", self.out.display()))?;
         let experiment = Experiment { estimators, steps, seeds, temperature, lr };
         let runs = |law: Synthetic| experiment.estimators.iter().filter(|&&kind| law.admits(kind)).count() * seeds;
@@ -150,12 +203,17 @@ impl Curves {
             self.write(&format!("{name}.svg"), &report::svg(panel))?;
         }
         if self.common.json {
-            println!("{json}");
+            print_line(&json)?;
         } else {
-            panels.iter().for_each(print_panel);
+            panels.iter().try_for_each(print_panel)?;
         }
         self.common.say(format_args!("{}", self.out.join("report.html").display()));
-        Ok(ExitCode::SUCCESS)
+        let mut curves = panels.iter().flat_map(|panel| &panel.curves);
+        let any_arrived = curves.any(|curve| curve.ended_at.is_none());
+        if !any_arrived {
+            tell("error: no estimator came to its end under any law: take a smaller --lr, or a larger --temperature");
+        }
+        Ok(if any_arrived { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
@@ -165,12 +223,12 @@ impl Curves {
 }
 
 /// Where each estimator ended.
-fn print_panel(panel: &Panel) {
+fn print_panel(panel: &Panel) -> anyhow::Result<()> {
     let last = |values: &[f64]| values.last().copied().unwrap_or(f64::NAN);
-    println!("{}: {}", panel.law, panel.task);
-    println!("estimator            evals  loss above the least (low..high)     variance   ms a step");
+    print_line(format_args!("{}: {}", panel.law, panel.task))?;
+    print_line("estimator            evals  loss above the least (low..high)     variance   ms a step")?;
     for curve in &panel.curves {
-        println!(
+        print_line(format_args!(
             "{:18} {:7} {:12.3e} ({:.1e}..{:.1e}) {:12.3e} {:11.2}",
             curve.estimator.to_string(),
             curve.evaluations,
@@ -179,8 +237,12 @@ fn print_panel(panel: &Panel) {
             last(&curve.excess_loss.high),
             last(&curve.variance.median),
             curve.seconds_per_step * 1e3
-        );
+        ))?;
+        if let Some(ending) = curve.ending() {
+            print_line(ending)?;
+        }
     }
+    Ok(())
 }
 
 /// Estimators by name; nothing for all.
@@ -212,35 +274,35 @@ impl Certify {
                     kind: if self.dtype == "float32" { Kind::Float } else { Kind::Double },
                 })?;
                 if !self.common.json {
-                    println!("{}", title(&problem)?);
-                    println!("{HEADER}");
+                    print_line(title(&problem)?)?;
+                    print_line(HEADER)?;
                 }
                 for (estimator, temperature) in self.measurements(&estimators, &problem) {
                     let Self { samples, draws, warm_up, seed, .. } = *self;
                     let how = Measurement { estimator, temperature, samples, draws, warm_up, seed };
                     let certificates = certify(&problem, &how)?;
                     if !self.common.json {
-                        certificates.iter().for_each(|certificate| println!("{}", line(certificate)));
+                        certificates.iter().try_for_each(|certificate| print_line(line(certificate)))?;
                     }
                     found.extend(certificates);
                 }
             }
         }
         if self.common.json {
-            println!("{}", serde_json::to_string(&found)?);
+            print_line(serde_json::to_string(&found)?)?;
         }
         let refuted: Vec<&Certificate> = found.iter().filter(|certificate| certificate.is_refuted()).collect();
         for Certificate { estimator, family, parameter, z, .. } in &refuted {
-            eprintln!(
+            tell(format_args!(
                 "{estimator} claims to be unbiased, but is {z:.1} standard errors off for {parameter} of {family}"
-            );
+            ));
         }
         Ok(if refuted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn families(&self) -> Vec<String> {
         match self.family.as_str() {
-            "all" => gengs::distributions::CATALOGUE.iter().map(|entry| entry.name.to_string()).collect(),
+            "all" => CATALOGUE.iter().map(|entry| entry.name.to_string()).collect(),
             family => vec![family.to_string()],
         }
     }
@@ -278,7 +340,7 @@ fn title(problem: &Problem) -> anyhow::Result<String> {
 fn line(c: &Certificate) -> String {
     let temperature = c.temperature.map_or("-".to_string(), |t| t.to_string());
     format!(
-        "{:18} {:14} {:>4} {:>6} {:11.5} {:11.5} {:11.5} {:7.2} {:11.4} {:10.4} {:9.3}",
+        "{:18} {:14} {:>4} {:>6} {:11.5} {:11.5} {:11.5} {:7.2} {:11.4} {:>10} {:9.3}",
         c.estimator.to_string(),
         c.parameter,
         temperature,
@@ -288,7 +350,7 @@ fn line(c: &Certificate) -> String {
         c.bias,
         c.z,
         c.std,
-        c.cosine,
+        if c.cosine.is_nan() { "-".to_string() } else { format!("{:.4}", c.cosine) },
         c.seconds / c.draws as f64 * 1e6
     )
 }

@@ -3,10 +3,10 @@
 
 use super::{
     Bernoulli, BetaBinomial, Binomial, Categorical, ConwayMaxwellPoisson, DiscretizedLogistic, Distribution, Geometric,
-    Hypergeometric, Mixture, NegativeBinomial, Poisson, Skellam, ZeroInflatedPoisson, Zipf,
+    Hypergeometric, LARGEST_ATOM, Mixture, NegativeBinomial, Poisson, Skellam, ZeroInflatedPoisson, Zipf,
 };
 use crate::{Error, Result};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// A family, and a typical law of it.
 #[derive(Debug, Clone, Copy)]
@@ -22,8 +22,8 @@ pub struct CatalogueEntry {
     build: Constructor,
 }
 
-/// From as many parameters as the family has.
-type Constructor = fn(&[Tensor]) -> Result<Box<dyn Distribution>>;
+/// From as many parameters as the family has: its whole numbers, and the others.
+type Constructor = fn(&[i64], &[Tensor]) -> Result<Box<dyn Distribution>>;
 
 const fn entry(
     name: &'static str,
@@ -38,27 +38,40 @@ const fn entry(
 /// All families that a name and numbers determine; the mixture is one of a Poisson and a geometric law.
 #[rustfmt::skip]
 pub const CATALOGUE: [CatalogueEntry; 14] = [
-    entry("poisson", &["rate"], &[3.0], 0, |p| Ok(Box::new(Poisson::new(&p[0])?))),
-    entry("geometric", &["probs"], &[0.3], 0, |p| Ok(Box::new(Geometric::new(&p[0])?))),
-    entry("negative-binomial", &["total_count", "probs"], &[3.0, 0.5], 0, |p| Ok(Box::new(NegativeBinomial::new(&p[0], &p[1])?))),
-    entry("binomial", &["total_count", "probs"], &[9.0, 0.4], 1, |p| Ok(Box::new(Binomial::new(whole(&p[0]), &p[1])?))),
-    entry("bernoulli", &["probs"], &[0.35], 0, |p| Ok(Box::new(Bernoulli::new(&p[0])?))),
-    entry("categorical", &["logits"], &[0.1, -0.4, 0.9, 0.3, -1.0], 0, |p| Ok(Box::new(Categorical::new(&Tensor::stack(p, -1))?))),
-    entry("beta-binomial", &["total_count", "concentration1", "concentration0"], &[9.0, 2.0, 3.0], 1, |p| Ok(Box::new(BetaBinomial::new(whole(&p[0]), &p[1], &p[2])?))),
-    entry("hypergeometric", &["draws", "population", "successes"], &[6.0, 20.0, 9.0], 1, |p| Ok(Box::new(Hypergeometric::new(&p[1], &p[2], whole(&p[0]))?))),
-    entry("zero-inflated-poisson", &["gate", "rate"], &[0.3, 4.0], 0, |p| Ok(Box::new(ZeroInflatedPoisson::new(&p[0], &p[1])?))),
-    entry("conway-maxwell-poisson", &["rate", "nu"], &[4.0, 1.5], 0, |p| Ok(Box::new(ConwayMaxwellPoisson::new(&p[0], &p[1])?))),
-    entry("skellam", &["rate1", "rate2"], &[3.0, 1.5], 0, |p| Ok(Box::new(Skellam::new(&p[0], &p[1])?))),
-    entry("discretized-logistic", &["loc", "scale"], &[1.3, 0.8], 0, |p| Ok(Box::new(DiscretizedLogistic::new(&p[0], &p[1])?))),
-    entry("zipf", &["size", "exponent"], &[12.0, 1.4], 1, |p| Ok(Box::new(Zipf::new(whole(&p[0]), &p[1])?))),
-    entry("mixture", &["logit0", "logit1", "rate", "probs"], &[0.2, -0.4, 1.5, 0.4], 0, |p| {
+    entry("poisson", &["rate"], &[3.0], 0, |_, p| Ok(Box::new(Poisson::new(&p[0])?))),
+    entry("geometric", &["probs"], &[0.3], 0, |_, p| Ok(Box::new(Geometric::new(&p[0])?))),
+    entry("negative-binomial", &["total_count", "probs"], &[3.0, 0.5], 0, |_, p| Ok(Box::new(NegativeBinomial::new(&p[0], &p[1])?))),
+    entry("binomial", &["total_count", "probs"], &[9.0, 0.4], 1, |n, p| Ok(Box::new(Binomial::new(n[0], &p[0])?))),
+    entry("bernoulli", &["probs"], &[0.35], 0, |_, p| Ok(Box::new(Bernoulli::new(&p[0])?))),
+    entry("categorical", &["logits"], &[0.1, -0.4, 0.9, 0.3, -1.0], 0, |_, p| Ok(Box::new(Categorical::new(&Tensor::stack(p, -1))?))),
+    entry("beta-binomial", &["total_count", "concentration1", "concentration0"], &[9.0, 2.0, 3.0], 1, |n, p| Ok(Box::new(BetaBinomial::new(n[0], &p[0], &p[1])?))),
+    entry("hypergeometric", &["draws", "population", "successes"], &[6.0, 20.0, 9.0], 1, |n, p| Ok(Box::new(Hypergeometric::new(n[0], &p[0], &p[1])?))),
+    entry("zero-inflated-poisson", &["gate", "rate"], &[0.3, 4.0], 0, |_, p| Ok(Box::new(ZeroInflatedPoisson::new(&p[0], &p[1])?))),
+    entry("conway-maxwell-poisson", &["rate", "nu"], &[4.0, 1.5], 0, |_, p| Ok(Box::new(ConwayMaxwellPoisson::new(&p[0], &p[1])?))),
+    entry("skellam", &["rate1", "rate2"], &[3.0, 1.5], 0, |_, p| Ok(Box::new(Skellam::new(&p[0], &p[1])?))),
+    entry("discretized-logistic", &["loc", "scale"], &[1.3, 0.8], 0, |_, p| Ok(Box::new(DiscretizedLogistic::new(&p[0], &p[1])?))),
+    entry("zipf", &["size", "exponent"], &[12.0, 1.4], 1, |n, p| Ok(Box::new(Zipf::new(n[0], &p[0])?))),
+    entry("mixture", &["logit0", "logit1", "rate", "probs"], &[0.2, -0.4, 1.5, 0.4], 0, |_, p| {
         let components: Vec<Box<dyn Distribution>> = vec![Box::new(Poisson::new(&p[2])?), Box::new(Geometric::new(&p[3])?)];
         Ok(Box::new(Mixture::new(&Tensor::stack(&p[..2], -1), components)?))
     }),
 ];
 
-fn whole(number: &Tensor) -> i64 {
-    number.double_value(&[]) as i64
+/// A parameter that is a whole number, from a tensor of one number of any kind.
+pub(crate) fn whole_number(name: &str, number: &Tensor) -> Result<i64> {
+    if number.numel() != 1 {
+        return Err(Error::Shape {
+            what: name.into(),
+            found: number.size(),
+            expected: "one whole number for the whole batch".into(),
+        });
+    }
+    let value = number.to_kind(Kind::Double).reshape([1]).double_value(&[0]);
+    // Written so that NaN fails.
+    if !(value >= 0.0 && value <= LARGEST_ATOM as f64 && value.fract() == 0.0) {
+        return Err(Error::parameter(name, value, format!("a whole number from 0 to {LARGEST_ATOM}")));
+    }
+    Ok(number.reshape([1]).to_kind(Kind::Int64).int64_value(&[0]))
 }
 
 impl CatalogueEntry {
@@ -73,10 +86,20 @@ impl CatalogueEntry {
         })
     }
 
+    /// Its parameters in their order, as in `total_count, probs`; with an ellipsis where any number may follow.
+    pub fn signature(&self) -> String {
+        let more = if self.takes_any_number() { ", ..." } else { "" };
+        format!("{}{more}", self.parameters.join(", "))
+    }
+
+    fn takes_any_number(&self) -> bool {
+        self.typical.len() > self.parameters.len()
+    }
+
     /// The name of parameter `i`.
     pub fn parameter(&self, i: usize) -> String {
         let last = self.parameters.len() - 1;
-        match self.typical.len() > self.parameters.len() {
+        match self.takes_any_number() {
             true if i >= last => format!("{}[{}]", self.parameters[last], i - last),
             _ => self.parameters[i.min(last)].to_string(),
         }
@@ -87,20 +110,21 @@ impl CatalogueEntry {
     /// # Errors
     /// When there are too few or too many, or one is out of its domain.
     pub fn distribution(&self, p: &[Tensor]) -> Result<Box<dyn Distribution>> {
-        let any_number = self.typical.len() > self.parameters.len();
-        let fits = if any_number { p.len() >= self.parameters.len() } else { p.len() == self.parameters.len() };
+        let fits =
+            if self.takes_any_number() { p.len() >= self.parameters.len() } else { p.len() == self.parameters.len() };
         if !fits {
             return Err(Error::parameter(
                 format!("number of parameters of {}", self.name),
                 p.len(),
-                format!(
-                    "{}: {}{}",
-                    self.parameters.len(),
-                    self.parameters.join(", "),
-                    if any_number { ", ..." } else { "" }
-                ),
+                format!("{}: {}", self.parameters.len(), self.signature()),
             ));
         }
-        (self.build)(p)
+        let (whole, others) = p.split_at(self.whole);
+        let whole = whole
+            .iter()
+            .zip(self.parameters)
+            .map(|(number, name)| whole_number(&format!("{name} of {}", self.name), number))
+            .collect::<Result<Vec<_>>>()?;
+        (self.build)(&whole, others)
     }
 }

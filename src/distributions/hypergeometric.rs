@@ -25,12 +25,12 @@ pub struct Hypergeometric {
 }
 
 impl Hypergeometric {
-    /// From the size of the population, how many of it are successes, and a number of draws from 1 to
-    /// [`LARGEST_ATOM`](super::LARGEST_ATOM).
+    /// From a number of draws, from 1 to [`LARGEST_ATOM`](super::LARGEST_ATOM), the size of the population, and how many of it are
+    /// successes.
     ///
     /// # Errors
     /// When a value is outside its domain (the check reads the tensors back from their device), or the shapes do not fit.
-    pub fn new(population: &Tensor, successes: &Tensor, draws: i64) -> Result<Self> {
+    pub fn new(draws: i64, population: &Tensor, successes: &Tensor) -> Result<Self> {
         check_count("draws of Hypergeometric", draws)?;
         let (parameters, kind) = broadcast("Hypergeometric", &[population, successes])?;
         let (population, successes) = pair(parameters);
@@ -55,8 +55,9 @@ impl Hypergeometric {
         let support = if population.numel() == 0 {
             Support::between(0, draws)
         } else {
-            let lowest = draws - (failures.max().double_value(&[]).min(n)) as i64;
-            Support::between(lowest, (successes.max().double_value(&[]).min(n)) as i64)
+            // Where one of them is a fraction, it exceeds the draws.
+            let most_drawn = |items: &Tensor| items.max().clamp_max(n).to_kind(Kind::Int64).int64_value(&[]);
+            Support::between(draws - most_drawn(&failures), most_drawn(&successes))
         };
         Ok(Self { draws, population, successes, support, kind })
     }

@@ -48,6 +48,7 @@ mod zipf;
 pub use bernoulli::Bernoulli;
 pub use beta_binomial::BetaBinomial;
 pub use binomial::Binomial;
+pub(crate) use catalogue::whole_number;
 pub use catalogue::{CATALOGUE, CatalogueEntry};
 pub use categorical::Categorical;
 pub use conway_maxwell_poisson::ConwayMaxwellPoisson;
@@ -228,6 +229,11 @@ pub trait Distribution: std::fmt::Debug + Send {
     /// The laws of the batch as plain numbers, for the one-pass sampler; nothing where the family does not offer it, or is not on
     /// the CPU.
     fn rows(&self) -> Option<Box<dyn Rows>> {
+        None
+    }
+
+    /// The rate, float64 and of shape `batch_shape`, where the law is a Poisson: for estimators that are made for it.
+    fn poisson_rate(&self) -> Option<Tensor> {
         None
     }
 

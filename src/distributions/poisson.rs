@@ -58,6 +58,10 @@ impl Distribution for Poisson {
         Box::new(self.at(&only(values)))
     }
 
+    fn poisson_rate(&self) -> Option<Tensor> {
+        Some(self.rate.shallow_clone())
+    }
+
     fn support(&self) -> Support {
         Support::from(0)
     }

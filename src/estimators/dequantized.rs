@@ -1,4 +1,4 @@
-//! Counts as steps of a continuous variable: how fast mass flows from each atom to the next.
+//! How fast mass flows from each atom to the next, and counts as steps of a continuous variable.
 //!
 //! With the distribution function `F`, `-dF(k) / d theta` of mass moves from `k` and below to above it. A count `z` spread evenly over
 //! `z .. z + 1` has the distribution function `(1 - u) F(z - 1) + u F(z)` at `z + u`, and its number at a fixed quantile moves by
@@ -10,32 +10,24 @@
 //! For the Poisson `-dF(k) / d rate = p(k)`, so that the flow past each atom is exactly its own mass.
 
 use super::{Expectation, gathered, no_value};
-use crate::{Error, Result};
 use tch::Tensor;
 
-/// Flows past the atoms of integer laws, as tensors of no value.
+/// Flows past the atoms, in their order, as tensors of no value.
 pub(super) struct Flow {
     /// Past each atom, `[rows..., latents, atoms]`.
     past: Tensor,
 }
 
 impl Flow {
-    /// # Errors
-    /// When the atoms are not successive integers.
-    pub fn new(of: &Expectation<'_>, estimator: &str) -> Result<Self> {
-        if !of.law.is_on_integers() {
-            return Err(Error::Config(format!(
-                "{estimator} needs latents that are successive integers; take another estimator for vectors and moved atoms"
-            )));
-        }
+    pub fn new(of: &Expectation<'_>) -> Self {
         let weights = of.log_weights().exp();
         let n = weights.size().last().copied().unwrap_or(1);
         let up_to = weights.cumsum(-1, None);
         let from = weights.flip([-1]).cumsum(-1, None).flip([-1]);
         let above = from.narrow(-1, 1, n - 1).constant_pad_nd([0, 1]);
-        // The side with less mass keeps its digits.
-        let below_mean = of.law.atoms().lt_tensor(&of.law.mean().unsqueeze(-1));
-        Ok(Self { past: no_value(&(-up_to).where_self(&below_mean, &above)) })
+        // The side with less mass keeps its digits; nothing flows past the last atom.
+        let lower = up_to.detach().lt(0.5);
+        Self { past: no_value(&(-up_to).where_self(&lower, &above)) }
     }
 
     /// `-dF(z) / p(z)` at atoms `[samples, rows..., latents]`.

@@ -2,6 +2,9 @@
 //!
 //! `E_q[f(z)] = sum_z q(z) f(z)` over all combinations of the latents' atoms: no sampling, no variance, and an exponential
 //! cost, `atoms ^ latents` evaluations of `f` for each row. It is what all other estimators are measured against.
+//!
+//! # What it needs
+//! Of `f`: a value at the atoms. Of the law: nothing, but few enough outcomes.
 
 use super::{Estimate, Estimator, EstimatorKind, Expectation, Info};
 use crate::{Error, Result};
@@ -24,7 +27,7 @@ impl Estimator for Enumeration {
         EstimatorKind::Exact
     }
 
-    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
+    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
         let (atoms, latents) = (of.law.len(), of.latents());
         let outcomes = u32::try_from(latents).ok().and_then(|latents| atoms.checked_pow(latents));
         let Some(outcomes) = outcomes.filter(|&outcomes| outcomes <= Self::MOST_OUTCOMES) else {

@@ -1,28 +1,42 @@
-//! GO, dequantised: the slope of `f` between the integers, times the flow of mass past them.
+//! GO: the difference of `f` from each atom to the next, times the flow of mass past the atom.
 //!
-//! `d E f(z) = sum_k (-dF(k)) (f(k + 1) - f(k)) = E[ g(z) f'(z + u) ]` with `g(z) = -dF(z) / p(z)` and `u` uniform on (0, 1), which turns the
-//! difference into a slope. No temperature; unbiased for one latent. With several, all are dequantised at once, and `f` is differentiated away
-//! from the integers in every coordinate: a bias, unless `f` is a sum over the latents. Or one at random, in each sample, and the rest stays
-//! integer: the estimate is unbiased again, at the price of variance. `f`'s own gradient is always taken at integers.
+//! With the atoms `c_0, c_1, ...` in their order and the distribution function `F(k) = pi_0 + ... + pi_k`,
+//!
+//! ```text
+//! d E f(z) = sum_k (-dF(k)) (f(c_(k+1)) - f(c_k)) = E[ -dF(k) / pi_k (f(c_(k+1)) - f(c_k)) ]
+//! ```
+//!
+//! by summation by parts; nothing flows past the last atom. It holds for any law and any list of atoms, vectors too, and asks nothing of `f` but its
+//! values at the atoms. Of several latents, each is moved on by itself, with the others at their sample: `latents + 1` evaluations a sample. Or one at
+//! random in each sample, times the number of latents: two evaluations, and more variance. Both are unbiased. `f`'s own gradient is taken at
+//! the sample.
+//!
+//! # What it needs
+//! Of `f`: a value at the atoms. Of the law: nothing.
 //!
 //! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows the least standard deviation, 0.39 times the gradient's length, with a bias of 12 % when all are dequantised at once; one at a time 3.3, without bias.
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 0.53 times the gradient's length, the least of the unbiased, from eleven evaluations; 3.2 with one latent at
+//! a time.
 //!
 //! # Source
-//! Cong, Zhao, Bai, Carin, "GO Gradient for Expectation-Based Objectives", arXiv 1901.06020, which has the difference `f(z + 1) - f(z)`.
+//! Cong, Zhao, Bai, Carin, "GO Gradient for Expectation-Based Objectives", arXiv 1901.06020.
 
 use super::dequantized::Flow;
-use super::{Estimate, Estimator, EstimatorKind, Expectation, over_latents};
+use super::{Estimate, Estimator, EstimatorKind, Expectation, Hard, over_latents};
 use crate::Result;
+use tch::{Kind, Tensor, no_grad_guard};
 
-/// Differentiates between the integers.
+/// Steps from each atom to the next.
 #[derive(Debug, Clone, Copy)]
 pub struct Go {
     one_at_a_time: bool,
 }
 
+/// Rows that `f` sees at once, over all samples and moved latents.
+const ROWS_AT_ONCE: i64 = 1 << 13;
+
 impl Go {
-    /// With all latents of a row dequantised at once, or one at a time.
+    /// With every latent of a row moved, each by itself, or one at random.
     pub fn new(one_at_a_time: bool) -> Self {
         Self { one_at_a_time }
     }
@@ -33,20 +47,46 @@ impl Estimator for Go {
         if self.one_at_a_time { EstimatorKind::GoOne } else { EstimatorKind::Go }
     }
 
-    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
-        let flow = Flow::new(of, "go")?;
+    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
         let hard = of.hard()?;
         let value = of.value(&hard.z)?;
-        let mut u = hard.z.rand_like();
-        let mut speed = flow.at(of, &hard.index);
+        let speed = Flow::new(of).at(of, &hard.index);
+        let latents = of.latents();
         if self.one_at_a_time {
-            let chosen = u.rand_like().argmax(-1, true);
-            let one = u.zeros_like().scatter_value(-1, &chosen, 1.0);
-            u *= &one;
-            speed = speed * one * of.latents() as f64;
+            let chosen = speed.rand_like().argmax(-1, true);
+            let one = hard.index.zeros_like().scatter_value(-1, &chosen, 1);
+            let rise = moved_values(of, &(&hard.index + one))? - value.detach();
+            let estimate = &value + speed.gather(-1, &chosen, false).squeeze_dim(-1) * rise * latents as f64;
+            return Ok(Estimate::mean_of(&estimate, 2 * of.samples));
         }
-        let (_, slope) = of.value_and_slope(&(&hard.z + u))?;
-        let estimate = value + over_latents(&(speed * slope.to_kind(of.law.kind())));
-        Ok(Estimate::mean_of(&estimate, 2 * of.samples))
+        let rises = rises(of, &hard, &value)?;
+        let estimate = value + over_latents(&(speed * rises));
+        Ok(Estimate::mean_of(&estimate, (latents + 1) * of.samples))
     }
+}
+
+/// How much `f` rises when each latent by itself moves on to its next atom, `[samples, rows..., latents]`, without graph.
+fn rises(of: &Expectation<'_>, hard: &Hard, value: &Tensor) -> Result<Tensor> {
+    let latents = of.latents();
+    let rows = of.rows().iter().product::<i64>().max(1).saturating_mul(of.samples);
+    let at_once = (ROWS_AT_ONCE / rows).clamp(1, latents.max(1));
+    let each = Tensor::eye(latents, (Kind::Int64, of.law.device()));
+    let mut moved = Vec::new();
+    let mut start = 0;
+    while start < latents {
+        let count = at_once.min(latents - start);
+        // `[count, samples, rows..., latents]`, and from here on `count * samples` samples.
+        let shape = [vec![count], vec![1; hard.index.dim() - 1], vec![latents]].concat();
+        let index = &hard.index + each.narrow(0, start, count).reshape(shape);
+        let values = moved_values(of, &index.flatten(0, 1))?;
+        moved.push(values.unflatten(0, [count, of.samples]));
+        start += count;
+    }
+    Ok(Tensor::cat(&moved, 0).movedim_int(0, -1) - value.detach().unsqueeze(-1))
+}
+
+/// `f` at atoms that may lie one beyond the last, without graph; there the last one stands, past which nothing flows.
+fn moved_values(of: &Expectation<'_>, index: &Tensor) -> Result<Tensor> {
+    let _guard = no_grad_guard();
+    of.value(&of.law.select(index.clamp_max(of.law.len() - 1)))
 }

@@ -1,8 +1,8 @@
 //! The estimators by name.
 
 use super::{
-    Baseline, Enumeration, Estimator, ExponentialArrivals, Gengs, Go, GumbelRao, MuProp, Nvil, Rebar, ReinMax,
-    Reinforce, Relax, RelaxDequantized, Step, Vimco,
+    Baseline, Enumeration, Estimator, ExponentialArrivals, FunctionNeeds, Gengs, Go, GoDequantized, GumbelRao,
+    LawNeeds, MuProp, Nvil, Rebar, ReinMax, Reinforce, Relax, RelaxDequantized, Step, Vimco,
 };
 use crate::Result;
 use crate::relaxation::Forward;
@@ -52,10 +52,14 @@ pub enum EstimatorKind {
     EatSigmoid,
     /// Arrival times of a Poisson process, cubic step
     EatCubic,
-    /// Slopes between the integers, all latents at once
+    /// Differences of f from each atom to the next, for every latent by itself
     Go,
-    /// Slopes between the integers, one latent at a time
+    /// Differences of f from one atom to the next, of one latent at random
     GoOne,
+    /// Slopes between the integers, all latents at once
+    GoDequantized,
+    /// Slopes between the integers, one latent at a time
+    GoDequantizedOne,
 }
 
 /// What an estimator is built from.
@@ -76,7 +80,7 @@ const RAO_DRAWS: i64 = 10;
 
 impl EstimatorKind {
     /// All of them, in the order in which tables list them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Exact,
         Self::Gengs,
         Self::GengsSt,
@@ -96,6 +100,8 @@ impl EstimatorKind {
         Self::EatCubic,
         Self::Go,
         Self::GoOne,
+        Self::GoDequantized,
+        Self::GoDequantizedOne,
     ];
 
     /// The estimator.
@@ -124,10 +130,13 @@ impl EstimatorKind {
             Self::EatCubic => Box::new(ExponentialArrivals::new(temperature, Step::Cubic)?),
             Self::Go => Box::new(Go::new(false)),
             Self::GoOne => Box::new(Go::new(true)),
+            Self::GoDequantized => Box::new(GoDequantized::new(false)),
+            Self::GoDequantizedOne => Box::new(GoDequantized::new(true)),
         })
     }
 
-    /// Whether its expectation is the exact gradient, for rows of so many latents; of its own objective, for [`Vimco`].
+    /// Whether its expectation is the exact gradient, for rows of so many latents and a function that gives what the estimator
+    /// [needs](Self::needs_of_f); of its own objective, for [`Vimco`].
     pub fn is_unbiased(self, latents: i64) -> bool {
         match self {
             Self::Exact
@@ -140,8 +149,10 @@ impl EstimatorKind {
             | Self::Rebar
             | Self::Relax
             | Self::RelaxDequantized
-            | Self::GoOne => true,
-            Self::Go => latents == 1,
+            | Self::Go
+            | Self::GoOne
+            | Self::GoDequantizedOne => true,
+            Self::GoDequantized => latents == 1,
             Self::Gengs
             | Self::GengsSt
             | Self::GumbelRao
@@ -162,14 +173,48 @@ impl EstimatorKind {
         matches!(self, Self::Gengs | Self::GengsSt | Self::GumbelRao | Self::EatSigmoid | Self::EatCubic)
     }
 
+    /// What it asks of the function under the expectation.
+    pub fn needs_of_f(self) -> FunctionNeeds {
+        match self {
+            Self::Exact
+            | Self::Reinforce
+            | Self::ReinforceMa
+            | Self::ReinforceLoo
+            | Self::Nvil
+            | Self::NvilBaseline
+            | Self::Vimco
+            | Self::RelaxDequantized
+            | Self::Go
+            | Self::GoOne => FunctionNeeds::Atoms,
+            Self::MuProp => FunctionNeeds::Between,
+            Self::GengsSt | Self::GumbelRao | Self::ReinMax => FunctionNeeds::SlopeAtAtoms,
+            Self::Gengs
+            | Self::Rebar
+            | Self::Relax
+            | Self::EatSigmoid
+            | Self::EatCubic
+            | Self::GoDequantized
+            | Self::GoDequantizedOne => FunctionNeeds::SlopeBetween,
+        }
+    }
+
+    /// What it asks of the law of each latent.
+    pub fn needs_of_law(self) -> LawNeeds {
+        match self {
+            Self::EatSigmoid | Self::EatCubic => LawNeeds::Poisson,
+            Self::RelaxDequantized | Self::GoDequantized | Self::GoDequantizedOne => LawNeeds::Integers,
+            _ => LawNeeds::Any,
+        }
+    }
+
     /// Whether it needs latents that are successive integers.
     pub fn needs_integers(self) -> bool {
-        matches!(self, Self::RelaxDequantized | Self::EatSigmoid | Self::EatCubic | Self::Go | Self::GoOne)
+        self.needs_of_law() != LawNeeds::Any
     }
 
     /// Whether it is made for Poisson latents.
     pub fn needs_poisson(self) -> bool {
-        matches!(self, Self::EatSigmoid | Self::EatCubic)
+        self.needs_of_law() == LawNeeds::Poisson
     }
 }
 

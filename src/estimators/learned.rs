@@ -1,8 +1,8 @@
 //! What an estimator learns or remembers: a store of its own and an optimiser for it.
 
 use super::Expectation;
-use crate::Result;
 use crate::nn::{Adam, Linear};
+use crate::{Error, Result};
 use tch::nn::{Path, VarStore};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -115,6 +115,8 @@ impl Moments {
 /// A network of a row's values and of its law's moments: the free part of a control variate.
 #[derive(Debug)]
 pub(super) struct Critic {
+    /// Numbers in a row.
+    width: i64,
     layers: [Linear; 3],
 }
 
@@ -126,13 +128,22 @@ impl Critic {
     pub fn new(path: &Path, width: i64) -> Self {
         let last = Linear::new(&(path / 4), HIDDEN, 1);
         last.clear();
-        Self { layers: [Linear::new(&(path / 0), 3 * width, HIDDEN), Linear::new(&(path / 2), HIDDEN, HIDDEN), last] }
+        let first = Linear::new(&(path / 0), 3 * width, HIDDEN);
+        Self { width, layers: [first, Linear::new(&(path / 2), HIDDEN, HIDDEN), last] }
     }
 
     /// In units of the signal, around its mean: `[samples, rows...]` of values `[samples, rows..., latents]` (`+ [d]`).
     pub fn value(&self, of: &Expectation<'_>, values: &Tensor, signal: &Moments) -> Result<Tensor> {
         let (mean, deviation) =
             (of.law.mean().detach(), of.law.variance().detach().clamp_min(SMALLEST_VARIANCE).sqrt());
+        let width: i64 = values.size().iter().skip(of.rows().len() + 1).product();
+        if width != self.width {
+            return Err(Error::Shape {
+                what: "values of a learned control variate".into(),
+                found: values.size(),
+                expected: format!("rows of {} numbers, for which it was made", self.width),
+            });
+        }
         let standardized = (values - &mean) / &deviation;
         let own_dims = (of.rows().len() as i64 + 1..values.dim() as i64).count();
         let features = [standardized, mean.expand_as(values), deviation.log().expand_as(values)]

@@ -19,20 +19,28 @@
 //! | [`relax`](Relax) | the same, and a learned network | 2 a sample | none |
 //! | [`relax-dequantized`](RelaxDequantized) | the same, of dequantised counts | 1 a sample | none |
 //! | [`eat-sigmoid`, `eat-cubic`](ExponentialArrivals) | arrival times, Poisson only | 1 a sample | falls with the temperature |
-//! | [`go`, `go-one`](Go) | dequantised counts | 2 a sample | none for one latent; `go-one` none |
+//! | [`go`](Go) | differences of `f` from each atom to the next | latents + 1 a sample | none |
+//! | [`go-one`](Go) | the same, of one latent at random | 2 a sample | none |
+//! | [`go-dequantized`, `-one`](GoDequantized) | dequantised counts | 2 a sample | none for one latent; `-one` none |
+//!
+//! Each states what it needs: [`FunctionNeeds`] of `f`, [`LawNeeds`] of the law. "None" in the table holds where `f` gives what is needed; a step
+//! function does not give every estimator what it needs.
 //!
 //! `gengs-gradients certify` measures all of them against the exact gradient.
 
+mod angle;
 mod arrivals;
 mod conditional;
 mod dequantized;
 mod enumeration;
 mod gengs;
 mod go;
+mod go_dequantized;
 mod gumbel_rao;
 mod kind;
 mod learned;
 mod muprop;
+mod needs;
 mod nvil;
 mod rebar;
 mod reinforce;
@@ -45,10 +53,12 @@ pub use arrivals::{ExponentialArrivals, Step};
 pub use enumeration::Enumeration;
 pub use gengs::Gengs;
 pub use go::Go;
+pub use go_dequantized::GoDequantized;
 pub use gumbel_rao::GumbelRao;
 pub use kind::{EstimatorKind, Setting};
 pub use learned::Learned;
 pub use muprop::MuProp;
+pub use needs::{FunctionNeeds, LawNeeds};
 pub use nvil::Nvil;
 pub use rebar::Rebar;
 pub use reinforce::{Baseline, Reinforce};
@@ -57,10 +67,13 @@ pub use relax::Relax;
 pub use relax_dequantized::RelaxDequantized;
 pub use vimco::Vimco;
 
+pub(crate) use angle::cosines;
+
+use crate::backward;
 use crate::distributions::Distribution;
 use crate::truncated::TruncatedDistribution;
 use crate::{Error, Result};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// The function under the expectation, from values `[samples, rows..., latents]` (`+ [d]` for atoms that are vectors) to
 /// `[samples, rows...]`.
@@ -137,9 +150,76 @@ impl<'a> Expectation<'a> {
         self.law.batch_shape().last().copied().unwrap_or(1)
     }
 
-    /// `f`, of the shape that it must have.
+    /// Fails unless an estimator can work with it.
+    fn check(&self, kind: EstimatorKind) -> Result<()> {
+        let fewest = kind.fewest_samples();
+        if self.samples < fewest {
+            let allowed = format!("at least {fewest} for {kind}, which compares each with the others");
+            return Err(Error::parameter("number of samples", self.samples, allowed));
+        }
+        // What one sample needs is of the size of the law itself.
+        let numbers = self.law.log_weights().size().iter().fold(1, |product: i64, &n| product.saturating_mul(n));
+        let most = (MOST_NUMBERS / numbers.max(1)).max(1);
+        if self.samples > most {
+            let allowed = format!("at most {most} for a law of {numbers} weights, or memory runs out");
+            return Err(Error::parameter("number of samples", self.samples, allowed));
+        }
+        match kind.needs_of_law() {
+            LawNeeds::Any => {}
+            LawNeeds::Integers if self.law.is_on_integers() => {}
+            LawNeeds::Integers => {
+                return Err(Error::Config(format!(
+                    "{kind} needs latents that are successive integers; take another estimator for vectors and moved atoms"
+                )));
+            }
+            LawNeeds::Poisson => {
+                let _ = self.poisson_rate()?;
+            }
+        }
+        if let Some(prior) = self.prior {
+            self.law.check_same_atoms(prior)?;
+            check_expands("prior of an expectation", &prior.batch_shape(), &self.law.batch_shape())?;
+            check_device("prior of an expectation", prior.device(), self.law.device())?;
+        }
+        if let Some(context) = self.context {
+            let (mut expected, found) = (self.rows(), context.size());
+            expected.push(found.last().copied().unwrap_or(0));
+            if found != expected {
+                return Err(Error::Shape {
+                    what: "context of an expectation".into(),
+                    found,
+                    expected: format!("{:?} + [features]", self.rows()),
+                });
+            }
+            check_device("context of an expectation", context.device(), self.law.device())?;
+        }
+        Ok(())
+    }
+
+    /// The Poisson's rate, of the law's batch shape and kind.
+    fn poisson_rate(&self) -> Result<Tensor> {
+        let Some(rate) = self.distribution.and_then(Distribution::poisson_rate) else {
+            let found = self.distribution.map_or("no distribution", Distribution::name);
+            return Err(Error::parameter("family of exponential arrival times", format!("'{found}'"), "a `Poisson`"));
+        };
+        let shape = self.law.batch_shape();
+        check_expands("rate of exponential arrival times", &rate.size(), &shape)?;
+        check_device("rate of exponential arrival times", rate.device(), self.law.device())?;
+        Ok(rate.to_kind(self.law.kind()).expand(&shape, false))
+    }
+
+    /// `f`, of the shape that it must have, in the law's kind.
     fn value(&self, z: &Tensor) -> Result<Tensor> {
         let value = (self.f)(z);
+        if !value.defined() || !value.is_floating_point() {
+            let found = if value.defined() { format!("{:?}", value.kind()) } else { "undefined".into() };
+            return Err(Error::parameter(
+                "kind of the values of f",
+                found,
+                "a floating-point kind: convert it with `to_kind`",
+            ));
+        }
+        check_device("values of f", value.device(), self.law.device())?;
         let mut expected = self.rows();
         expected.insert(0, z.size().first().copied().unwrap_or(1));
         if value.size() != expected {
@@ -149,15 +229,19 @@ impl<'a> Expectation<'a> {
                 expected: format!("{expected:?}, one number for each sample of each row"),
             });
         }
-        Ok(value)
+        Ok(value.to_kind(self.law.kind()))
     }
 
-    /// `f` and its derivative in the values, both without graph.
+    /// `f` and its derivative in the values, both without graph; a derivative of zero where `f` does not depend on them.
     fn value_and_slope(&self, z: &Tensor) -> Result<(Tensor, Tensor)> {
         let z = z.detach().set_requires_grad(true);
         let value = self.value(&z)?;
-        let slope = Tensor::f_run_backward(&[total(&value)], &[&z], false, false)?.remove(0);
-        Ok((value.detach(), if slope.defined() { slope } else { z.zeros_like().detach() }))
+        let slope = if value.requires_grad() {
+            backward::gradients(&total(&value), &[&z], false, false)?.remove(0)
+        } else {
+            Tensor::new()
+        };
+        Ok((value.detach(), if slope.defined() { slope } else { z.detach().zeros_like() }))
     }
 
     /// Log weights `[rows..., latents, atoms]`, of atoms without mass a large negative number instead of minus infinity.
@@ -185,6 +269,9 @@ impl<'a> Expectation<'a> {
 
 /// The log weight of atoms without mass, in place of minus infinity: no draw reaches them, and no difference of it is NaN.
 const NOTHING: f64 = -1e30;
+
+/// Numbers in a tensor of an estimate beyond which samples are refused: a gigabyte in float64.
+const MOST_NUMBERS: i64 = 1 << 27;
 
 /// Exact samples.
 struct Hard {
@@ -220,6 +307,15 @@ impl Estimate {
         Self { surrogate: samples.mean_dim(0, false, None::<Kind>), info: Info { evaluations, ..Info::default() } }
     }
 
+    /// With a graph, of a gradient of zero, where `f` has none and the law has one: a step then trains nothing, and does not fail.
+    fn attached(self, of: &Expectation<'_>) -> Self {
+        if self.surrogate.requires_grad() || !of.law.log_weights().requires_grad() {
+            return self;
+        }
+        let zeros = no_value(&of.log_weights()).sum_dim_intlist([-2, -1].as_slice(), false, None::<Kind>);
+        Self { surrogate: self.surrogate + zeros * 0.0, ..self }
+    }
+
     /// With the gradient `g` `[rows..., latents, atoms]` in the log weights added.
     fn pulled(self, of: &Expectation<'_>, g: &Tensor) -> Self {
         let pull = no_value(&of.log_weights()) * g.detach();
@@ -239,14 +335,29 @@ pub trait Estimator: std::fmt::Debug + Send {
     fn kind(&self) -> EstimatorKind;
 
     /// An estimate for each row; what the estimator learns, it has learned from it when this returns, and uses from the next call on.
+    /// Where `f` has no slope that the estimator could take, its gradient is zero.
     ///
     /// # Errors
-    /// When the law is not of the kind that the estimator is made for, `f` returns another shape than one number for each sample, or there
-    /// are too few samples.
-    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate>;
+    /// When the law is not of the kind that the estimator is made for; `f` returns another shape than one number for each sample, whole
+    /// numbers, or another device's; prior or context do not fit the law; there are too few samples, or more than memory holds.
+    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
+        of.check(self.kind())?;
+        Ok(self.compute(of)?.attached(of))
+    }
 
-    /// Another temperature, for those that have one and do not learn it.
-    fn set_temperature(&mut self, _temperature: f64) {}
+    /// The estimator itself: an estimate of an expectation that [`estimate`](Self::estimate) has checked.
+    ///
+    /// # Errors
+    /// As [`estimate`](Self::estimate).
+    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate>;
+
+    /// Another temperature, for those that have one and do not learn it; the others ignore it.
+    ///
+    /// # Errors
+    /// When it is not positive and finite; the estimator then keeps the one that it has.
+    fn set_temperature(&mut self, temperature: f64) -> Result<()> {
+        check_temperature(temperature)
+    }
 
     /// What it learns or remembers from call to call, if anything.
     fn learned(&mut self) -> Option<&mut Learned> {
@@ -273,6 +384,23 @@ fn gathered(of_atoms: &Tensor, index: &Tensor) -> Tensor {
     let samples = index.size()[0];
     let expanded = of_atoms.unsqueeze(0).expand([&[samples], of_atoms.size().as_slice()].concat(), false);
     expanded.gather(-1, &index.unsqueeze(-1), false).squeeze_dim(-1)
+}
+
+/// Fails unless a shape expands to another.
+fn check_expands(what: &str, found: &[i64], to: &[i64]) -> Result<()> {
+    let fits = found.len() <= to.len() && found.iter().rev().zip(to.iter().rev()).all(|(&n, &m)| n == m || n == 1);
+    if fits {
+        return Ok(());
+    }
+    Err(Error::Shape { what: what.into(), found: found.into(), expected: format!("the law's batch shape {to:?}") })
+}
+
+/// Fails unless a tensor is where the law is.
+fn check_device(what: &str, found: Device, law: Device) -> Result<()> {
+    if found == law {
+        return Ok(());
+    }
+    Err(Error::parameter(format!("device of the {what}"), format!("{found:?}"), format!("the law's, {law:?}")))
 }
 
 /// Fails unless the temperature is positive and finite.

@@ -3,6 +3,9 @@
 //! `(f(z) - h(z)) d log q(z) + d E[h(z)]` with `h(z) = f(m) + f'(m) (z - m)` and `m = E[z]`, whose expectation has the slope `f'(m) dm` in
 //! closed form. Unbiased; exact, without variance, for linear `f`.
 //!
+//! # What it needs
+//! Of `f`: a value at the mean, and any finite slope there; zero, as of a step function, leaves a constant baseline. Of the law: nothing.
+//!
 //! # Ten coupled latents
 //! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 0.88 times the gradient's length, the least of the unbiased: the network is nearly linear over the few
 //! integers that have mass.
@@ -25,7 +28,7 @@ impl Estimator for MuProp {
         EstimatorKind::MuProp
     }
 
-    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
+    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
         let hard = of.hard()?;
         let value = of.value(&hard.z)?;
         let mean = of.law.mean().unsqueeze(0);

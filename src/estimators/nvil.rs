@@ -5,6 +5,9 @@
 //! length shrinks, as suits an optimiser that was tuned for signals of unit size. So that a KL added in closed form does not outweigh what was shrunk,
 //! the signal then includes the prior, as in the paper: `f(z) + log q(z) - log p(z)`. Without the division the estimator is unbiased, and leaves the KL alone.
 //!
+//! # What it needs
+//! Of `f`: a value at the atoms. Of the law: nothing.
+//!
 //! # Ten coupled latents
 //! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows the deviation of the moving average, 3.2 times the gradient's length: rows there have no context to predict from.
 //!
@@ -22,7 +25,8 @@ use tch::{Device, Kind, Tensor};
 #[derive(Debug)]
 pub struct Nvil {
     learned: Learned,
-    network: Option<[Linear; 2]>,
+    /// The features that it sees, and its layers.
+    network: Option<(i64, [Linear; 2])>,
     moments: Moments,
     normalize: bool,
 }
@@ -40,7 +44,7 @@ impl Nvil {
         let (learned, (network, moments)) = Learned::new(device, SLOW, |path| {
             let layers = |features| {
                 let path = path / "baseline";
-                [Linear::new(&(&path / 0), features, HIDDEN), Linear::new(&(&path / 2), HIDDEN, 1)]
+                (features, [Linear::new(&(&path / 0), features, HIDDEN), Linear::new(&(&path / 2), HIDDEN, 1)])
             };
             (features.map(layers), Moments::new(&(path / "signal")))
         })?;
@@ -49,10 +53,18 @@ impl Nvil {
 
     /// What the network predicts, `[rows...]`.
     fn prediction(&self, of: &Expectation<'_>) -> Result<Option<Tensor>> {
-        let Some([first, second]) = &self.network else { return Ok(None) };
+        let Some((features, [first, second])) = &self.network else { return Ok(None) };
         let context = of.context.ok_or_else(|| {
             Error::Config("NVIL's baseline was made for a context: give one with the expectation".into())
         })?;
+        let (found, made_for) = (context.size().last().copied().unwrap_or(0), *features);
+        if found != made_for {
+            return Err(Error::Shape {
+                what: "context of NVIL's baseline".into(),
+                found: context.size(),
+                expected: format!("the {made_for} features that it was made for"),
+            });
+        }
         let hidden = first.forward(&context.to_kind(Kind::Float)).tanh();
         Ok(Some(second.forward(&hidden).squeeze_dim(-1)))
     }
@@ -63,7 +75,7 @@ impl Estimator for Nvil {
         if self.normalize { EstimatorKind::Nvil } else { EstimatorKind::NvilBaseline }
     }
 
-    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
+    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
         let hard = of.hard()?;
         let mut value = of.value(&hard.z)?;
         let log_ratio = if self.normalize { of.log_ratio(&hard.index) } else { None };

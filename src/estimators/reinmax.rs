@@ -5,6 +5,9 @@
 //! `2 p1 - p0 / 2`. At temperature 1 the gradient of any quadratic `f` is exact in expectation; for others the bias is that of
 //! the third derivative. No noise is relaxed, so that the variance does not grow as it does at low temperatures.
 //!
+//! # What it needs
+//! Of `f`: a slope at the atoms that tells of their neighbours. Of the law: nothing.
+//!
 //! # Ten coupled latents
 //! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a bias of 2.1 %, with a standard deviation of 0.59 times the gradient's length.
 //!
@@ -37,7 +40,7 @@ impl Estimator for ReinMax {
         EstimatorKind::ReinMax
     }
 
-    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
+    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
         let hard = of.hard()?;
         let log_weights = of.log_weights();
         let sample = conditional::one_hot(&hard.index, of.law.len(), log_weights.kind());

@@ -3,6 +3,9 @@
 //! The control variate of [`Rebar`](super::Rebar), `scale f(s)`, becomes `scale f(s) + r(s)`, with a small network `r` of the relaxed values `s`
 //! and of the mean and deviation of each latent's law. All of it descends the estimate's variance.
 //!
+//! # What it needs
+//! Of `f`: as [`Rebar`](super::Rebar), a slope between the atoms that adds up to the rise from one to the next. Of the law: nothing.
+//!
 //! # Ten coupled latents
 //! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows no gain over REBAR, 1.9 times the gradient's length: the network has little to add to `f` of the relaxed sample.
 //!
@@ -45,7 +48,7 @@ impl Estimator for Relax {
         EstimatorKind::Relax
     }
 
-    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
+    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
         let draw = Draw::new(of)?;
         let value = of.value(&draw.hard.z)?;
         let relaxed = self.relaxed.relaxed(of, &draw);

@@ -10,6 +10,9 @@
 //! speed's own slope is `-s(z)`). No function of a relaxed sample does. Here `c` is a small network of all of a row's `x`, in units and around the
 //! mean of `f`, trained to the least variance.
 //!
+//! # What it needs
+//! Of `f`: a value at the atoms. Of the law: successive integers.
+//!
 //! # Ten coupled latents
 //! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 1.2 times the gradient's length from one evaluation of `f`, where leave-one-out has 3.3 from two.
 //!
@@ -50,8 +53,8 @@ impl Estimator for RelaxDequantized {
         EstimatorKind::RelaxDequantized
     }
 
-    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
-        let flow = Flow::new(of, "relax-dequantized")?;
+    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
+        let flow = Flow::new(of);
         let draw = Draw::new(of)?;
         let value = of.value(&draw.hard.z)?;
         let u = draw.hard.z.rand_like();

@@ -6,8 +6,11 @@
 //!
 //! Unbiased for its own objective; its bias for `E f` is that of the objective.
 //!
+//! # What it needs
+//! Of `f`: a value at the atoms. Of the law: nothing.
+//!
 //! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows nothing, for its objective cannot be enumerated there.
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) was not measured here: its objective cannot be enumerated.
 //!
 //! # Source
 //! Mnih, Rezende, "Variational inference for Monte Carlo objectives", arXiv 1602.06725.
@@ -26,7 +29,7 @@ impl Estimator for Vimco {
         EstimatorKind::Vimco
     }
 
-    fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
+    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
         let hard = of.hard()?;
         let log_q = of.log_prob(&hard.index);
         let mut l = -of.value(&hard.z)?;
@@ -37,7 +40,7 @@ impl Estimator for Vimco {
         let log_mean = |l: &Tensor| l.logsumexp(0, false) - (samples as f64).ln();
         let bound = log_mean(&l);
         let values = l.detach();
-        let others = mean_of_others(&values)?;
+        let others = mean_of_others(&values);
         let without = (0..samples).map(|s| {
             let replaced = Tensor::cat(
                 &[values.narrow(0, 0, s), others.narrow(0, s, 1), values.narrow(0, s + 1, samples - s - 1)],

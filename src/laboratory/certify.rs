@@ -1,7 +1,7 @@
 //! Bias, variance and cost of an estimator, measured against the exact gradient.
 
 use super::problem::Problem;
-use crate::estimators::{EstimatorKind, Setting};
+use crate::estimators::{EstimatorKind, FunctionNeeds, LawNeeds, Setting, cosines};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::time::Instant;
@@ -57,11 +57,16 @@ pub struct Certificate {
     pub std: f64,
     /// Mean squared error of one estimate, summed over the latents.
     pub mse: f64,
-    /// Mean cosine of the angle between one estimate and the exact gradient, over all latents and parameters of a row.
+    /// Mean cosine of the angle between one estimate and the exact gradient, over all latents and parameters of a row; NaN, which is null
+    /// in JSON, where the exact gradient is zero.
     pub cosine: f64,
     /// Estimates.
     pub draws: i64,
-    /// Whether the estimator claims that its expectation is the exact gradient.
+    /// What the estimator asks of the objective.
+    pub needs_of_f: FunctionNeeds,
+    /// What the estimator asks of the law.
+    pub needs_of_law: LawNeeds,
+    /// Whether the estimator claims that its expectation is the exact gradient, and the objective gives what the claim needs.
     pub claims_unbiased: bool,
     /// Seconds for all draws.
     pub seconds: f64,
@@ -119,12 +124,14 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
     let draws = if kind == EstimatorKind::Exact { 2 } else { how.draws };
     let rows = (AT_ONCE / (problem.atoms() * config.latents * samples)).clamp(1, draws);
     let mut sums = Sums { of: exact.zeros_like(), squares: exact.zeros_like(), cosine: 0.0, draws: 0 };
+    let mut rounding = Vec::new();
     let mut evaluations = 0;
     let start = Instant::now();
     while sums.draws < draws {
         let rows = rows.min(draws - sums.draws);
         let (gradients, estimate) = problem.gradients(estimator.as_mut(), rows, samples)?;
         evaluations = estimate.info.evaluations;
+        rounding = Vec::<f64>::try_from(problem.rounding(&estimate.surrogate))?;
         sums.add(&gradients, &exact);
     }
     let seconds = start.elapsed().as_secs_f64();
@@ -135,7 +142,7 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
         .into_iter()
         .enumerate()
         .map(|(p, (parameter, value))| {
-            let Found { exact, mean, bias, z, std, mse } = sums.found(&exact, p as i64);
+            let Found { exact, mean, bias, z, std, mse } = sums.found(&exact, p as i64, rounding[p]);
             Certificate {
                 estimator: kind,
                 family: config.family.clone(),
@@ -154,7 +161,9 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
                 mse,
                 cosine,
                 draws: sums.draws,
-                claims_unbiased: kind.is_unbiased(config.latents),
+                needs_of_f: kind.needs_of_f(),
+                needs_of_law: kind.needs_of_law(),
+                claims_unbiased: kind.is_unbiased(config.latents) && config.objective.gives(kind.needs_of_f()),
                 seconds,
             }
         })
@@ -181,15 +190,11 @@ impl Sums {
         let error = gradients - exact;
         self.of += error.sum_dim_intlist(0, false, Kind::Double);
         self.squares += error.square().sum_dim_intlist(0, false, Kind::Double);
-        let flat = gradients.flatten(1, -1);
-        let lengths = flat.square().sum_dim_intlist(-1, false, Kind::Double).sqrt() * exact.norm();
-        let products = flat.matmul(&exact.flatten(0, -1));
-        // An estimate of zero points nowhere.
-        self.cosine += (products / lengths.clamp_min(f64::MIN_POSITIVE)).sum(Kind::Double).double_value(&[]);
+        self.cosine += cosines(&gradients.flatten(1, -1), &exact.flatten(0, -1)).sum(Kind::Double).double_value(&[]);
         self.draws += gradients.size()[0];
     }
 
-    fn found(&self, exact: &Tensor, parameter: i64) -> Found {
+    fn found(&self, exact: &Tensor, parameter: i64, rounding: f64) -> Found {
         let column = |t: &Tensor| Vec::<f64>::try_from(t.select(1, parameter).contiguous()).unwrap_or_default();
         let (sums, squares, exact) = (column(&self.of), column(&self.squares), column(exact));
         let n = self.draws as f64;
@@ -202,7 +207,8 @@ impl Sums {
             .collect();
         let scale = length(&exact);
         let z = |(bias, variance): (&f64, &f64)| {
-            bias / (variance / n + (ROUNDING * scale / 4.0).powi(2)).sqrt().max(f64::MIN_POSITIVE)
+            let rounding = (ROUNDING * scale / 4.0).max(rounding);
+            bias / (variance / n + rounding * rounding).sqrt().max(f64::MIN_POSITIVE)
         };
         let z = biases
             .iter()

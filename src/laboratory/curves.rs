@@ -33,6 +33,12 @@ pub struct Curve {
     pub seconds_per_step: f64,
     /// What the estimator learned, by name: its value at each step, of the first seed.
     pub quantities: Vec<(String, Vec<f64>)>,
+    /// The step at which the first run could not go on, and with it the curve; `None` where all came to their end.
+    #[serde(default)]
+    pub ended_at: Option<usize>,
+    /// Why, in one sentence.
+    #[serde(default)]
+    pub ended_by: Option<String>,
 }
 
 /// The median over seeds, and the smallest and largest.
@@ -44,6 +50,14 @@ pub struct Band {
     pub low: Vec<f64>,
     /// Largest.
     pub high: Vec<f64>,
+}
+
+impl Curve {
+    /// Where it ended early and why, in a sentence.
+    pub fn ending(&self) -> Option<String> {
+        let step = self.ended_at?;
+        Some(format!("{} ended at step {step}: {}", self.estimator, self.ended_by.as_deref().unwrap_or("unknown")))
+    }
 }
 
 impl Band {

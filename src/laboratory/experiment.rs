@@ -136,17 +136,25 @@ struct Run {
     quantities: Vec<(String, Vec<f64>)>,
     evaluations: i64,
     seconds: f64,
+    /// The step at which it could not go on, and why.
+    ended: Option<(usize, String)>,
 }
 
 impl Experiment {
-    /// Runs all estimators on a law; `on_run` is called after each run. Seeds libtorch's generator.
+    /// Runs all estimators on a law; `on_run` is called after each run. Seeds libtorch's generator. A run that diverges, or whose estimator
+    /// fails, ends the estimator's curve at that step ([`Curve::ended_at`]), and the others go on.
     ///
     /// # Errors
-    /// When a number is out of range, or an estimator fails.
+    /// When a number is out of range.
     pub fn run(&self, law: Synthetic, mut on_run: impl FnMut(EstimatorKind)) -> Result<Panel> {
         for (name, value) in [("number of steps", self.steps), ("number of seeds", self.seeds)] {
             if value < 1 {
                 return Err(Error::parameter(name, value, "at least 1"));
+            }
+        }
+        for (name, value) in [("temperature", self.temperature), ("learning rate", self.lr)] {
+            if !(value > 0.0 && value.is_finite()) {
+                return Err(Error::parameter(name, value, "positive and finite"));
             }
         }
         let mut runs = Vec::new();
@@ -192,7 +200,7 @@ impl Experiment {
         let mut run = Run::default();
         let points: Vec<usize> = self.points().collect();
         let clock = Instant::now();
-        for step in 0..=self.steps {
+        let mut advance = |step: usize, run: &mut Run| -> Result<()> {
             let q = law.law(&theta)?;
             let scores = scores(&q, &theta)?;
             // For estimators of the Poisson, whose parameter is the logarithm of the rate.
@@ -209,9 +217,14 @@ impl Experiment {
             }
             let estimate = estimator.estimate(&expectation)?;
             let gradients = leaves.gradients(&estimate.surrogate, &scores)?.squeeze_dim(1);
+            let square = gradients.square().sum(Kind::Double).double_value(&[]);
+            let loss = exact_loss(&q, &targets);
+            if !square.is_finite() || !loss.is_finite() {
+                return Err(Error::Config(format!("the loss is {loss}, the gradient's squared length {square}")));
+            }
 
             if points.contains(&step) {
-                run.losses.push(exact_loss(&q, &targets));
+                run.losses.push(loss);
                 let parameters = gradients.size()[1];
                 let variance = gradients.reshape([TARGETS, replicates, parameters]).var_dim(1, true, false);
                 run.variances.push(variance.mean_dim(0, false, Kind::Double).sum(Kind::Double).double_value(&[]));
@@ -227,8 +240,17 @@ impl Experiment {
             if law != Synthetic::Held {
                 adam.apply(&gradients.mean_dim(0, false, Kind::Double).unbind(0))?;
             }
+            Ok(())
+        };
+        let mut steps = 0;
+        for step in 0..=self.steps {
+            steps += 1;
+            if let Err(error) = advance(step, &mut run) {
+                run.ended = Some((step, error.to_string()));
+                break;
+            }
         }
-        run.seconds = clock.elapsed().as_secs_f64() / (self.steps + 1) as f64;
+        run.seconds = clock.elapsed().as_secs_f64() / f64::from(steps);
         Ok(run)
     }
 
@@ -296,6 +318,8 @@ fn curve(estimator: EstimatorKind, mut runs: Vec<Run>, least: &[f64]) -> Curve {
     let variances: Vec<Vec<f64>> = runs.iter().map(|run| run.variances.clone()).collect();
     let seconds: f64 = runs.iter().map(|run| run.seconds).sum();
     let count = runs.len().max(1) as f64;
+    let ended = runs.iter().filter_map(|run| run.ended.clone()).min();
+    let (ended_at, ended_by) = ended.unzip();
     let first = if runs.is_empty() { Run::default() } else { runs.swap_remove(0) };
     Curve {
         estimator,
@@ -304,5 +328,7 @@ fn curve(estimator: EstimatorKind, mut runs: Vec<Run>, least: &[f64]) -> Curve {
         evaluations: first.evaluations,
         seconds_per_step: seconds / count,
         quantities: first.quantities,
+        ended_at,
+        ended_by,
     }
 }

@@ -202,6 +202,7 @@ fn notes(panel: &Panel) -> Vec<String> {
             .to_string(),
         "An arrow after a name tells that its line ends beyond the frame.".to_string(),
     ];
+    notes.extend(panel.curves.iter().filter_map(Curve::ending));
     if panel.curves.iter().any(|curve| curve.estimator == EstimatorKind::Exact) {
         notes.push("Grey: the exact gradient, for reference; it does not vary, and has no variance to draw.".into());
     }
@@ -250,7 +251,16 @@ mod tests {
     fn curve(estimator: EstimatorKind, median: &[f64]) -> Curve {
         let band = Band { median: median.to_vec(), low: median.to_vec(), high: median.to_vec() };
         let (excess_loss, variance) = (band.clone(), band);
-        Curve { estimator, excess_loss, variance, evaluations: 1, seconds_per_step: 0.001, quantities: Vec::new() }
+        Curve {
+            estimator,
+            excess_loss,
+            variance,
+            evaluations: 1,
+            seconds_per_step: 0.001,
+            quantities: Vec::new(),
+            ended_at: None,
+            ended_by: None,
+        }
     }
 
     fn panel(curves: Vec<Curve>) -> Panel {
@@ -270,7 +280,7 @@ mod tests {
             .collect();
         let expected = [
             ("control variates", vec![EstimatorKind::Exact, EstimatorKind::Rebar]),
-            ("dequantised", vec![EstimatorKind::Exact, EstimatorKind::Go]),
+            ("from atom to atom", vec![EstimatorKind::Exact, EstimatorKind::Go]),
         ];
         assert_eq!(names, expected);
     }

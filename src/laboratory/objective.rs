@@ -1,5 +1,6 @@
 //! Functions of a row of latents whose expectation's gradient is to be estimated.
 
+use crate::estimators::FunctionNeeds;
 use rand::{RngExt, SeedableRng, rngs::ChaCha12Rng};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -15,6 +16,22 @@ pub enum ObjectiveKind {
     Sigmoid,
     /// A fixed random network of all latents
     Network,
+    /// Sum of 1[z >= target]
+    Step,
+    /// Sum of floor(z / 2)
+    Floor,
+    /// 1, whatever the latents are
+    Constant,
+}
+
+impl ObjectiveKind {
+    /// Whether it has what an estimator asks for. The slopes of steps are zero everywhere, and say nothing of their rises.
+    pub fn gives(self, needed: FunctionNeeds) -> bool {
+        match self {
+            Self::Quadratic | Self::Sigmoid | Self::Network | Self::Constant => true,
+            Self::Step | Self::Floor => matches!(needed, FunctionNeeds::Atoms | FunctionNeeds::Between),
+        }
+    }
 }
 
 /// A function of values `[samples, rows..., latents]` (`+ [d]`).
@@ -59,6 +76,12 @@ impl TestFunction {
         match self.kind {
             ObjectiveKind::Quadratic => summed((z - self.target).square()),
             ObjectiveKind::Sigmoid => summed((z - self.target).sigmoid()),
+            ObjectiveKind::Step => summed(z.ge(self.target).to_kind(z.kind())),
+            ObjectiveKind::Floor => summed((z / 2.0).floor()),
+            ObjectiveKind::Constant => {
+                let rows = &z.size()[..z.dim() - own_dims];
+                Tensor::ones(rows, (z.kind(), z.device()))
+            }
             ObjectiveKind::Network => {
                 let weights = |i: usize| self.layers[i].to_device(z.device()).to_kind(z.kind());
                 let input = z.flatten(-(own_dims as i64), -1) / SPAN;

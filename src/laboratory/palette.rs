@@ -19,13 +19,13 @@ pub(super) enum Group {
     ScoreFunction,
     /// The same, with what is known of the objective subtracted.
     ControlVariates,
-    /// Differentiate between the integers.
-    Dequantized,
+    /// Step or slide from each atom to the next.
+    Steps,
 }
 
 impl Group {
     /// In the order of the columns.
-    pub const ALL: [Self; 4] = [Self::Pathwise, Self::ScoreFunction, Self::ControlVariates, Self::Dequantized];
+    pub const ALL: [Self; 4] = [Self::Pathwise, Self::ScoreFunction, Self::ControlVariates, Self::Steps];
 
     /// Of an estimator; the exact gradient is the reference in all of them and belongs to none.
     pub fn of(kind: EstimatorKind) -> Option<Self> {
@@ -46,7 +46,10 @@ impl Group {
             EstimatorKind::MuProp | EstimatorKind::Rebar | EstimatorKind::Relax | EstimatorKind::RelaxDequantized => {
                 Some(Self::ControlVariates)
             }
-            EstimatorKind::Go | EstimatorKind::GoOne => Some(Self::Dequantized),
+            EstimatorKind::Go
+            | EstimatorKind::GoOne
+            | EstimatorKind::GoDequantized
+            | EstimatorKind::GoDequantizedOne => Some(Self::Steps),
         }
     }
 
@@ -56,7 +59,7 @@ impl Group {
             Self::Pathwise => "pathwise and relaxed",
             Self::ScoreFunction => "score function",
             Self::ControlVariates => "control variates",
-            Self::Dequantized => "dequantised",
+            Self::Steps => "from atom to atom",
         }
     }
 

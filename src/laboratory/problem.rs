@@ -2,7 +2,7 @@
 
 use super::objective::{ObjectiveKind, TestFunction};
 use super::scores::{Leaves, scores};
-use crate::distributions::{CatalogueEntry, Distribution, Multinomial};
+use crate::distributions::{CatalogueEntry, Distribution, Multinomial, whole_number};
 use crate::estimators::{Enumeration, Estimate, Estimator, EstimatorKind, Expectation};
 use crate::truncated::TruncatedDistribution;
 use crate::truncation::Truncation;
@@ -45,14 +45,21 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// The most latents of a row.
+    pub const MOST_LATENTS: i64 = 1000;
+
+    /// The most atoms of a latent.
+    pub const MOST_ATOMS: i64 = 1 << 20;
+
     /// Computes the law and the derivatives of its log weights.
     ///
     /// # Errors
     /// When the family or its parameters are wrong, or the window misses the law.
     pub fn new(config: &ProblemConfig) -> Result<Self> {
         let mut config = config.clone();
-        if config.latents < 1 {
-            return Err(Error::parameter("number of latents", config.latents, "at least 1"));
+        if !(1..=Self::MOST_LATENTS).contains(&config.latents) {
+            let allowed = format!("from 1 to {}", Self::MOST_LATENTS);
+            return Err(Error::parameter("number of latents", config.latents, allowed));
         }
         if !config.target.is_finite() {
             return Err(Error::parameter("target of the objective", config.target, "finite"));
@@ -125,7 +132,7 @@ impl Problem {
     }
 
     fn can_enumerate(&self, samples: i64) -> bool {
-        (self.law.len() as f64).powf((self.config.latents * samples) as f64) <= Enumeration::MOST_OUTCOMES as f64
+        (self.law.len() as f64).powf(self.config.latents as f64 * samples as f64) <= Enumeration::MOST_OUTCOMES as f64
     }
 
     /// The exact gradient of the estimator's objective in each latent's parameters, `[latents, parameters]`, float64.
@@ -134,6 +141,14 @@ impl Problem {
     /// When there are too many outcomes to enumerate.
     pub fn exact(&self, estimator: EstimatorKind, samples: i64) -> Result<Tensor> {
         let latents = self.config.latents;
+        // Before anything of that size is made.
+        if !self.can_enumerate(if estimator == EstimatorKind::Vimco { samples } else { 1 }) {
+            return Err(Error::parameter(
+                "number of outcomes to enumerate",
+                format!("{}^{latents}", self.law.len()),
+                format!("at most {}; take fewer latents or samples, or a smaller window", Enumeration::MOST_OUTCOMES),
+            ));
+        }
         // A bound of several samples is an expectation over as many times the latents.
         let samples = if estimator == EstimatorKind::Vimco { samples } else { 1 };
         let leaves = Leaves::new(&self.law, [1, latents], Vec::new());
@@ -146,7 +161,17 @@ impl Problem {
             (samples as f64).ln() - each.neg().logsumexp(-1, false)
         };
         let estimate = Enumeration.estimate(&Expectation::new(&law, &f)?)?;
-        Ok(leaves.gradients(&estimate.surrogate, &self.scores)?.squeeze_dim(0))
+        let gradients = leaves.gradients(&estimate.surrogate, &self.scores)?.squeeze_dim(0);
+        // What cancels but for rounding is zero, as the gradient of a constant.
+        let rounding = self.rounding(&estimate.surrogate);
+        Ok(gradients.where_self(&gradients.abs().gt_tensor(&rounding), &gradients.zeros_like()))
+    }
+
+    /// What rounding leaves of a gradient, `[parameters]`: the mean length of the score times a value of the objective, in units of the kind's last digit.
+    pub(super) fn rounding(&self, value: &Tensor) -> Tensor {
+        let last_digit = if self.config.kind == Kind::Double { 1e-13 } else { 1e-6 };
+        let scores = self.law.log_weights().exp().unsqueeze(-1) * self.scores.abs();
+        scores.sum_dim_intlist(0, false, Kind::Double) * value.detach().abs().mean(Kind::Double) * last_digit
     }
 
     /// Gradients of so many rows, each from one estimate of the estimator: `[rows, latents, parameters]`, float64; and the estimate's record.
@@ -198,7 +223,7 @@ fn truncated(config: &ProblemConfig, parameters: &[Tensor]) -> Result<TruncatedD
             ));
         };
         let logits = Tensor::stack(probs, -1).log();
-        return Multinomial::from_logits(total.double_value(&[]) as i64, &logits)?.enumerate();
+        return Multinomial::from_logits(whole_number("draws of multinomial", total)?, &logits)?.enumerate();
     }
     let law = CatalogueEntry::find(&config.family)?.distribution(parameters)?;
     let support = law.support();
@@ -207,5 +232,10 @@ fn truncated(config: &ProblemConfig, parameters: &[Tensor]) -> Result<TruncatedD
         (None, Some(lowest), Some(highest)) => Truncation::between(lowest, highest),
         (None, _, _) => Truncation::tail_mass(TAIL),
     };
+    let (lo, hi) = truncation.resolve(law.as_ref())?;
+    if hi - lo >= Problem::MOST_ATOMS {
+        let allowed = format!("at most {} atoms: give a smaller truncation", Problem::MOST_ATOMS);
+        return Err(Error::parameter("window of the latents", format!("{lo}..={hi}"), allowed));
+    }
     TruncatedDistribution::new(law.as_ref(), &truncation)
 }

@@ -85,7 +85,10 @@ fn table(panel: &Panel) -> String {
             let cells = [
                 evaluations.to_string(),
                 number(seconds_per_step * 1e3),
-                written(median),
+                match curve.ended_at {
+                    Some(step) => format!("{} (ended at step {step})", written(median)),
+                    None => written(median),
+                },
                 format!("{} .. {}", written(low), written(high)),
                 written(&variance.median),
             ];

@@ -5,13 +5,14 @@
 //! the leave-one-out score function. Two halves of the reference tell by their own angle how far it can be trusted.
 
 use super::config::TrainConfig;
-use crate::estimators::{Baseline, Estimator, EstimatorKind, Reinforce};
+use crate::backward;
+use crate::estimators::{Baseline, Estimator, EstimatorKind, Reinforce, cosines};
 use crate::models::Vae;
 use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Kind, Tensor};
 
-/// A line of `gradients.jsonl`: one estimator at one step.
+/// A line of `gradients.jsonl`: one estimator at one step. A number that is not finite is null there.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GradientRecord {
     /// The epoch, counted from 1.
@@ -21,15 +22,24 @@ pub struct GradientRecord {
     /// The estimator.
     pub estimator: EstimatorKind,
     /// Variance of one estimate, summed over the encoder's parameters.
+    #[serde(deserialize_with = "number_or_null")]
     pub variance: f64,
     /// Mean cosine of the angle between one estimate and the reference.
+    #[serde(deserialize_with = "number_or_null")]
     pub cosine: f64,
     /// Squared length of the reference.
+    #[serde(deserialize_with = "number_or_null")]
     pub reference_square: f64,
     /// Cosine of the angle between the reference's halves.
+    #[serde(deserialize_with = "number_or_null")]
     pub reference_cosine: f64,
     /// Samples an image behind the reference.
     pub reference_samples: i64,
+}
+
+/// A number that JSON cannot hold is written as null: NaN, as of the angle to a reference of length zero.
+fn number_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// The file of [`GradientRecord`]s.
@@ -74,7 +84,7 @@ impl Diagnosis {
         let [first, second] = halves;
         let (first, second) = (first?, second?);
         let reference = (&first + &second) / 2.0;
-        let reference_cosine = cosine(&first, &second).double_value(&[]);
+        let reference_cosine = cosines(&first, &second).double_value(&[]);
 
         let mut records = Vec::new();
         for estimator in &mut self.estimators {
@@ -90,7 +100,7 @@ impl Diagnosis {
                     found
                 }
                 None => {
-                    estimator.set_temperature(temperature);
+                    estimator.set_temperature(temperature)?;
                     estimates(vae, x, encoder, estimator.as_mut(), samples, ESTIMATES)?
                 }
             };
@@ -99,7 +109,7 @@ impl Diagnosis {
                 step,
                 estimator: kind,
                 variance: found.var_dim(0, true, false).sum(Kind::Double).double_value(&[]),
-                cosine: cosine(&found, &reference).mean(Kind::Double).double_value(&[]),
+                cosine: cosines(&found, &reference).mean(Kind::Double).double_value(&[]),
                 reference_square: reference.square().sum(Kind::Double).double_value(&[]),
                 reference_cosine,
                 reference_samples: REFERENCE_SAMPLES * REFERENCE_CALLS as i64,
@@ -134,15 +144,16 @@ fn estimates(
     let rows = (0..calls).map(|_| {
         let elbo = vae.estimated_elbo(x, estimator, samples)?;
         let loss = elbo.reconstruction.mean(None::<Kind>);
-        let gradients = Tensor::f_run_backward(&[loss], encoder, false, false)?;
-        let flat: Vec<Tensor> = gradients.iter().map(|gradient| gradient.reshape([-1])).collect();
+        let gradients = backward::gradients(&loss, encoder, false, false)?;
+        // A parameter that the loss does not depend on has an undefined gradient.
+        let flat: Vec<Tensor> = gradients
+            .iter()
+            .zip(encoder)
+            .map(|(gradient, parameter)| {
+                if gradient.defined() { gradient.reshape([-1]) } else { parameter.detach().zeros_like().reshape([-1]) }
+            })
+            .collect();
         Ok(Tensor::cat(&flat, 0).to_kind(Kind::Double))
     });
     Ok(Tensor::stack(&rows.collect::<Result<Vec<_>>>()?, 0))
-}
-
-/// Of the angles between the rows of two tensors `[..., parameters]`.
-fn cosine(a: &Tensor, b: &Tensor) -> Tensor {
-    let length = |t: &Tensor| t.square().sum_dim_intlist(-1, false, Kind::Double).sqrt();
-    (a * b).sum_dim_intlist(-1, false, Kind::Double) / (length(a) * length(b)).clamp_min(f64::MIN_POSITIVE)
 }

@@ -70,7 +70,7 @@ impl VaeTrainee {
             };
             return self.vae.relaxed_elbo_sparse(x, temperature, forward, Some(key));
         };
-        estimator.set_temperature(temperature);
+        estimator.set_temperature(temperature)?;
         Ok((self.vae.estimated_elbo(x, estimator.as_mut(), config.samples())?, None))
     }
 

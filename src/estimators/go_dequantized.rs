@@ -1,0 +1,58 @@
+//! GO, dequantised: the slope of `f` between the integers, times the flow of mass past them.
+//!
+//! In [`Go`](super::Go), `f(k + 1) - f(k)` is the mean of the slope `f'(k + u)` over `u` uniform on (0, 1):
+//!
+//! ```text
+//! d E f(z) = E[ -dF(z) / p(z) f'(z + u) ]
+//! ```
+//!
+//! No temperature; one backward pass instead of an evaluation for each latent. Unbiased for one latent. With several, all are dequantised at once, and
+//! `f` is differentiated away from the integers in every coordinate: a bias, unless `f` is a sum over the latents. Or one at random, in each sample, and
+//! the rest stays integer: the estimate is unbiased again, at the price of variance. `f`'s own gradient is always taken at integers.
+//!
+//! # What it needs
+//! Of `f`: a slope between the integers that adds up to the rise from one to the next. A step function has none. Of the law: successive integers.
+//!
+//! # Ten coupled latents
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows the least standard deviation, 0.39 times the gradient's length, with a bias of 12 % when all are dequantised at once; one at a time 3.3, without bias.
+//!
+//! # Source
+//! Cong, Zhao, Bai, Carin, "GO Gradient for Expectation-Based Objectives", arXiv 1901.06020, which has the difference `f(z + 1) - f(z)`.
+
+use super::dequantized::Flow;
+use super::{Estimate, Estimator, EstimatorKind, Expectation, over_latents};
+use crate::Result;
+
+/// Differentiates between the integers.
+#[derive(Debug, Clone, Copy)]
+pub struct GoDequantized {
+    one_at_a_time: bool,
+}
+
+impl GoDequantized {
+    /// With all latents of a row dequantised at once, or one at a time.
+    pub fn new(one_at_a_time: bool) -> Self {
+        Self { one_at_a_time }
+    }
+}
+
+impl Estimator for GoDequantized {
+    fn kind(&self) -> EstimatorKind {
+        if self.one_at_a_time { EstimatorKind::GoDequantizedOne } else { EstimatorKind::GoDequantized }
+    }
+
+    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
+        let hard = of.hard()?;
+        let value = of.value(&hard.z)?;
+        let mut u = hard.z.rand_like();
+        let mut speed = Flow::new(of).at(of, &hard.index);
+        if self.one_at_a_time {
+            let chosen = u.rand_like().argmax(-1, true);
+            let one = u.zeros_like().scatter_value(-1, &chosen, 1.0);
+            u *= &one;
+            speed = speed * one * of.latents() as f64;
+        }
+        let (_, slope) = of.value_and_slope(&(&hard.z + u))?;
+        Ok(Estimate::mean_of(&(value + over_latents(&(speed * slope))), 2 * of.samples))
+    }
+}
