@@ -3,7 +3,7 @@
 
 use super::{
     Bernoulli, BetaBinomial, Binomial, Categorical, ConwayMaxwellPoisson, DiscretizedLogistic, Distribution, Geometric,
-    Hypergeometric, LARGEST_ATOM, Mixture, NegativeBinomial, Poisson, Skellam, ZeroInflatedPoisson, Zipf,
+    Hypergeometric, LARGEST_ATOM, Mixture, NegativeBinomial, Poisson, Skellam, ZeroInflatedPoisson, Zipf, broadcast,
 };
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
@@ -43,7 +43,7 @@ pub const CATALOGUE: [CatalogueEntry; 14] = [
     entry("negative-binomial", &["total_count", "probs"], &[3.0, 0.5], 0, |_, p| Ok(Box::new(NegativeBinomial::new(&p[0], &p[1])?))),
     entry("binomial", &["total_count", "probs"], &[9.0, 0.4], 1, |n, p| Ok(Box::new(Binomial::new(n[0], &p[0])?))),
     entry("bernoulli", &["probs"], &[0.35], 0, |_, p| Ok(Box::new(Bernoulli::new(&p[0])?))),
-    entry("categorical", &["logits"], &[0.1, -0.4, 0.9, 0.3, -1.0], 0, |_, p| Ok(Box::new(Categorical::new(&Tensor::stack(p, -1))?))),
+    entry("categorical", &["logits"], &[0.1, -0.4, 0.9, 0.3, -1.0], 0, |_, p| Ok(Box::new(Categorical::new(&side_by_side("categorical", p)?)?))),
     entry("beta-binomial", &["total_count", "concentration1", "concentration0"], &[9.0, 2.0, 3.0], 1, |n, p| Ok(Box::new(BetaBinomial::new(n[0], &p[0], &p[1])?))),
     entry("hypergeometric", &["draws", "population", "successes"], &[6.0, 20.0, 9.0], 1, |n, p| Ok(Box::new(Hypergeometric::new(n[0], &p[0], &p[1])?))),
     entry("zero-inflated-poisson", &["gate", "rate"], &[0.3, 4.0], 0, |_, p| Ok(Box::new(ZeroInflatedPoisson::new(&p[0], &p[1])?))),
@@ -53,9 +53,15 @@ pub const CATALOGUE: [CatalogueEntry; 14] = [
     entry("zipf", &["size", "exponent"], &[12.0, 1.4], 1, |n, p| Ok(Box::new(Zipf::new(n[0], &p[0])?))),
     entry("mixture", &["logit0", "logit1", "rate", "probs"], &[0.2, -0.4, 1.5, 0.4], 0, |_, p| {
         let components: Vec<Box<dyn Distribution>> = vec![Box::new(Poisson::new(&p[2])?), Box::new(Geometric::new(&p[3])?)];
-        Ok(Box::new(Mixture::new(&Tensor::stack(&p[..2], -1), components)?))
+        Ok(Box::new(Mixture::new(&side_by_side("mixture", &p[..2])?, components)?))
     }),
 ];
+
+/// Numbers that broadcast as the last dimension of one tensor, in the kind of the most precise of them.
+fn side_by_side(family: &str, numbers: &[Tensor]) -> Result<Tensor> {
+    let (numbers, kind) = broadcast(family, &numbers.iter().collect::<Vec<_>>())?;
+    Ok(Tensor::f_stack(&numbers, -1)?.to_kind(kind))
+}
 
 /// A parameter that is a whole number, from a tensor of one number of any kind.
 pub(crate) fn whole_number(name: &str, number: &Tensor) -> Result<i64> {

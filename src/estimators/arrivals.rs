@@ -19,7 +19,9 @@
 //! # Source
 //! The construction is that of a Poisson process, its moments those of Campbell's theorem; the cubic is the smoothstep function.
 
-use super::{Estimate, Estimator, EstimatorKind, Expectation, MOST_NUMBERS, check_temperature};
+use super::{Estimate, Estimator, EstimatorKind, Expectation, check_temperature};
+use crate::distributions::LARGEST_ATOM;
+use crate::limits::check_shape;
 use crate::{Error, Result};
 use tch::{Kind, Tensor, no_grad_guard};
 
@@ -56,23 +58,25 @@ impl ExponentialArrivals {
 
     /// Arrivals that are drawn for each latent, so that the last falls behind the end with probability 1 - 1e-9 or more at every rate.
     fn arrivals(&self, rate: &Tensor, samples: i64) -> Result<i64> {
-        let (latents, _guard) = (i64::try_from(rate.numel()).unwrap_or(i64::MAX), no_grad_guard());
-        if latents == 0 {
+        let _guard = no_grad_guard();
+        if rate.numel() == 0 {
             return Ok(1);
         }
         let largest = rate.max().to_kind(Kind::Double);
         let expected = &largest * self.end();
         let arrivals = (&expected + expected.sqrt() * 7.0 + 15.0).ceil();
-        let most = MOST_NUMBERS / latents.saturating_mul(samples);
         // Written so that NaN fails.
-        if !(arrivals.double_value(&[]) <= most as f64) {
+        if !(arrivals.double_value(&[]) <= LARGEST_ATOM as f64) {
             return Err(Error::parameter(
                 "largest rate of exponential arrival times",
                 largest.double_value(&[]),
-                format!("so small that at most {most} arrivals are drawn for each latent, or memory runs out"),
+                format!("so small that at most {LARGEST_ATOM} arrivals are drawn for each latent"),
             ));
         }
-        Ok(arrivals.to_kind(Kind::Int64).int64_value(&[]))
+        let arrivals = arrivals.to_kind(Kind::Int64).int64_value(&[]);
+        let shape = [&[samples], rate.size().as_slice(), &[arrivals]].concat();
+        check_shape("exponential arrival times", &shape, rate.kind())?;
+        Ok(arrivals)
     }
 }
 

@@ -70,7 +70,9 @@ pub use vimco::Vimco;
 pub(crate) use angle::cosines;
 
 use crate::backward;
+use crate::checks::expands;
 use crate::distributions::Distribution;
+use crate::limits::check_shape;
 use crate::truncated::TruncatedDistribution;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
@@ -157,13 +159,8 @@ impl<'a> Expectation<'a> {
             let allowed = format!("at least {fewest} for {kind}, which compares each with the others");
             return Err(Error::parameter("number of samples", self.samples, allowed));
         }
-        // What one sample needs is of the size of the law itself.
-        let numbers = self.law.log_weights().size().iter().fold(1, |product: i64, &n| product.saturating_mul(n));
-        let most = (MOST_NUMBERS / numbers.max(1)).max(1);
-        if self.samples > most {
-            let allowed = format!("at most {most} for a law of {numbers} weights, or memory runs out");
-            return Err(Error::parameter("number of samples", self.samples, allowed));
-        }
+        let perturbed = [&[self.samples], self.law.log_weights().size().as_slice()].concat();
+        check_shape("perturbed log weights of an estimate, samples first", &perturbed, Kind::Double)?;
         match kind.needs_of_law() {
             LawNeeds::Any => {}
             LawNeeds::Integers if self.law.is_on_integers() => {}
@@ -269,9 +266,6 @@ impl<'a> Expectation<'a> {
 
 /// The log weight of atoms without mass, in place of minus infinity: no draw reaches them, and no difference of it is NaN.
 const NOTHING: f64 = -1e30;
-
-/// Numbers in a tensor of an estimate beyond which samples are refused: a gigabyte in float64.
-const MOST_NUMBERS: i64 = 1 << 27;
 
 /// Exact samples.
 struct Hard {
@@ -386,10 +380,9 @@ fn gathered(of_atoms: &Tensor, index: &Tensor) -> Tensor {
     expanded.gather(-1, &index.unsqueeze(-1), false).squeeze_dim(-1)
 }
 
-/// Fails unless a shape expands to another.
+/// Fails unless a shape expands to the law's.
 fn check_expands(what: &str, found: &[i64], to: &[i64]) -> Result<()> {
-    let fits = found.len() <= to.len() && found.iter().rev().zip(to.iter().rev()).all(|(&n, &m)| n == m || n == 1);
-    if fits {
+    if expands(found, to) {
         return Ok(());
     }
     Err(Error::Shape { what: what.into(), found: found.into(), expected: format!("the law's batch shape {to:?}") })
