@@ -64,8 +64,8 @@ impl ExponentialArrivals {
         let expected = &largest * self.end();
         let arrivals = (&expected + expected.sqrt() * 7.0 + 15.0).ceil();
         let most = MOST_NUMBERS / latents.saturating_mul(samples);
-        // Written so that NaN fails.
-        if !(arrivals.double_value(&[]) <= most as f64) {
+        let drawn = arrivals.double_value(&[]);
+        if drawn.is_nan() || drawn > most as f64 {
             return Err(Error::parameter(
                 "largest rate of exponential arrival times",
                 largest.double_value(&[]),
