@@ -81,3 +81,89 @@ fn wrong_usage_is_told_in_one_sentence() {
     assert!(stderr(&["--steps", "0", "--quiet"], 2).contains("--steps"));
     stderr(&["--law", "normal"], 2);
 }
+
+#[test]
+fn parameters_that_are_whole_numbers_are_checked() {
+    let others = [
+        ("binomial", "total_count", "0.3"),
+        ("beta-binomial", "total_count", "2,3"),
+        ("hypergeometric", "draws", "20,9"),
+        ("zipf", "size", "1.4"),
+        ("multinomial", "draws", "0.5,0.5"),
+    ];
+    for (family, parameter, rest) in others {
+        for number in ["10.9", "nan", "inf", "1e300", "-3"] {
+            let text = stderr(&["certify", "--family", family, "--parameter", &format!("{number},{rest}")], 1);
+            assert!(text.contains(&format!("{parameter} of {family}")) && text.contains("whole number"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn flags_out_of_range_are_refused_by_name() {
+    let flags = ["latents", "draws", "samples", "warm-up", "truncation", "temperature", "target", "seed"];
+    for flag in flags {
+        for value in ["nan", "inf", "", "99999999999999999999"] {
+            if value == "99999999999999999999" && flag == "target" {
+                continue;
+            }
+            let text = stderr(&["certify", &format!("--{flag}"), value], 2);
+            assert!(text.contains(&format!("--{flag}")), "{flag} {value}: {text}");
+        }
+    }
+    for flag in ["latents", "draws", "samples", "warm-up", "truncation", "temperature"] {
+        for value in ["-1", "2147483648", "9223372036854775807"] {
+            let text = stderr(&["certify", &format!("--{flag}"), value], 2);
+            assert!(text.contains(&format!("--{flag}")), "{flag} {value}: {text}");
+        }
+    }
+    for (flag, value) in [("steps", "2147483648"), ("seeds", "0"), ("lr", "nan"), ("lr", "-1"), ("temperature", "0")] {
+        assert!(stderr(&[&format!("--{flag}"), value], 2).contains(&format!("--{flag}")), "{flag} {value}");
+    }
+}
+
+#[test]
+fn the_help_names_the_parameters_of_families() {
+    let help = gradients(&["certify", "--help"]).output().unwrap();
+    let text = String::from_utf8(help.stdout).unwrap();
+    for entry in gengs::distributions::CATALOGUE {
+        assert!(text.contains(&format!("{}: {}", entry.name, entry.signature())), "{text}");
+    }
+}
+
+#[test]
+fn the_cosine_of_estimates_is_a_cosine() {
+    let asked = ["certify", "--parameter", "5", "--temperature", "0.02", "--estimator", "gengs", "--draws", "20000"];
+    let output = gradients(&[asked.as_slice(), &["--json"]].concat()).output().unwrap();
+    let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!((-1.0..=1.0).contains(&rows[0]["cosine"].as_f64().unwrap()), "{rows}");
+    assert_eq!(rows[0]["needs_of_f"], "slope-between");
+    let asked =
+        ["certify", "--objective", "constant", "--estimator", "rebar,reinforce", "--draws", "2000", "--warm-up", "2"];
+    let output = gradients(&[asked.as_slice(), &["--json"]].concat()).output().unwrap();
+    let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(rows[0]["cosine"].is_null() && rows[0]["exact"] == 0.0, "{rows}");
+}
+
+/// The learning rate throws the laws that move out of range; the law that is held, and the page, are there all the same.
+#[test]
+fn a_run_that_diverges_ends_its_own_curve_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let run = |laws: &str| {
+        let arguments =
+            ["--law", laws, "--estimator", "gengs,reinforce", "--steps", "6", "--seeds", "1", "--lr", "1e200"];
+        gradients(&[arguments.as_slice(), &["--quiet", "--json", "--out", out]].concat()).output().unwrap()
+    };
+    let output = run("poisson,held");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let panels: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let ended = &panels[0]["curves"][0];
+    assert_eq!(ended["ended_at"], 1, "{ended}");
+    assert!(panels[1]["curves"][0]["ended_at"].is_null(), "{panels}");
+    assert!(!output.stdout.windows(3).any(|word| word == b"NaN"));
+    for name in ["report.html", "poisson.svg"] {
+        assert!(std::fs::read_to_string(folder.path().join(name)).unwrap().contains("ended at step 1"), "{name}");
+    }
+    assert_eq!(run("poisson").status.code(), Some(1));
+}

@@ -71,7 +71,7 @@ struct Certify {
     #[arg(long, default_value = "poisson", value_name = "NAME")]
     family: String,
     /// Its parameters [default: those of a typical law]
-    #[arg(long, long_help = parameters_of_families(), value_delimiter = ',', allow_negative_numbers = true, value_name = "X,X")]
+    #[arg(long, long_help = parameters_of_families(), value_delimiter = ',', allow_hyphen_values = true, value_name = "X,X")]
     parameter: Vec<f64>,
     /// Estimators; or all
     #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,NAME")]

@@ -65,8 +65,8 @@ impl ExponentialArrivals {
         let largest = rate.max().to_kind(Kind::Double);
         let expected = &largest * self.end();
         let arrivals = (&expected + expected.sqrt() * 7.0 + 15.0).ceil();
-        // Written so that NaN fails.
-        if !(arrivals.double_value(&[]) <= LARGEST_ATOM as f64) {
+        let drawn = arrivals.double_value(&[]);
+        if drawn.is_nan() || drawn > LARGEST_ATOM as f64 {
             return Err(Error::parameter(
                 "largest rate of exponential arrival times",
                 largest.double_value(&[]),

@@ -15,7 +15,7 @@
 //! Of `f`: a value at the atoms. Of the law: nothing.
 //!
 //! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 0.53 times the gradient's length, the least of the unbiased, from eleven evaluations; 3.2 with one latent at
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 0.40 times the gradient's length, the least of the unbiased, from eleven evaluations; 3.3 with one latent at
 //! a time.
 //!
 //! # Source

@@ -7,7 +7,7 @@
 //! Of `f`: a value at the mean, and any finite slope there; zero, as of a step function, leaves a constant baseline. Of the law: nothing.
 //!
 //! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 0.88 times the gradient's length, the least of the unbiased: the network is nearly linear over the few
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 0.88 times the gradient's length, little for two evaluations: the network is nearly linear over the few
 //! integers that have mass.
 //!
 //! # Source

@@ -19,18 +19,6 @@ pub enum FunctionNeeds {
     SlopeBetween,
 }
 
-impl FunctionNeeds {
-    /// In a sentence, as in "`f` must have ...".
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Self::Atoms => "a value at the atoms",
-            Self::Between => "a value between the atoms, and a finite slope",
-            Self::SlopeAtAtoms => "a slope at the atoms that tells of the neighbouring atoms",
-            Self::SlopeBetween => "a slope between the atoms that adds up to the rise from one atom to the next",
-        }
-    }
-}
-
 /// What an estimator asks of the law of each latent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
