@@ -15,6 +15,7 @@ mod memory;
 pub mod models;
 pub mod nn;
 pub mod relaxation;
+mod slices;
 pub mod special;
 mod summation;
 mod threads;

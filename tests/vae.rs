@@ -31,8 +31,8 @@ fn images() -> Tensor {
 /// `-log p(x | z)` for every pair of an image and an atom of a single latent, `[B, n]`.
 fn reconstructions(vae: &Vae, x: &Tensor, q: &TruncatedDistribution) -> Tensor {
     let atoms = q.atoms().unsqueeze(1);
-    let log_probs = vae.decode(&atoms).log_sigmoid();
-    let log_complements = vae.decode(&atoms).neg().log_sigmoid();
+    let log_probs = vae.decode(&atoms).unwrap().log_sigmoid();
+    let log_complements = vae.decode(&atoms).unwrap().neg().log_sigmoid();
     let off: Tensor = 1.0 - x;
     -(x.matmul(&log_probs.transpose(0, 1)) + off.matmul(&log_complements.transpose(0, 1)))
 }
