@@ -4,8 +4,8 @@ use crate::nn::Adam;
 use crate::training::checkpoint::Checkpoint;
 use crate::training::files::fault::{self, Fault};
 use crate::training::{
-    Control, Exhibit, Interval, METRICS, OnNan, Pace, Plan, Record, RunFolder, Schedule, Session, Settings, StepReport,
-    Trained, Trainee,
+    Control, Exhibit, Interval, METRICS, Metric, OnNan, Pace, Plan, Record, RunFolder, Schedule, Session, Settings,
+    StepReport, Trained, Trainee,
 };
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
