@@ -17,6 +17,7 @@ mod memory;
 pub mod models;
 pub mod nn;
 pub mod relaxation;
+mod slices;
 pub mod special;
 mod summation;
 mod threads;

@@ -1,6 +1,8 @@
 //! Memory of tensors: kept between steps, and in large pages.
 
-use tch::{Device, Tensor};
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+use crate::slices::addresses;
+use tch::Tensor;
 
 /// Asks the C library to keep the memory of large tensors that are dropped, for the next ones, as far as it can be asked (glibc).
 ///
@@ -29,11 +31,11 @@ pub(crate) fn in_large_pages(tensor: &Tensor) {
         /// Of most processors.
         const PAGE: usize = 2 << 20;
         let bytes = tensor.numel() * tensor.kind().elt_size_in_bytes();
-        if tensor.device() != Device::Cpu || !tensor.is_contiguous() || bytes < 8 * PAGE {
+        if bytes < 8 * PAGE {
             return;
         }
-        let first = tensor.data_ptr() as usize;
-        let (start, end) = (first.next_multiple_of(PAGE), (first + bytes) / PAGE * PAGE);
+        let Some(lies) = addresses(tensor) else { return };
+        let (start, end) = (lies.start.next_multiple_of(PAGE), lies.end / PAGE * PAGE);
         // Pages to come, and those that are there already.
         for advice in [libc::MADV_HUGEPAGE, libc::MADV_COLLAPSE] {
             // SAFETY: the range lies in the tensor's memory, and advice changes which pages hold it, not what is in it.
@@ -41,5 +43,5 @@ pub(crate) fn in_large_pages(tensor: &Tensor) {
         }
     }
     #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-    let _ = (tensor, Device::Cpu);
+    let _ = tensor;
 }

@@ -58,7 +58,7 @@ fn written_safetensors_are_read_again_and_by_pytorch() {
     let given = serde_json::to_string(&Vec::<Vec<f32>>::try_from(&z).unwrap()).unwrap();
     let printed = ask(&python, &[example.to_str().unwrap(), path.to_str().unwrap(), &given]);
     let found: Vec<Vec<f64>> = serde_json::from_str(&printed).unwrap();
-    let exact = doubles(&vae.decode(&z).sigmoid());
+    let exact = doubles(&vae.decode(&z).unwrap().sigmoid());
     let error = found.concat().iter().zip(&exact).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     assert!(found.concat().len() == exact.len() && error < 1e-6, "{error:e}");
 }
@@ -94,7 +94,7 @@ fn exported_modules_compute_what_the_model_does() {
         let _guard = tch::no_grad_guard();
         let q = vae.posterior(&x).unwrap();
         let mean = q.mean();
-        let exact = [q.log_weights().shallow_clone(), vae.decode(&mean), vae.decode(&mean).sigmoid()];
+        let exact = [q.log_weights().shallow_clone(), vae.decode(&mean).unwrap(), vae.decode(&mean).unwrap().sigmoid()];
         let found = [
             module.method_ts("encode", &[&x]).unwrap_or_else(|error| panic!("{what}: {error}")),
             module.method_ts("decode", &[&mean]).unwrap_or_else(|error| panic!("{what}: {error}")),

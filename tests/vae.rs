@@ -31,8 +31,8 @@ fn images() -> Tensor {
 /// `-log p(x | z)` for every pair of an image and an atom of a single latent, `[B, n]`.
 fn reconstructions(vae: &Vae, x: &Tensor, q: &TruncatedDistribution) -> Tensor {
     let atoms = q.atoms().unsqueeze(1);
-    let log_probs = vae.decode(&atoms).log_sigmoid();
-    let log_complements = vae.decode(&atoms).neg().log_sigmoid();
+    let log_probs = vae.decode(&atoms).unwrap().log_sigmoid();
+    let log_complements = vae.decode(&atoms).unwrap().neg().log_sigmoid();
     let off: Tensor = 1.0 - x;
     -(x.matmul(&log_probs.transpose(0, 1)) + off.matmul(&log_complements.transpose(0, 1)))
 }
@@ -254,4 +254,50 @@ fn estimators_train_encoder_and_decoder_along_the_exact_gradient() {
         }
     }
     drop(guard);
+}
+
+/// What a model cannot take is an error that says so; other floating-point kinds and memory layouts are the same images.
+#[test]
+fn images_and_latents_that_do_not_fit_are_errors() {
+    use gengs::estimators::EstimatorKind;
+    use gengs::models::{Family, Inference, LatentConfig, Vae, VaeConfig};
+    use gengs::relaxation::Forward;
+    let store = tch::nn::VarStore::new(tch::Device::Cpu);
+    let latent = LatentConfig {
+        family: Family::Poisson,
+        prior: None,
+        truncation: gengs::Truncation::right(12),
+        inference: Inference::Explicit,
+        latents: 3,
+    };
+    let vae = Vae::new(&store.root(), &VaeConfig { pixels: 16, hidden: vec![5], latent }).unwrap();
+    let float = (tch::Kind::Float, tch::Device::Cpu);
+    let good = tch::Tensor::rand([4, 16], float);
+    let mut estimator = EstimatorKind::ReinforceLoo.build(&vae.estimator_setting(0.5)).unwrap();
+    for wrong in [
+        tch::Tensor::zeros([4, 15], float),
+        tch::Tensor::zeros([2, 4, 4], float),
+        tch::Tensor::zeros([16], float),
+        tch::Tensor::zeros([0, 16], float),
+        tch::Tensor::new(),
+        good.to_kind(tch::Kind::Uint8),
+        &good + 1.0,
+        &good * f64::NAN,
+    ] {
+        assert!(vae.posterior(&wrong).is_err() && vae.reconstruct(&wrong).is_err());
+        assert!(vae.relaxed_elbo(&wrong, 0.5, Forward::Soft, None).is_err());
+        assert!(vae.relaxed_elbo_sparse(&wrong, 0.5, Forward::Soft, None).is_err());
+        assert!(vae.estimated_elbo(&wrong, estimator.as_mut(), 2).is_err() && vae.importance_bound(&wrong, 2).is_err());
+    }
+    let mean = |x: &tch::Tensor| vae.posterior(x).unwrap().mean();
+    let spread = tch::Tensor::stack(&[&good, &good], 2).select(2, 1);
+    for same in [good.to_kind(tch::Kind::Double), spread] {
+        assert!((mean(&same) - mean(&good)).abs().max().double_value(&[]) < 1e-6);
+    }
+    let z = tch::Tensor::ones([4, 3], (tch::Kind::Int64, tch::Device::Cpu));
+    assert_eq!(vae.decode(&z).unwrap().size(), [4, 16]);
+    for wrong in [tch::Tensor::ones([4, 2], float), tch::Tensor::new(), tch::Tensor::from(1.0)] {
+        assert!(vae.decode(&wrong).is_err());
+    }
+    assert!(vae.generate(0).is_err() && vae.generate(-1).is_err() && vae.generate(2).is_ok());
 }

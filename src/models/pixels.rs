@@ -1,7 +1,8 @@
 //! Bernoulli pixels given their logits: `-log p(x | l) = sum_i log(1 + exp(l_i)) - x_i l_i`, whose derivative is `sigmoid(l_i) - x_i`.
 
+use crate::backward::differentiable_once;
 use crate::relaxation::one_pass::softplus;
-use crate::threads;
+use crate::{Result, slices, threads};
 use tch::{Device, Kind, Reduction, Tensor};
 
 /// `-log p(x | logits)` in nats, summed over the pixels; `x` broadcasts against the leading dimensions of `logits`.
@@ -14,22 +15,20 @@ pub(super) fn reconstruction(logits: &Tensor, x: &Tensor) -> Tensor {
     )
 }
 
-/// As [`reconstruction`], to be differentiated once at most: one pass over dense float32 on the CPU gives values and derivatives.
-pub(super) fn reconstruction_once(logits: &Tensor, x: &Tensor) -> Tensor {
+/// As [`reconstruction`], for one derivative; a second one is an error: one pass over dense float32 on the CPU gives values and derivatives.
+pub(super) fn reconstruction_once(logits: &Tensor, x: &Tensor) -> Result<Tensor> {
     let dense = |t: &Tensor| t.device() == Device::Cpu && t.kind() == Kind::Float && t.is_contiguous();
     let fits = logits.dim() == 2 && logits.numel() > 0 && logits.size() == x.size() && dense(logits) && dense(x);
     if !fits || !logits.requires_grad() || x.requires_grad() {
-        return reconstruction(logits, x);
+        return Ok(reconstruction(logits, x));
     }
     let (rows, pixels) = (logits.size()[0], logits.size()[1] as usize);
-    let (values, slopes) = tch::no_grad(|| (Tensor::zeros([rows], (Kind::Float, Device::Cpu)), logits.zeros_like()));
-    // SAFETY: all four are dense, hold `numel` floats on the CPU, and live to the end of the block; values and slopes were made here, so that
-    // nothing else holds their memory.
-    let (l, x, values_of, slopes_of) = unsafe {
-        let read = |t: &Tensor| std::slice::from_raw_parts(t.data_ptr().cast::<f32>(), t.numel());
-        let write = |t: &Tensor| std::slice::from_raw_parts_mut(t.data_ptr().cast::<f32>(), t.numel());
-        (read(logits), read(x), write(&values), write(&slopes))
+    let (mut values, mut slopes) =
+        tch::no_grad(|| (Tensor::zeros([rows], (Kind::Float, Device::Cpu)), logits.zeros_like()));
+    let Some((mut written, seen)) = slices::together::<f32>(vec![&mut values, &mut slopes], vec![logits, x]) else {
+        return Ok(reconstruction(logits, x));
     };
+    let ([values_of, slopes_of], [l, x]) = (&mut written[..], &seen[..]) else { return Ok(reconstruction(logits, x)) };
     let outputs = values_of.iter_mut().zip(slopes_of.chunks_exact_mut(pixels));
     let inputs = l.chunks_exact(pixels).zip(x.chunks_exact(pixels));
     threads::run(outputs.zip(inputs).collect(), |_, ((value, slopes), (logits, x))| {
@@ -38,7 +37,7 @@ pub(super) fn reconstruction_once(logits: &Tensor, x: &Tensor) -> Tensor {
     // A graph whose derivative the slopes are, and whose value is then put right.
     let mut sums = (logits * slopes).sum_dim_intlist(-1, false, None::<Kind>);
     tch::no_grad(|| sums.copy_(&values));
-    sums
+    differentiable_once(&sums)
 }
 
 /// The sum over a row, and its slopes. (A closure in its place may not be inlined, and is then not compiled for the machine's vectors.)
@@ -102,7 +101,8 @@ mod tests {
             let gradient = Tensor::run_backward(&[(&values * &weights).sum(kind)], &[&leaf], false, false).remove(0);
             [values.detach(), gradient].map(|t| t.to_kind(Kind::Double))
         };
-        let [found, expected] = [of(reconstruction_once, Kind::Float), of(reconstruction, Kind::Double)];
+        let [found, expected] =
+            [of(|l, x| reconstruction_once(l, x).unwrap(), Kind::Float), of(reconstruction, Kind::Double)];
         for (found, expected) in found.iter().zip(&expected) {
             let error = ((found - expected).abs() / expected.abs().clamp_min(1.0)).max().double_value(&[]);
             assert!(error < 1e-6, "{error}");

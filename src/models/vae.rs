@@ -61,16 +61,37 @@ pub struct Vae {
 /// Hard samples that are decoded at once in an evaluation: bounds memory, 10 x batch x pixels numbers.
 const SAMPLES_AT_ONCE: i64 = 10;
 
+/// Parameters of the largest model.
+pub(super) const MOST_PARAMETERS: i128 = 1 << 30;
+
+/// Latents of the largest model.
+const MAX_LATENTS: i64 = 1 << 30;
+
 impl Vae {
     /// Parameters are created under `path`, named `encoder.0.weight`, `encoder.0.bias`, `encoder.2.weight`, ...
     ///
     /// # Errors
     /// When a width is below 1, or prior and truncation do not fit the family.
     pub fn new(path: &Path, config: &VaeConfig) -> Result<Self> {
+        if config.latent.latents > MAX_LATENTS {
+            return Err(Error::parameter("number of latents", config.latent.latents, format!("at most {MAX_LATENTS}")));
+        }
         if let Some(width) = config.hidden.iter().chain([&config.pixels]).find(|&&width| width < 1) {
             return Err(Error::parameter("width of a layer", width, "at least 1"));
         }
         let latent = Latent::new(&config.latent, path.device())?;
+        let layers = [&[config.pixels], config.hidden.as_slice()].concat();
+        let ends = layers
+            .last()
+            .map_or(0, |&last| i128::from(last) * i128::from(latent.encoder_width() + latent.decoder_width()));
+        let inner: i128 = layers.windows(2).map(|pair| 2 * i128::from(pair[0]) * i128::from(pair[1])).sum();
+        if inner + ends > MOST_PARAMETERS {
+            return Err(Error::parameter(
+                "number of parameters",
+                inner + ends,
+                "at most 2^30: take fewer latents, atoms or hidden units",
+            ));
+        }
         let widths = |first, last| [&[first], config.hidden.as_slice(), &[last]].concat();
         let encoder = Mlp::new(&(path / "encoder"), &widths(config.pixels, latent.encoder_width()));
         let mut decoder_widths = widths(config.pixels, latent.decoder_width());
@@ -81,9 +102,9 @@ impl Vae {
     /// `q(z | x)`, batch shape `[B, latents]`, of images `[B, pixels]` in `[0, 1]`.
     ///
     /// # Errors
-    /// When the images have another number of pixels.
+    /// When there are no images, they have another number of pixels, are integers, lie on another device, or a pixel is not in `[0, 1]`.
     pub fn posterior(&self, x: &Tensor) -> Result<TruncatedDistribution> {
-        self.latent.posterior(&self.encoder.forward(x))
+        self.latent.posterior(&self.encoder.forward(&self.images(x)?))
     }
 
     /// The prior, batch shape `[]`, the same for every latent.
@@ -115,9 +136,59 @@ impl Vae {
         &self.latent
     }
 
-    /// Pixel logits `[..., pixels]` of latents as they were drawn (`[..., latents]`, one-hot ones `[..., latents, n]`).
-    pub fn decode(&self, z: &Tensor) -> Tensor {
+    /// Pixel logits `[..., pixels]` of latents as they were drawn (`[..., latents]`, one-hot ones `[..., latents, n]`), numbers of any kind.
+    ///
+    /// # Errors
+    /// When the latents have another shape, or lie on another device.
+    pub fn decode(&self, z: &Tensor) -> Result<Tensor> {
+        let atoms = self.prior().atoms();
+        let mut last = vec![self.latent.latents()];
+        if atoms.dim() == 2 {
+            last.push(atoms.size()[1]);
+        }
+        if !z.defined() || z.numel() == 0 || !z.size().ends_with(&last) {
+            let expected = format!("[..., {}]", last.iter().map(i64::to_string).collect::<Vec<_>>().join(", "));
+            let found = if z.defined() { z.size() } else { Vec::new() };
+            return Err(Error::Shape { what: "latents to decode".into(), found, expected });
+        }
+        self.same_device(z)?;
+        Ok(self.logits(&z.f_to_kind(Kind::Float)?))
+    }
+
+    fn logits(&self, z: &Tensor) -> Tensor {
         self.decoder.forward(&self.decoder_input(z))
+    }
+
+    fn same_device(&self, tensor: &Tensor) -> Result<()> {
+        let (found, own) = (tensor.device(), self.prior().device());
+        if found == own {
+            return Ok(());
+        }
+        Err(Error::Device(format!("a tensor lies on {found:?}, but the model on {own:?}: move it with `to_device`")))
+    }
+
+    /// Images as the network takes them: float32 `[B, pixels]`. Other floating-point kinds are converted. On the CPU the numbers are looked at; on
+    /// another device, where that would have to be waited for, they are not.
+    fn images(&self, x: &Tensor) -> Result<Tensor> {
+        let found = if x.defined() { x.size() } else { Vec::new() };
+        if !matches!(found[..], [count, pixels] if count > 0 && pixels == self.pixels) {
+            let expected = format!("[B, {}], one row of pixels for each image and at least one image", self.pixels);
+            return Err(Error::Shape { what: "images".into(), found, expected });
+        }
+        if !x.is_floating_point() {
+            let allowed = "floating-point numbers from 0 to 1; divide bytes by 255";
+            return Err(Error::parameter("kind of the images", format!("{:?}", x.kind()), allowed));
+        }
+        self.same_device(x)?;
+        if x.device() == tch::Device::Cpu {
+            let (least, greatest) = x.detach().f_aminmax(None, false)?;
+            for extreme in [least, greatest].map(|extreme| extreme.double_value(&[])) {
+                if !(0.0..=1.0).contains(&extreme) {
+                    return Err(Error::parameter("a pixel", extreme, "from 0 to 1"));
+                }
+            }
+        }
+        Ok(x.f_to_kind(Kind::Float)?)
     }
 
     fn decoder_input(&self, z: &Tensor) -> Tensor {
@@ -128,11 +199,14 @@ impl Vae {
     /// `count` images from the prior, as pixel probabilities `[count, pixels]`.
     ///
     /// # Errors
-    /// When libtorch refuses the count.
+    /// When the count is below 1 or above a million.
     pub fn generate(&self, count: i64) -> Result<Tensor> {
         let _guard = no_grad_guard();
+        if !(1..=1_000_000).contains(&count) {
+            return Err(Error::parameter("number of images to generate", count, "from 1 to 1000000"));
+        }
         let z = self.prior().sample(&[count, self.latent.latents()])?;
-        Ok(self.decode(&z).sigmoid())
+        Ok(self.logits(&z).sigmoid())
     }
 
     /// Images decoded from one hard sample of their posterior, as pixel probabilities `[B, pixels]`.
@@ -142,7 +216,7 @@ impl Vae {
     pub fn reconstruct(&self, x: &Tensor) -> Result<Tensor> {
         let _guard = no_grad_guard();
         let z = self.posterior(x)?.sample(&[])?;
-        Ok(self.decode(&z).sigmoid())
+        Ok(self.logits(&z).sigmoid())
     }
 
     /// The negative ELBO with one relaxed sample an image: what is trained. With a key, the noise is a function of it, and the one-pass
@@ -150,8 +224,9 @@ impl Vae {
     /// generator.
     ///
     /// # Errors
-    /// When the temperature is not allowed.
+    /// When the temperature is not allowed, and those of [`posterior`](Self::posterior).
     pub fn relaxed_elbo(&self, x: &Tensor, temperature: f64, forward: Forward, key: Option<NoiseKey>) -> Result<Elbo> {
+        let x = &self.images(x)?;
         self.decoded(&self.encoder.forward_once(x), x, temperature, forward, key)
     }
 
@@ -167,6 +242,7 @@ impl Vae {
         forward: Forward,
         key: Option<NoiseKey>,
     ) -> Result<(Elbo, Option<SparseProduct>)> {
+        let x = &self.images(x)?;
         let (encoded, product) = self.encoder.forward_sparse(x);
         Ok((self.decoded(&encoded, x, temperature, forward, key)?, product))
     }
@@ -182,7 +258,7 @@ impl Vae {
         let (z, kl) = self.latent.draw(encoded, temperature, forward, key)?;
         let kl = kl.sum_dim_intlist(-1, false, None::<Kind>);
         let logits = self.decoder.forward_once(&self.decoder_input(&z));
-        Ok(Elbo { reconstruction: reconstruction_once(&logits, x), kl })
+        Ok(Elbo { reconstruction: reconstruction_once(&logits, x)?, kl })
     }
 
     /// The negative ELBO with its gradient by an estimator, from so many samples an image. For bounds of several samples,
@@ -191,8 +267,9 @@ impl Vae {
     /// # Errors
     /// When the estimator is not made for these latents, or needs more samples.
     pub fn estimated_elbo(&self, x: &Tensor, estimator: &mut dyn Estimator, samples: i64) -> Result<Elbo> {
+        let x = &self.images(x)?;
         let (q, family) = self.latent.posterior_and_family(&self.encoder.forward(x))?;
-        let f = |z: &Tensor| reconstruction(&self.decode(z), x);
+        let f = |z: &Tensor| reconstruction(&self.logits(z), x);
         let mut expectation = Expectation::new(&q, &f)?.samples(samples)?.context(x).prior(self.prior());
         if let Some(family) = &family {
             expectation = expectation.distribution(family.as_ref());
@@ -230,6 +307,7 @@ impl Vae {
             return Err(Error::parameter("number of importance samples", samples, "at least 1"));
         }
         let _guard = no_grad_guard();
+        let x = &self.images(x)?;
         let q = self.posterior(x)?;
         let mut reconstructions = Vec::new();
         let mut log_ratios = Vec::new();
@@ -238,7 +316,7 @@ impl Vae {
             let z = q.sample(&[count])?;
             let log_ratio = self.prior().log_prob(&z)? - q.log_prob(&z)?;
             log_ratios.push(log_ratio.sum_dim_intlist(-1, false, None::<Kind>));
-            reconstructions.push(reconstruction(&self.decode(&z), x));
+            reconstructions.push(reconstruction(&self.logits(&z), x));
         }
         let reconstructions = Tensor::cat(&reconstructions, 0);
         let log_weights = Tensor::cat(&log_ratios, 0) - &reconstructions;

@@ -9,6 +9,7 @@
 use super::finite::{Verdict, examine};
 use super::rule::{BETA1, BETA2, Rule, Slot};
 use super::{Rows, SparseProduct};
+use crate::backward::gradients as gradients_of;
 use crate::memory::in_large_pages;
 use crate::{Error, Result};
 use tch::nn::VarStore;
@@ -76,10 +77,10 @@ impl Adam {
     /// neither zeroed before nor added to what a parameter carries.
     ///
     /// # Errors
-    /// When the loss is not a scalar with a graph.
+    /// Before anything changes, when the loss is not one number with a graph.
     pub fn minimize(&mut self, loss: &Tensor, keep_graph: bool) -> Result<()> {
         let parameters: Vec<&Tensor> = self.slots.iter().map(|slot| &slot.parameter).collect();
-        let gradients = Tensor::f_run_backward(&[loss], &parameters, keep_graph, false)?;
+        let gradients = gradients_of(loss, &parameters, keep_graph, false)?;
         self.update(loss, &gradients)
     }
 
@@ -91,9 +92,9 @@ impl Adam {
         let product = |slot: &Slot| products.iter().find(|product| product.name == slot.name);
         let inputs: Vec<&Tensor> =
             self.slots.iter().map(|slot| product(slot).map_or(&slot.parameter, |product| &product.leaf)).collect();
-        let mut gradients = Tensor::f_run_backward(&[loss], &inputs, false, false)?;
+        let mut gradients = gradients_of(loss, &inputs, false, false)?;
         for (slot, gradient) in self.slots.iter().zip(&mut gradients) {
-            if let Some(product) = product(slot) {
+            if let Some(product) = product(slot).filter(|_| gradient.defined()) {
                 *gradient = product.gradient(gradient);
             }
         }
@@ -110,7 +111,7 @@ impl Adam {
             (0..self.slots.len()).filter(|&i| rows.iter().all(|rows| rows.name != self.slots[i].name)).collect();
         let parameters = dense.iter().map(|&i| &self.slots[i].parameter);
         let inputs: Vec<&Tensor> = parameters.chain(rows.iter().map(|rows| &rows.leaf)).collect();
-        let gradients = Tensor::f_run_backward(&[loss], &inputs, false, false)?;
+        let gradients = gradients_of(loss, &inputs, false, false)?;
         let _guard = no_grad_guard();
         let names = dense.iter().map(|&i| self.slots[i].name.clone()).chain(rows.iter().map(|rows| rows.name.clone()));
         let names = names.collect();
@@ -129,8 +130,23 @@ impl Adam {
     /// One update from gradients in the order of the parameters' names; those that are undefined leave their parameter alone.
     ///
     /// # Errors
-    /// When libtorch reports one.
+    /// Before anything changes, when there is not one gradient for each parameter, or one has another shape, kind or device.
     pub fn apply(&mut self, gradients: &[Tensor]) -> Result<()> {
+        if gradients.len() != self.slots.len() {
+            let allowed = format!("{}, one for each parameter in the order of their names", self.slots.len());
+            return Err(Error::parameter("number of gradients", gradients.len(), allowed));
+        }
+        for (Slot { name, parameter, .. }, gradient) in self.slots.iter().zip(gradients).filter(|(_, g)| g.defined()) {
+            if gradient.size() != parameter.size() {
+                let expected = format!("the parameter's {:?}", parameter.size());
+                return Err(Error::Shape { what: format!("the gradient of {name}"), found: gradient.size(), expected });
+            }
+            let [found, expected] = [gradient, parameter].map(|tensor| (tensor.kind(), tensor.device()));
+            if found != expected {
+                let (what, found) = (format!("kind and device of the gradient of {name}"), format!("{found:?}"));
+                return Err(Error::parameter(what, found, format!("the parameter's, {expected:?}")));
+            }
+        }
         self.update(&Tensor::new(), gradients)
     }
 
@@ -302,6 +318,40 @@ mod tests {
             assert_eq!((host.skipped().unwrap(), device.skipped().unwrap()), (Skipped::default(), Skipped::default()));
         }
         assert_eq!((host.steps(), device.steps()), (2, 2));
+    }
+
+    #[test]
+    fn losses_without_a_graph_and_gradients_that_do_not_fit_change_nothing() {
+        let mut adam = adam();
+        let before = tensors(&adam);
+        let vector = adam.slots[0].parameter.shallow_clone();
+        for loss in [Tensor::from(1.0f32), Tensor::new(), vector] {
+            assert!(adam.minimize(&loss, false).is_err());
+            assert!(adam.minimize_products(&loss, &[]).is_err() && adam.minimize_rows(&loss, &[]).is_err());
+        }
+        let good = Tensor::from_slice(&[1.0f32, 2.0]);
+        for wrong in [Tensor::from(1.0f32), good.to_kind(Kind::Double), good.reshape([1, 2])] {
+            assert!(adam.apply(&[good.shallow_clone(), wrong]).is_err());
+        }
+        assert!(adam.apply(&[good]).is_err());
+        assert_eq!((tensors(&adam), adam.steps()), (before, 0));
+    }
+
+    /// Gradients that are the parameters themselves, each the other's: as if they had been copied before.
+    #[test]
+    fn gradients_that_share_memory_with_parameters_are_as_their_copies() {
+        let views =
+            |adam: &Adam| -> Vec<Tensor> { adam.slots.iter().rev().map(|slot| slot.parameter.detach()).collect() };
+        let (mut found, mut expected) = (adam(), adam());
+        for _ in 0..3 {
+            let copies: Vec<Tensor> = views(&expected).iter().map(Tensor::copy).collect();
+            expected.apply(&copies).unwrap();
+            let gradients = views(&found);
+            found.apply(&gradients).unwrap();
+        }
+        for (found, expected) in tensors(&found).iter().flatten().zip(tensors(&expected).iter().flatten()) {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
     }
 
     #[test]

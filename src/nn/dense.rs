@@ -1,7 +1,8 @@
 //! A parameter, its moving averages and its gradient as plain numbers, in parts that threads can share.
 
 use super::rule::{BETA1, BETA2, EPS};
-use tch::{Device, Kind, Tensor};
+use crate::slices;
+use tch::Tensor;
 
 /// Numbers that a thread updates at a time: a megabyte of the four tensors.
 pub(super) const A_PART: usize = 1 << 16;
@@ -30,11 +31,8 @@ impl<'a> Part<'a> {
         tensors.into_iter().all(|tensor| is_plain(tensor) && tensor.numel() == count && count > 0)
     }
 
-    /// All numbers of parameter, averages and gradient, which must [fit](Self::fits); nothing if they do not.
-    pub fn split(moved: [&'a mut Tensor; 3], gradient: &'a Tensor) -> impl Iterator<Item = Self> {
-        let fits = Self::fits([moved[0], moved[1], moved[2], gradient]);
-        let [p, m, v] = moved.map(|tensor| if fits { numbers_mut(tensor) } else { &mut [] });
-        let g = if fits { numbers(gradient) } else { &[] };
+    /// The numbers of parameter, averages and gradient.
+    pub fn split([p, m, v]: [&'a mut [f32]; 3], g: &'a [f32]) -> impl Iterator<Item = Self> {
         let parts = p.chunks_mut(A_PART).zip(m.chunks_mut(A_PART)).zip(v.chunks_mut(A_PART)).zip(g.chunks(A_PART));
         parts.map(|(((parameter, exp_avg), exp_avg_sq), gradient)| Part { parameter, exp_avg, exp_avg_sq, gradient })
     }
@@ -94,16 +92,16 @@ pub(super) struct RowsPart<'a> {
 }
 
 impl<'a> RowsPart<'a> {
-    /// All these rows; nothing where tables are not dense float32 on the CPU, or rows do not ascend within them, or the gradient has others.
+    /// All these rows of tables with `total` rows; nothing where rows do not ascend within them, or the gradient has others.
     pub fn split(
-        moved: [&'a mut Tensor; 3],
+        moved: [&'a mut [f32]; 3],
+        total: usize,
         indices: &'a [i64],
         gradient: OfRows<'a>,
         pace: Pace,
     ) -> Option<Vec<Self>> {
-        let total = moved[0].size().first().map_or(0, |&rows| rows as usize);
-        let count = moved[0].numel();
-        let plain = moved.iter().all(|tensor| is_plain(tensor) && tensor.numel() == count);
+        let count = moved[0].len();
+        let plain = moved.iter().all(|numbers| numbers.len() == count);
         let ascending = indices.windows(2).all(|pair| pair[0] < pair[1]);
         let inside =
             indices.first().is_none_or(|&row| row >= 0) && indices.last().is_none_or(|&row| (row as usize) < total);
@@ -124,7 +122,7 @@ impl<'a> RowsPart<'a> {
         if !fits || width == 0 {
             return None;
         }
-        let mut rest = moved.map(numbers_mut);
+        let mut rest = moved;
         let (mut first, mut parts) = (0, Vec::new());
         let at_once = A_PART.div_ceil(width);
         for (part, indices) in indices.chunks(at_once).enumerate() {
@@ -199,28 +197,15 @@ pub(super) fn prefetch(numbers: &&[f32]) {
 
 /// Whether a tensor is dense float32 on the CPU.
 pub(super) fn is_plain(tensor: &Tensor) -> bool {
-    tensor.device() == Device::Cpu && tensor.kind() == Kind::Float && tensor.is_contiguous()
+    slices::is_plain::<f32>(tensor)
 }
 
 /// The numbers of a plain tensor; none of another.
 pub(super) fn numbers(tensor: &Tensor) -> &[f32] {
-    match tensor.numel() {
-        count if count > 0 && is_plain(tensor) => {
-            // SAFETY: the tensor is dense and holds `count` floats on the CPU, and the borrow keeps it alive. Updates have exclusive use of their tensors:
-            // backward passes have ended, and libtorch keeps no thread that writes to them.
-            unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<f32>(), count) }
-        }
-        _ => &[],
-    }
+    slices::read(tensor).unwrap_or_default()
 }
 
-/// The same, to be written. Parameters, averages and gradients have storages of their own.
+/// The same of a tensor that has its memory for itself, to be written.
 pub(super) fn numbers_mut(tensor: &mut Tensor) -> &mut [f32] {
-    match tensor.numel() {
-        count if count > 0 && is_plain(tensor) => {
-            // SAFETY: as above; and since storages are its own, the exclusive borrow of the tensor is one of its numbers.
-            unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<f32>(), count) }
-        }
-        _ => &mut [],
-    }
+    slices::write(tensor).unwrap_or_default()
 }

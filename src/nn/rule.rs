@@ -1,9 +1,9 @@
 //! One update of Adam: in place where tensors are plain numbers, else as tensor operations.
 
 use super::Rows;
-use super::dense::{A_PART, OfRows, Pace, Part, RowsPart, numbers};
+use super::dense::{A_PART, OfRows, Pace, Part, RowsPart};
 use super::embedding::Terms;
-use crate::{Result, threads};
+use crate::{Result, slices, threads};
 use tch::Tensor;
 
 pub(super) const BETA1: f64 = 0.9;
@@ -30,14 +30,35 @@ pub(super) struct Rule {
 impl Rule {
     /// From gradients that may be undefined, which leaves the parameter alone.
     pub fn update<'a>(&self, slots: impl Iterator<Item = (&'a mut Slot, &'a Tensor)>) {
-        let mut parts = Vec::new();
+        let mut plain = Vec::new();
         for (slot, gradient) in slots.filter(|(_, gradient)| gradient.defined()) {
             if Part::fits([&slot.parameter, &slot.exp_avg, &slot.exp_avg_sq, gradient]) {
-                let Slot { parameter, exp_avg, exp_avg_sq, .. } = slot;
-                parts.extend(Part::split([parameter, exp_avg, exp_avg_sq], gradient));
+                plain.push((slot, gradient));
             } else {
                 self.apply(slot, gradient);
             }
+        }
+        if !self.in_place(&mut plain) {
+            // Some of them share memory: gradients are copied before a parameter moves.
+            let copies: Vec<Tensor> = plain.iter().map(|(_, gradient)| gradient.copy()).collect();
+            plain.iter_mut().zip(&copies).for_each(|((slot, _), gradient)| self.apply(slot, gradient));
+        }
+    }
+
+    /// Plain numbers in one pass; false, and nothing moves, where some of them share memory.
+    fn in_place(&self, plain: &mut [(&mut Slot, &Tensor)]) -> bool {
+        let (mut written, mut seen) = (Vec::new(), Vec::new());
+        for (slot, gradient) in plain {
+            let Slot { parameter, exp_avg, exp_avg_sq, .. } = &mut **slot;
+            written.extend([parameter, exp_avg, exp_avg_sq]);
+            seen.push(*gradient);
+        }
+        let Some((written, seen)) = slices::together(written, seen) else { return false };
+        let mut written = written.into_iter();
+        let mut parts = Vec::new();
+        for gradient in seen {
+            let (Some(p), Some(m), Some(v)) = (written.next(), written.next(), written.next()) else { break };
+            parts.extend(Part::split([p, m, v], gradient));
         }
         let pace = self.pace();
         if parts.iter().map(|part| part.gradient.len()).sum::<usize>() < A_PART {
@@ -45,6 +66,7 @@ impl Rule {
         } else {
             threads::run(parts, |_, part| part.update(pace));
         }
+        true
     }
 
     fn pace(&self) -> Pace {
@@ -79,15 +101,23 @@ impl Rule {
         let mut ordered = Vec::new();
         let derivatives = rows.terms.as_ref().and_then(|terms| terms.derivatives.as_ref());
         let derivatives = derivatives.map(|derivatives| derivatives.f_contiguous()).transpose()?;
+        let total = parameter.size().first().map_or(0, |&rows| rows as usize);
+        let seen = std::iter::once(&of_leaf).chain(&derivatives).collect();
+        let Some((written, seen)) = slices::together(vec![parameter, exp_avg, exp_avg_sq], seen) else {
+            return Ok(false);
+        };
+        let (Ok(tables), Some(&of_leaf)) = (<[&mut [f32]; 3]>::try_from(written), seen.first()) else {
+            return Ok(false);
+        };
         let gradient = match &rows.terms {
             Some(Terms { entries, weights, .. }) => {
                 ordered.extend(entries.by_row(weights)?);
-                let (starts, derivatives) = (entries.starts(), derivatives.as_ref().map(numbers));
-                OfRows::Sums { sums: numbers(&of_leaf), terms: &ordered, starts, derivatives }
+                let (starts, derivatives) = (entries.starts(), seen.get(1).copied());
+                OfRows::Sums { sums: of_leaf, terms: &ordered, starts, derivatives }
             }
-            None => OfRows::Rows(numbers(&of_leaf)),
+            None => OfRows::Rows(of_leaf),
         };
-        let Some(parts) = RowsPart::split([parameter, exp_avg, exp_avg_sq], &indices, gradient, self.pace()) else {
+        let Some(parts) = RowsPart::split(tables, total, &indices, gradient, self.pace()) else {
             return Ok(false);
         };
         threads::run(parts, |_, part| part.update());

@@ -1,6 +1,7 @@
 //! Documents as a model takes them.
 
-use crate::Result;
+use crate::slices::read;
+use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
 /// Documents as bags of words: `N` entries, each a word of a document with its count.
@@ -71,6 +72,51 @@ impl Bags {
             offsets: self.offsets.narrow(0, first, count) - start,
             lengths: self.lengths.narrow(0, first, count),
         }
+    }
+
+    /// Whether a model of so many words can take them. On the CPU their numbers are looked at; on another device, where that would have to be waited
+    /// for, they are not.
+    ///
+    /// # Errors
+    /// When there is no document, shapes, kinds or devices do not fit together, or a word or a document is out of range.
+    pub(super) fn check(&self, words: i64, device: Device) -> Result<()> {
+        let Self { words: of, counts, rows, offsets, lengths } = self;
+        let (entries, documents) = (of.size(), lengths.size());
+        let parts = [
+            ("words", of, Kind::Int64, &entries),
+            ("counts", counts, Kind::Float, &entries),
+            ("rows", rows, Kind::Int64, &entries),
+            ("offsets", offsets, Kind::Int64, &documents),
+            ("lengths", lengths, Kind::Float, &documents),
+        ];
+        for (name, tensor, kind, size) in parts {
+            if tensor.kind() != kind || tensor.device() != device {
+                let found = format!("{:?} on {:?}", tensor.kind(), tensor.device());
+                return Err(Error::parameter(format!("{name} of documents"), found, format!("{kind:?} on {device:?}")));
+            }
+            if size.len() != 1 || tensor.size() != *size || documents == [0] {
+                let expected =
+                    "one number an entry (words, counts, rows) or a document (offsets, lengths), and a document".into();
+                return Err(Error::Shape { what: format!("{name} of documents"), found: tensor.size(), expected });
+            }
+        }
+        let (Some(of), Some(rows), Some(offsets)) = (read::<i64>(of), read::<i64>(rows), read::<i64>(offsets)) else {
+            return Ok(());
+        };
+        if let Some(word) = of.iter().find(|word| !(0..words).contains(*word)) {
+            return Err(Error::parameter("word of a document", word, format!("from 0 to {}", words - 1)));
+        }
+        let entries = of.len() as i64;
+        let fits = rows.is_sorted() && rows.iter().all(|row| (0..documents[0]).contains(row));
+        if !fits || !offsets.is_sorted() || offsets.iter().any(|offset| !(0..=entries).contains(offset)) {
+            return Err(Error::Config("the rows and offsets of documents do not ascend, or point beyond them".into()));
+        }
+        if let Some(count) =
+            read::<f32>(counts).and_then(|counts| counts.iter().find(|count| !(**count >= 0.0 && count.is_finite())))
+        {
+            return Err(Error::parameter("count of a word", count, "0 or more, and finite"));
+        }
+        Ok(())
     }
 
     /// Whether there are none.

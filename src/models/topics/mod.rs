@@ -93,6 +93,21 @@ impl TopicsConfig {
         if !(self.prior > 0.0 && self.prior.is_finite()) {
             return Err(Error::parameter("prior", self.prior, "positive and finite"));
         }
+        let wide = |sizes: &[i64]| sizes.iter().map(|&size| i128::from(size)).product::<i128>();
+        let topics: i128 = self.topics.iter().map(|&n| i128::from(n)).sum();
+        let (hidden, words) = (i128::from(self.hidden), i128::from(self.words));
+        let between: i128 = self.topics.windows(2).map(wide).sum();
+        let layers = self.topics.len() as i128 * hidden * hidden;
+        let extra = if self.inference == Inference::Implicit { i128::from(self.atoms) } else { 1 };
+        let total =
+            words * (hidden + topics + i128::from(self.topics[0])) + layers + hidden * topics * (1 + extra) + between;
+        if total > super::vae::MOST_PARAMETERS {
+            return Err(Error::parameter(
+                "number of parameters",
+                total,
+                "at most 2^30: take fewer topics, words or hidden units",
+            ));
+        }
         for (name, share) in [("dropout", self.dropout), ("word-dropout", self.word_dropout)] {
             if !(0.0..1.0).contains(&share) {
                 return Err(Error::parameter(name, share, "at least 0 and below 1"));
@@ -201,6 +216,7 @@ impl TopicModel {
     /// # Errors
     /// When the temperature is not allowed.
     pub fn relaxed_elbo(&self, bags: &Bags, temperature: f64, forward: Forward, key: NoiseKey) -> Result<TopicsElbo> {
+        bags.check(self.words(), self.words.device())?;
         let (outputs, rows) = self.encoder.train(bags)?;
         let draw = |l: usize, posterior: &Posterior| posterior.draw(temperature, forward, of_layer(key, l));
         let (posteriors, draws) = self.descend(&outputs, draw)?;
@@ -249,6 +265,7 @@ impl TopicModel {
     /// # Errors
     /// When a tensor cannot be made.
     pub fn infer(&self, bags: &Bags) -> Result<Vec<Tensor>> {
+        bags.check(self.words(), self.words.device())?;
         Ok(self.descend(&self.encoder.infer(bags)?, |_, posterior| Ok(posterior.truncated.mean()))?.1)
     }
 
@@ -261,6 +278,7 @@ impl TopicModel {
             return Err(Error::parameter("number of importance samples", samples, "at least 1"));
         }
         let _guard = no_grad_guard();
+        bags.check(self.words(), self.words.device())?;
         let outputs = self.encoder.infer(bags)?;
         let (mut neg_elbos, mut kls, mut log_weights) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..samples {
@@ -292,6 +310,7 @@ impl TopicModel {
             return Err(Error::parameter("number of samples", samples, "at least 1"));
         }
         let _guard = no_grad_guard();
+        bags.check(self.words(), self.words.device())?;
         let outputs = self.encoder.infer(bags)?;
         let mut sum = self.words.log_probs(&self.sample(&outputs)?.1[0]).exp();
         for _ in 1..samples {

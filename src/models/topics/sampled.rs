@@ -21,6 +21,7 @@ use super::tables::Tables;
 use super::thinned::Thinned;
 use super::{Bags, Likelihood};
 use crate::Result;
+use crate::backward::differentiable_once;
 use crate::nn::{Entries, Rows, dots, weighted_sums};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -86,10 +87,10 @@ impl Tables {
 }
 
 /// A value whose derivatives are known: in `x`, `[B, K]`, it has `slopes`, `[B, K]`, and in these it has `x`, as the scalar product of both.
-pub(super) fn with_slopes(value: Tensor, x: &Tensor, slopes: &Tensor) -> Tensor {
+pub(super) fn with_slopes(value: Tensor, x: &Tensor, slopes: &Tensor) -> Result<Tensor> {
     let of_x = slopes.detach() * (x - x.detach());
     let of_slopes = x.detach() * (slopes - slopes.detach());
-    value + (of_x + of_slopes).sum_dim_intlist(-1, false, None::<Kind>)
+    differentiable_once(&(value + (of_x + of_slopes).sum_dim_intlist(-1, false, None::<Kind>)))
 }
 
 /// `[z, 1]`.
@@ -130,7 +131,7 @@ impl Sample {
         let rows =
             rows.map(|((leaf, table), name)| Rows::of_sums(name, entries, &weights, leaf, Some(table))).collect();
         let sums = Tensor::cat(&leaves, 1);
-        let logs = with_slopes(logs, &inputs, &sums.narrow(0, 0, bags.len()));
+        let logs = with_slopes(logs, &inputs, &sums.narrow(0, 0, bags.len()))?;
         let total = inputs.matmul(&sums.select(0, bags.len()));
         Ok((tables.additive(&total, &logs, bags), rows))
     }

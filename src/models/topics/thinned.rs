@@ -137,7 +137,7 @@ impl Thinned {
         let alone = leaves.iter().zip(names);
         let rows = rows.chain(alone.map(|(leaf, name)| Rows::of_sums(name, outside, &slopes_outside, leaf, None)));
         let rows = rows.collect();
-        Ok((with_slopes(value, &inputs, &slopes), rows))
+        Ok((with_slopes(value, &inputs, &slopes)?, rows))
     }
 }
 

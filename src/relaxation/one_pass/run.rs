@@ -141,11 +141,9 @@ fn zeros<T: Real>(sizes: &[usize]) -> Result<Vec<Tensor>> {
 /// The numbers of each tensor in parts of the given sizes: the first part of each, then the second of each, and so on.
 fn split<'a, T: Real>(tensors: &'a mut [Tensor], sizes: &[usize]) -> Vec<Vec<&'a mut [T]>> {
     let mut tasks = Vec::new();
-    for (tensor, &size) in tensors.iter_mut().zip(sizes).filter(|(tensor, _)| tensor.numel() > 0) {
-        debug_assert!(tensor.kind() == T::KIND && tensor.is_contiguous());
-        // SAFETY: the tensor is not empty and was made by `zeros` for this kind, so that it is dense, on the CPU, and holds `numel` initialised
-        // numbers; it shares its storage with no other tensor, and is borrowed exclusively for as long as the slice lives.
-        let numbers = unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<T>(), tensor.numel()) };
+    // Each was made by `zeros`, for this kind, and shares its memory with no other.
+    for (tensor, &size) in tensors.iter_mut().zip(sizes) {
+        let numbers = crate::slices::write::<T>(tensor).unwrap_or_default();
         for (i, part) in numbers.chunks_mut(size.max(1)).enumerate() {
             if tasks.len() == i {
                 tasks.push(Vec::with_capacity(sizes.len()));

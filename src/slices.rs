@@ -1,0 +1,103 @@
+//! Tensors as slices of numbers: the one place where their memory is looked at.
+//!
+//! A tensor is plain when it lies dense on the CPU and holds the kind that is asked for. Two tensors may share memory, as a view and its base
+//! do; a slice that is written must share none with another. [`together`] checks that for all slices that are in use at once. [`write`] looks
+//! at one tensor, which its caller has just made.
+
+use std::ops::Range;
+use tch::kind::Element;
+use tch::{Device, Tensor};
+
+/// Where the numbers of a dense tensor on the CPU lie, as addresses of bytes.
+pub(crate) fn addresses(tensor: &Tensor) -> Option<Range<usize>> {
+    let strided = tensor.defined() && tensor.device() == Device::Cpu && !tensor.is_sparse() && !tensor.is_mkldnn();
+    if !strided || !tensor.is_contiguous() {
+        return None;
+    }
+    let bytes = tensor.numel() * tensor.kind().elt_size_in_bytes();
+    let start = if bytes == 0 { 0 } else { tensor.data_ptr() as usize };
+    Some(start..start + bytes)
+}
+
+/// Whether a tensor can be read as a slice.
+pub(crate) fn is_plain<T: Element>(tensor: &Tensor) -> bool {
+    tensor.defined() && tensor.kind() == T::KIND && addresses(tensor).is_some()
+}
+
+/// The numbers of a plain tensor. Nothing may write to its memory while the slice lives.
+pub(crate) fn read<T: Element>(tensor: &Tensor) -> Option<&[T]> {
+    if !is_plain::<T>(tensor) {
+        return None;
+    }
+    match tensor.numel() {
+        0 => Some(&[]),
+        // SAFETY: the tensor is dense, on the CPU, and holds `count` numbers of this kind; the borrow keeps it alive. libtorch keeps no thread
+        // that writes to a tensor after an operation has returned.
+        count => Some(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<T>(), count) }),
+    }
+}
+
+/// The numbers of a plain tensor that has its memory for itself, to be written.
+pub(crate) fn write<T: Element>(tensor: &mut Tensor) -> Option<&mut [T]> {
+    if !is_plain::<T>(tensor) {
+        return None;
+    }
+    match tensor.numel() {
+        0 => Some(&mut []),
+        // SAFETY: as in `read`; the exclusive borrow of a tensor that shares its memory with no other is one of its numbers.
+        count => Some(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<T>(), count) }),
+    }
+}
+
+/// Slices to write and slices to read, in use at once.
+pub(crate) type Together<'a, T> = (Vec<&'a mut [T]>, Vec<&'a [T]>);
+
+/// The numbers of tensors to write and of tensors to read; nothing where one is not plain, or one to write shares memory with another.
+pub(crate) fn together<'a, T: Element>(written: Vec<&'a mut Tensor>, seen: Vec<&'a Tensor>) -> Option<Together<'a, T>> {
+    let mut ranges = Vec::with_capacity(written.len() + seen.len());
+    for (tensor, is_written) in written.iter().map(|t| (&**t, true)).chain(seen.iter().map(|t| (*t, false))) {
+        let range = addresses(tensor).filter(|_| tensor.kind() == T::KIND)?;
+        if !range.is_empty() {
+            ranges.push((range.start, range.end, is_written));
+        }
+    }
+    ranges.sort_unstable();
+    let (mut end, mut end_of_written) = (0, 0);
+    for (start, last, is_written) in ranges {
+        if start < end_of_written || is_written && start < end {
+            return None;
+        }
+        end = end.max(last);
+        if is_written {
+            end_of_written = end_of_written.max(last);
+        }
+    }
+    Some((written.into_iter().map(write).collect::<Option<_>>()?, seen.into_iter().map(read).collect::<Option<_>>()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Kind;
+
+    #[test]
+    fn only_dense_tensors_of_the_kind_on_the_cpu_are_slices() {
+        let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0]).reshape([2, 2]);
+        assert_eq!(read::<f32>(&x), Some(&[1.0, 2.0, 3.0, 4.0][..]));
+        assert_eq!(read::<f32>(&x.get(1)), Some(&[3.0, 4.0][..]));
+        assert!(read::<f64>(&x).is_none() && read::<f32>(&x.tr()).is_none() && read::<f32>(&Tensor::new()).is_none());
+        assert!(read::<f32>(&x.to_sparse(None, None::<i64>, None::<i64>)).is_none());
+        assert_eq!(read::<f32>(&Tensor::zeros([0, 3], (Kind::Float, Device::Cpu))), Some(&[][..]));
+    }
+
+    #[test]
+    fn what_is_written_shares_no_memory() {
+        let base = || Tensor::zeros([6], (Kind::Float, Device::Cpu));
+        let (mut a, mut b) = (base(), base());
+        let (mut same, mut part, mut rest) = (a.shallow_clone(), a.narrow(0, 0, 3), a.narrow(0, 3, 3));
+        let fits = |written: Vec<&mut Tensor>, seen: Vec<&Tensor>| together::<f32>(written, seen).is_some();
+        assert!(fits(vec![&mut a, &mut b], vec![]) && fits(vec![&mut part, &mut rest], vec![]));
+        assert!(!fits(vec![&mut a, &mut same], vec![]) && !fits(vec![&mut a], vec![&part]));
+        assert!(!fits(vec![&mut part], vec![&b, &a]) && fits(vec![&mut part], vec![&rest, &rest]));
+    }
+}
