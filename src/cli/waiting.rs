@@ -1,13 +1,13 @@
 //! How libtorch's threads wait for work: briefly, so that a training leaves the cores to other processes.
 
 /// Rounds that a thread of GNU's OpenMP looks for work before it sleeps. Its default is 300,000 of them for
-/// each operation, during which it holds its core: two trainings on the same cores take ten times as long as one. With this number they share them, and a
-/// training that is alone is as fast as by default (`benches/busy.py`). Threads that sleep at once (`OMP_WAIT_POLICY=PASSIVE`) cost half as much again.
+/// each operation, during which it holds its core: two trainings
+/// on the same cores take ten times as long as one. With this number they share them (`benches/busy.py`).
 #[cfg(target_os = "linux")]
 const ROUNDS: &str = "10000";
 
 /// Starts the program again with `GOMP_SPINCOUNT`, unless that or `OMP_WAIT_POLICY` is set: OpenMP reads them once, when it is loaded, which is
-/// before `main`. The process keeps its number. Where it cannot start again, it goes on as it is.
+/// before `main`. That costs a second loading of libtorch, some tenths of a second. The process keeps its number. Where it cannot start again, it goes on as it is.
 pub(super) fn wait_briefly() {
     #[cfg(target_os = "linux")]
     {

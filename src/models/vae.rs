@@ -102,7 +102,7 @@ impl Vae {
     /// `q(z | x)`, batch shape `[B, latents]`, of images `[B, pixels]` in `[0, 1]`.
     ///
     /// # Errors
-    /// When there are no images, they have another number of pixels, are integers, lie on another device, or a pixel is not in `[0, 1]`.
+    /// When there are no images, they have another number of pixels, are integers, lie on another device, or a pixel is not finite.
     pub fn posterior(&self, x: &Tensor) -> Result<TruncatedDistribution> {
         self.latent.posterior(&self.encoder.forward(&self.images(x)?))
     }
@@ -183,8 +183,12 @@ impl Vae {
         if x.device() == tch::Device::Cpu {
             let (least, greatest) = x.detach().f_aminmax(None, false)?;
             for extreme in [least, greatest].map(|extreme| extreme.double_value(&[])) {
-                if !(0.0..=1.0).contains(&extreme) {
-                    return Err(Error::parameter("a pixel", extreme, "from 0 to 1"));
+                if !extreme.is_finite() {
+                    return Err(Error::parameter(
+                        "a pixel",
+                        extreme,
+                        "finite, and from 0 to 1 where a likelihood is meant",
+                    ));
                 }
             }
         }
