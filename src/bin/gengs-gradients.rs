@@ -160,6 +160,8 @@ fn parameters_of_families() -> String {
     format!("Its parameters, in this order [default: those of a typical law]:\n{}", families.join("\n"))
 }
 
+gengs::threads_wait_briefly!();
+
 fn main() -> ExitCode {
     gengs::cli::main(|cli: Cli| match cli.command {
         Some(Command::Certify(certify)) => certify.run(),

@@ -14,3 +14,4 @@ pub use progress::Meter;
 pub use runs::{Export, Stored, Trained};
 pub use runtime::{Common, main, tell};
 pub use training::{Running, Train};
+pub use waiting::start_again;

@@ -55,7 +55,6 @@ pub fn tell(sentence: impl std::fmt::Display) {
 /// A program: its command line, and what it does; 0 when that is done or nobody reads standard output any more, otherwise the error in one
 /// line on stderr, and 1.
 pub fn main<C: Parser>(run: impl FnOnce(C) -> anyhow::Result<ExitCode>) -> ExitCode {
-    super::waiting::wait_briefly();
     run(C::parse()).unwrap_or_else(|error| {
         if error.is::<ClosedPipe>() {
             return ExitCode::SUCCESS;

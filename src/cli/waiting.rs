@@ -1,27 +1,73 @@
 //! How libtorch's threads wait for work: briefly, so that a training leaves the cores to other processes.
+//!
+//! A thread of GNU's OpenMP that waits looks for work 300,000 times by default, during which it holds its core: two trainings on the same
+//! cores take ten times as long as one. With 10,000 times they share them (`benches/busy.py`). OpenMP reads the number from the environment when
+//! it is loaded, so a program has to start again with it. It does so before the initialisers of its libraries run, of which libtorch's take a
+//! quarter of a second: so it costs some hundredths.
 
-/// Rounds that a thread of GNU's OpenMP looks for work before it sleeps. Its default is 300,000 of them for
-/// each operation, during which it holds its core: two trainings
-/// on the same cores take ten times as long as one. With this number they share them (`benches/busy.py`).
-#[cfg(target_os = "linux")]
-const ROUNDS: &str = "10000";
+use std::ffi::{CStr, c_char, c_int};
+use std::ptr;
 
-/// Starts the program again with `GOMP_SPINCOUNT`, unless that or `OMP_WAIT_POLICY` is set: OpenMP reads them once, when it is loaded, which is
-/// before `main`. That costs a second loading of libtorch, some tenths of a second. The process keeps its number. Where it cannot start again, it goes on as it is.
-pub(super) fn wait_briefly() {
-    #[cfg(target_os = "linux")]
-    {
-        use std::os::unix::process::CommandExt;
-        if ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY"].iter().any(|name| std::env::var_os(name).is_some()) {
-            return;
+/// What is added to the environment.
+const SETTING: &CStr = c"GOMP_SPINCOUNT=10000";
+
+/// Settings of a user's own, which win, and which the program that was started again has.
+const OWN: [&[u8]; 2] = [b"GOMP_SPINCOUNT=", b"OMP_WAIT_POLICY="];
+
+/// Variables of the largest environment that is extended.
+const MOST: usize = 4096;
+
+/// Starts the program again, with `GOMP_SPINCOUNT`, unless that or `OMP_WAIT_POLICY` is set. The process keeps its number, its name and its
+/// arguments. Where it cannot start again, it goes on as it is.
+///
+/// For [`threads_wait_briefly!`](crate::threads_wait_briefly) alone.
+///
+/// # Safety
+/// The three are those of a program's start: arguments, and an environment whose list ends with a null pointer.
+pub unsafe extern "C" fn start_again(
+    _count: c_int,
+    arguments: *const *const c_char,
+    environment: *const *const c_char,
+) {
+    let mut extended = [ptr::null(); MOST + 2];
+    let mut count = 0;
+    // SAFETY: by the contract, the list holds strings and ends with a null pointer, and nothing changes it meanwhile. Nothing here needs
+    // libraries that are initialised later: it reads strings, and asks the kernel for a link and for a new program. The buffers live until then.
+    unsafe {
+        loop {
+            let variable = *environment.add(count);
+            if variable.is_null() {
+                break;
+            }
+            let bytes = CStr::from_ptr(variable).to_bytes();
+            if count == MOST || OWN.iter().any(|own| bytes.starts_with(own)) {
+                return;
+            }
+            extended[count] = variable;
+            count += 1;
         }
-        let Ok(program) = std::env::current_exe() else { return };
-        let mut arguments = std::env::args_os();
-        let mut again = std::process::Command::new(program);
-        if let Some(name) = arguments.next() {
-            again.arg0(name);
+        extended[count] = SETTING.as_ptr();
+        let mut path = [0; libc::PATH_MAX as usize];
+        let length = libc::readlink(c"/proc/self/exe".as_ptr(), path.as_mut_ptr(), path.len() - 1);
+        if length > 0 {
+            libc::execve(path.as_ptr(), arguments, extended.as_ptr());
         }
-        // Only returns if it fails. The variable is set in the new program, so that it does not start yet another.
-        let _ = again.args(arguments).env("GOMP_SPINCOUNT", ROUNDS).exec();
     }
+}
+
+/// In a program's main file: libtorch's threads wait briefly, unless the environment says otherwise (`GOMP_SPINCOUNT`, `OMP_WAIT_POLICY`). The
+/// program starts itself again before its libraries are initialised. For programs alone: a library has no such moment.
+#[macro_export]
+macro_rules! threads_wait_briefly {
+    () => {
+        // SAFETY: entries of this section are functions with a program's arguments and environment, which the loader calls once, first of all.
+        #[cfg(all(target_os = "linux", target_env = "gnu"))]
+        #[used]
+        #[unsafe(link_section = ".preinit_array")]
+        static START_AGAIN: unsafe extern "C" fn(
+            ::std::ffi::c_int,
+            *const *const ::std::ffi::c_char,
+            *const *const ::std::ffi::c_char,
+        ) = $crate::cli::start_again;
+    };
 }

@@ -37,6 +37,8 @@ enum Command {
     Infer(infer::Infer),
 }
 
+gengs::threads_wait_briefly!();
+
 fn main() -> ExitCode {
     gengs::cli::main(|cli: Cli| match cli.command {
         Command::Train(train) => train.run(),

@@ -30,6 +30,8 @@ enum Command {
     Export(Export),
 }
 
+gengs::threads_wait_briefly!();
+
 fn main() -> ExitCode {
     gengs::cli::main(|cli: Cli| match cli.command {
         Command::Train(train) => train.run(),
