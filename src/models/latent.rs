@@ -165,11 +165,11 @@ impl Latent {
     ) -> Result<(Tensor, Tensor)> {
         if let Some(key) = key.filter(|_| temperature > 0.0) {
             let (lo, hi) = self.window;
-            let sampler = OnePass::new(lo, hi, temperature)?.any_mass().forward(forward).kl_to(&self.prior)?;
+            let sampler = || OnePass::new(lo, hi, temperature)?.any_mass().forward(forward).kl_to(&self.prior);
             let draw = match self.law(output)? {
                 Law::OneHot(_) => None,
-                Law::Logits(logits) => Some(sampler.draw_logits(&logits, key)?),
-                Law::Family(law) => Some(sampler.draw(law.as_ref(), key)?),
+                Law::Logits(logits) => Some(sampler()?.draw_logits(&logits, key)?),
+                Law::Family(law) => Some(sampler()?.draw(law.as_ref(), key)?),
             };
             if let Some(OnePassDraw { z, kl: Some(kl), drawn_by }) = draw {
                 self.drawn_by.set(Some(drawn_by));
