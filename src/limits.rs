@@ -29,7 +29,7 @@ pub(crate) fn check_shape(what: &str, shape: &[i64], kind: Kind) -> Result<()> {
         return Ok(());
     }
     let allowed = format!(
-        "at most {largest} bytes in one tensor; draw in parts, or raise the limit with `gengs::set_largest_tensor`"
+        "at most {largest} bytes of memory in one tensor; draw in parts, or raise the limit with `gengs::set_largest_tensor`"
     );
     Err(Error::parameter(format!("shape of {what}"), format!("{shape:?} of {kind:?}"), allowed))
 }

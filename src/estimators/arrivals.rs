@@ -70,7 +70,7 @@ impl ExponentialArrivals {
             return Err(Error::parameter(
                 "largest rate of exponential arrival times",
                 largest.double_value(&[]),
-                format!("so small that at most {LARGEST_ATOM} arrivals are drawn for each latent"),
+                format!("so small that at most {LARGEST_ATOM} arrivals are drawn for each latent, or memory runs out"),
             ));
         }
         let arrivals = arrivals.to_kind(Kind::Int64).int64_value(&[]);
