@@ -149,16 +149,16 @@ fn broadcast(a: &[i64], b: &[i64]) -> Vec<i64> {
 }
 
 /// A law of some family, and the same law from plain tensors.
-fn law(s: &mut Source) -> (String, Result<Box<dyn Distribution>>, impl Fn() -> Box<dyn Distribution> + use<>) {
+fn law(s: &mut Source) -> Result<[Box<dyn Distribution>; 2]> {
     let entry = s.pick(&CATALOGUE);
     let shape = s.pick(&[vec![], vec![3], vec![2, 3]]);
     let parameter = |s: &mut Source, i: usize| {
         if i < entry.whole { Tensor::from(entry.typical[i]) } else { s.tensor(entry.typical[i], &shape) }
     };
     let parameters: Vec<Tensor> = (0..entry.typical.len()).map(|i| parameter(s, i)).collect();
-    let found = entry.distribution(&parameters);
-    let again = move || entry.distribution(&parameters.iter().map(plain).collect::<Vec<_>>()).unwrap();
-    (entry.name.to_string(), found, again)
+    let found = entry.distribution(&parameters)?;
+    let again = entry.distribution(&parameters.iter().map(plain).collect::<Vec<_>>()).unwrap();
+    Ok([found, again])
 }
 
 fn truncation(s: &mut Source) -> Truncation {
@@ -207,9 +207,7 @@ fn of_law(
     s: &mut Source,
     call: impl FnOnce(&mut Source, &dyn Distribution, &dyn Distribution) -> Result<()>,
 ) -> Result<()> {
-    let (_, found, again) = law(s);
-    let found = found?;
-    let again = again();
+    let [found, again] = law(s)?;
     call(s, found.as_ref(), again.as_ref())
 }
 

@@ -118,11 +118,11 @@ struct Certify {
 }
 
 /// A number of things.
-fn count(least: u64, most: u64) -> impl Clone + TypedValueParser<Value = u64> {
+fn count(least: u64, most: u64) -> impl TypedValueParser<Value = u64> {
     clap::value_parser!(u64).range(least..=most)
 }
 
-fn whole(least: i64, most: i64) -> impl Clone + TypedValueParser<Value = i64> {
+fn whole(least: i64, most: i64) -> impl TypedValueParser<Value = i64> {
     clap::value_parser!(i64).range(least..=most)
 }
 
