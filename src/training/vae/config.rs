@@ -132,7 +132,7 @@ impl Settings for TrainConfig {
         number("lr", self.lr, f64::MIN_POSITIVE..=10.0)?;
         integer("latents", self.latents, 1..=1_000_000)?;
         integer("number of hidden layers", self.hidden.len(), 0..=32)?;
-        self.hidden.iter().try_for_each(|&width| integer("hidden", width, 1..=1_000_000))?;
+        self.hidden.iter().try_for_each(|&width| integer("width of a layer in hidden", width, 1..=1_000_000))?;
         integer("diagnose-every", self.diagnose_every, 0..=1_000_000_000)?;
         if let Some(prior) = self.prior {
             number("prior", prior, f64::MIN_POSITIVE..=1e6)?;
