@@ -203,10 +203,15 @@ fn a_step_is_the_formula_over_the_vocabulary() {
                 }
             }
             let exact = gradients(&store, &exact);
+            let largest = |name: &str| exact[name].abs().max().double_value(&[]);
             for (name, found) in gradients(&store, &found) {
-                let scale = exact[&name].abs().max().double_value(&[]);
+                let scale = largest(&name);
+                // A bias that a batch normalisation takes away sums, to zero, terms as large as those of the normalisation's own bias: its rounding is
+                // theirs, and differs from processor to processor.
+                let terms =
+                    if name.ends_with("output.bias") { largest(&name.replace("output", "norm")) } else { scale };
                 let error = (found - &exact[&name]).abs().max().double_value(&[]);
-                assert!(error <= 1e-5 * scale.max(1.0), "{what} {name}: {error:e} of {scale:e}");
+                assert!(error <= 1e-5 * terms.max(1.0), "{what} {name}: {error:e} of {terms:e}");
                 // What a batch normalisation takes away again has none.
                 assert!(scale > 1e-4 || name.ends_with("output.bias"), "{what} {name}: {scale:e}");
             }
