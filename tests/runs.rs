@@ -140,7 +140,7 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint() {
     let mut session = Session::<VaeTrainee>::start(config(folder.path()), &out, Device::Cpu).unwrap();
     // Weights that are finite, and whose sums are not.
     for (_, mut weight) in session.trainee().vae().parameters() {
-        tch::no_grad(|| weight.fill_(1e38));
+        let _ = tch::no_grad(|| weight.fill_(1e38));
     }
     let message = session.run(go, |_| ()).unwrap_err().to_string();
     assert!(message.contains("not finite at epoch 1") && message.contains("--lr"), "{message}");
