@@ -5,13 +5,22 @@ use crate::limits::check_shape;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// Fails for logits that are NaN or plus infinity, and for rows without a finite one.
-pub(crate) fn check_logits(logits: &Tensor) -> Result<()> {
+/// Fails for logits of a law that are NaN or plus infinity, and for rows without a finite one. Reads them back from their device.
+pub(crate) fn check_logits(law: &str, logits: &Tensor) -> Result<()> {
     let _guard = no_grad_guard();
     let allowed = "finite, or minus infinity for an atom that never occurs";
-    check("logits of a truncated distribution", logits, &logits.lt(f64::INFINITY), allowed)?;
+    check(&format!("logits of {law}"), logits, &logits.lt(f64::INFINITY), allowed)?;
     let best = logits.amax([-1], false);
-    check("largest logit of a row", &best, &best.isfinite(), "finite")
+    check(&format!("largest logit of a row of {law}"), &best, &best.isfinite(), "finite")
+}
+
+/// Fails for what is no tensor of floating-point numbers.
+pub(crate) fn check_floating(what: &str, tensor: &Tensor, allowed: &str) -> Result<()> {
+    if tensor.defined() && tensor.is_floating_point() {
+        return Ok(());
+    }
+    let found = if tensor.defined() { format!("{:?}", tensor.kind()) } else { "undefined".into() };
+    Err(Error::parameter(format!("kind of {what}"), found, allowed))
 }
 
 /// Whether a shape expands to another one.

@@ -113,7 +113,7 @@ impl TruncatedDistribution {
     /// row has no finite logit. The check reads the values back from their device.
     pub fn from_logits(logits: &Tensor, lowest: i64) -> Result<Self> {
         let law = Self::from_logits_unchecked(logits, lowest)?;
-        check_logits(logits)?;
+        check_logits("a truncated distribution", logits)?;
         Ok(law)
     }
 
@@ -138,7 +138,7 @@ impl TruncatedDistribution {
     /// As [`from_logits`](Self::from_logits).
     pub fn one_hot(logits: &Tensor) -> Result<Self> {
         let law = Self::one_hot_unchecked(logits)?;
-        check_logits(logits)?;
+        check_logits("a truncated distribution", logits)?;
         Ok(law)
     }
 

@@ -1,6 +1,7 @@
 //! What a truncation loses: total variation, error of the mean, error of the mean's derivatives.
 
 use crate::Result;
+use crate::backward::gradients;
 use crate::distributions::{Distribution, cloned};
 use crate::truncation::Tail;
 use tch::{Kind, Tensor, no_grad_guard, with_grad};
@@ -63,7 +64,7 @@ impl TruncationError {
         let (below, above) = moved_mean(law.as_ref(), origin)?;
         let bound = |below: &Tensor, above: &Tensor| (above - below).abs() + (above.abs() + below.abs()) * ROUNDING;
         let mean = bound(&below.detach(), &above.detach());
-        let (below, above) = (derivatives(&below, &leaves), derivatives(&above, &leaves));
+        let (below, above) = (derivatives(&below, &leaves)?, derivatives(&above, &leaves)?);
         let mean_derivatives = parameters
             .into_iter()
             .zip(below.iter().zip(&above))
@@ -108,15 +109,11 @@ fn moved_mean(law: &dyn Distribution, Origin { lo, hi, tail, .. }: &Origin) -> R
 }
 
 /// The derivative in each leaf of a tensor whose rows depend on their own rows only; zero in a leaf that is not used.
-fn derivatives(of: &Tensor, leaves: &[Tensor]) -> Vec<Tensor> {
-    let zeros = || leaves.iter().map(Tensor::zeros_like).collect();
+fn derivatives(of: &Tensor, leaves: &[Tensor]) -> Result<Vec<Tensor>> {
     if !of.requires_grad() || of.numel() == 0 {
-        return zeros();
+        return Ok(leaves.iter().map(Tensor::zeros_like).collect());
     }
-    let gradients = Tensor::run_backward(&[of.sum(Kind::Double)], leaves, true, false);
-    gradients
-        .into_iter()
-        .zip(leaves)
-        .map(|(gradient, leaf)| if gradient.defined() { gradient } else { leaf.zeros_like() })
-        .collect()
+    let gradients = gradients(&of.sum(Kind::Double), leaves, true, false)?;
+    let or_zero = |(gradient, leaf): (Tensor, &Tensor)| if gradient.defined() { gradient } else { leaf.zeros_like() };
+    Ok(gradients.into_iter().zip(leaves).map(or_zero).collect())
 }

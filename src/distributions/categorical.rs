@@ -2,7 +2,8 @@
 //!
 //! `P(X = k) = softmax(logits)_k`.
 
-use super::{Distribution, Parameter, Support, broadcast, certain, check, drawn_shape, extended, only};
+use super::{Distribution, Parameter, Support, broadcast, certain, drawn_shape, extended, only};
+use crate::checks::check_logits;
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
@@ -22,15 +23,7 @@ impl Categorical {
     /// When a logit is NaN or plus infinity, or a row has no finite logit. The check reads the values back from their device.
     pub fn new(logits: &Tensor) -> Result<Self> {
         let categorical = Self::new_unchecked(logits)?;
-        let below_infinity = logits.lt(f64::INFINITY);
-        check(
-            "logits of Categorical",
-            logits,
-            &below_infinity,
-            "finite, or minus infinity for a class that never occurs",
-        )?;
-        let best = logits.amax([-1], false);
-        check("largest logit of a row of Categorical", &best, &best.isfinite(), "finite")?;
+        check_logits("Categorical", logits)?;
         Ok(categorical)
     }
 

@@ -64,7 +64,7 @@ pub use skellam::Skellam;
 pub use zero_inflated_poisson::ZeroInflatedPoisson;
 pub use zipf::Zipf;
 
-use crate::checks::real;
+use crate::checks::{check_floating, real};
 use crate::limits::check_shape;
 use crate::relaxation::one_pass::Rows;
 use crate::summation;
@@ -302,16 +302,7 @@ pub(crate) fn cloned<D: Distribution + ?Sized>(distribution: &D) -> Box<dyn Dist
 /// Parameters broadcast to one shape, in float64, and the kind of what is made of them.
 pub(crate) fn broadcast(family: &str, parameters: &[&Tensor]) -> Result<(Vec<Tensor>, Kind)> {
     for parameter in parameters {
-        if !parameter.defined() {
-            return Err(Error::parameter(format!("a parameter of {family}"), "undefined", "a tensor with values"));
-        }
-        if !parameter.is_floating_point() {
-            return Err(Error::parameter(
-                format!("kind of a parameter of {family}"),
-                format!("{:?}", parameter.kind()),
-                "a floating-point kind",
-            ));
-        }
+        check_floating(&format!("a parameter of {family}"), parameter, "a floating-point kind")?;
     }
     let mut shape = Vec::new();
     for parameter in parameters {

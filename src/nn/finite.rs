@@ -42,8 +42,8 @@ pub(super) fn examine(tensors: &[&Tensor]) -> Result<Verdict> {
     Ok(Verdict::Device(Tensor::f_stack(&flags, 0)?))
 }
 
-/// Whether all numbers of a tensor on the CPU are finite.
-fn is_finite(tensor: &Tensor) -> Result<bool> {
+/// Whether all numbers of a tensor are finite. Waits for its device.
+pub(crate) fn is_finite(tensor: &Tensor) -> Result<bool> {
     if !is_plain(tensor) {
         return Ok(tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1);
     }

@@ -14,6 +14,7 @@ mod sparse_product;
 
 pub(crate) use dots::dots;
 pub(crate) use embedding::weighted_sums;
+pub(crate) use finite::is_finite;
 
 pub use adam::{Adam, Skipped};
 pub use batch_norm::BatchNorm;

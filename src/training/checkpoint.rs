@@ -4,8 +4,9 @@
 //! tells damage that leaves the format intact; files without one, of version 0.1, are read as they are.
 
 use super::files::replace;
-use super::weights::{bytes_of, fits, is_finite};
+use super::weights::{bytes_of, fits};
 use crate::nn::Adam;
+use crate::nn::is_finite;
 use crate::{Error, Result};
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};

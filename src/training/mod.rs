@@ -17,6 +17,7 @@ mod tensorboard;
 mod topics;
 mod trainee;
 mod vae;
+mod watch;
 pub mod weights;
 
 pub use checkpoint::{Checkpoint, Progress};
@@ -24,7 +25,7 @@ pub use interval::{Interval, OnNan};
 pub use plan::Plan;
 pub use run_folder::{METRICS, RunFolder, read_settings};
 pub use schedule::{Schedule, TruncationSetting};
-pub use session::{Control, Session, StepReport};
+pub use session::Session;
 pub use tensorboard::EventWriter;
 pub use topics::{
     Inferred, Overview, TopicsEvaluation, TopicsRecord, TopicsTrainConfig, TopicsTrainee, TrainedTopics,
@@ -35,3 +36,4 @@ pub use vae::{
     EpochRecord, Evaluation, GRADIENTS, GradientRecord, TrainConfig, VaeTrainee, draw_pictures, evaluate, grid_png,
     write_grid,
 };
+pub use watch::{Control, StepReport};

@@ -11,6 +11,7 @@ use super::recovery::{self, Recovered};
 use super::run_events::RunEvents;
 use super::run_folder::{METRICS, RunFolder};
 use super::trainee::{Metric, Pace, Record, Settings, Trained, Trainee};
+use super::watch::{Control, StepReport};
 use super::weights;
 use crate::{Error, Result};
 use std::path::Path;
@@ -19,32 +20,6 @@ use tch::{Device, Tensor};
 
 #[cfg(test)]
 mod survival;
-
-/// What a step looked like, for whoever watches.
-#[derive(Debug, Clone, Copy)]
-pub struct StepReport {
-    /// The epoch, counted from 1.
-    pub epoch: usize,
-    /// Steps made in it.
-    pub step: usize,
-    /// Steps of an epoch.
-    pub steps: usize,
-    /// Mean relaxed negative ELBO in the epoch so far, nats an example.
-    pub neg_elbo_relaxed: f64,
-    /// Mean KL in the epoch so far.
-    pub kl: f64,
-    /// The step's temperature.
-    pub temperature: f64,
-}
-
-/// Whether to go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Control {
-    /// Make the next step.
-    Continue,
-    /// Save and return.
-    Stop,
-}
 
 /// A run in progress.
 #[derive(Debug)]

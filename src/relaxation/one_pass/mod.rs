@@ -38,7 +38,7 @@ pub(crate) use math::softplus;
 pub use tile::Tile;
 
 use super::{COLDEST, Forward};
-use crate::checks::check_logits;
+use crate::checks::{check_floating, check_logits};
 use crate::distributions::{Distribution, LARGEST_ATOM, Parameter};
 use crate::truncated::TruncatedDistribution;
 use crate::truncation::{Truncation, check_mass};
@@ -302,7 +302,7 @@ impl<'a> OnePass<'a> {
     pub fn rsample_logits(&self, logits: &Tensor, key: NoiseKey) -> Result<Option<OnePassDraw>> {
         let (window, shape) = self.logits_window(logits)?;
         if !self.any_mass {
-            check_logits(logits)?;
+            check_logits("the one-pass sampler", logits)?;
         }
         if logits.device() != Device::Cpu || window.1 - window.0 >= WIDEST {
             return Ok(None);
@@ -319,10 +319,7 @@ impl<'a> OnePass<'a> {
         let Window::Shared(lo, hi) = self.window else {
             return Err(Error::Config("free logits have the window of their atoms: give it to `OnePass::new`".into()));
         };
-        if !logits.defined() || !logits.is_floating_point() {
-            let found = if logits.defined() { format!("{:?}", logits.kind()) } else { "undefined".into() };
-            return Err(Error::parameter("kind of logits of the one-pass sampler", found, "a floating-point kind"));
-        }
+        check_floating("logits of the one-pass sampler", logits, "a floating-point kind")?;
         let mut shape = logits.size();
         if shape.pop() != Some(hi - lo + 1) {
             return Err(Error::Shape {

@@ -31,6 +31,7 @@ pub use torchscript::write_torchscript;
 
 use super::TrainConfig;
 use crate::models::Vae;
+use crate::nn::is_finite;
 use crate::{Error, Result};
 use pytorch::Problem;
 use std::collections::BTreeMap;
@@ -126,11 +127,6 @@ pub fn load_into(store: &VarStore, tensors: &[(String, Tensor)], source: &Path) 
         variable.shallow_clone().f_copy_(&tensor.f_to_kind(variable.kind())?)?;
     }
     Ok(())
-}
-
-/// Whether a tensor holds neither NaN nor infinity.
-pub(super) fn is_finite(tensor: &Tensor) -> Result<bool> {
-    Ok(!tensor.is_floating_point() || tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1)
 }
 
 /// The first few, and how many more there are.

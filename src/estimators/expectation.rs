@@ -1,0 +1,206 @@
+//! What is estimated: a law, a function, and what some estimators look at beside.
+
+use super::{EstimatorKind, Hard, LawNeeds, NOTHING, conditional, gathered, over_latents, total};
+use crate::backward;
+use crate::checks::{check_floating, expands};
+use crate::distributions::Distribution;
+use crate::limits::check_shape;
+use crate::truncated::TruncatedDistribution;
+use crate::{Error, Result};
+use tch::{Device, Kind, Tensor};
+
+/// The function under the expectation, from values `[samples, rows..., latents]` (`+ [d]` for atoms that are vectors) to
+/// `[samples, rows...]`.
+pub type Objective<'a> = &'a dyn Fn(&Tensor) -> Tensor;
+
+/// What is to be estimated: `E_q[f(z)]` for each row of a batch, and its gradient.
+pub struct Expectation<'a> {
+    pub(super) law: &'a TruncatedDistribution,
+    f: Objective<'a>,
+    distribution: Option<&'a dyn Distribution>,
+    pub(super) context: Option<&'a Tensor>,
+    pub(super) prior: Option<&'a TruncatedDistribution>,
+    pub(super) samples: i64,
+}
+
+impl std::fmt::Debug for Expectation<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Expectation").field("law", &self.law).field("samples", &self.samples).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Expectation<'a> {
+    /// With one sample a row. The last dimension of the law's batch shape `[rows..., latents]` holds the latents of a row.
+    ///
+    /// # Errors
+    /// When the law has no batch dimension.
+    pub fn new(law: &'a TruncatedDistribution, f: Objective<'a>) -> Result<Self> {
+        if law.batch_shape().is_empty() {
+            return Err(Error::Shape {
+                what: "law under an expectation".into(),
+                found: law.batch_shape(),
+                expected: "a batch shape [rows..., latents]".into(),
+            });
+        }
+        Ok(Self { law, f, distribution: None, context: None, prior: None, samples: 1 })
+    }
+
+    /// How many samples a row.
+    ///
+    /// # Errors
+    /// When there is not one.
+    pub fn samples(self, samples: i64) -> Result<Self> {
+        if samples < 1 {
+            return Err(Error::parameter("number of samples", samples, "at least 1"));
+        }
+        Ok(Self { samples, ..self })
+    }
+
+    /// The law before it was truncated, for estimators that are made for a family.
+    #[must_use]
+    pub fn distribution(self, distribution: &'a dyn Distribution) -> Self {
+        Self { distribution: Some(distribution), ..self }
+    }
+
+    /// What a learned baseline may look at, `[rows..., features]`.
+    #[must_use]
+    pub fn context(self, context: &'a Tensor) -> Self {
+        Self { context: Some(context), ..self }
+    }
+
+    /// The latents' prior, one law for all of them: bounds of several samples include it.
+    #[must_use]
+    pub fn prior(self, prior: &'a TruncatedDistribution) -> Self {
+        Self { prior: Some(prior), ..self }
+    }
+
+    pub(super) fn rows(&self) -> Vec<i64> {
+        let mut shape = self.law.batch_shape();
+        shape.pop();
+        shape
+    }
+
+    pub(super) fn latents(&self) -> i64 {
+        self.law.batch_shape().last().copied().unwrap_or(1)
+    }
+
+    /// Fails unless an estimator can work with it.
+    pub(super) fn check(&self, kind: EstimatorKind) -> Result<()> {
+        let fewest = kind.fewest_samples();
+        if self.samples < fewest {
+            let allowed = format!("at least {fewest} for {kind}, which compares each with the others");
+            return Err(Error::parameter("number of samples", self.samples, allowed));
+        }
+        let perturbed = [&[self.samples], self.law.log_weights().size().as_slice()].concat();
+        check_shape("perturbed log weights of an estimate, samples first", &perturbed, Kind::Double)?;
+        match kind.needs_of_law() {
+            LawNeeds::Any => {}
+            LawNeeds::Integers if self.law.is_on_integers() => {}
+            LawNeeds::Integers => {
+                return Err(Error::Config(format!(
+                    "{kind} needs latents that are successive integers; take another estimator for vectors and moved atoms"
+                )));
+            }
+            LawNeeds::Poisson => {
+                let _ = self.poisson_rate()?;
+            }
+        }
+        if let Some(prior) = self.prior {
+            self.law.check_same_atoms(prior)?;
+            check_expands("prior of an expectation", &prior.batch_shape(), &self.law.batch_shape())?;
+            check_device("prior of an expectation", prior.device(), self.law.device())?;
+        }
+        if let Some(context) = self.context {
+            let (mut expected, found) = (self.rows(), context.size());
+            expected.push(found.last().copied().unwrap_or(0));
+            if found != expected {
+                return Err(Error::Shape {
+                    what: "context of an expectation".into(),
+                    found,
+                    expected: format!("{:?} + [features]", self.rows()),
+                });
+            }
+            check_device("context of an expectation", context.device(), self.law.device())?;
+        }
+        Ok(())
+    }
+
+    /// The Poisson's rate, of the law's batch shape and kind.
+    pub(super) fn poisson_rate(&self) -> Result<Tensor> {
+        let Some(rate) = self.distribution.and_then(Distribution::poisson_rate) else {
+            let found = self.distribution.map_or("no distribution", Distribution::name);
+            return Err(Error::parameter("family of exponential arrival times", format!("'{found}'"), "a `Poisson`"));
+        };
+        let shape = self.law.batch_shape();
+        check_expands("rate of exponential arrival times", &rate.size(), &shape)?;
+        check_device("rate of exponential arrival times", rate.device(), self.law.device())?;
+        Ok(rate.to_kind(self.law.kind()).expand(&shape, false))
+    }
+
+    /// `f`, of the shape that it must have, in the law's kind.
+    pub(super) fn value(&self, z: &Tensor) -> Result<Tensor> {
+        let value = (self.f)(z);
+        check_floating("the values of f", &value, "a floating-point kind: convert it with `to_kind`")?;
+        check_device("values of f", value.device(), self.law.device())?;
+        let mut expected = self.rows();
+        expected.insert(0, z.size().first().copied().unwrap_or(1));
+        if value.size() != expected {
+            return Err(Error::Shape {
+                what: format!("f of values {:?}", z.size()),
+                found: value.size(),
+                expected: format!("{expected:?}, one number for each sample of each row"),
+            });
+        }
+        Ok(value.to_kind(self.law.kind()))
+    }
+
+    /// `f` and its derivative in the values, both without graph; a derivative of zero where `f` does not depend on them.
+    pub(super) fn value_and_slope(&self, z: &Tensor) -> Result<(Tensor, Tensor)> {
+        let z = z.detach().set_requires_grad(true);
+        let value = self.value(&z)?;
+        let slope = if value.requires_grad() {
+            backward::gradients(&total(&value), &[&z], false, false)?.remove(0)
+        } else {
+            Tensor::new()
+        };
+        Ok((value.detach(), if slope.defined() { slope } else { z.detach().zeros_like() }))
+    }
+
+    /// Log weights `[rows..., latents, atoms]`, of atoms without mass a large negative number instead of minus infinity.
+    pub(super) fn log_weights(&self) -> Tensor {
+        self.law.log_weights().clamp_min(NOTHING)
+    }
+
+    /// Exact samples, and which atoms they are, `[samples, rows..., latents]`.
+    pub(super) fn hard(&self) -> Result<Hard> {
+        let index = conditional::perturbed(self)?.argmax(-1, false);
+        Ok(Hard { z: self.law.select(index.shallow_clone()), index })
+    }
+
+    /// `log q` of samples, summed over the latents, `[samples, rows...]`.
+    pub(super) fn log_prob(&self, index: &Tensor) -> Tensor {
+        over_latents(&gathered(&self.log_weights(), index))
+    }
+
+    /// `log q - log p` of samples, summed over the latents, `[samples, rows...]`; nothing without a prior.
+    pub(super) fn log_ratio(&self, index: &Tensor) -> Option<Tensor> {
+        let prior = self.prior?.log_weights().expand_as(self.law.log_weights());
+        Some(self.log_prob(index) - over_latents(&gathered(&prior, index)))
+    }
+}
+
+/// Fails unless a shape expands to the law's.
+fn check_expands(what: &str, found: &[i64], to: &[i64]) -> Result<()> {
+    if expands(found, to) {
+        return Ok(());
+    }
+    Err(Error::Shape { what: what.into(), found: found.into(), expected: format!("the law's batch shape {to:?}") })
+}
+
+/// Fails unless a tensor is where the law is.
+fn check_device(what: &str, found: Device, law: Device) -> Result<()> {
+    if found == law {
+        return Ok(());
+    }
+    Err(Error::parameter(format!("device of the {what}"), format!("{found:?}"), format!("the law's, {law:?}")))
+}
