@@ -302,7 +302,7 @@ impl<'a> OnePass<'a> {
     pub fn rsample_logits(&self, logits: &Tensor, key: NoiseKey) -> Result<Option<OnePassDraw>> {
         let (window, shape) = self.logits_window(logits)?;
         if !self.any_mass {
-            check_logits("the one-pass sampler", logits)?;
+            check_logits("a truncated distribution", logits)?;
         }
         if logits.device() != Device::Cpu || window.1 - window.0 >= WIDEST {
             return Ok(None);
