@@ -55,8 +55,8 @@ pub(super) fn one_hot(index: &Tensor, atoms: i64, kind: Kind) -> Tensor {
 /// `g` `[rows..., latents, atoms]`: for Poisson, geometric, negative binomial and binomial latents that of their own natural parameter, for
 /// one-hot latents those of the logits.
 pub(super) fn tilted(g: &Tensor, of: &Expectation<'_>) -> Tensor {
-    let (atoms, mean) = (of.law.atoms(), of.law.mean().detach());
+    let mean = of.law.mean().detach();
     let total = g.sum_dim_intlist(-1, false, None::<Kind>);
     let vectors = mean.dim() == g.dim();
-    of.law.weigh(g, atoms) - if vectors { total.unsqueeze(-1) * mean } else { total * mean }
+    of.weigh(g) - if vectors { total.unsqueeze(-1) * mean } else { total * mean }
 }

@@ -1,6 +1,6 @@
 //! What is estimated: a law, a function, and what some estimators look at beside.
 
-use super::{EstimatorKind, Hard, LawNeeds, NOTHING, conditional, gathered, over_latents, total};
+use super::{EstimatorKind, Hard, LawNeeds, NOTHING, conditional, gathered, no_value, over_latents, total};
 use crate::backward;
 use crate::checks::{check_floating, expands};
 use crate::distributions::Distribution;
@@ -175,6 +175,16 @@ impl<'a> Expectation<'a> {
     pub(super) fn hard(&self) -> Result<Hard> {
         let index = conditional::perturbed(self)?.argmax(-1, false);
         Ok(Hard { z: self.law.select(index.shallow_clone()), index })
+    }
+
+    /// The scores of samples, each latent's `d log q`, as tensors of no value `[samples, rows..., latents]`.
+    pub(super) fn scores(&self, index: &Tensor) -> Tensor {
+        no_value(&gathered(&self.log_weights(), index))
+    }
+
+    /// From weights `[..., atoms]` to values, with the atoms held where they are: where the law moves its end atoms, an exact sample carries that movement.
+    pub(super) fn weigh(&self, weights: &Tensor) -> Tensor {
+        self.law.weigh(weights, &self.law.atoms().detach())
     }
 
     /// `log q` of samples, summed over the latents, `[samples, rows...]`.

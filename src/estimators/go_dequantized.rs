@@ -10,6 +10,9 @@
 //! `f` is differentiated away from the integers in every coordinate: a bias, unless `f` is a sum over the latents. Or one at random, in each sample, and
 //! the rest stays integer: the estimate is unbiased again, at the price of variance. `f`'s own gradient is always taken at integers.
 //!
+//! Where next to no mass lies between two integers, the slope is taken along the whole way over it, and the score function takes what lies between
+//! (`dequantized.rs`).
+//!
 //! # What it needs
 //! Of `f`: a slope between the integers that adds up to the rise from one to the next. A step function has none. Of the law: successive integers.
 //!
@@ -22,6 +25,7 @@
 use super::dequantized::Flow;
 use super::{Estimate, Estimator, EstimatorKind, Expectation, over_latents};
 use crate::Result;
+use tch::{Kind, no_grad};
 
 /// Differentiates between the integers.
 #[derive(Debug, Clone, Copy)]
@@ -45,14 +49,29 @@ impl Estimator for GoDequantized {
         let hard = of.hard()?;
         let value = of.value(&hard.z)?;
         let mut u = hard.z.rand_like();
-        let mut speed = Flow::new(of).at(of, &hard.index);
-        if self.one_at_a_time {
+        let steps = Flow::new(of).steps(of, &hard.index);
+        let takes_part = if self.one_at_a_time {
             let chosen = u.rand_like().argmax(-1, true);
-            let one = u.zeros_like().scatter_value(-1, &chosen, 1.0);
-            u *= &one;
-            speed = speed * one * of.latents() as f64;
+            u.zeros_like().scatter_value(-1, &chosen, 1.0)
+        } else {
+            u.ones_like()
+        };
+        let width = (&steps.to - &steps.from) * &takes_part;
+        let from = if steps.leave_samples {
+            of.law.select(steps.from.where_self(&takes_part.to_kind(Kind::Bool), &hard.index))
+        } else {
+            hard.z.shallow_clone()
+        };
+        u *= &width;
+        let (_, slope) = of.value_and_slope(&(&from + u))?;
+        let mut moved = over_latents(&(&steps.speed * width * slope));
+        let mut evaluations = 2;
+        if steps.leave_samples {
+            let rise = value.detach() - no_grad(|| of.value(&from))?;
+            moved += over_latents(&(of.scores(&hard.index) * takes_part)) * rise;
+            evaluations += 1;
         }
-        let (_, slope) = of.value_and_slope(&(&hard.z + u))?;
-        Ok(Estimate::mean_of(&(value + over_latents(&(speed * slope))), 2 * of.samples))
+        let times = if self.one_at_a_time { of.latents() as f64 } else { 1.0 };
+        Ok(Estimate::mean_of(&(value + moved * times), evaluations * of.samples))
     }
 }

@@ -50,7 +50,7 @@ impl Estimator for GumbelRao {
         let mut relaxed = Vec::new();
         for _ in 0..self.draws {
             let x = conditional::given(of, &hard.index)? + &slope;
-            relaxed.push(of.law.weigh(&(x / self.temperature).softmax(-1, None::<Kind>), of.law.atoms()));
+            relaxed.push(of.weigh(&(x / self.temperature).softmax(-1, None::<Kind>)));
         }
         let relaxed = Tensor::stack(&relaxed, 0).mean_dim(0, false, None::<Kind>);
         Ok(Estimate::mean_of(&of.value(&(hard.z + no_value(&relaxed)))?, of.samples))

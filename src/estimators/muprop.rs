@@ -31,7 +31,7 @@ impl Estimator for MuProp {
     fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
         let hard = of.hard()?;
         let value = of.value(&hard.z)?;
-        let mean = of.law.mean().unsqueeze(0);
+        let mean = of.weigh(&of.log_weights().exp()).unsqueeze(0);
         let (at_mean, slope) = of.value_and_slope(&mean)?;
         let own_dims = (at_mean.dim() as i64..mean.dim() as i64).collect::<Vec<_>>();
         let along = |distance: &Tensor| (&slope * distance).sum_dim_intlist(own_dims.as_slice(), false, None::<Kind>);

@@ -97,7 +97,7 @@ impl RelaxedControl {
     /// The relaxed values of perturbed log weights, with what [`conditional::slope_beyond_given`] makes of their slope.
     pub fn relaxed(&self, of: &Expectation<'_>, draw: &Draw) -> Tensor {
         let x = &draw.x + conditional::slope_beyond_given(of, &draw.x, &draw.hard.index);
-        of.law.weigh(&(x / self.log_temperature.exp()).softmax(-1, None::<Kind>), of.law.atoms())
+        of.weigh(&(x / self.log_temperature.exp()).softmax(-1, None::<Kind>))
     }
 
     /// `scale f(s)` of relaxed values, `[samples, rows...]`.

@@ -47,7 +47,7 @@ impl Estimator for ReinMax {
         let middle = (sample + (&log_weights / self.temperature).softmax(-1, None::<Kind>).detach()) / 2.0;
         let first = (middle.log() + no_value(&log_weights)).softmax(-1, None::<Kind>);
         let weights: tch::Tensor = first * 2.0 - log_weights.softmax(-1, None::<Kind>) / 2.0;
-        let slope = of.law.weigh(&no_value(&weights), of.law.atoms());
+        let slope = of.weigh(&no_value(&weights));
         Ok(Estimate::mean_of(&of.value(&(hard.z + slope))?, of.samples))
     }
 }

@@ -59,7 +59,7 @@ impl Estimator for RelaxDequantized {
         let value = of.value(&draw.hard.z)?;
         let u = draw.hard.z.rand_like();
         // The network sees the middle of `z .. z + 1` where `f` sees `z`.
-        let x = &draw.hard.z + &u - 0.5 + flow.between(of, &draw.hard.index, &u);
+        let x = &draw.hard.z - &draw.hard.index + flow.spread(of, &draw.hard.index, &u) - 0.5;
         let control = self.critic.value(of, &x, &self.moments)?;
         self.moments.update(&value.detach());
         controlled(of, &draw, &value, &control, &mut self.learned, of.samples)

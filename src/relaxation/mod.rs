@@ -62,7 +62,7 @@ pub enum Forward {
     /// The relaxed sample itself: a weighted mean of the atoms.
     #[default]
     Soft,
-    /// The atom of largest weight, exactly; the backward pass is that of the soft sample.
+    /// The atom of largest weight, exactly; the backward pass is that of the soft sample's weights, and of the atom where the law moves it.
     StraightThrough,
 }
 
@@ -132,12 +132,13 @@ impl<'a> Relaxation<'a> {
             return Ok(self.law.select(perturbed.argmax(-1, false)));
         };
         let weights = cooled.softmax(-1, None::<Kind>);
-        let relaxed = self.law.weigh(&weights, self.law.atoms());
         Ok(match self.forward {
-            Forward::Soft => relaxed,
-            // The difference is exactly zero, and an integer plus zero is that integer, bit for bit.
+            Forward::Soft => self.law.weigh(&weights, self.law.atoms()),
+            // The difference is exactly zero, and an integer plus zero is that integer, bit for bit. An atom that the law moves carries its own
+            // derivative.
             Forward::StraightThrough => {
-                self.law.select(weights.argmax(-1, false)).detach() + (&relaxed - relaxed.detach())
+                let relaxed = self.law.weigh(&weights, &self.law.atoms().detach());
+                self.law.select(weights.argmax(-1, false)) + (&relaxed - relaxed.detach())
             }
         })
     }

@@ -233,16 +233,15 @@ impl<T: Real> pulp::WithSimd for OfLogits<'_, T> {
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> Outcome<T> {
         let Self { kernel, tile, relaxed, logits, slopes, kl_slopes } = self;
-        let mut outcome = [[T::from_f64(0.0); LANES]; 6];
+        let zero = T::from_f64(0.0);
+        let mut outcome = [[zero; LANES]; 6];
         let (first, n) = (tile.first(0), logits.len() / tile.used);
         for row in &mut tile.log_weights[..first] {
             *row = [OUTSIDE; LANES];
         }
         for (lane, logits) in logits.chunks_exact(n).enumerate() {
             for (row, logit) in tile.log_weights[first..].iter_mut().zip(logits) {
-                // An atom that is left out weighs nothing, and takes part in no difference of infinities.
-                let logit = logit.to_f64();
-                row[lane] = if logit < OUTSIDE { OUTSIDE } else { logit };
+                row[lane] = logit.to_f64();
             }
         }
         normalize::<T>(&mut tile.log_weights[..tile.rows]);
@@ -263,8 +262,10 @@ impl<T: Real> pulp::WithSimd for OfLogits<'_, T> {
             let rows = tile.log_weights[first..].iter().zip(&tile.log_prior[first..]);
             for (weights, (log_weights, log_prior)) in relaxed.weights[first..].iter_mut().zip(rows) {
                 for i in 0..LANES {
+                    // What weighs nothing pulls at nothing, even where the prior has no mass.
+                    let weight = T::from_f64(log_weights[i]).exp();
                     let ratio = T::from_f64(log_weights[i] - log_prior[i]);
-                    weights[i] = T::from_f64(log_weights[i]).exp() * (ratio - outcome[1][i]);
+                    weights[i] = if weight == zero { zero } else { weight * (ratio - outcome[1][i]) };
                 }
             }
             transpose(&relaxed.weights[first..], kl_slopes, n);
@@ -283,22 +284,25 @@ fn transpose<T: Real>(rows: &[Lanes<T>], lanes: &mut [T], n: usize) {
     }
 }
 
-/// Subtracts from each lane's logits the logarithm of the sum of their exponentials.
+/// Subtracts from each lane's logits the logarithm of the sum of their exponentials: the largest first, so that an offset of all of them costs no digits.
+/// An atom that is left out weighs nothing, and takes part in no difference of infinities.
 #[inline(always)]
 fn normalize<T: Real>(log_weights: &mut [Lanes<f64>]) {
-    let mut tops = [f64::NEG_INFINITY; LANES];
+    let mut tops = [f64::MIN; LANES];
     for row in log_weights.iter() {
         for i in 0..LANES {
             tops[i] = if row[i] > tops[i] { row[i] } else { tops[i] };
         }
     }
     let mut sums = [T::from_f64(0.0); LANES];
-    for row in log_weights.iter() {
+    for row in log_weights.iter_mut() {
         for i in 0..LANES {
-            sums[i] += T::from_f64(row[i] - tops[i]).exp();
+            let below = row[i] - tops[i];
+            row[i] = if below < OUTSIDE { OUTSIDE } else { below };
+            sums[i] += T::from_f64(row[i]).exp();
         }
     }
-    let log_sums: Lanes<f64> = each(|i| tops[i] + sums[i].log2().to_f64() * std::f64::consts::LN_2);
+    let log_sums: Lanes<f64> = each(|i| sums[i].log2().to_f64() * std::f64::consts::LN_2);
     for row in log_weights.iter_mut() {
         for i in 0..LANES {
             row[i] -= log_sums[i];
