@@ -205,6 +205,7 @@ pub(crate) fn reach<D: Distribution + ?Sized>(distribution: &D, from: i64, direc
     let sign = if direction == Direction::Up { 1 } else { -1 };
     let device = distribution.device();
     let (mut start, mut size) = (0, 64);
+    let no_more = mass_ends(distribution, from, direction);
     let mut total: Option<Tensor> = None;
     while start + size <= 2 * LARGEST_ATOM {
         let offsets = Tensor::arange_start(start, start + size, (Kind::Double, device));
@@ -220,7 +221,8 @@ pub(crate) fn reach<D: Distribution + ?Sized>(distribution: &D, from: i64, direc
         let block = terms.logsumexp(-1, false);
         let sum = total.map_or_else(|| block.shallow_clone(), |total: Tensor| total.logaddexp(&block));
         start += size;
-        let rest = distribution.log_tail_bound(from + sign * start).unwrap_or_else(|| remainder(&terms, &sum));
+        let bound = distribution.log_tail_bound(from + sign * start);
+        let rest = bound.unwrap_or_else(|| remainder(&terms, &sum, no_more.is_some_and(|end| start > end)));
         if rest.le_tensor(&(&sum - NEGLIGIBLE)).all().int64_value(&[]) != 0 {
             return Ok(start);
         }
@@ -230,17 +232,36 @@ pub(crate) fn reach<D: Distribution + ?Sized>(distribution: &D, from: i64, direc
     Err(Error::parameter(
         format!("tail of {} from {from} on", distribution.name()),
         format!("still worth summing after {start} terms"),
-        "one that falls off geometrically within them; narrow the parameters, or give a finite support or a bound on the tail",
+        "one that falls off geometrically within them; narrow the parameters, or give a finite support, the range of the mass or a bound on the tail",
     ))
 }
 
 /// Terms in a row that weigh nothing before a sum counts as ended: a law may leave out integers, as one on the even ones does.
 const ENDED: i64 = 4096;
 
+/// Deviations from the mean beyond which a sum of nothing is taken to stay nothing; less than 1 in 4,000 of the mass may lie there, by Chebyshev.
+const FAR: f64 = 64.0;
+
+/// How many integers from `from` on may still hold mass after a run of nothing: as far as the law's extent reaches, or else some deviations beyond
+/// the mean; nothing if neither is known.
+fn mass_ends<D: Distribution + ?Sized>(distribution: &D, from: i64, direction: Direction) -> Option<i64> {
+    let up = direction == Direction::Up;
+    let last = match distribution.extent() {
+        Some((first, last)) => (if up { last } else { first }) as f64,
+        None => {
+            let sign = if up { FAR } else { -FAR };
+            let ends = distribution.mean() + distribution.variance().sqrt() * sign;
+            if up { ends.max() } else { ends.min() }.double_value(&[])
+        }
+    };
+    let distance = if up { last - from as f64 } else { from as f64 - last };
+    (distance < LARGEST_ATOM as f64).then_some(distance.max(0.0) as i64)
+}
+
 /// An upper bound of the log sum of what follows these terms, if the ratio of their last two quarters bounds that of all later ones: plus
-/// infinity while quarters grow, minus infinity where a sum that was something (`log_sum`) has come to a long run of nothing. Quarters, of 16
-/// terms or more, and not single terms, so that an integer without mass says nothing.
-fn remainder(terms: &Tensor, log_sum: &Tensor) -> Tensor {
+/// infinity while quarters grow, minus infinity where a sum that was something (`log_sum`), or cannot become something any more (`no_more`), has come
+/// to a long run of nothing. Quarters, of 16 terms or more, and not single terms, so that an integer without mass says nothing.
+fn remainder(terms: &Tensor, log_sum: &Tensor, no_more: bool) -> Tensor {
     let quarter = terms.size().last().copied().unwrap_or(0) / 4;
     let sum_of = |number: i64| terms.narrow(-1, number * quarter, quarter).logsumexp(-1, false);
     let (third, last) = (sum_of(2), sum_of(3));
@@ -248,7 +269,11 @@ fn remainder(terms: &Tensor, log_sum: &Tensor) -> Tensor {
     let bound = &last + &log_ratio - log1mexp(&log_ratio.clamp_max(-1e-12));
     let infinite = bound.full_like(f64::INFINITY);
     let vanished = last.le(NOTHING / 2.0);
-    let ended = if quarter >= ENDED { log_sum.gt(NOTHING / 2.0) } else { vanished.zeros_like() };
+    let ended = match quarter >= ENDED {
+        true if no_more => vanished.ones_like(),
+        true => log_sum.gt(NOTHING / 2.0),
+        false => vanished.zeros_like(),
+    };
     let rest = bound.where_self(&log_ratio.lt(0.0), &infinite);
     let nothing = infinite.neg().where_self(&ended, &infinite);
     nothing.where_self(&vanished, &rest)

@@ -13,7 +13,7 @@ use crate::checks::{check_logits, expands, real};
 use crate::distributions::{Distribution, LARGEST_ATOM, broadcasts};
 use crate::limits::check_shape;
 use crate::summation::NOTHING;
-use crate::truncation::{Tail, Truncation, check_mass};
+use crate::truncation::{Tail, Truncation, Window, check_mass};
 use crate::truncation_error::{Origin, TruncationError};
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
@@ -61,7 +61,8 @@ impl TruncatedDistribution {
     /// [`Truncation::any_mass`] was not asked for.
     pub fn new(distribution: &dyn Distribution, truncation: &Truncation) -> Result<Self> {
         let (lo, hi) = truncation.resolve(distribution)?;
-        if !truncation.any_mass {
+        // A window by tail mass holds what was asked for.
+        if !truncation.any_mass && !matches!(truncation.window, Window::TailMass(_)) {
             check_mass(distribution, lo, hi)?;
         }
         let device = distribution.device();
@@ -95,6 +96,10 @@ impl TruncatedDistribution {
         } else {
             ks
         };
+        if distribution.may_vanish() {
+            let vanished = log_weights.le(NOTHING / 2.0);
+            log_weights = log_weights.masked_fill(&vanished, f64::NEG_INFINITY);
+        }
         let kind = distribution.kind();
         Ok(Self {
             log_weights: log_weights.to_kind(kind),
@@ -273,6 +278,14 @@ impl TruncatedDistribution {
         Self { log_weights, atoms, place: self.place.clone(), may_vanish, ends_moved: self.ends_moved, origin: None }
     }
 
+    /// The first and the last of the integers that the atoms stand for, where they do.
+    pub(crate) fn window(&self) -> Option<(i64, i64)> {
+        match self.place {
+            Place::Integers { lo, hi } => Some((lo, hi)),
+            Place::OneHot { .. } | Place::Counts { .. } => None,
+        }
+    }
+
     /// Whether the atoms are successive integers.
     pub(crate) fn is_on_integers(&self) -> bool {
         matches!(self.place, Place::Integers { .. }) && !self.ends_moved
@@ -306,7 +319,8 @@ impl TruncatedDistribution {
         -(weights * log_weights).sum_dim_intlist(-1, false, None::<Kind>)
     }
 
-    /// `KL(self || other)` in nats, the exact sum over the atoms, of the broadcast batch shape.
+    /// `KL(self || other)` in nats, the exact sum over the atoms, of the broadcast batch shape. An end atom stands for its tail, and is the same
+    /// wherever the tail's mass was put: a law with ends moved to their means can be compared with one whose ends stay.
     ///
     /// # Errors
     /// When the two do not live on the same atoms, or their batch shapes do not broadcast.
@@ -329,9 +343,9 @@ impl TruncatedDistribution {
         Ok((weights * difference).sum_dim_intlist(-1, false, None::<Kind>))
     }
 
-    /// Weights, log weights with zero in place of minus infinity, and where that was done: `0 log 0 = 0`, in the gradient too.
+    /// Weights, log weights with zero in place of those of atoms that weigh nothing, and where that was done: `0 log 0 = 0`, in the gradient too.
     fn without_zeros(&self) -> (Tensor, Tensor, Tensor) {
-        let zero = self.log_weights.eq(f64::NEG_INFINITY);
+        let zero = self.log_weights.detach().exp().eq(0.0);
         let log_weights = self.log_weights.masked_fill(&zero, 0.0);
         (log_weights.exp().masked_fill(&zero, 0.0), log_weights, zero)
     }

@@ -12,7 +12,7 @@ pub enum Window {
     /// The atoms from the first to the second number, inclusive.
     Between(i64, i64),
     /// The smallest window that leaves at most this mass outside, in the worst row of the batch; half of it on each side
-    /// where there are two. Found from the mean outwards by bisection on the tails, which reads them back from their device.
+    /// where there are two. Of two atoms or more, where the support has them: a single atom would weigh one, without a gradient. Found from the mean outwards by bisection on the tails, which reads them back from their device.
     TailMass(f64),
 }
 
@@ -129,7 +129,7 @@ impl From<Window> for Truncation {
     }
 }
 
-/// The smallest window with at most `mass` outside.
+/// The smallest window with at most `mass` outside, and with two atoms.
 fn find_window(distribution: &dyn Distribution, mass: f64) -> Result<(i64, i64)> {
     if !(mass > 0.0 && mass < 1.0) {
         return Err(Error::parameter("tail mass of a truncation", mass, "inside (0, 1)"));
@@ -167,7 +167,13 @@ fn find_window(distribution: &dyn Distribution, mass: f64) -> Result<(i64, i64)>
     let fits = |hi: i64| Ok(worst(distribution.log_tails(hi + 1)?.1) <= (mass - below).ln());
     let start = atom_near(mean.max().double_value(&[]))?.max(lo);
     let hi = last_that(-start, -last, -lo, |k| fits(-k))?.ok_or_else(|| out_of_reach(format!("open above {last}")))?;
-    Ok((lo, -hi))
+    let hi = -hi;
+    if lo < hi {
+        return Ok((lo, hi));
+    }
+    let above = worst(distribution.log_tails(hi + 1)?.1);
+    let below = worst(distribution.log_tails(lo)?.0);
+    Ok(if hi < last && (lo == first || above >= below) { (lo, hi + 1) } else { (lo.saturating_sub(1).max(first), hi) })
 }
 
 /// The largest `k` in `first..=last` for which `holds`, true up to some point and false beyond it, is true; by steps that double

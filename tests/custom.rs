@@ -220,6 +220,78 @@ fn defaults_of_the_trait_hold_for_a_law_with_gaps() {
     assert!(doubles(&law.sample(&[1000]).unwrap()).iter().all(|k| k % 2.0 == 0.0));
 }
 
+/// Three atoms on an endless support, as a closure and as a law of the user's own: tails are the finite sums, nothing beyond.
+#[test]
+fn few_atoms_on_an_endless_support_have_tails() {
+    let log_pmf = |k: &Tensor| {
+        let at = |place: f64, weight: f64| k.eq(place).to_kind(Kind::Double) * weight;
+        (at(2.0, 0.2) + at(3.0, 0.3) + at(5.0, 0.5)).log()
+    };
+    #[derive(Debug)]
+    struct Three(fn(&Tensor) -> Tensor);
+    impl Distribution for Three {
+        fn name(&self) -> &str {
+            "Three"
+        }
+        fn kind(&self) -> Kind {
+            Kind::Double
+        }
+        fn parameters(&self) -> Vec<gengs::distributions::Parameter> {
+            vec![gengs::distributions::Parameter::scalar("nothing", &Tensor::from(0.0))]
+        }
+        fn with_parameters(&self, _: Vec<Tensor>) -> Box<dyn Distribution> {
+            Box::new(Self(self.0))
+        }
+        fn support(&self) -> Support {
+            Support::INTEGERS
+        }
+        fn mean(&self) -> Tensor {
+            Tensor::from(3.8)
+        }
+        fn variance(&self) -> Tensor {
+            Tensor::from(1.56)
+        }
+        fn log_pmf(&self, k: &Tensor) -> Tensor {
+            (self.0)(k)
+        }
+    }
+    let custom = |support| Custom::builder("Few", support).build(move |_, k| log_pmf(k)).unwrap();
+    let ranged = Custom::builder("Few", Support::INTEGERS).range(0, 9).build(move |_, k| log_pmf(k)).unwrap();
+    let laws: [Box<dyn Distribution>; 4] = [
+        Box::new(custom(Support::INTEGERS)),
+        Box::new(custom(Support::from(0))),
+        Box::new(ranged),
+        Box::new(Three(log_pmf)),
+    ];
+    let atoms = [(2i32, 0.2), (3, 0.3), (5, 0.5)];
+    for law in &laws {
+        for k in [-3i32, 0, 2, 3, 4, 5, 6, 40, 3_000] {
+            let below: f64 = atoms.iter().filter(|(atom, _)| *atom < k).map(|(_, p)| p).sum();
+            let (found_below, found_above) = law.log_tails(i64::from(k)).unwrap();
+            close(&format!("P(X < {k})"), double(&found_below.exp()), below, 1e-12);
+            close(&format!("P(X >= {k})"), double(&found_above.exp()), 1.0 - below, 1e-12);
+            let excess: f64 = atoms.iter().map(|(atom, p)| p * f64::from((atom - k).max(0))).sum();
+            let found = law.log_excesses(i64::from(k)).unwrap().1;
+            close(&format!("E max(X - {k}, 0)"), double(&found.exp()), excess, 1e-12);
+        }
+        for truncation in [Truncation::tail_mass(1e-6), Truncation::between(0, 4), Truncation::between(3, 8)] {
+            let (lo, hi) = truncation.resolve(law.as_ref()).unwrap();
+            let q = TruncatedDistribution::new(law.as_ref(), &truncation).unwrap();
+            let weights = doubles(&q.log_weights().exp());
+            for (k, weight) in (lo..=hi).zip(weights) {
+                let stands_for = |atom: i64| atom == k || (k == lo && atom < k) || (k == hi && atom > k);
+                let mass: f64 = atoms.iter().filter(|(atom, _)| stands_for(i64::from(*atom))).map(|(_, p)| p).sum();
+                close(&format!("{k} of {lo}..={hi}"), weight, mass, 1e-7);
+            }
+            assert!(double(&q.entropy()).is_finite() && double(&q.kl(&q).unwrap()) == 0.0);
+            let error = q.truncation_error().unwrap();
+            assert!(doubles(&error.total_variation).iter().all(|x| x.is_finite()), "{error:?}");
+        }
+        let _guard = seeded(4);
+        assert!(doubles(&law.sample(&[500]).unwrap()).iter().all(|k| [2.0, 3.0, 5.0].contains(k)));
+    }
+}
+
 /// Modes far apart are all found, or their range is asked for.
 #[test]
 fn a_law_with_two_modes_is_whole() {

@@ -7,7 +7,8 @@ use gengs::cli::{Common, Meter, print_line, tell};
 use gengs::distributions::CATALOGUE;
 use gengs::estimators::EstimatorKind;
 use gengs::laboratory::{
-    Certificate, Experiment, Measurement, ObjectiveKind, Panel, Problem, ProblemConfig, Synthetic, certify, report,
+    Certificate, Experiment, Measurement, ObjectiveKind, Panel, Problem, ProblemConfig, Synthetic, Verdict, certify,
+    report,
 };
 use gengs::training::TruncationSetting;
 use std::path::PathBuf;
@@ -132,7 +133,7 @@ fn number(text: &str, fits: impl Fn(f64) -> bool, allowed: &str) -> Result<f64, 
 }
 
 fn temperature(text: &str) -> Result<f64, String> {
-    number(text, |t| t > 0.0 && t <= 1000.0, "a positive number, at most 1000")
+    number(text, |t| (1e-4..=1000.0).contains(&t), "a number from 0.0001 to 1000")
 }
 
 fn learning_rate(text: &str) -> Result<f64, String> {
@@ -299,6 +300,14 @@ impl Certify {
                 "{estimator} claims to be unbiased, but is {z:.1} standard errors off for {parameter} of {family}"
             ));
         }
+        for Certificate { estimator, family, parameter, draws, .. } in
+            found.iter().filter(|certificate| certificate.verdict == Verdict::CannotTell)
+        {
+            tell(format_args!(
+                "cannot tell whether {estimator} is unbiased for {parameter} of {family}: hardly any of {draws} draws met the atoms that matter; \
+                 take more --draws"
+            ));
+        }
         Ok(if refuted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
@@ -329,12 +338,13 @@ fn title(problem: &Problem) -> anyhow::Result<String> {
     let config = problem.config();
     let objective = serde_json::to_value(config.objective)?;
     Ok(format!(
-        "{}{:?}, {} latent{}, {} atoms, objective {}",
+        "{}{:?}, {} latent{}, {} atoms{}, objective {}",
         config.family,
         config.parameters,
         config.latents,
         if config.latents == 1 { "" } else { "s" },
         problem.atoms(),
+        problem.window().map_or(String::new(), |(lo, hi)| format!(" from {lo} to {hi}")),
         objective.as_str().unwrap_or_default()
     ))
 }

@@ -31,7 +31,7 @@ pub fn flush(out: &mut impl Write) -> anyhow::Result<()> {
     checked(out.flush())
 }
 
-fn checked(written: std::io::Result<()>) -> anyhow::Result<()> {
+pub(super) fn checked(written: std::io::Result<()>) -> anyhow::Result<()> {
     written.map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => ClosedPipe.into(),
         _ => anyhow::anyhow!("standard output cannot be written: {error}"),

@@ -55,11 +55,25 @@ pub fn tell(sentence: impl std::fmt::Display) {
 /// A program: its command line, and what it does; 0 when that is done or nobody reads standard output any more, otherwise the error in one
 /// line on stderr, and 1.
 pub fn main<C: Parser>(run: impl FnOnce(C) -> anyhow::Result<ExitCode>) -> ExitCode {
-    run(C::parse()).unwrap_or_else(|error| {
+    let outcome = match C::try_parse() {
+        Ok(command) => run(command),
+        Err(message) => print_message(&message),
+    };
+    outcome.unwrap_or_else(|error| {
         if error.is::<ClosedPipe>() {
             return ExitCode::SUCCESS;
         }
         tell(format_args!("error: {error:#}"));
         ExitCode::FAILURE
     })
+}
+
+/// What the parser says: help and the version, or what is wrong with the command line.
+fn print_message(message: &clap::Error) -> anyhow::Result<ExitCode> {
+    let printed = message.print();
+    if !message.use_stderr() {
+        super::output::checked(printed)?;
+        super::output::flush(&mut std::io::stdout())?;
+    }
+    Ok(ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2)))
 }

@@ -70,6 +70,9 @@ pub trait Train {
         let (mut session, out) = begin(self)?;
         let common = &self.running().common;
         if let Some(code) = train(self, &mut session, &out, stop)? {
+            if common.json {
+                print_line(serde_json::to_string(session.records())?)?;
+            }
             return Ok(code);
         }
         let (rest, sentences) = Self::closing(session.trainee(), &out);

@@ -74,8 +74,8 @@ pub(crate) fn whole_number(name: &str, number: &Tensor) -> Result<i64> {
     }
     let value = number.to_kind(Kind::Double).reshape([1]).double_value(&[0]);
     // Written so that NaN fails.
-    if !(value >= 0.0 && value <= LARGEST_ATOM as f64 && value.fract() == 0.0) {
-        return Err(Error::parameter(name, value, format!("a whole number from 0 to {LARGEST_ATOM}")));
+    if !(value >= 1.0 && value <= LARGEST_ATOM as f64 && value.fract() == 0.0) {
+        return Err(Error::parameter(name, value, format!("a whole number from 1 to {LARGEST_ATOM}")));
     }
     Ok(number.reshape([1]).to_kind(Kind::Int64).int64_value(&[0]))
 }

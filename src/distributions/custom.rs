@@ -33,6 +33,9 @@ impl Closure {
     }
 }
 
+/// Integers on each side of zero, or of the support's end, among which the mass of a law without a range must begin.
+const SEARCHED: i64 = 1 << 20;
+
 /// How far a law's total may be from one and still count as normalised.
 const NORMALIZED: f64 = 1e-6;
 
@@ -66,9 +69,8 @@ struct Law {
     log_pmf: Closure,
     tail_bound: Option<Closure>,
     kind: Kind,
-    /// The integers outside which there is less than 1e-18 of the mass.
-    first: i64,
-    last: i64,
+    /// The integers outside which there is less than 1e-18 of the mass; while they are looked for, those among which it must begin.
+    extent: (i64, i64),
 }
 
 impl std::fmt::Debug for Custom {
@@ -155,8 +157,7 @@ impl CustomBuilder {
             log_pmf: Closure::new(log_pmf),
             tail_bound: self.tail_bound,
             kind,
-            first: anywhere,
-            last: anywhere,
+            extent: (anywhere.saturating_sub(SEARCHED), anywhere.saturating_add(SEARCHED)),
         };
         let mut custom = Custom { law: Arc::new(law), parameters, log_normalizer: None };
         custom.check_shape()?;
@@ -164,7 +165,7 @@ impl CustomBuilder {
             Some(range) => custom.checked_range(range)?,
             None => custom.find_extent(self.unnormalized)?,
         };
-        let law = Arc::into_inner(custom.law).map(|law| Law { first, last, ..law });
+        let law = Arc::into_inner(custom.law).map(|law| Law { extent: (first, last), ..law });
         custom.law = Arc::new(law.ok_or_else(|| Error::Config("a law was shared while it was built".into()))?);
         let log_total = custom.log_total();
         let total = log_total.detach().exp();
@@ -172,7 +173,7 @@ impl CustomBuilder {
             super::check(
                 &format!("total of {}", custom.law.name),
                 &total,
-                &log_total.isfinite(),
+                &log_total.isfinite().logical_and(&log_total.gt(NOTHING / 2.0)),
                 "positive and finite",
             )?;
             custom.log_normalizer = Some(log_total);
@@ -212,7 +213,7 @@ impl Custom {
     fn check_shape(&self) -> Result<()> {
         let _guard = no_grad_guard();
         let rows: Vec<Tensor> = self.parameters.iter().map(|p| p.unsqueeze(-1)).collect();
-        let k = self.law.first as f64;
+        let k = self.law.support.nearest(0) as f64;
         let device = Self::device_of(&self.parameters);
         let ks = Tensor::from_slice(&[k, k]).to_device(device);
         let found = self.law.log_pmf.call(&rows, &ks).size();
@@ -284,7 +285,7 @@ impl Custom {
     }
 
     fn extent_atoms(&self) -> Tensor {
-        let Law { first, last, .. } = *self.law;
+        let (first, last) = self.law.extent;
         Tensor::arange_start(first, last + 1, (Kind::Double, Self::device_of(&self.parameters)))
     }
 
@@ -325,7 +326,7 @@ impl Distribution for Custom {
     }
 
     fn extent(&self) -> Option<(i64, i64)> {
-        Some((self.law.first, self.law.last))
+        Some(self.law.extent)
     }
 
     fn log_tail_bound(&self, k: i64) -> Option<Tensor> {

@@ -6,9 +6,9 @@
 //! # What it needs
 //! Of `f`: a value at the atoms. Of the law: nothing, but few enough outcomes.
 
-use super::{Estimate, Estimator, EstimatorKind, Expectation, Info};
+use super::{Estimate, Estimator, EstimatorKind, Expectation, Info, over_latents};
 use crate::{Error, Result};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Sums over all outcomes.
 #[derive(Debug, Default, Clone, Copy)]
@@ -39,27 +39,32 @@ impl Estimator for Enumeration {
         };
         let rows = of.rows();
         let at_once = (AT_ONCE / rows.iter().product::<i64>().max(1)).max(1);
+        let log_weights = of.log_weights();
         let mut sum = Tensor::zeros(&rows, (of.law.kind(), of.law.device()));
         for start in (0..outcomes).step_by(at_once as usize) {
-            let index = digits(start, at_once.min(outcomes - start), atoms, latents, of);
-            let z = of.law.select(index.shallow_clone());
-            sum += (of.log_prob(&index).exp() * of.value(&z)?).sum_dim_intlist(0, false, None::<Kind>);
+            let digits = digits((start, at_once.min(outcomes - start)), atoms, latents, of.law.device());
+            let log_prob = |(latent, digit): (i64, &Tensor)| log_weights.select(-2, latent).index_select(-1, digit);
+            let each: Vec<Tensor> = (0..).zip(&digits).map(log_prob).collect();
+            // `[rows..., outcomes]` to `[outcomes, rows...]`.
+            let log_prob = over_latents(&Tensor::stack(&each, -1)).movedim_int(-1, 0);
+            let index = Tensor::stack(&digits, -1);
+            let shape = [&[index.size()[0]], vec![1; rows.len()].as_slice(), &[latents]].concat();
+            let index = index.reshape(shape).expand([&[index.size()[0]], rows.as_slice(), &[latents]].concat(), false);
+            let value = of.value(&of.law.select(index))?;
+            sum += (log_prob.exp() * value).sum_dim_intlist(0, false, None::<Kind>);
         }
         Ok(Estimate { surrogate: sum, info: Info { evaluations: outcomes, ..Info::default() } })
     }
 }
 
-/// Outcomes `start .. start + count` as indices of atoms `[count, rows..., latents]`: the digits of a number to the base of the atoms.
-fn digits(start: i64, count: i64, atoms: i64, latents: i64, of: &Expectation<'_>) -> Tensor {
-    let mut number = Tensor::arange_start(start, start + count, (Kind::Int64, of.law.device()));
-    let columns: Vec<Tensor> = (0..latents)
+/// Each latent's atoms `[count]` in outcomes `start .. start + count`: the digits of a number to the base of the atoms.
+fn digits((start, count): (i64, i64), atoms: i64, latents: i64, device: Device) -> Vec<Tensor> {
+    let mut number = Tensor::arange_start(start, start + count, (Kind::Int64, device));
+    (0..latents)
         .map(|_| {
             let digit = number.remainder(atoms);
             number = number.divide_scalar_mode(atoms, "floor");
             digit
         })
-        .collect();
-    let rows = of.rows();
-    let shape = [&[count], vec![1; rows.len()].as_slice(), &[latents]].concat();
-    Tensor::stack(&columns, -1).reshape(shape).expand([&[count], rows.as_slice(), &[latents]].concat(), false)
+        .collect()
 }

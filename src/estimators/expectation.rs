@@ -109,6 +109,7 @@ impl<'a> Expectation<'a> {
             self.law.check_same_atoms(prior)?;
             check_expands("prior of an expectation", &prior.batch_shape(), &self.law.batch_shape())?;
             check_device("prior of an expectation", prior.device(), self.law.device())?;
+            self.check_covered(prior)?;
         }
         if let Some(context) = self.context {
             let (mut expected, found) = (self.rows(), context.size());
@@ -123,6 +124,20 @@ impl<'a> Expectation<'a> {
             check_device("context of an expectation", context.device(), self.law.device())?;
         }
         Ok(())
+    }
+
+    /// Fails where the prior leaves out an atom that the law has: their KL is infinite.
+    fn check_covered(&self, prior: &TruncatedDistribution) -> Result<()> {
+        let none = f64::NEG_INFINITY;
+        let left_out = prior.log_weights().eq(none).logical_and(&self.law.log_weights().ne(none));
+        if left_out.any().int64_value(&[]) == 0 {
+            return Ok(());
+        }
+        Err(Error::parameter(
+            "prior of an expectation",
+            "without mass at an atom that the law has",
+            "with mass wherever the law has some, or the KL is infinite",
+        ))
     }
 
     /// The Poisson's rate, of the law's batch shape and kind.

@@ -39,6 +39,10 @@ pub struct Certificate {
     pub objective: super::ObjectiveKind,
     /// Latents of a row.
     pub latents: i64,
+    /// Atoms of a latent.
+    pub atoms: i64,
+    /// The first and the last of them, where they are integers.
+    pub window: Option<(i64, i64)>,
     /// The temperature, where it is a setting.
     pub temperature: Option<f64>,
     /// Samples behind one estimate.
@@ -68,17 +72,36 @@ pub struct Certificate {
     pub needs_of_law: LawNeeds,
     /// Whether the estimator claims that its expectation is the exact gradient, and the objective gives what the claim needs.
     pub claims_unbiased: bool,
+    /// What the draws say of the claim.
+    pub verdict: Verdict,
     /// Seconds for all draws.
     pub seconds: f64,
+}
+
+/// What draws say of the claim that an estimator is unbiased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// There is no such claim.
+    NoClaim,
+    /// The mean of the estimates is the exact gradient, as far as the draws show.
+    Holds,
+    /// It is not, but what is missing may come from atoms so rare that hardly any draw met them: more draws tell.
+    CannotTell,
+    /// It is not, and rare atoms do not explain it.
+    Refuted,
 }
 
 /// The z-score beyond which a claim to be unbiased is refuted: one true claim in 16,000 is.
 pub const REFUTED: f64 = 4.0;
 
+/// Atoms that fewer draws meet, on average, are rare: a standard error says little of what hangs on them.
+const FEW: f64 = 100.0;
+
 impl Certificate {
     /// Whether the estimator claims to be unbiased and is not.
     pub fn is_refuted(&self) -> bool {
-        self.claims_unbiased && (self.z.is_nan() || self.z.abs() > REFUTED)
+        self.verdict == Verdict::Refuted
     }
 }
 
@@ -107,7 +130,7 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
     if how.draws < 2 {
         return Err(Error::parameter("number of draws", how.draws, "at least 2"));
     }
-    if !problem.admits(kind) {
+    if !problem.is_made_for(kind) {
         let problem = format!("{} latents of the family {}", config.latents, config.family);
         return Err(Error::parameter("estimator", kind, format!("one that is made for {problem}")));
     }
@@ -130,6 +153,7 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
     while sums.draws < draws {
         let rows = rows.min(draws - sums.draws);
         let (gradients, estimate) = problem.gradients(estimator.as_mut(), rows, samples)?;
+        check_finite(&gradients, how)?;
         evaluations = estimate.info.evaluations;
         rounding = Vec::<f64>::try_from(problem.rounding(&estimate.surrogate))?;
         sums.add(&gradients, &exact);
@@ -137,12 +161,21 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
     let seconds = start.elapsed().as_secs_f64();
 
     let parameters = problem.parameters()?;
+    let claims_unbiased = kind.is_unbiased(config.latents) && config.objective.gives(kind.needs_of_f());
+    let rare = problem.of_rare_atoms(FEW / (sums.draws * samples) as f64)?;
     let cosine = sums.cosine / sums.draws as f64;
     Ok(parameters
         .into_iter()
         .enumerate()
         .map(|(p, (parameter, value))| {
-            let Found { exact, mean, bias, z, std, mse } = sums.found(&exact, p as i64, rounding[p]);
+            let Found { exact, mean, bias, z, beyond_rare, std, mse } =
+                sums.found(&exact, &rare, p as i64, rounding[p]);
+            let verdict = match claims_unbiased {
+                false => Verdict::NoClaim,
+                true if z.abs() <= REFUTED => Verdict::Holds,
+                true if beyond_rare <= REFUTED => Verdict::CannotTell,
+                true => Verdict::Refuted,
+            };
             Certificate {
                 estimator: kind,
                 family: config.family.clone(),
@@ -150,6 +183,8 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
                 value,
                 objective: config.objective,
                 latents: config.latents,
+                atoms: problem.atoms(),
+                window: problem.window(),
                 temperature: kind.has_temperature().then_some(how.temperature),
                 samples,
                 evaluations,
@@ -163,11 +198,25 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
                 draws: sums.draws,
                 needs_of_f: kind.needs_of_f(),
                 needs_of_law: kind.needs_of_law(),
-                claims_unbiased: kind.is_unbiased(config.latents) && config.objective.gives(kind.needs_of_f()),
+                claims_unbiased,
+                verdict,
                 seconds,
             }
         })
         .collect())
+}
+
+/// Fails where an estimate is not finite.
+fn check_finite(gradients: &Tensor, how: &Measurement) -> Result<()> {
+    if gradients.isfinite().all().int64_value(&[]) != 0 {
+        return Ok(());
+    }
+    let Measurement { estimator, temperature, .. } = how;
+    Err(Error::parameter(
+        format!("an estimate of {estimator} at temperature {temperature:e}"),
+        "not finite",
+        "finite: take a higher temperature, or parameters and a target of a smaller scale",
+    ))
 }
 
 /// A parameter's part of a certificate.
@@ -176,6 +225,8 @@ struct Found {
     mean: f64,
     bias: f64,
     z: f64,
+    /// The largest z-score that remains, up to its sign, of biases less what rare atoms may explain.
+    beyond_rare: f64,
     std: f64,
     mse: f64,
 }
@@ -194,9 +245,10 @@ impl Sums {
         self.draws += gradients.size()[0];
     }
 
-    fn found(&self, exact: &Tensor, parameter: i64, rounding: f64) -> Found {
+    /// Of one parameter, from the exact gradient and what rare atoms may add to it, `[latents, parameters]`.
+    fn found(&self, exact: &Tensor, rare: &Tensor, parameter: i64, rounding: f64) -> Found {
         let column = |t: &Tensor| Vec::<f64>::try_from(t.select(1, parameter).contiguous()).unwrap_or_default();
-        let (sums, squares, exact) = (column(&self.of), column(&self.squares), column(exact));
+        let (sums, squares, exact, rare) = (column(&self.of), column(&self.squares), column(exact), column(rare));
         let n = self.draws as f64;
         let length = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
         let biases: Vec<f64> = sums.iter().map(|sum| sum / n).collect();
@@ -206,15 +258,19 @@ impl Sums {
             .map(|(square, bias)| (square / n - bias * bias).max(0.0) * n / (n - 1.0))
             .collect();
         let scale = length(&exact);
-        let z = |(bias, variance): (&f64, &f64)| {
-            let rounding = (ROUNDING * scale / 4.0).max(rounding);
-            bias / (variance / n + rounding * rounding).sqrt().max(f64::MIN_POSITIVE)
-        };
+        let rounding = (ROUNDING * scale / 4.0).max(rounding);
+        let error = |variance: &f64| (variance / n + rounding * rounding).sqrt().max(f64::MIN_POSITIVE);
         let z = biases
             .iter()
             .zip(&variances)
-            .map(z)
-            .fold(0.0, |worst: f64, z| if z.abs() > worst.abs() || z.is_nan() { z } else { worst });
+            .map(|(bias, variance)| bias / error(variance))
+            .fold(0.0, |worst: f64, z| if z.abs() > worst.abs() { z } else { worst });
+        let beyond_rare = biases
+            .iter()
+            .zip(&variances)
+            .zip(&rare)
+            .map(|((bias, variance), rare)| (bias.abs() - rare) / error(variance))
+            .fold(0.0, f64::max);
         let (exact_length, bias, mean) = match (biases.as_slice(), exact.as_slice()) {
             (&[bias], &[exact]) => (exact, bias, exact + bias),
             _ => {
@@ -227,6 +283,7 @@ impl Sums {
             mean,
             bias,
             z,
+            beyond_rare,
             std: variances.iter().sum::<f64>().sqrt(),
             mse: squares.iter().sum::<f64>() / n,
         }

@@ -15,7 +15,7 @@ mod problem;
 pub mod report;
 mod scores;
 
-pub use certify::{Certificate, Measurement, REFUTED, certify};
+pub use certify::{Certificate, Measurement, REFUTED, Verdict, certify};
 pub use curves::{Band, Curve, Panel};
 pub use experiment::{Experiment, Synthetic};
 pub use objective::{ObjectiveKind, TestFunction};

@@ -7,7 +7,7 @@ use crate::estimators::{Enumeration, Estimate, Estimator, EstimatorKind, Expecta
 use crate::truncated::TruncatedDistribution;
 use crate::truncation::Truncation;
 use crate::{Error, Result};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// What is to be measured.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,17 +118,26 @@ impl Problem {
         values.map(|(i, value)| Ok((name(i)?, value))).collect()
     }
 
-    /// Whether an estimator is made for such latents.
+    /// The first and the last atom of each latent, where they are integers.
+    pub fn window(&self) -> Option<(i64, i64)> {
+        self.law.window()
+    }
+
+    /// Whether an estimator is made for such latents, and what it is compared with can be enumerated.
     pub fn admits(&self, estimator: EstimatorKind) -> bool {
-        let integers = self.law.is_on_integers();
-        (integers || !estimator.needs_integers())
+        let enumerated = match estimator {
+            EstimatorKind::Exact => 1,
+            // Its own objective is exact where all samples can be enumerated together.
+            EstimatorKind::Vimco => estimator.fewest_samples(),
+            _ => return self.is_made_for(estimator),
+        };
+        self.is_made_for(estimator) && self.can_enumerate(enumerated)
+    }
+
+    /// Whether an estimator is made for such latents.
+    pub(super) fn is_made_for(&self, estimator: EstimatorKind) -> bool {
+        (self.law.is_on_integers() || !estimator.needs_integers())
             && (self.config.family == "poisson" || !estimator.needs_poisson())
-            && match estimator {
-                EstimatorKind::Exact => self.can_enumerate(1),
-                // Its own objective is exact where all samples can be enumerated together.
-                EstimatorKind::Vimco => self.can_enumerate(estimator.fewest_samples()),
-                _ => true,
-            }
     }
 
     fn can_enumerate(&self, samples: i64) -> bool {
@@ -172,6 +181,32 @@ impl Problem {
         let last_digit = if self.config.kind == Kind::Double { 1e-13 } else { 1e-6 };
         let scores = self.law.log_weights().exp().unsqueeze(-1) * self.scores.abs();
         scores.sum_dim_intlist(0, false, Kind::Double) * value.detach().abs().mean(Kind::Double) * last_digit
+    }
+
+    /// How much of the gradient may come from atoms so rare that draws hardly meet them, `[latents, parameters]`: of the rarest, which have `mass` in all,
+    /// by the score function and by differences from atom to atom, with the other latents at their most likely atom.
+    pub(super) fn of_rare_atoms(&self, mass: f64) -> Result<Tensor> {
+        let _guard = no_grad_guard();
+        let latents = self.config.latents;
+        let weights = self.law.log_weights().exp();
+        let (sorted, order) = weights.sort(-1, false);
+        let rare = sorted.cumsum(-1, Kind::Double).le(mass);
+        let rare = rare.zeros_like().scatter(0, &order, &rare).to_kind(Kind::Double).unsqueeze(-1);
+        let slopes = (&self.scores * weights.unsqueeze(-1)).to_kind(Kind::Double);
+        let flows = slopes.cumsum(0, None);
+        let (atoms, mode) = (self.law.len(), weights.argmax(None, false).int64_value(&[]));
+        let each = (0..latents).map(|latent| {
+            let index = Tensor::full([atoms, 1, latents], mode, (Kind::Int64, self.law.device()));
+            index.select(-1, latent).copy_(&Tensor::arange(atoms, (Kind::Int64, self.law.device())).unsqueeze(-1));
+            let values = self.value(&self.law.select(index)).to_kind(Kind::Double);
+            let beyond = (&values - values.get(mode)).abs();
+            let rises =
+                Tensor::cat(&[values.diff(1, 0, None::<Tensor>, None::<Tensor>), values.narrow(0, 0, 1) * 0.0], 0)
+                    .abs();
+            let parts: Tensor = &rare * (slopes.abs() * beyond + flows.abs() * rises);
+            parts.sum_dim_intlist(0, false, Kind::Double)
+        });
+        Ok(Tensor::stack(&each.collect::<Vec<_>>(), 0))
     }
 
     /// Gradients of so many rows, each from one estimate of the estimator: `[rows, latents, parameters]`, float64; and the estimate's record.
@@ -222,8 +257,7 @@ fn truncated(config: &ProblemConfig, parameters: &[Tensor]) -> Result<TruncatedD
                 "the number of draws, then probabilities",
             ));
         };
-        let logits = Tensor::stack(probs, -1).log();
-        return Multinomial::from_logits(whole_number("draws of multinomial", total)?, &logits)?.enumerate();
+        return Multinomial::new(whole_number("draws of multinomial", total)?, &Tensor::stack(probs, -1))?.enumerate();
     }
     let law = CatalogueEntry::find(&config.family)?.distribution(parameters)?;
     let support = law.support();

@@ -120,7 +120,7 @@ impl<'a> Relaxation<'a> {
         self.rsample_with_noise(&self.law.noise(sample_shape)?)
     }
 
-    /// Differentiable draws from given noise, which broadcasts against `batch_shape + [n]` and is cast to the law's kind.
+    /// Differentiable draws from given, finite noise, which broadcasts against `batch_shape + [n]` and is cast to the law's kind.
     ///
     /// # Errors
     /// When the noise does not broadcast, or its last dimension is longer than the law has atoms.

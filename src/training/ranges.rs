@@ -20,7 +20,11 @@ pub(super) fn number(name: &str, value: f64, allowed: RangeInclusive<f64>) -> Re
         return Ok(());
     }
     let lowest = *allowed.start();
-    let from = if lowest == f64::MIN_POSITIVE { "above 0".into() } else { format!("at least {lowest}") };
+    let from = match lowest {
+        f64::MIN_POSITIVE => "above 0".into(),
+        0.0 | 1e-3.. => format!("at least {lowest}"),
+        _ => format!("at least {lowest:e}"),
+    };
     Err(Error::parameter(name, value, format!("a number {from} and at most {}", allowed.end())))
 }
 

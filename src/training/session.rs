@@ -93,6 +93,12 @@ impl<T: Trainee> Session<T> {
         let mut session = Self { warnings, ..Self::assemble(settings, folder, trainee) };
         restore(&mut session.trainee, &checkpoint)?;
         session.progress = checkpoint.progress();
+        let Progress { epochs: done, steps, .. } = session.progress;
+        let fewest = done + usize::from(steps > 0);
+        if session.epochs() < fewest {
+            let allowed = format!("at least {fewest}, of which the run has made {done}");
+            return Err(Error::parameter("epochs of a resumed run", session.epochs(), allowed));
+        }
         if best_lost {
             session.progress.best = None;
         }

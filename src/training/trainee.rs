@@ -45,7 +45,7 @@ impl Pace {
         integer("batch-size", self.batch_size, 1..=1_000_000)?;
         number("kl-warmup", self.kl_warmup, 0.0..=1e6)?;
         for temperature in [self.temperature.first, self.temperature.last] {
-            number("temperature", temperature, f64::MIN_POSITIVE..=1000.0)?;
+            number("temperature", temperature, 1e-4..=1000.0)?;
         }
         let every = self.checkpoint_every;
         let allowed = match every {

@@ -237,7 +237,7 @@ impl<T: Real> pulp::WithSimd for OfLogits<'_, T> {
         let mut outcome = [[zero; LANES]; 6];
         let (first, n) = (tile.first(0), logits.len() / tile.used);
         for row in &mut tile.log_weights[..first] {
-            *row = [OUTSIDE; LANES];
+            *row = [f64::NEG_INFINITY; LANES];
         }
         for (lane, logits) in logits.chunks_exact(n).enumerate() {
             for (row, logit) in tile.log_weights[first..].iter_mut().zip(logits) {

@@ -9,8 +9,8 @@ use crate::truncated::TruncatedDistribution;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// The smallest window around the mean with at most half of `tail_mass` beyond each end, by steps outwards from there: its cost is that of
-/// the window, whatever the mean. Nothing where it has more than `widest` atoms.
+/// A window around the mean with at most half of `tail_mass` beyond each end, and with two atoms, by steps outwards from there until a geometric
+/// series bounds what lies beyond: its cost is that of the window, whatever the mean. Nothing where it has more than `widest` atoms.
 pub(super) fn own_window(law: &impl Walk, tail_mass: f64, widest: i64) -> Option<(i64, i64)> {
     let mean = law.mean();
     if !(mean >= 0.0 && mean <= crate::distributions::LARGEST_ATOM as f64) {
@@ -46,7 +46,12 @@ pub(super) fn own_window(law: &impl Walk, tail_mass: f64, widest: i64) -> Option
             return None;
         }
     }
-    Some((lo, hi))
+    if lo < hi {
+        return Some((lo, hi));
+    }
+    let above = if hi < highest { law.ratio(Step::from(hi as f64)) } else { 0.0 };
+    let below = if lo > 0 { 1.0 / law.ratio(Step::from(lo as f64 - 1.0)) } else { 0.0 };
+    Some(if above >= below && hi < highest { (lo, hi + 1) } else { ((lo - 1).max(0), hi) })
 }
 
 /// Log weights of the prior in the windows.

@@ -163,7 +163,7 @@ impl Settings for TopicsTrainConfig {
         integer("hidden", self.hidden, 1..=1_000_000)?;
         integer("truncation", self.truncation, 2..=10_000)?;
         integer("vocabulary-sample", self.vocabulary_sample, 1..=1 << 31)?;
-        number("prior", self.prior, f64::MIN_POSITIVE..=1e6)?;
+        number("prior", self.prior, 1e-30..=1e6)?;
         number("gain", self.gain, f64::MIN_POSITIVE..=1000.0)?;
         number("decay", self.decay, 0.0..=1e6)?;
         number("separation", self.separation, 0.0..=1e6)?;

@@ -135,10 +135,10 @@ impl Settings for TrainConfig {
         self.hidden.iter().try_for_each(|&width| integer("width of a layer in hidden", width, 1..=1_000_000))?;
         integer("diagnose-every", self.diagnose_every, 0..=1_000_000_000)?;
         if let Some(prior) = self.prior {
-            number("prior", prior, f64::MIN_POSITIVE..=1e6)?;
+            number("prior", prior, 1e-30..=1e6)?;
         }
         if let Some(TruncationSetting::Atoms(atoms)) = self.truncation {
-            integer("truncation", atoms, 1..=10_000)?;
+            integer("truncation", atoms, 2..=10_000)?;
         }
         let two = TruncationSetting::Atoms(2);
         if let Some(truncation) = self.truncation.filter(|&found| self.family == Family::Bernoulli && found != two) {
