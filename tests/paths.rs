@@ -18,8 +18,14 @@ const CPU: Device = Device::Cpu;
 enum Source {
     /// A family by its place in `FAMILIES`, and a factor for each latent's parameters.
     Family(usize, Vec<f64>),
-    /// Logits of the window's atoms; some may be left out.
-    Logits { left_out: bool, broken: Option<f64> },
+    /// Logits of the window's atoms, all moved by an offset; one may be left out: the first, which a prior may leave out too, or one in the middle.
+    Logits { left_out: Option<LeftOut>, broken: Option<f64>, offset: f64 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum LeftOut {
+    First,
+    Middle,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,7 +79,8 @@ fn combination(random: &mut ChaCha8Rng) -> Combination {
     let count = shape.iter().product::<i64>() as usize;
     let source = if random.random_range(0..4) == 0 {
         let broken = if random.random_range(0..6) == 0 { Some(pick(random, &[f64::NAN, f64::INFINITY])) } else { None };
-        Source::Logits { left_out: random.random_range(0..3) == 0, broken }
+        let left_out = pick(random, &[None, Some(LeftOut::First), Some(LeftOut::Middle)]);
+        Source::Logits { left_out, broken, offset: pick(random, &[0.0, 0.0, -300.0, 3e4, -1e30]) }
     } else {
         Source::Family(
             random.random_range(0..FAMILIES.len()),
@@ -93,9 +100,17 @@ fn combination(random: &mut ChaCha8Rng) -> Combination {
     let good = [Prior::None, Prior::Law, Prior::Law, Prior::Truncated, Prior::Holed];
     let bad = [Prior::Moved, Prior::OneHot, Prior::Batch, Prior::WithGradient];
     let prior = if random.random_range(0..6) == 0 { pick(random, &bad) } else { pick(random, &good) };
+    let kind = pick(random, &[Kind::Float, Kind::Double, Kind::Half, Kind::BFloat16]);
+    // In float16 it would leave out all atoms.
+    let source = match source {
+        Source::Logits { left_out, broken, offset } if kind == Kind::Half => {
+            Source::Logits { left_out, broken, offset: offset.max(-300.0) }
+        }
+        source => source,
+    };
     Combination {
         source,
-        kind: pick(random, &[Kind::Float, Kind::Double, Kind::Half, Kind::BFloat16]),
+        kind,
         shape,
         place: pick(random, &places),
         prior,
@@ -145,13 +160,17 @@ fn window(c: &Combination) -> (i64, i64) {
 }
 
 fn logits(c: &Combination, n: i64) -> Tensor {
-    let Source::Logits { left_out, broken } = &c.source else { unreachable!("logits") };
+    let Source::Logits { left_out, broken, offset } = &c.source else { unreachable!("logits") };
     let shape = [c.shape.as_slice(), &[n]].concat();
     let count = shape.iter().product::<i64>();
     let values = (Tensor::arange(count, (Kind::Double, CPU)) * 0.7).sin() * 2.0;
-    let mut values = values.reshape(&shape);
-    if *left_out && n > 1 && count > 0 {
-        let _ = values.select(-1, n / 2).fill_(f64::NEG_INFINITY);
+    let mut values = values.reshape(&shape) + *offset;
+    if let Some(place) = left_out
+        && n > 1
+        && count > 0
+    {
+        let place = if *place == LeftOut::First { 0 } else { n / 2 };
+        let _ = values.select(-1, place).fill_(f64::NEG_INFINITY);
     }
     if let Some(broken) = broken
         && count > 0
