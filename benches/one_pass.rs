@@ -6,7 +6,7 @@
 //! cargo bench --bench one_pass -- [THREADS] mixed         rates .1 and 1,000 in windows of their own, against the two apart
 
 use gengs::prelude::*;
-use gengs::relaxation::one_pass::{NoiseKey, OnePass};
+use gengs::sampler::{NoiseKey, OnePass};
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 

@@ -9,7 +9,7 @@ use gengs::data::Corpus;
 use gengs::models::{Bags, Likelihood, TopicModel, TopicsStart};
 use gengs::nn::Adam;
 use gengs::relaxation::Forward;
-use gengs::relaxation::one_pass::NoiseKey;
+use gengs::sampler::NoiseKey;
 use gengs::training::{Plan, Settings, TopicsTrainConfig, TopicsTrainee, Trainee};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use std::time::Instant;

@@ -8,7 +8,7 @@ use gengs::data::{ImageSet, Images, Pixels, epoch_order};
 use gengs::models::{Inference, Vae};
 use gengs::nn::{Adam, Mlp};
 use gengs::prelude::*;
-use gengs::relaxation::one_pass::{NoiseKey, OnePass};
+use gengs::sampler::{NoiseKey, OnePass};
 use gengs::training::TrainConfig;
 use std::time::Instant;
 use tch::nn::VarStore;

@@ -1,9 +1,11 @@
 //! What is looked at before libtorch sees it: kinds, shapes and values that a user gives.
 
-use crate::distributions::check;
-use crate::limits::check_shape;
+use crate::platform::limits::check_shape;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
+
+/// The largest integer, up to its sign, that a window or a finite support may reach: 2^24, where float32 stops counting.
+pub const LARGEST_ATOM: i64 = 1 << 24;
 
 /// Fails for logits of a law that are NaN or plus infinity, and for rows without a finite one. Reads them back from their device.
 pub(crate) fn check_logits(law: &str, logits: &Tensor) -> Result<()> {
@@ -36,4 +38,84 @@ pub(crate) fn real(values: &Tensor, what: &str, kind: Kind, device: Device) -> R
     }
     check_shape(what, &values.size(), kind)?;
     Ok(values.f_to_device(device)?.f_to_kind(kind)?)
+}
+
+/// Parameters broadcast to one shape, in float64, and the kind of what is made of them.
+pub(crate) fn broadcast(family: &str, parameters: &[&Tensor]) -> Result<(Vec<Tensor>, Kind)> {
+    for parameter in parameters {
+        check_floating(&format!("a parameter of {family}"), parameter, "a floating-point kind")?;
+    }
+    let mut shape = Vec::new();
+    for parameter in parameters {
+        if !broadcasts(&parameter.size(), &shape) {
+            return Err(Error::Shape {
+                what: format!("parameters of {family}"),
+                found: parameter.size(),
+                expected: format!("the other parameter's shape {shape:?}"),
+            });
+        }
+        shape = broadcast_shape(&shape, &parameter.size());
+    }
+    check_shape(&format!("parameters of {family}"), &shape, Kind::Double)?;
+    let double = parameters.iter().any(|t| t.kind() == Kind::Double);
+    let doubles: Vec<Tensor> = parameters.iter().map(|t| t.to_kind(Kind::Double)).collect();
+    let broadcast = Tensor::f_broadcast_tensors(&doubles)?;
+    Ok((broadcast, if double { Kind::Double } else { Kind::Float }))
+}
+
+/// Takes the one tensor out of a list of parameters.
+pub(crate) fn single<T>(mut values: Vec<T>) -> T {
+    values.swap_remove(0)
+}
+
+/// Takes the two tensors out of a list of parameters.
+pub(crate) fn two<T>(mut values: Vec<T>) -> (T, T) {
+    let second = values.swap_remove(1);
+    (values.swap_remove(0), second)
+}
+
+/// Fails with the first value for which `inside` is false. Reads the parameter back from its device.
+pub(crate) fn check(name: &str, values: &Tensor, inside: &Tensor, allowed: &str) -> Result<()> {
+    let outside = inside.logical_not();
+    if outside.any().int64_value(&[]) == 0 {
+        return Ok(());
+    }
+    let first = values.masked_select(&outside).double_value(&[0]);
+    Err(Error::parameter(name, first, allowed))
+}
+
+/// Fails unless all values are positive and within 1e-300..=1e30, beyond which products and quotients of parameters leave float64. Reads
+/// the parameter back from its device.
+pub(crate) fn check_positive(name: &str, values: &Tensor) -> Result<()> {
+    check(name, values, &values.ge(1e-300).logical_and(&values.le(1e30)), "positive, from 1e-300 to 1e30")
+}
+
+/// Fails unless a number of trials lies in what a window can hold.
+pub(crate) fn check_count(name: &str, count: i64) -> Result<()> {
+    if !(1..=LARGEST_ATOM).contains(&count) {
+        return Err(Error::parameter(name, count, format!("from 1 to {LARGEST_ATOM}")));
+    }
+    Ok(())
+}
+
+/// Whether two shapes broadcast together.
+pub(crate) fn broadcasts(left: &[i64], right: &[i64]) -> bool {
+    left.iter().rev().zip(right.iter().rev()).all(|(&l, &r)| l == r || l == 1 || r == 1)
+}
+
+/// The shape to which two that broadcast do.
+pub(crate) fn broadcast_shape(left: &[i64], right: &[i64]) -> Vec<i64> {
+    let dims = left.len().max(right.len());
+    let at = |shape: &[i64], i: usize| if i + shape.len() >= dims { shape[i + shape.len() - dims] } else { 1 };
+    (0..dims).map(|i| if at(left, i) == 1 { at(right, i) } else { at(left, i) }).collect()
+}
+
+/// `sample_shape + batch_shape`.
+pub(crate) fn extended(sample_shape: &[i64], batch_shape: &[i64]) -> Vec<i64> {
+    [sample_shape, batch_shape].concat()
+}
+
+/// `(log 0, log 1)` for tails outside the support, as tensors like `like`.
+pub(crate) fn log_zero_one(like: &Tensor) -> (Tensor, Tensor) {
+    (like.full_like(f64::NEG_INFINITY), like.zeros_like())
 }

@@ -1,38 +1,34 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
-mod backward;
+mod autograd;
 mod checks;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod data;
-pub mod device;
 pub mod distributions;
 mod error;
 pub mod estimators;
 pub mod laboratory;
-mod limits;
 mod markup;
-mod memory;
+mod math;
 pub mod models;
 pub mod nn;
+mod platform;
+pub mod random;
+pub mod recurrences;
 pub mod relaxation;
-mod slices;
-pub mod special;
-mod summation;
-mod threads;
+pub mod sampler;
 pub mod topics;
 pub mod training;
-mod truncated;
 mod truncation;
-mod truncation_error;
 
 pub use error::{Error, Result};
-pub use limits::set_largest_tensor;
-pub use memory::keep_freed_memory;
-pub use truncated::TruncatedDistribution;
-pub use truncation::{Tail, Truncation, Window};
-pub use truncation_error::TruncationError;
+pub use math::special;
+pub use platform::device;
+pub use platform::limits::set_largest_tensor;
+pub use platform::memory::keep_freed_memory;
+pub use truncation::{Tail, TruncatedDistribution, Truncation, TruncationError, Window};
 
 /// What most programs need.
 pub mod prelude {

@@ -4,7 +4,7 @@ mod common;
 
 use common::{FAMILIES, double, family, seeded, wide_window};
 use gengs::prelude::*;
-use gengs::relaxation::one_pass::{NoiseKey, OnePass};
+use gengs::sampler::{NoiseKey, OnePass};
 use tch::{Kind, Tensor};
 
 type Objective = (&'static str, fn(&Tensor) -> Tensor);

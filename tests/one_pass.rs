@@ -4,7 +4,7 @@ mod common;
 
 use common::{close, double, doubles, family};
 use gengs::prelude::*;
-use gengs::relaxation::one_pass::{DrawnBy, NoiseKey, OnePass, OnePassDraw};
+use gengs::sampler::{DrawnBy, NoiseKey, OnePass, OnePassDraw};
 use tch::{Device, Kind, Tensor};
 
 const CPU: Device = Device::Cpu;

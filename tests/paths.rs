@@ -5,7 +5,7 @@ mod common;
 
 use common::{FAMILIES, doubles, family};
 use gengs::prelude::*;
-use gengs::relaxation::one_pass::{NoiseKey, OnePass, OnePassDraw};
+use gengs::sampler::{NoiseKey, OnePass, OnePassDraw};
 use gengs::{Error, Result};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use std::collections::BTreeMap;

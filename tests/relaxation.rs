@@ -4,7 +4,7 @@ mod common;
 
 use common::{FAMILIES, close, double, doubles, family, seeded};
 use gengs::prelude::*;
-use gengs::relaxation::noise::gumbel;
+use gengs::random::gumbel;
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 

@@ -6,7 +6,7 @@ use common::{close, doubles, seeded};
 use gengs::models::{Bags, Family, Inference, Likelihood, TopicModel, TopicsConfig, TopicsElbo, TopicsStart};
 use gengs::nn::{Adam, Rows};
 use gengs::prelude::*;
-use gengs::relaxation::one_pass::{NoiseKey, OnePass};
+use gengs::sampler::{NoiseKey, OnePass};
 use std::collections::BTreeMap;
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};

@@ -4,7 +4,7 @@ mod common;
 
 use common::{FAMILIES, close, double, doubles, family, seeded};
 use gengs::prelude::*;
-use gengs::relaxation::noise::{gumbel, gumbel_from_exponential};
+use gengs::random::{gumbel, gumbel_from_exponential};
 use tch::{Device, Kind, Tensor};
 
 const CPU: Device = Device::Cpu;

@@ -6,7 +6,7 @@ use common::{LATENT_FAMILIES, close, double, doubles, seeded};
 use gengs::estimators::EstimatorKind;
 use gengs::models::{Elbo, Family, Inference, LatentConfig, Vae, VaeConfig};
 use gengs::relaxation::Forward;
-use gengs::relaxation::one_pass::{DrawnBy, NoiseKey};
+use gengs::sampler::{DrawnBy, NoiseKey};
 use gengs::{TruncatedDistribution, Truncation};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};

@@ -2,7 +2,7 @@
 
 use super::output::ClosedPipe;
 use crate::Result;
-use crate::device::device;
+use crate::platform::device::device;
 use clap::{Args, Parser};
 use std::io::Write;
 use std::process::ExitCode;

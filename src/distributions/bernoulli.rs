@@ -2,11 +2,13 @@
 //!
 //! `P(X = 1) = probs`.
 
-use super::binomial::BinomialWalk;
+use super::binomial::BinomialRecurrence;
+use super::distribution::{Distribution, Parameter, drawn_shape, values};
 use super::probability::Probability;
-use super::{Distribution, Parameter, Support, broadcast, certain, drawn_shape, only};
+use super::support::Support;
 use crate::Result;
-use crate::relaxation::one_pass::{Rows, Walks};
+use crate::checks::{broadcast, log_zero_one, single};
+use crate::recurrences::{LawBatch, Recurrences};
 use tch::{Kind, Tensor};
 
 /// A batch of Bernoulli distributions.
@@ -61,7 +63,7 @@ impl Distribution for Bernoulli {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        Box::new(Self { success: self.success.with_value(only(values)), kind: self.kind })
+        Box::new(Self { success: self.success.with_value(single(values)), kind: self.kind })
     }
 
     fn support(&self) -> Support {
@@ -89,7 +91,7 @@ impl Distribution for Bernoulli {
     }
 
     fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
-        let (impossible, sure) = certain(&self.success.log_p);
+        let (impossible, sure) = log_zero_one(&self.success.log_p);
         Ok(match k {
             ..=0 => (impossible, sure),
             1 => (self.success.log_q.shallow_clone(), self.success.log_p.shallow_clone()),
@@ -97,10 +99,10 @@ impl Distribution for Bernoulli {
         })
     }
 
-    fn rows(&self) -> Option<Box<dyn Rows>> {
+    fn rows(&self) -> Option<Box<dyn LawBatch>> {
         let (trials, success) = (1.0, self.success.plain());
-        let law = move |[value, _]: [f64; 2]| BinomialWalk { trials, success: success(value) };
-        Some(Box::new(Walks::new(&self.parameters(), law)?))
+        let law = move |[value, _]: [f64; 2]| BinomialRecurrence { trials, success: success(value) };
+        Some(Box::new(Recurrences::new(&values(self), law)?))
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {

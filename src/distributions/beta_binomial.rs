@@ -3,9 +3,11 @@
 //! `P(X = k) = C(total_count, k) B(k + concentration1, total_count - k + concentration0) / B(concentration1, concentration0)` for
 //! `k = 0 .. total_count`; mean `total_count concentration1 / (concentration1 + concentration0)`. Names as in Pyro.
 
-use super::{Distribution, Parameter, Support, broadcast, check_count, check_positive, drawn_shape, pair};
+use super::distribution::{Distribution, Parameter, drawn_shape};
+use super::support::Support;
 use crate::Result;
-use crate::special::{log_factorial, log_gamma_ratio};
+use crate::checks::{broadcast, check_count, check_positive, two};
+use crate::math::special::{log_factorial, log_gamma_ratio};
 use tch::{Kind, Tensor};
 
 /// A batch of beta-binomial distributions with one number of trials.
@@ -18,7 +20,7 @@ pub struct BetaBinomial {
 }
 
 impl BetaBinomial {
-    /// From a number of trials, from 1 to [`LARGEST_ATOM`](super::LARGEST_ATOM), and positive concentrations of success and failure, which
+    /// From a number of trials, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and positive concentrations of success and failure, which
     /// broadcast together.
     ///
     /// # Errors
@@ -37,7 +39,7 @@ impl BetaBinomial {
     pub fn new_unchecked(total_count: i64, concentration1: &Tensor, concentration0: &Tensor) -> Result<Self> {
         check_count("total_count of BetaBinomial", total_count)?;
         let (parameters, kind) = broadcast("BetaBinomial", &[concentration1, concentration0])?;
-        let (concentration1, concentration0) = pair(parameters);
+        let (concentration1, concentration0) = two(parameters);
         Ok(Self { total_count, concentration1, concentration0, kind })
     }
 }
@@ -59,7 +61,7 @@ impl Distribution for BetaBinomial {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        let (concentration1, concentration0) = pair(values);
+        let (concentration1, concentration0) = two(values);
         Box::new(Self { total_count: self.total_count, concentration1, concentration0, kind: self.kind })
     }
 

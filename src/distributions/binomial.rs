@@ -2,11 +2,14 @@
 //!
 //! `P(X = k) = C(total_count, k) probs^k (1 - probs)^(total_count - k)` for `k = 0 .. total_count`.
 
+use super::distribution::{Distribution, Parameter, drawn_shape, values};
 use super::probability::{PlainProbability, Probability};
-use super::{Distribution, Parameter, Support, broadcast, certain, check_count, drawn_shape, only};
-use crate::relaxation::one_pass::{Atom, Rows, Step, Walk, Walks, ln};
-use crate::special::{log_factorial, log_incomplete_beta, plain_log_factorial};
-use crate::{Result, summation};
+use super::sums;
+use super::support::Support;
+use crate::Result;
+use crate::checks::{broadcast, check_count, log_zero_one, single};
+use crate::math::special::{log_factorial, log_incomplete_beta, plain_log_factorial};
+use crate::recurrences::{Atom, LawBatch, PmfRecurrence, Recurrences, Step, ln};
 use tch::{Kind, Tensor};
 
 /// A batch of binomial distributions with one number of trials.
@@ -18,7 +21,7 @@ pub struct Binomial {
 }
 
 impl Binomial {
-    /// From a number of trials, from 1 to [`LARGEST_ATOM`](super::LARGEST_ATOM), and success probabilities inside (0, 1), of any shape.
+    /// From a number of trials, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and success probabilities inside (0, 1), of any shape.
     ///
     /// # Errors
     /// When a value is outside its domain. The check reads the probabilities back from their device.
@@ -29,7 +32,7 @@ impl Binomial {
         Ok(Self { total_count, success: Probability::from_probs(&parameters[0]), kind })
     }
 
-    /// From a number of trials, from 1 to [`LARGEST_ATOM`](super::LARGEST_ATOM), and finite log-odds of success.
+    /// From a number of trials, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and finite log-odds of success.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -64,7 +67,7 @@ impl Distribution for Binomial {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        let success = self.success.with_value(only(values));
+        let success = self.success.with_value(single(values));
         Box::new(Self { total_count: self.total_count, success, kind: self.kind })
     }
 
@@ -98,14 +101,14 @@ impl Distribution for Binomial {
     fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
         let Probability { log_p, log_q, .. } = &self.success;
         if k <= 0 {
-            return Ok(certain(log_p));
+            return Ok(log_zero_one(log_p));
         }
         if k > self.total_count {
-            let (impossible, sure) = certain(log_p);
+            let (impossible, sure) = log_zero_one(log_p);
             return Ok((sure, impossible));
         }
-        if self.total_count > summation::FROM {
-            return summation::log_tails(self, k);
+        if self.total_count > sums::FROM {
+            return sums::log_tails(self, k);
         }
         // P(X >= k) = I_probs(k, total_count - k + 1), whose factor is k (1 - probs) P(X = k).
         let a = log_p.full_like(k as f64);
@@ -115,10 +118,10 @@ impl Distribution for Binomial {
         Ok((lower, upper))
     }
 
-    fn rows(&self) -> Option<Box<dyn Rows>> {
+    fn rows(&self) -> Option<Box<dyn LawBatch>> {
         let (trials, success) = (self.total_count as f64, self.success.plain());
-        let law = move |[value, _]: [f64; 2]| BinomialWalk { trials, success: success(value) };
-        Some(Box::new(Walks::new(&self.parameters(), law)?))
+        let law = move |[value, _]: [f64; 2]| BinomialRecurrence { trials, success: success(value) };
+        Some(Box::new(Recurrences::new(&values(self), law)?))
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
@@ -129,12 +132,12 @@ impl Distribution for Binomial {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct BinomialWalk {
+pub(super) struct BinomialRecurrence {
     pub trials: f64,
     pub success: PlainProbability,
 }
 
-impl Walk for BinomialWalk {
+impl PmfRecurrence for BinomialRecurrence {
     const LINES: [bool; 2] = [true; 2];
 
     #[inline(always)]

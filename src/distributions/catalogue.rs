@@ -1,10 +1,12 @@
 //! The families by name, each with the parameters of a typical law: for programs that take a family as a word, and for tests that go
 //! through all of them.
 
+use super::distribution::Distribution;
 use super::{
-    Bernoulli, BetaBinomial, Binomial, Categorical, ConwayMaxwellPoisson, DiscretizedLogistic, Distribution, Geometric,
-    Hypergeometric, LARGEST_ATOM, Mixture, NegativeBinomial, Poisson, Skellam, ZeroInflatedPoisson, Zipf, broadcast,
+    Bernoulli, BetaBinomial, Binomial, Categorical, ConwayMaxwellPoisson, DiscretizedLogistic, Geometric,
+    Hypergeometric, Mixture, NegativeBinomial, Poisson, Skellam, ZeroInflatedPoisson, Zipf,
 };
+use crate::checks::{LARGEST_ATOM, broadcast};
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
 

@@ -2,8 +2,10 @@
 //!
 //! `P(X = k) = softmax(logits)_k`.
 
-use super::{Distribution, Parameter, Support, broadcast, certain, drawn_shape, extended, only};
+use super::distribution::{Distribution, Parameter, drawn_shape};
+use super::support::Support;
 use crate::checks::check_logits;
+use crate::checks::{broadcast, extended, log_zero_one, single};
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
@@ -40,7 +42,7 @@ impl Categorical {
             });
         }
         let (parameters, kind) = broadcast("Categorical", &[logits])?;
-        Ok(Self::of(only(parameters), kind))
+        Ok(Self::of(single(parameters), kind))
     }
 
     fn of(logits: Tensor, kind: Kind) -> Self {
@@ -70,7 +72,7 @@ impl Distribution for Categorical {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        Box::new(Self::of(only(values), self.kind))
+        Box::new(Self::of(single(values), self.kind))
     }
 
     fn support(&self) -> Support {
@@ -95,7 +97,7 @@ impl Distribution for Categorical {
 
     fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
         let first = self.log_probs.select(-1, 0);
-        let (impossible, sure) = certain(&first);
+        let (impossible, sure) = log_zero_one(&first);
         if k <= 0 {
             return Ok((impossible, sure));
         }

@@ -4,8 +4,10 @@
 //! and `nu -> 0` is a geometric. `Z` and the moments are sums over all that carries mass, on a grid that follows the square
 //! root of the atom, as the law's width does.
 
-use super::{Distribution, LARGEST_ATOM, Parameter, Support, broadcast, check, check_positive, pair};
-use crate::summation::Grid;
+use super::distribution::{Distribution, Parameter};
+use super::support::Support;
+use crate::checks::{LARGEST_ATOM, broadcast, check, check_positive, two};
+use crate::math::gauss_sums::Grid;
 use crate::{Error, Result};
 use std::sync::Arc;
 use tch::{Kind, Tensor, no_grad_guard};
@@ -33,7 +35,7 @@ impl ConwayMaxwellPoisson {
     /// [`LARGEST_ATOM`].
     pub fn new(rate: &Tensor, nu: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("ConwayMaxwellPoisson", &[rate, nu])?;
-        let (rate, nu) = pair(parameters);
+        let (rate, nu) = two(parameters);
         check_positive("rate of ConwayMaxwellPoisson", &rate)?;
         check_positive("nu of ConwayMaxwellPoisson", &nu)?;
         let grid = Arc::new(grid(&rate, &nu)?);
@@ -121,7 +123,7 @@ impl Distribution for ConwayMaxwellPoisson {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        let (rate, nu) = pair(values);
+        let (rate, nu) = two(values);
         Box::new(Self::of(rate, nu, self.kind, self.grid.clone()))
     }
 

@@ -7,10 +7,13 @@
 //! A law with several modes is whole when its total is one, or its range is given. Beyond the first end of an unnormalised law without a range,
 //! further modes are searched for.
 
+use super::distribution::{Distribution, Parameter};
 use super::farther::farther_mass;
-use super::{Distribution, Parameter, Support, broadcast, extended};
-use crate::limits::check_shape;
-use crate::summation::{self, Direction, NOTHING};
+use super::sums::{self, Direction};
+use super::support::Support;
+use crate::checks::{broadcast, extended};
+use crate::math::LOG_ZERO;
+use crate::platform::limits::check_shape;
 use crate::{Error, Result};
 use std::sync::{Arc, Mutex, PoisonError};
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -147,7 +150,7 @@ impl CustomBuilder {
             broadcast(&self.name, &self.parameters.iter().collect::<Vec<_>>())?
         };
         for (name, values) in self.names.iter().zip(&parameters) {
-            super::check(&format!("{name} of {}", self.name), values, &values.isfinite(), "finite")?;
+            crate::checks::check(&format!("{name} of {}", self.name), values, &values.isfinite(), "finite")?;
         }
         let anywhere = self.support.nearest(0);
         let law = Law {
@@ -170,17 +173,17 @@ impl CustomBuilder {
         let log_total = custom.log_total();
         let total = log_total.detach().exp();
         if self.unnormalized {
-            super::check(
+            crate::checks::check(
                 &format!("total of {}", custom.law.name),
                 &total,
-                &log_total.isfinite().logical_and(&log_total.gt(NOTHING / 2.0)),
+                &log_total.isfinite().logical_and(&log_total.gt(LOG_ZERO / 2.0)),
                 "positive and finite",
             )?;
             custom.log_normalizer = Some(log_total);
         } else {
             let is_one = (&total - 1.0).abs().le(NORMALIZED);
             let allowed = "1 within 1e-6; call `unnormalized` on the builder to divide by it, or give the `range` if mass lies beyond a gap";
-            super::check(
+            crate::checks::check(
                 &format!("total mass of {} between {first} and {last}", custom.law.name),
                 &total,
                 &is_one,
@@ -235,9 +238,9 @@ impl Custom {
         let end = |given: Option<i64>, direction: Direction| -> Result<i64> {
             let Some(end) = given else {
                 let sign = if direction == Direction::Up { 1 } else { -1 };
-                let mut end = start + sign * (summation::reach(self, start, direction)? - 1);
+                let mut end = start + sign * (sums::reach(self, start, direction)? - 1);
                 while may_hide_mass && let Some(farther) = self.mass_beyond((start, end), sign)? {
-                    end = farther + sign * (summation::reach(self, farther, direction)? - 1);
+                    end = farther + sign * (sums::reach(self, farther, direction)? - 1);
                 }
                 return Ok(end);
             };
@@ -254,7 +257,7 @@ impl Custom {
         let negligible = {
             let _guard = no_grad_guard();
             let ks = Tensor::arange_start(first, last + 1, (Kind::Double, Self::device_of(&self.parameters)));
-            of_rows(&ks).clamp_min(NOTHING).logsumexp(-1, false) - summation::NEGLIGIBLE
+            of_rows(&ks).clamp_min(LOG_ZERO).logsumexp(-1, false) - sums::NEGLIGIBLE
         };
         let place = (start, sign, (end - start).abs() + 1);
         Ok(farther_mass(of_rows, place, &negligible, Self::device_of(&self.parameters)))
@@ -270,9 +273,9 @@ impl Custom {
     }
 
     fn checked_extent(&self, first: i64, last: i64) -> Result<(i64, i64)> {
-        let count = last.checked_sub(first).filter(|&count| count <= 2 * super::LARGEST_ATOM);
+        let count = last.checked_sub(first).filter(|&count| count <= 2 * crate::checks::LARGEST_ATOM);
         let Some(count) = count else {
-            let allowed = format!("of at most {} integers", 2 * super::LARGEST_ATOM);
+            let allowed = format!("of at most {} integers", 2 * crate::checks::LARGEST_ATOM);
             return Err(Error::parameter(
                 format!("support of {}", self.law.name),
                 format!("{first}..={last}"),
@@ -292,12 +295,12 @@ impl Custom {
     fn log_total(&self) -> Tensor {
         let rows: Vec<Tensor> = self.parameters.iter().map(|p| p.unsqueeze(-1)).collect();
         let terms = self.law.log_pmf.call(&rows, &self.extent_atoms());
-        terms.clamp_min(NOTHING).logsumexp(-1, false)
+        terms.clamp_min(LOG_ZERO).logsumexp(-1, false)
     }
 
     fn expectation(&self, f: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
         let ks = self.extent_atoms();
-        let weights = self.unsqueeze().log_pmf(&ks).clamp_min(NOTHING).exp();
+        let weights = self.unsqueeze().log_pmf(&ks).clamp_min(LOG_ZERO).exp();
         (weights * f(&ks)).sum_dim_intlist(-1, false, Kind::Double)
     }
 }

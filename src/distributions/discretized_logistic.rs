@@ -3,10 +3,12 @@
 //! `P(X = k) = sigmoid((k + 1/2 - loc) / scale) - sigmoid((k - 1/2 - loc) / scale)` for all integers `k`. Truncated to `0 ..= 255` with
 //! merged tails it is the pixel likelihood of PixelCNN++ (Salimans, Karpathy, Chen, Kingma, arXiv 1701.05517).
 
-use super::{Distribution, LARGEST_ATOM, Parameter, Support, broadcast, check, drawn_shape, pair};
+use super::distribution::{Distribution, Parameter, drawn_shape};
+use super::support::Support;
 use crate::Result;
-use crate::special::log1mexp;
-use crate::summation::Grid;
+use crate::checks::{LARGEST_ATOM, broadcast, check, two};
+use crate::math::gauss_sums::Grid;
+use crate::math::special::log1mexp;
 use tch::{Kind, Tensor};
 
 /// A batch of discretised logistic distributions.
@@ -38,7 +40,7 @@ impl DiscretizedLogistic {
     /// When a tensor is not floating-point, or the shapes do not fit.
     pub fn new_unchecked(loc: &Tensor, scale: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("DiscretizedLogistic", &[loc, scale])?;
-        let (loc, scale) = pair(parameters);
+        let (loc, scale) = two(parameters);
         Ok(Self { loc, scale, kind })
     }
 
@@ -81,7 +83,7 @@ impl Distribution for DiscretizedLogistic {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        let (loc, scale) = pair(values);
+        let (loc, scale) = two(values);
         Box::new(Self { loc, scale, kind: self.kind })
     }
 

@@ -4,7 +4,7 @@
 //! integers beyond the end are looked at: one by one at first, then in steps of the square root of their distance, which a mode as wide as
 //! that of a count cannot slip through.
 
-use super::LARGEST_ATOM;
+use crate::checks::LARGEST_ATOM;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// Numbers that are looked at one by one, over all rows of the batch.

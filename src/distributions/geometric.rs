@@ -2,11 +2,13 @@
 //!
 //! `P(X = k) = probs (1 - probs)^k` for `k = 0, 1, ...`; mean `(1 - probs) / probs`.
 
+use super::distribution::{Distribution, Parameter, drawn_shape, values};
 use super::probability::{PlainProbability, Probability};
-use super::{Distribution, Parameter, Support, broadcast, certain, drawn_shape, only};
+use super::support::Support;
 use crate::Result;
-use crate::relaxation::one_pass::{Atom, Rows, Step, Walk, Walks};
-use crate::special::log1mexp;
+use crate::checks::{broadcast, log_zero_one, single};
+use crate::math::special::log1mexp;
+use crate::recurrences::{Atom, LawBatch, PmfRecurrence, Recurrences, Step};
 use tch::{Kind, Tensor};
 
 /// A batch of geometric distributions.
@@ -61,7 +63,7 @@ impl Distribution for Geometric {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        Box::new(Self { success: self.success.with_value(only(values)), kind: self.kind })
+        Box::new(Self { success: self.success.with_value(single(values)), kind: self.kind })
     }
 
     fn support(&self) -> Support {
@@ -90,15 +92,15 @@ impl Distribution for Geometric {
 
     fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
         if k <= 0 {
-            return Ok(certain(&self.success.log_q));
+            return Ok(log_zero_one(&self.success.log_q));
         }
         let upper = &self.success.log_q * k as f64;
         Ok((log1mexp(&upper), upper))
     }
 
-    fn rows(&self) -> Option<Box<dyn Rows>> {
+    fn rows(&self) -> Option<Box<dyn LawBatch>> {
         let success = self.success.plain();
-        Some(Box::new(Walks::new(&self.parameters(), move |[value, _]| GeometricWalk(success(value)))?))
+        Some(Box::new(Recurrences::new(&values(self), move |[value, _]| GeometricRecurrence(success(value)))?))
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
@@ -111,9 +113,9 @@ impl Distribution for Geometric {
 }
 
 #[derive(Clone, Copy)]
-struct GeometricWalk(PlainProbability);
+struct GeometricRecurrence(PlainProbability);
 
-impl Walk for GeometricWalk {
+impl PmfRecurrence for GeometricRecurrence {
     const LINES: [bool; 2] = [true; 2];
 
     #[inline(always)]

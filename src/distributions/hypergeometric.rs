@@ -6,9 +6,11 @@
 //! numbers by the gamma function and still sums to one (Vandermonde's identity holds for them); there, and there only, fractions
 //! are accepted, and gradients mean something: that of the mean is `draws / population` in `successes`.
 
-use super::{Distribution, Parameter, Support, broadcast, check, check_count, pair};
+use super::distribution::{Distribution, Parameter};
+use super::support::Support;
 use crate::Result;
-use crate::special::{log_factorial, log_gamma_ratio};
+use crate::checks::{broadcast, check, check_count, two};
+use crate::math::special::{log_factorial, log_gamma_ratio};
 use tch::{Kind, Tensor};
 
 /// Beyond it, float64 does not hold all whole numbers.
@@ -25,7 +27,7 @@ pub struct Hypergeometric {
 }
 
 impl Hypergeometric {
-    /// From a number of draws, from 1 to [`LARGEST_ATOM`](super::LARGEST_ATOM), the size of the population, and how many of it are
+    /// From a number of draws, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), the size of the population, and how many of it are
     /// successes.
     ///
     /// # Errors
@@ -33,7 +35,7 @@ impl Hypergeometric {
     pub fn new(draws: i64, population: &Tensor, successes: &Tensor) -> Result<Self> {
         check_count("draws of Hypergeometric", draws)?;
         let (parameters, kind) = broadcast("Hypergeometric", &[population, successes])?;
-        let (population, successes) = pair(parameters);
+        let (population, successes) = two(parameters);
         let n = draws as f64;
         check(
             "population of Hypergeometric",
@@ -77,7 +79,7 @@ impl Distribution for Hypergeometric {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        let (population, successes) = pair(values);
+        let (population, successes) = two(values);
         Box::new(Self { draws: self.draws, population, successes, support: self.support, kind: self.kind })
     }
 

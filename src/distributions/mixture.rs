@@ -2,10 +2,11 @@
 //!
 //! `P(X = k) = sum_i softmax(logits)_i P_i(X = k)`. Tails, excesses and moments are those of the components, weighted.
 
-use super::{
-    Categorical, Distribution, Parameter, Support, broadcast_shape, broadcasts, certain, extended, masked_log_pmf, only,
-};
-use crate::summation::NOTHING;
+use super::Categorical;
+use super::distribution::{Distribution, Parameter, masked_log_pmf};
+use super::support::Support;
+use crate::checks::{broadcast_shape, broadcasts, extended, log_zero_one, single};
+use crate::math::LOG_ZERO;
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
@@ -55,7 +56,7 @@ impl Mixture {
             let own = &parameter.value.size()[parameter.value.dim() - parameter.own_dims..];
             parameter.value.expand(extended(&batch_shape, own), false)
         };
-        let logits = expanded(only(weights.parameters()));
+        let logits = expanded(single(weights.parameters()));
         let components: Vec<_> = components
             .iter()
             .map(|component| component.with_parameters(component.parameters().into_iter().map(expanded).collect()))
@@ -76,8 +77,8 @@ impl Mixture {
     /// `log sum_i w_i exp(x_i)`, minus infinity where all terms vanish.
     fn mix(&self, terms: &[Tensor]) -> Tensor {
         let terms = Tensor::stack(terms, -1) + &self.log_weights;
-        let sum = terms.clamp_min(NOTHING).logsumexp(-1, false);
-        let vanished = sum.le(NOTHING / 2.0);
+        let sum = terms.clamp_min(LOG_ZERO).logsumexp(-1, false);
+        let vanished = sum.le(LOG_ZERO / 2.0);
         sum.masked_fill(&vanished, f64::NEG_INFINITY)
     }
 
@@ -148,7 +149,7 @@ impl Distribution for Mixture {
 
     fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
         if self.support.lowest.is_some_and(|lowest| k <= lowest) {
-            return Ok(certain(&self.log_weights.select(-1, 0)));
+            return Ok(log_zero_one(&self.log_weights.select(-1, 0)));
         }
         self.mix_pairs(|component| component.log_tails(k))
     }

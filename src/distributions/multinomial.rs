@@ -4,15 +4,12 @@
 //! the trait of the laws on the integers; [`enumerate`](Multinomial::enumerate) makes it a
 //! [`TruncatedDistribution`], and [`MultinomialRelaxation`](crate::relaxation::MultinomialRelaxation) draws from it with a gradient.
 
-use super::{broadcast, broadcast_shape, broadcasts, check, check_count, extended, only};
 use crate::checks::real;
-use crate::limits::check_shape;
-use crate::special::log_factorial;
-use crate::{Error, Result, TruncatedDistribution};
+use crate::checks::{broadcast, broadcast_shape, broadcasts, check, check_count, extended, single};
+use crate::math::special::log_factorial;
+use crate::platform::limits::check_shape;
+use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
-
-/// The most outcomes that are enumerated.
-pub const MOST_OUTCOMES: i64 = 100_000;
 
 /// A batch of multinomial distributions with one number of draws.
 #[derive(Debug)]
@@ -24,14 +21,14 @@ pub struct Multinomial {
 }
 
 impl Multinomial {
-    /// From a number of draws, from 1 to [`LARGEST_ATOM`](super::LARGEST_ATOM), and positive weights `[..., classes]` of the classes, which need not sum
+    /// From a number of draws, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and positive weights `[..., classes]` of the classes, which need not sum
     /// to one.
     ///
     /// # Errors
     /// When a value is outside its domain (the check reads the weights back from their device), or there is no class dimension.
     pub fn new(total_count: i64, probs: &Tensor) -> Result<Self> {
         let (parameters, _) = broadcast("Multinomial", &[probs])?;
-        super::check_positive("probs of Multinomial", &only(parameters))?;
+        crate::checks::check_positive("probs of Multinomial", &single(parameters))?;
         let law = Self::from_logits_unchecked(total_count, &probs.to_kind(Kind::Double).log())?;
         let kind = if probs.kind() == Kind::Double { Kind::Double } else { Kind::Float };
         Ok(Self { kind, ..law })
@@ -61,7 +58,7 @@ impl Multinomial {
             });
         }
         let (parameters, kind) = broadcast("Multinomial", &[logits])?;
-        Ok(Self { total_count, log_probs: only(parameters).log_softmax(-1, Kind::Double), kind })
+        Ok(Self { total_count, log_probs: single(parameters).log_softmax(-1, Kind::Double), kind })
     }
 
     /// The number of draws.
@@ -182,44 +179,5 @@ impl Multinomial {
     /// How many outcomes there are, `C(total_count + classes - 1, classes - 1)`; as a float, since it may be huge.
     pub fn outcomes(&self) -> f64 {
         (1..self.classes()).fold(1.0, |count, i| count * (self.total_count + i) as f64 / i as f64).round()
-    }
-
-    /// The law on all its outcomes, in lexicographic order: atoms `[outcomes, classes]` (the paper's multinomial).
-    ///
-    /// # Errors
-    /// When there are more than 100,000 outcomes.
-    pub fn enumerate(&self) -> Result<TruncatedDistribution> {
-        if self.outcomes() > MOST_OUTCOMES as f64 {
-            return Err(Error::parameter(
-                format!(
-                    "number of outcomes of a Multinomial of {} draws and {} classes",
-                    self.total_count,
-                    self.classes()
-                ),
-                self.outcomes(),
-                format!("at most {MOST_OUTCOMES} to be enumerated; relax it as categoricals or conditional binomials"),
-            ));
-        }
-        let mut outcomes = Vec::new();
-        compositions(self.total_count, self.classes() as usize, &mut Vec::new(), &mut outcomes);
-        let outcomes = Tensor::from_slice(&outcomes).reshape([-1, self.classes()]).to_device(self.device());
-        let log_coefficients = (&outcomes + 1.0).lgamma().sum_dim_intlist(-1, false, Kind::Double).neg()
-            + log_factorial(self.total_count as f64);
-        let log_weights = self.log_probs.matmul(&outcomes.tr()) + log_coefficients;
-        Ok(TruncatedDistribution::counts(log_weights.to_kind(self.kind), outcomes.to_kind(self.kind), self.total_count))
-    }
-}
-
-/// All vectors of `classes` counts that sum to `total`, appended one after the other to `outcomes`, each after `prefix`.
-fn compositions(total: i64, classes: usize, prefix: &mut Vec<f64>, outcomes: &mut Vec<f64>) {
-    if classes == 1 {
-        outcomes.extend(prefix.iter());
-        outcomes.push(total as f64);
-        return;
-    }
-    for count in 0..=total {
-        prefix.push(count as f64);
-        compositions(total - count, classes - 1, prefix, outcomes);
-        prefix.pop();
     }
 }

@@ -3,11 +3,14 @@
 //! `P(X = k) = Gamma(k + total_count) / (k! Gamma(total_count)) (1 - probs)^total_count probs^k`, as in
 //! torch.distributions: `probs` is the probability of what is *counted*, the mean is `total_count probs / (1 - probs)`.
 
+use super::distribution::{Distribution, Parameter, drawn_shape, values};
 use super::probability::{PlainProbability, Probability};
-use super::{Distribution, Parameter, Support, broadcast, certain, check_positive, drawn_shape, pair};
-use crate::relaxation::one_pass::{Atom, Rows, Step, Walk, Walks, ln};
-use crate::special::{log_gamma_ratio, log_incomplete_beta, plain_digamma, plain_ln_gamma, plain_log_factorial};
-use crate::{Result, summation};
+use super::sums;
+use super::support::Support;
+use crate::Result;
+use crate::checks::{broadcast, check_positive, log_zero_one, two};
+use crate::math::special::{log_gamma_ratio, log_incomplete_beta, plain_digamma, plain_ln_gamma, plain_log_factorial};
+use crate::recurrences::{Atom, LawBatch, PmfRecurrence, Recurrences, Step, ln};
 use tch::{Kind, Tensor};
 
 /// A batch of negative binomial distributions; `total_count` need not be an integer.
@@ -25,7 +28,7 @@ impl NegativeBinomial {
     /// When a value is outside its domain (the check reads the values back from their device), or the shapes do not fit.
     pub fn new(total_count: &Tensor, probs: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("NegativeBinomial", &[total_count, probs])?;
-        let (total_count, probs) = pair(parameters);
+        let (total_count, probs) = two(parameters);
         check_positive("total_count of NegativeBinomial", &total_count)?;
         Probability::check_probs("NegativeBinomial", &probs)?;
         Ok(Self { total_count, counted: Probability::from_probs(&probs), kind })
@@ -48,7 +51,7 @@ impl NegativeBinomial {
     /// When a tensor is not floating-point, or the shapes do not fit.
     pub fn from_logits_unchecked(total_count: &Tensor, logits: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("NegativeBinomial", &[total_count, logits])?;
-        let (total_count, logits) = pair(parameters);
+        let (total_count, logits) = two(parameters);
         Ok(Self { total_count, counted: Probability::from_logits(&logits), kind })
     }
 }
@@ -67,7 +70,7 @@ impl Distribution for NegativeBinomial {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        let (total_count, counted) = pair(values);
+        let (total_count, counted) = two(values);
         Box::new(Self { total_count, counted: self.counted.with_value(counted), kind: self.kind })
     }
 
@@ -99,10 +102,10 @@ impl Distribution for NegativeBinomial {
 
     fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
         if k <= 0 {
-            return Ok(certain(&self.total_count));
+            return Ok(log_zero_one(&self.total_count));
         }
-        if k > summation::FROM {
-            return summation::log_tails(self, k);
+        if k > sums::FROM {
+            return sums::log_tails(self, k);
         }
         // P(X >= k) = I_probs(k, total_count), whose factor is k P(X = k).
         let a = self.total_count.full_like(k as f64);
@@ -112,10 +115,10 @@ impl Distribution for NegativeBinomial {
         Ok((lower, upper))
     }
 
-    fn rows(&self) -> Option<Box<dyn Rows>> {
+    fn rows(&self) -> Option<Box<dyn LawBatch>> {
         let counted = self.counted.plain();
-        let law = move |[r, value]: [f64; 2]| NegativeBinomialWalk { r, counted: counted(value) };
-        Some(Box::new(Walks::new(&self.parameters(), law)?))
+        let law = move |[r, value]: [f64; 2]| NegativeBinomialRecurrence { r, counted: counted(value) };
+        Some(Box::new(Recurrences::new(&values(self), law)?))
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
@@ -128,12 +131,12 @@ impl Distribution for NegativeBinomial {
 }
 
 #[derive(Clone, Copy)]
-struct NegativeBinomialWalk {
+struct NegativeBinomialRecurrence {
     r: f64,
     counted: PlainProbability,
 }
 
-impl Walk for NegativeBinomialWalk {
+impl PmfRecurrence for NegativeBinomialRecurrence {
     const LINES: [bool; 2] = [false, true];
 
     /// The score in `total_count` is `digamma(k + r) - digamma(r) + log(1 - p)`.

@@ -2,10 +2,13 @@
 //!
 //! `P(X = k) = rate^k exp(-rate) / k!` for `k = 0, 1, ...`; mean and variance are the rate.
 
-use super::{Distribution, Parameter, Support, broadcast, certain, check_positive, drawn_shape, only};
-use crate::relaxation::one_pass::{Atom, Rows, Step, Walk, Walks};
-use crate::special::{log_incomplete_gamma, plain_log_factorial};
-use crate::{Result, summation};
+use super::distribution::{Distribution, Parameter, drawn_shape, values};
+use super::sums;
+use super::support::Support;
+use crate::Result;
+use crate::checks::{broadcast, check_positive, log_zero_one, single};
+use crate::math::special::{log_incomplete_gamma, plain_log_factorial};
+use crate::recurrences::{Atom, LawBatch, PmfRecurrence, Recurrences, Step};
 use tch::{Kind, Tensor};
 
 /// A batch of Poisson distributions.
@@ -37,7 +40,7 @@ impl Poisson {
     /// When the tensor is not floating-point.
     pub fn new_unchecked(rate: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("Poisson", &[rate])?;
-        Ok(Self { rate: only(parameters), kind })
+        Ok(Self { rate: single(parameters), kind })
     }
 }
 
@@ -55,7 +58,7 @@ impl Distribution for Poisson {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        Box::new(self.at(&only(values)))
+        Box::new(self.at(&single(values)))
     }
 
     fn poisson_rate(&self) -> Option<Tensor> {
@@ -88,19 +91,19 @@ impl Distribution for Poisson {
 
     fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
         if k <= 0 {
-            return Ok(certain(&self.rate));
+            return Ok(log_zero_one(&self.rate));
         }
-        if k > summation::FROM {
-            return summation::log_tails(self, k);
+        if k > sums::FROM {
+            return sums::log_tails(self, k);
         }
         // P(X >= k) is the lower incomplete gamma function P(k, rate).
         let (upper, lower) = log_incomplete_gamma(k, &self.rate);
         Ok((lower, upper))
     }
 
-    fn rows(&self) -> Option<Box<dyn Rows>> {
-        let law = |[rate, log_rate]: [f64; 2]| PoissonWalk { rate, log_rate };
-        Some(Box::new(Walks::new(&self.parameters(), law)?.with_logs()))
+    fn rows(&self) -> Option<Box<dyn LawBatch>> {
+        let law = |[rate, log_rate]: [f64; 2]| PoissonRecurrence { rate, log_rate };
+        Some(Box::new(Recurrences::new(&values(self), law)?.with_logs()))
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
@@ -111,12 +114,12 @@ impl Distribution for Poisson {
 }
 
 #[derive(Clone, Copy)]
-struct PoissonWalk {
+struct PoissonRecurrence {
     rate: f64,
     log_rate: f64,
 }
 
-impl Walk for PoissonWalk {
+impl PmfRecurrence for PoissonRecurrence {
     const LINES: [bool; 2] = [true; 2];
 
     #[inline(always)]

@@ -2,9 +2,12 @@
 //!
 //! `P(X = k) = exp(-rate1 - rate2) (rate1 / rate2)^(k / 2) I_|k|(2 sqrt(rate1 rate2))`; mean `rate1 - rate2`, variance `rate1 + rate2`.
 
-use super::{Distribution, Parameter, Poisson, Support, broadcast, check_positive, pair};
+use super::Poisson;
+use super::distribution::{Distribution, Parameter};
+use super::support::Support;
 use crate::Result;
-use crate::special::{BESSEL_SWITCH, log_bessel_debye, log_bessel_series};
+use crate::checks::{broadcast, check_positive, two};
+use crate::math::special::{BESSEL_SWITCH, log_bessel_debye, log_bessel_series};
 use tch::{Kind, Tensor};
 
 /// A batch of Skellam distributions.
@@ -33,7 +36,7 @@ impl Skellam {
     /// When a tensor is not floating-point, or the shapes do not fit.
     pub fn new_unchecked(rate1: &Tensor, rate2: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("Skellam", &[rate1, rate2])?;
-        let (rate1, rate2) = pair(parameters);
+        let (rate1, rate2) = two(parameters);
         Ok(Self { rate1, rate2, kind })
     }
 }
@@ -52,7 +55,7 @@ impl Distribution for Skellam {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        let (rate1, rate2) = pair(values);
+        let (rate1, rate2) = two(values);
         Box::new(Self { rate1, rate2, kind: self.kind })
     }
 

@@ -3,9 +3,12 @@
 //! `P(X = 0) = gate + (1 - gate) exp(-rate)`, `P(X = k) = (1 - gate) rate^k exp(-rate) / k!` for `k > 0`; mean `(1 - gate) rate`.
 //! Names as in Pyro.
 
+use super::Poisson;
+use super::distribution::{Distribution, Parameter, drawn_shape};
 use super::probability::Probability;
-use super::{Distribution, Parameter, Poisson, Support, broadcast, certain, check, check_positive, drawn_shape, pair};
+use super::support::Support;
 use crate::Result;
+use crate::checks::{broadcast, check, check_positive, log_zero_one, two};
 use tch::{Kind, Tensor};
 
 /// A batch of zero-inflated Poisson distributions.
@@ -24,7 +27,7 @@ impl ZeroInflatedPoisson {
     /// When a value is outside its domain (the check reads the values back from their device), or the shapes do not fit.
     pub fn new(gate: &Tensor, rate: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("ZeroInflatedPoisson", &[gate, rate])?;
-        let (gate, rate) = pair(parameters);
+        let (gate, rate) = two(parameters);
         check("gate of ZeroInflatedPoisson", &gate, &gate.gt(0.0).logical_and(&gate.lt(1.0)), "inside (0, 1)")?;
         check_positive("rate of ZeroInflatedPoisson", &rate)?;
         Self::of(Probability::from_probs(&gate), rate, kind)
@@ -36,7 +39,7 @@ impl ZeroInflatedPoisson {
     /// When a tensor is not floating-point, or the shapes do not fit.
     pub fn from_logits_unchecked(gate_logits: &Tensor, rate: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("ZeroInflatedPoisson", &[gate_logits, rate])?;
-        let (gate_logits, rate) = pair(parameters);
+        let (gate_logits, rate) = two(parameters);
         Self::of(Probability::from_logits(&gate_logits), rate, kind)
     }
 
@@ -67,7 +70,7 @@ impl Distribution for ZeroInflatedPoisson {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        let (gate, rate) = pair(values);
+        let (gate, rate) = two(values);
         let poisson = self.poisson.at(&rate);
         Box::new(Self { gate: self.gate.with_value(gate), rate, poisson, kind: self.kind })
     }
@@ -100,7 +103,7 @@ impl Distribution for ZeroInflatedPoisson {
 
     fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
         if k <= 0 {
-            return Ok(certain(&self.rate));
+            return Ok(log_zero_one(&self.rate));
         }
         Ok(self.with_gate(self.poisson.log_tails(k)?, 0.0))
     }

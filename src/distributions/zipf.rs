@@ -2,9 +2,11 @@
 //!
 //! `P(X = k) = k^-exponent / sum_j j^-exponent` for `k = 1 .. size`.
 
-use super::{Distribution, Parameter, Support, broadcast, check_count, check_positive, only};
+use super::distribution::{Distribution, Parameter};
+use super::support::Support;
 use crate::Result;
-use crate::summation::Grid;
+use crate::checks::{broadcast, check_count, check_positive, single};
+use crate::math::gauss_sums::Grid;
 use tch::{Kind, Tensor};
 
 /// A batch of Zipf distributions with one number of ranks.
@@ -18,7 +20,7 @@ pub struct Zipf {
 }
 
 impl Zipf {
-    /// From a number of ranks, from 1 to [`LARGEST_ATOM`](super::LARGEST_ATOM), and positive exponents of any shape.
+    /// From a number of ranks, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and positive exponents of any shape.
     ///
     /// # Errors
     /// When a value is outside its domain. The check reads the exponents back from their device.
@@ -35,7 +37,7 @@ impl Zipf {
     pub fn new_unchecked(size: i64, exponent: &Tensor) -> Result<Self> {
         check_count("size of Zipf", size)?;
         let (parameters, kind) = broadcast("Zipf", &[exponent])?;
-        Ok(Self::of(size, only(parameters), kind))
+        Ok(Self::of(size, single(parameters), kind))
     }
 
     fn of(size: i64, exponent: Tensor, kind: Kind) -> Self {
@@ -72,7 +74,7 @@ impl Distribution for Zipf {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        Box::new(Self::of(self.size, only(values), self.kind))
+        Box::new(Self::of(self.size, single(values), self.kind))
     }
 
     fn support(&self) -> Support {

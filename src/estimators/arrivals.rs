@@ -20,8 +20,8 @@
 //! The construction is that of a Poisson process, its moments those of Campbell's theorem; the cubic is the smoothstep function.
 
 use super::{Estimate, Estimator, EstimatorKind, Expectation, check_temperature};
-use crate::distributions::LARGEST_ATOM;
-use crate::limits::check_shape;
+use crate::checks::LARGEST_ATOM;
+use crate::platform::limits::check_shape;
 use crate::{Error, Result};
 use tch::{Kind, Tensor, no_grad_guard};
 

@@ -13,7 +13,7 @@
 
 use super::{Expectation, no_value};
 use crate::Result;
-use crate::relaxation::noise::gumbel;
+use crate::random::gumbel;
 use tch::{Kind, Tensor, no_grad_guard};
 
 /// Perturbed log weights `[samples, rows..., latents, atoms]`, with a graph in the log weights.

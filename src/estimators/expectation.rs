@@ -1,11 +1,11 @@
 //! What is estimated: a law, a function, and what some estimators look at beside.
 
-use super::{EstimatorKind, Hard, LawNeeds, NOTHING, conditional, gathered, no_value, over_latents, total};
-use crate::backward;
+use super::{EstimatorKind, Hard, LOG_ZERO_FLOAT, LawNeeds, conditional, gathered, no_value, over_latents, total};
+use crate::autograd;
 use crate::checks::{check_floating, expands};
 use crate::distributions::Distribution;
-use crate::limits::check_shape;
-use crate::truncated::TruncatedDistribution;
+use crate::platform::limits::check_shape;
+use crate::truncation::TruncatedDistribution;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
@@ -174,7 +174,7 @@ impl<'a> Expectation<'a> {
         let z = z.detach().set_requires_grad(true);
         let value = self.value(&z)?;
         let slope = if value.requires_grad() {
-            backward::gradients(&total(&value), &[&z], false, false)?.remove(0)
+            autograd::gradients(&total(&value), &[&z], false, false)?.remove(0)
         } else {
             Tensor::new()
         };
@@ -183,7 +183,7 @@ impl<'a> Expectation<'a> {
 
     /// Log weights `[rows..., latents, atoms]`, of atoms without mass a large negative number instead of minus infinity.
     pub(super) fn log_weights(&self) -> Tensor {
-        self.law.log_weights().clamp_min(NOTHING)
+        self.law.log_weights().clamp_min(LOG_ZERO_FLOAT)
     }
 
     /// Exact samples, and which atoms they are, `[samples, rows..., latents]`.

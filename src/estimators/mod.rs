@@ -75,7 +75,7 @@ use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
 /// The log weight of atoms without mass, in place of minus infinity: no draw reaches them, and no difference of it is NaN.
-const NOTHING: f64 = -1e30;
+const LOG_ZERO_FLOAT: f64 = -1e30;
 
 /// Exact samples.
 struct Hard {

@@ -24,7 +24,7 @@
 
 use super::learned::FAST;
 use super::{Estimate, Estimator, EstimatorKind, Expectation, Hard, Learned, conditional, total};
-use crate::{Result, backward};
+use crate::{Result, autograd};
 use tch::nn::{Init, Path};
 use tch::{Device, Kind, Tensor};
 
@@ -113,7 +113,7 @@ impl RelaxedControl {
 /// The gradient of a control's sum in the log weights, with a graph; zero where it does not depend on them.
 fn slope_in(control: &Tensor, log_weights: &Tensor) -> Result<Tensor> {
     if control.requires_grad() && log_weights.requires_grad() {
-        let slope = backward::gradients(&total(control), &[log_weights], true, true)?.remove(0);
+        let slope = autograd::gradients(&total(control), &[log_weights], true, true)?.remove(0);
         if slope.defined() {
             return Ok(slope);
         }

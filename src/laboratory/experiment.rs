@@ -13,7 +13,7 @@ use super::scores::{Leaves, scores};
 use crate::distributions::{Binomial, Distribution, Multinomial, NegativeBinomial, Poisson};
 use crate::estimators::{EstimatorKind, Expectation, Setting};
 use crate::nn::Adam;
-use crate::truncated::TruncatedDistribution;
+use crate::truncation::TruncatedDistribution;
 use crate::truncation::Truncation;
 use crate::{Error, Result};
 use std::time::Instant;

@@ -4,7 +4,7 @@ use super::objective::{ObjectiveKind, TestFunction};
 use super::scores::{Leaves, scores};
 use crate::distributions::{CatalogueEntry, Distribution, Multinomial, whole_number};
 use crate::estimators::{Enumeration, Estimate, Estimator, EstimatorKind, Expectation};
-use crate::truncated::TruncatedDistribution;
+use crate::truncation::TruncatedDistribution;
 use crate::truncation::Truncation;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};

@@ -3,8 +3,8 @@
 //! The law and its scores are computed once; the rows of a batch are copies of its log weights, and what an estimator gives in
 //! them is carried on by the chain rule. So a million rows cost no more special functions than one.
 
-use crate::truncated::TruncatedDistribution;
-use crate::{Result, backward};
+use crate::truncation::TruncatedDistribution;
+use crate::{Result, autograd};
 use tch::{Kind, Tensor};
 
 /// Derivatives of log weights `[atoms]` in scalar parameters, `[atoms, parameters]`, without graph.
@@ -15,11 +15,11 @@ pub(super) fn scores(law: &TruncatedDistribution, parameters: &[Tensor]) -> Resu
     let log_weights = law.log_weights();
     let v = log_weights.ones_like().detach().set_requires_grad(true);
     let weighted = (log_weights * &v).sum(Kind::Double);
-    let gradients = backward::gradients(&weighted, parameters, true, true)?;
+    let gradients = autograd::gradients(&weighted, parameters, true, true)?;
     let columns = gradients.iter().map(|gradient| {
         // A parameter that no log weight depends on has no gradient.
         if gradient.defined() && gradient.requires_grad() {
-            let column = backward::gradients(gradient, &[&v], true, false)?.remove(0);
+            let column = autograd::gradients(gradient, &[&v], true, false)?.remove(0);
             if column.defined() {
                 return Ok(column);
             }
@@ -47,7 +47,7 @@ impl Leaves {
     /// The gradient of each row's surrogate in the parameters behind the scores `[atoms, parameters]`: `[rows, latents, parameters]`, float64.
     pub fn gradients(&self, surrogate: &Tensor, scores: &Tensor) -> Result<Tensor> {
         let inputs: Vec<&Tensor> = std::iter::once(self.law.log_weights()).chain(&self.parameters).collect();
-        let mut through = backward::gradients(&surrogate.sum(None::<Kind>), &inputs, false, false)?;
+        let mut through = autograd::gradients(&surrogate.sum(None::<Kind>), &inputs, false, false)?;
         let in_parameters = through.split_off(1);
         let leaf = self.law.log_weights();
         let mut gradients = match &through[0] {

@@ -1,9 +1,9 @@
 //! A layer of discrete latents: its family, its prior, and how a network's output becomes a posterior.
 
 use crate::distributions::{Bernoulli, Binomial, Distribution, Geometric, NegativeBinomial, Poisson};
-use crate::relaxation::one_pass::{DrawnBy, NoiseKey, OnePass, OnePassDraw};
 use crate::relaxation::{Forward, Relaxation};
-use crate::truncated::TruncatedDistribution;
+use crate::sampler::{DrawnBy, NoiseKey, OnePass, OnePassDraw};
+use crate::truncation::TruncatedDistribution;
 use crate::truncation::Truncation;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};

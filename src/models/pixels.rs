@@ -1,8 +1,9 @@
 //! Bernoulli pixels given their logits: `-log p(x | l) = sum_i log(1 + exp(l_i)) - x_i l_i`, whose derivative is `sigmoid(l_i) - x_i`.
 
-use crate::backward::differentiable_once;
-use crate::relaxation::one_pass::softplus;
-use crate::{Result, slices, threads};
+use crate::Result;
+use crate::autograd::differentiable_once;
+use crate::math::lanes::softplus;
+use crate::platform::{slices, threads};
 use tch::{Device, Kind, Reduction, Tensor};
 
 /// `-log p(x | logits)` in nats, summed over the pixels; `x` broadcasts against the leading dimensions of `logits`.

@@ -11,11 +11,11 @@
 //! | `reconstruct(x)`, `forward(x)` | pixel probabilities of the posterior's mean, without noise |
 //!
 //! Log weights are those of [`Vae::posterior`], tails and all: the special functions of `special.py` are those of
-//! [`crate::special`], term by term, in float64, with their depths worked out here.
+//! [`crate::math::special`], term by term, in float64, with their depths worked out here.
 
 use super::latent::{Family, Inference, Latent, SMALLEST};
 use super::vae::Vae;
-use crate::special::levels;
+use crate::math::special::levels;
 
 /// Tail probabilities in TorchScript.
 pub(super) const SPECIAL: &str = include_str!("special.py");
@@ -197,7 +197,7 @@ fn probability(logits: &str) -> String {
     )
 }
 
-/// `log P(X < k)` and `log P(X >= k)`, for `k >= 1`, under these names; depths are those of [`crate::special`].
+/// `log P(X < k)` and `log P(X >= k)`, for `k >= 1`, under these names; depths are those of [`crate::math::special`].
 fn tails(family: Family, k: i64, below: &str, above: &str) -> String {
     let size = k as f64;
     match family {

@@ -9,8 +9,8 @@
 use super::finite::{Verdict, examine};
 use super::rule::{BETA1, BETA2, Rule, Slot};
 use super::{Rows, SparseProduct};
-use crate::backward::gradients as gradients_of;
-use crate::memory::in_large_pages;
+use crate::autograd::gradients as gradients_of;
+use crate::platform::memory::in_large_pages;
 use crate::{Error, Result};
 use tch::nn::VarStore;
 use tch::{Kind, Tensor, no_grad_guard};

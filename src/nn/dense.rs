@@ -1,7 +1,7 @@
 //! A parameter, its moving averages and its gradient as plain numbers, in parts that threads can share.
 
 use super::rule::{BETA1, BETA2, EPS};
-use crate::slices;
+use crate::platform::slices;
 use tch::Tensor;
 
 /// Numbers that a thread updates at a time: a megabyte of the four tensors.

@@ -3,7 +3,8 @@
 use super::Rows;
 use super::dense::{A_PART, OfRows, Pace, Part, RowsPart};
 use super::embedding::Terms;
-use crate::{Result, slices, threads};
+use crate::Result;
+use crate::platform::{slices, threads};
 use tch::Tensor;
 
 pub(super) const BETA1: f64 = 0.9;

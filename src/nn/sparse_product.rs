@@ -4,7 +4,7 @@
 //! walk the inputs, and of each the images in which it is not zero, for some outputs at a time, so that what is added to stays in the fastest cache.
 
 use super::dense::{is_plain, numbers, numbers_mut, prefetch};
-use crate::threads;
+use crate::platform::threads;
 use tch::{Tensor, no_grad_guard};
 
 /// Outputs at a time: those of a batch have room in the fastest cache, and those of an image in a processor's vectors.

@@ -22,15 +22,13 @@
 //! 2003.01847; straight-through: Jang, Gu, Poole, "Categorical Reparameterization with Gumbel-Softmax", arXiv 1611.01144.
 
 mod multinomial;
-pub mod noise;
-pub mod one_pass;
 
 pub use multinomial::{MultinomialRelaxation, Scheme};
 
+use crate::checks::{broadcast_shape, broadcasts, check};
 use crate::checks::{expands, real};
-use crate::distributions::{broadcast_shape, broadcasts, check};
-use crate::limits::check_shape;
-use crate::truncated::TruncatedDistribution;
+use crate::platform::limits::check_shape;
+use crate::truncation::TruncatedDistribution;
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
@@ -67,7 +65,7 @@ pub enum Forward {
 }
 
 /// The smallest temperature that float32 can divide by and stay finite; positive temperatures below it are raised to it.
-const COLDEST: f64 = 1e-30;
+pub(crate) const COLDEST: f64 = 1e-30;
 
 /// A truncated distribution with a temperature: draws from it carry a gradient.
 #[derive(Debug)]

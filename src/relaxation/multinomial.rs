@@ -1,9 +1,10 @@
 //! Three ways to a differentiable multinomial draw: a vector of counts that sums to the number of draws.
 
-use super::noise::gumbel;
 use super::{COLDEST, Forward, Relaxation};
-use crate::distributions::{Multinomial, extended};
-use crate::limits::check_shape;
+use crate::checks::extended;
+use crate::distributions::Multinomial;
+use crate::platform::limits::check_shape;
+use crate::random::gumbel;
 use crate::{Error, Result, TruncatedDistribution};
 use tch::{Kind, Tensor};
 

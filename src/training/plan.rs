@@ -1,7 +1,7 @@
 //! What a step of a run is to do: its examples, its place in the schedules, and its share of the randomness.
 
 use super::trainee::Pace;
-use crate::relaxation::one_pass::NoiseKey;
+use crate::sampler::NoiseKey;
 use tch::Tensor;
 
 /// One step of a run.

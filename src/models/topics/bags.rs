@@ -1,6 +1,6 @@
 //! Documents as a model takes them.
 
-use crate::slices::read;
+use crate::platform::slices::read;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
 

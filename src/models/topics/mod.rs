@@ -33,7 +33,7 @@ pub use words::Likelihood;
 use super::{Family, Inference};
 use crate::nn::Rows;
 use crate::relaxation::Forward;
-use crate::relaxation::one_pass::NoiseKey;
+use crate::sampler::NoiseKey;
 use crate::{Error, Result};
 use encoder::{Encoder, Output};
 use layer::{Layer, Posterior};

@@ -21,7 +21,7 @@ use super::tables::Tables;
 use super::thinned::Thinned;
 use super::{Bags, Likelihood};
 use crate::Result;
-use crate::backward::differentiable_once;
+use crate::autograd::differentiable_once;
 use crate::nn::{Entries, Rows, dots, weighted_sums};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 

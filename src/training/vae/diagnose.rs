@@ -5,7 +5,7 @@
 //! the leave-one-out score function. Two halves of the reference tell by their own angle how far it can be trusted.
 
 use super::config::TrainConfig;
-use crate::backward;
+use crate::autograd;
 use crate::estimators::{Baseline, Estimator, EstimatorKind, Reinforce, cosines};
 use crate::models::Vae;
 use crate::{Error, Result};
@@ -144,7 +144,7 @@ fn estimates(
     let rows = (0..calls).map(|_| {
         let elbo = vae.estimated_elbo(x, estimator, samples)?;
         let loss = elbo.reconstruction.mean(None::<Kind>);
-        let gradients = backward::gradients(&loss, encoder, false, false)?;
+        let gradients = autograd::gradients(&loss, encoder, false, false)?;
         // A parameter that the loss does not depend on has an undefined gradient.
         let flat: Vec<Tensor> = gradients
             .iter()

@@ -3,7 +3,7 @@
 use crate::data::Images;
 use crate::models::Vae;
 use crate::relaxation::Forward;
-use crate::relaxation::one_pass::{DrawnBy, NoiseKey};
+use crate::sampler::{DrawnBy, NoiseKey};
 use crate::training::ranges::all_finite;
 use crate::{Error, Result};
 use serde::Serialize;

@@ -11,7 +11,7 @@ use crate::estimators::{Estimator, EstimatorKind};
 use crate::models::{Elbo, Vae};
 use crate::nn::{Adam, SparseProduct};
 use crate::relaxation::Forward;
-use crate::relaxation::one_pass::{DrawnBy, NoiseKey};
+use crate::sampler::{DrawnBy, NoiseKey};
 use crate::training::checkpoint::{Checkpoint, Progress};
 use crate::training::plan::Plan;
 use crate::training::run_folder::RunFolder;

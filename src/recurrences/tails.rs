@@ -1,8 +1,8 @@
 //! What lies beyond a window, merged into its ends.
 
-use super::laws::{Atom, Step, Walk, common_steps, first_steps, ln, score_step};
-use super::math::{LANES, Lanes, each};
-use super::tile::{STRIDE, Tile};
+use super::lane_block::{LaneBlock, STRIDE};
+use super::recurrence::{Atom, PmfRecurrence, Step, common_steps, first_steps, ln, score_step};
+use crate::math::lanes::{LANES, Lanes, each};
 
 /// How many terms a tail may have beyond the window before it is taken from the complement.
 const LONGEST_TAIL: usize = 10_000;
@@ -55,39 +55,39 @@ impl<const PARAMETERS: usize> Sums<PARAMETERS> {
     /// The tail of each lane, relative to the atom that it starts from: its log weight and scores, and whether it is complete.
     #[inline(always)]
     pub fn finish(&self) -> Tail<PARAMETERS> {
-        let mut bends = [[0.0; LANES]; PARAMETERS];
-        for (p, bends) in bends.iter_mut().enumerate() {
-            *bends = each(|i| self.weighted[p][i] / self.sum[i]);
+        let mut tail_corrections = [[0.0; LANES]; PARAMETERS];
+        for (p, tail_corrections) in tail_corrections.iter_mut().enumerate() {
+            *tail_corrections = each(|i| self.weighted[p][i] / self.sum[i]);
         }
-        Tail { log_weights: each(|i| ln(self.sum[i])), bends, complete: each(|i| self.left[i] == 0.0) }
+        Tail { log_weights: each(|i| ln(self.sum[i])), tail_corrections, complete: each(|i| self.left[i] == 0.0) }
     }
 }
 
 pub(super) struct Tail<const PARAMETERS: usize> {
     pub log_weights: Lanes<f64>,
-    pub bends: [Lanes<f64>; PARAMETERS],
+    pub tail_corrections: [Lanes<f64>; PARAMETERS],
     pub complete: Lanes<bool>,
 }
 
 impl<const PARAMETERS: usize> Tail<PARAMETERS> {
     /// Merges the tail of a lane into the row that it starts from, at the first or the last end.
     #[inline(always)]
-    fn merge_into(&self, tile: &mut Tile, row: usize, end: usize, lane: usize) {
-        tile.log_weights[row][lane] += self.log_weights[lane];
-        for (ends, bends) in tile.bends.iter_mut().zip(&self.bends) {
-            ends[end][lane] = bends[lane];
+    fn merge_into(&self, lanes: &mut LaneBlock, row: usize, end: usize, lane: usize) {
+        lanes.log_weights[row][lane] += self.log_weights[lane];
+        for (ends, tail_corrections) in lanes.tail_corrections.iter_mut().zip(&self.tail_corrections) {
+            ends[end][lane] = tail_corrections[lane];
         }
     }
 }
 
 /// What lies at and below each lane's first atom, by series where most of the mass is above.
 #[inline(always)]
-pub(super) fn below<L: Walk, const PARAMETERS: usize>(
+pub(super) fn below<L: PmfRecurrence, const PARAMETERS: usize>(
     laws: &Lanes<L>,
-    tile: &Tile,
+    lanes: &LaneBlock,
     precision: f64,
 ) -> Sums<PARAMETERS> {
-    let mut k = each(|i| tile.windows[i].0 as f64);
+    let mut k = each(|i| lanes.windows[i].0 as f64);
     let mut below = Sums::start(each(|i| k[i] > 0.0 && k[i] <= laws[i].mean()));
     while !below.is_complete() {
         // At zero there is no further step; the term is made zero for good.
@@ -105,14 +105,14 @@ pub(super) fn below<L: Walk, const PARAMETERS: usize>(
 
 /// What lies at and above each lane's last atom, by series where most of the mass is below.
 #[inline(always)]
-pub(super) fn above<L: Walk, const PARAMETERS: usize>(
+pub(super) fn above<L: PmfRecurrence, const PARAMETERS: usize>(
     laws: &Lanes<L>,
     lines: &[Lanes<f64>; PARAMETERS],
-    tile: &Tile,
+    lanes: &LaneBlock,
     shared: bool,
     precision: f64,
 ) -> Sums<PARAMETERS> {
-    let opens = |i: usize| laws[i].highest() != Some(tile.windows[i].1) && tile.ends[i] >= laws[i].mean();
+    let opens = |i: usize| laws[i].highest() != Some(lanes.windows[i].1) && lanes.ends[i] >= laws[i].mean();
     let mut above = Sums::start(each(opens));
     let first_steps = first_steps();
     for term in (0..LONGEST_TAIL).step_by(STRIDE) {
@@ -120,10 +120,10 @@ pub(super) fn above<L: Walk, const PARAMETERS: usize>(
             break;
         }
         if shared {
-            let steps = common_steps(first_steps, tile.windows[0].1 + term as i64);
+            let steps = common_steps(first_steps, lanes.windows[0].1 + term as i64);
             above.add(precision, |i, j| laws[i].ratio(steps[j]), |p, i, j| score_step(laws, lines, p, i, steps[j]));
         } else {
-            let step = |i: usize, j: usize| Step::from(tile.ends[i] + (term + j) as f64);
+            let step = |i: usize, j: usize| Step::from(lanes.ends[i] + (term + j) as f64);
             above.add(precision, |i, j| laws[i].ratio(step(i, j)), |p, i, j| score_step(laws, lines, p, i, step(i, j)));
         }
     }
@@ -132,20 +132,20 @@ pub(super) fn above<L: Walk, const PARAMETERS: usize>(
 
 /// Merges a lane's tails into its ends: series where they were summed, else what the rest of the law leaves.
 #[inline(always)]
-pub(super) fn merge<L: Walk, const PARAMETERS: usize>(
+pub(super) fn merge<L: PmfRecurrence, const PARAMETERS: usize>(
     law: &L,
-    tile: &mut Tile,
+    lanes: &mut LaneBlock,
     lane: usize,
     below: &Tail<PARAMETERS>,
     above: &Tail<PARAMETERS>,
 ) {
-    let (lo, hi) = tile.windows[lane];
-    let (first, last) = (tile.first(lane), tile.last(lane));
+    let (lo, hi) = lanes.windows[lane];
+    let (first, last) = (lanes.first(lane), lanes.last(lane));
     if lo == hi {
-        tile.log_weights[first][lane] = 0.0;
+        lanes.log_weights[first][lane] = 0.0;
         // There is no gradient where there is no choice.
         let scores = law.atom(lo as f64).scores;
-        for (ends, score) in tile.bends.iter_mut().zip(scores) {
+        for (ends, score) in lanes.tail_corrections.iter_mut().zip(scores) {
             ends[0][lane] = -score;
         }
         return;
@@ -153,37 +153,37 @@ pub(super) fn merge<L: Walk, const PARAMETERS: usize>(
     let mean = law.mean();
     let opens_below = lo > 0;
     if opens_below && lo as f64 <= mean {
-        below.merge_into(tile, first, 0, lane);
+        below.merge_into(lanes, first, 0, lane);
     }
     if law.highest() != Some(hi) {
         if let Some(tail) = law.upper_tail(hi as f64) {
-            tile.put(law, 1, lane, tail);
+            lanes.put(law, 1, lane, tail);
         } else if above.complete[lane] && hi as f64 >= mean {
-            above.merge_into(tile, last, 1, lane);
+            above.merge_into(lanes, last, 1, lane);
         } else {
-            let rest = complement(law, tile, lane, first..last);
-            tile.put(law, 1, lane, rest);
+            let rest = complement(law, lanes, lane, first..last);
+            lanes.put(law, 1, lane, rest);
         }
     }
     if opens_below && lo as f64 > mean {
-        let rest = complement(law, tile, lane, first + 1..last + 1);
-        tile.put(law, 0, lane, rest);
+        let rest = complement(law, lanes, lane, first + 1..last + 1);
+        lanes.put(law, 0, lane, rest);
     }
 }
 
 /// What these rows leave of the mass, as an atom.
-fn complement(law: &impl Walk, tile: &Tile, lane: usize, rows: std::ops::Range<usize>) -> Atom {
+fn complement(law: &impl PmfRecurrence, lanes: &LaneBlock, lane: usize, rows: std::ops::Range<usize>) -> Atom {
     let (mut body, mut weighted) = (0.0, [0.0; 2]);
-    let k = |row: usize| (tile.origins[lane] + row as i64) as f64;
+    let k = |row: usize| (lanes.origins[lane] + row as i64) as f64;
     let mut scores = law.atom(k(rows.start)).scores;
     for row in rows {
-        let p = f64::exp(tile.log_weights[row][lane]);
+        let p = f64::exp(lanes.log_weights[row][lane]);
         let steps = law.score_steps(Step::from(k(row)));
         body += p;
         for i in 0..2 {
-            let ends = &tile.bends[i];
-            let first = if row == tile.first(lane) { ends[0][lane] } else { 0.0 };
-            let last = if row == tile.last(lane) { ends[1][lane] } else { 0.0 };
+            let ends = &lanes.tail_corrections[i];
+            let first = if row == lanes.first(lane) { ends[0][lane] } else { 0.0 };
+            let last = if row == lanes.last(lane) { ends[1][lane] } else { 0.0 };
             weighted[i] += p * (scores[i] + first + last);
             scores[i] += steps[i];
         }
@@ -192,14 +192,14 @@ fn complement(law: &impl Walk, tile: &Tile, lane: usize, rows: std::ops::Range<u
     Atom { log_weight: (-body).max(-1.0 + f64::EPSILON / 2.0).ln_1p(), scores: weighted.map(|sum| -sum / rest) }
 }
 
-impl Tile {
+impl LaneBlock {
     /// Puts an atom at the first or the last end of a lane.
-    fn put(&mut self, law: &impl Walk, end: usize, lane: usize, atom: Atom) {
+    fn put(&mut self, law: &impl PmfRecurrence, end: usize, lane: usize, atom: Atom) {
         let row = if end == 0 { self.first(lane) } else { self.last(lane) };
         let scores = law.atom((self.origins[lane] + row as i64) as f64).scores;
         self.log_weights[row][lane] = atom.log_weight;
         for p in 0..2 {
-            self.bends[p][end][lane] = atom.scores[p] - scores[p];
+            self.tail_corrections[p][end][lane] = atom.scores[p] - scores[p];
         }
     }
 }

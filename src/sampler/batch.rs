@@ -1,14 +1,14 @@
-//! A batch through the one-pass sampler: tasks for the threads, tiles for the vectors, results straight into tensors.
+//! A batch through the one-pass sampler: tasks for the threads, lane blocks for the vectors, results straight into tensors.
 
-use super::counter::NoiseKey;
 use super::kernel::{Kernel, OfFamily, OfLogits, Outcome, Relaxed};
-use super::laws::Rows;
-use super::math::{LANES, Real};
-use super::tile::Tile;
-use super::windows::Prior;
+use super::prior::Prior;
 use crate::Result;
+use crate::math::lanes::{LANES, Real};
+use crate::platform::threads;
+use crate::random::counter::NoiseKey;
+use crate::recurrences::LaneBlock;
+use crate::recurrences::LawBatch;
 use crate::relaxation::Forward;
-use crate::threads;
 use tch::{Device, Tensor};
 
 /// Latents that one task of the thread pool draws.
@@ -36,28 +36,28 @@ impl Batch<'_> {
         Kernel { temperature, forward, key, latents, with_kl }
     }
 
-    /// Gives the latents of a tile their windows, and the prior in them.
-    fn open(&self, tile: &mut Tile) {
+    /// Gives the latents of a lanes their windows, and the prior in them.
+    fn open(&self, lanes: &mut LaneBlock) {
         match self.windows {
-            Windows::Shared(window) => tile.open(|_| window),
-            Windows::Own(windows) => tile.open(|latent| windows[latent]),
+            Windows::Shared(window) => lanes.open(|_| window),
+            Windows::Own(windows) => lanes.open(|latent| windows[latent]),
         }
         if let Some(prior) = &self.prior {
-            prior.fill(tile);
+            prior.fill(lanes);
         }
     }
 
-    /// What a thread works with: a tile, which has its windows already where all latents share one, and room for its weights.
-    fn bench<T: Real>(&self) -> (Tile, Relaxed<T>) {
-        let mut tile = Tile::new(self.prior.is_some());
+    /// What a thread works with: a lanes, which has its windows already where all latents share one, and room for its weights.
+    fn bench<T: Real>(&self) -> (LaneBlock, Relaxed<T>) {
+        let mut lanes = LaneBlock::new(self.prior.is_some());
         if matches!(self.windows, Windows::Shared(_)) {
-            self.open(&mut tile);
+            self.open(&mut lanes);
         }
-        (tile, Relaxed::new())
+        (lanes, Relaxed::new())
     }
 
     /// Columns `z`, the KL if there is a prior, then for each parameter the derivatives of both.
-    pub fn of_family<T: Real>(&self, rows: &dyn Rows, parameters: usize) -> Result<Vec<Tensor>> {
+    pub fn of_family<T: Real>(&self, rows: &dyn LawBatch, parameters: usize) -> Result<Vec<Tensor>> {
         let kinds = if self.prior.is_some() { 2 } else { 1 };
         let columns = kinds * (1 + parameters);
         let mut tensors = zeros::<T>(&vec![self.count; columns])?;
@@ -67,20 +67,20 @@ impl Batch<'_> {
         };
         let tasks = split(&mut tensors, &vec![A_TASK; columns]);
         let bench = || self.bench::<T>();
-        share(tasks, atoms, bench, |(tile, relaxed), task, mut columns: Vec<&mut [T]>| {
+        share(tasks, atoms, bench, |(lanes, relaxed), task, mut columns: Vec<&mut [T]>| {
             let first = task * A_TASK;
             let mut latents: Vec<usize> = (first..first + columns[0].len()).collect();
             if let Windows::Own(windows) = self.windows {
-                // Lanes of a tile walk together, as far as the longest.
+                // Lanes of a lanes walk together, as far as the longest.
                 latents.sort_by_key(|&latent| windows[latent].1 - windows[latent].0);
             }
             for latents in latents.chunks(LANES) {
-                tile.place(latents);
+                lanes.place(latents);
                 if let Windows::Own(_) = self.windows {
-                    self.open(tile);
+                    self.open(lanes);
                 }
-                rows.fill(tile, T::PRECISION);
-                let outcome = pulp::Arch::new().dispatch(OfFamily { kernel: self.kernel, tile, relaxed, parameters });
+                rows.fill(lanes, T::PRECISION);
+                let outcome = pulp::Arch::new().dispatch(OfFamily { kernel: self.kernel, lanes, relaxed, parameters });
                 let wanted = outcome.iter().step_by(3 - kinds);
                 for (column, values) in columns.iter_mut().zip(wanted) {
                     match self.windows {
@@ -107,17 +107,17 @@ impl Batch<'_> {
         let mut tensors = zeros::<T>(&pair(self.count))?;
         let tasks = split(&mut tensors, &pair(A_TASK));
         let bench = || self.bench::<T>();
-        share(tasks, self.count * n, bench, |(tile, relaxed), task, mut columns: Vec<&mut [T]>| {
+        share(tasks, self.count * n, bench, |(lanes, relaxed), task, mut columns: Vec<&mut [T]>| {
             let first = task * A_TASK;
             let latents: Vec<usize> = (first..first + columns[0].len()).collect();
             for (t, latents) in latents.chunks(LANES).enumerate() {
-                tile.place(latents);
+                lanes.place(latents);
                 let at = |first: usize| first * n..(first + latents.len()) * n;
                 let (z, rest) = columns.split_at_mut(2);
                 let kl_slopes = rest.get_mut(1).map_or(&mut [][..], |slopes| &mut slopes[at(t * LANES)]);
                 let outcome: Outcome<T> = pulp::Arch::new().dispatch(OfLogits {
                     kernel: self.kernel,
-                    tile,
+                    lanes,
                     relaxed,
                     logits: &values[at(latents[0])],
                     slopes: &mut z[1][at(t * LANES)],
@@ -143,7 +143,7 @@ fn split<'a, T: Real>(tensors: &'a mut [Tensor], sizes: &[usize]) -> Vec<Vec<&'a
     let mut tasks = Vec::new();
     // Each was made by `zeros`, for this kind, and shares its memory with no other.
     for (tensor, &size) in tensors.iter_mut().zip(sizes) {
-        let numbers = crate::slices::write::<T>(tensor).unwrap_or_default();
+        let numbers = crate::platform::slices::write::<T>(tensor).unwrap_or_default();
         for (i, part) in numbers.chunks_mut(size.max(1)).enumerate() {
             if tasks.len() == i {
                 tasks.push(Vec::with_capacity(sizes.len()));

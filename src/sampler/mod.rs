@@ -10,45 +10,39 @@
 //! so each latent walks its window once, on the CPU, and keeps one number for each of its parameters. Autograd is attached by
 //! `z + J (theta - theta.detach())`, which can be differentiated once: a second derivative is an error.
 //!
-//! [`OnePass::draw`] chooses: the walk where the law is a family with [`Rows`] on the CPU; elsewhere the tensor graph, and where that would
+//! [`OnePass::draw`] chooses: the walk where the law is a family with [`LawBatch`] on the CPU; elsewhere the tensor graph, and where that would
 //! take much memory, the tensor graph in parts, of which only `J` is kept. [`OnePassDraw::drawn_by`] says which it was. The noise is the same in all of
-//! them. Second derivatives and temperatures with a gradient are for [`Relaxation`](super::Relaxation).
+//! them. Second derivatives and temperatures with a gradient are for [`Relaxation`](crate::relaxation::Relaxation).
 
 #![allow(
     clippy::needless_range_loop,
     reason = "loops over lanes index many arrays alike, which reads as the mathematics does"
 )]
 
-mod chunks;
-mod counter;
-mod drawn;
+mod batch;
+mod blocks;
+mod draw;
 mod kernel;
-mod laws;
-mod math;
-mod run;
-mod tails;
-mod tensors;
-mod tile;
-mod windows;
+mod prior;
 
-pub use counter::NoiseKey;
-pub use drawn::{DrawnBy, OnePassDraw};
-pub use laws::{Atom, Rows, Step, Walk, Walks, ln};
-pub(crate) use math::softplus;
-pub use tile::Tile;
+pub use crate::random::NoiseKey;
+pub use draw::{DrawnBy, OnePassDraw};
 
-use super::{COLDEST, Forward};
+use crate::checks::LARGEST_ATOM;
 use crate::checks::{check_floating, check_logits};
-use crate::distributions::{Distribution, LARGEST_ATOM, Parameter};
-use crate::truncated::TruncatedDistribution;
+use crate::distributions::{Distribution, Parameter};
+use crate::math::lanes::Real;
+use crate::recurrences::LawBatch;
+use crate::relaxation::{COLDEST, Forward};
+use crate::truncation::TruncatedDistribution;
 use crate::truncation::{Truncation, check_mass};
 use crate::{Error, Result};
-use chunks::{Chunks, attach};
-use run::{Batch, Windows};
+use batch::{Batch, Windows};
+use blocks::{Blocks, attach};
+use prior::Prior;
 use tch::{Device, Kind, Tensor};
-use windows::Prior;
 
-/// Atoms of a window beyond which tiles would take more memory than a part of the tensor graph.
+/// Atoms of a window beyond which lane blocks would take more memory than a part of the tensor graph.
 const WIDEST: i64 = 1 << 18;
 
 /// What is drawn, and how.
@@ -183,7 +177,7 @@ impl<'a> OnePass<'a> {
     }
 
     /// As [`draw`](Self::draw) by the one-pass sampler; nothing where it does not serve: elsewhere than on the CPU, for families without
-    /// [`Rows`], and in windows of more than 2^18 atoms.
+    /// [`LawBatch`], and in windows of more than 2^18 atoms.
     ///
     /// # Errors
     /// As [`draw`](Self::draw).
@@ -240,13 +234,13 @@ impl<'a> OnePass<'a> {
         let device = parameters.first().map_or(Device::Cpu, |parameter| parameter.value.device());
         let prior = self.prior_in((lo, hi))?.map(|prior| prior.truncated((lo, hi), device));
         let (temperature, forward, window) = (self.temperature, self.forward, (lo, hi - lo + 1));
-        Chunks { temperature, forward, key, parameters, shape, window, prior: prior.as_ref(), law }.draw(part)
+        Blocks { temperature, forward, key, parameters, shape, window, prior: prior.as_ref(), law }.draw(part)
     }
 
-    fn of_rows<T: math::Real>(
+    fn of_rows<T: Real>(
         &self,
         distribution: &dyn Distribution,
-        rows: &dyn Rows,
+        rows: &dyn LawBatch,
         key: NoiseKey,
     ) -> Result<Option<OnePassDraw>> {
         let parameters = distribution.parameters();
@@ -331,7 +325,7 @@ impl<'a> OnePass<'a> {
         Ok(((lo, hi), shape))
     }
 
-    fn of_logits<T: math::Real>(
+    fn of_logits<T: Real>(
         &self,
         logits: &Tensor,
         window: (i64, i64),

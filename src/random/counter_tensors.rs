@@ -1,12 +1,27 @@
 //! The counter's noise as tensor operations: the same random words on every device, and the same noise but for the last digits of its two
 //! logarithms.
 
-use super::counter::{NoiseKey, ROUNDS};
 use crate::Result;
-use tch::{Device, Kind, Tensor};
+use crate::random::counter::{NoiseKey, ROUNDS};
+use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// As [`NoiseKey::gumbel_at`], on any device.
-pub(super) fn gumbel(
+/// As [`NoiseKey::gumbel_at`], on any device, by what is fastest there.
+pub(crate) fn gumbel_on(
+    key: &NoiseKey,
+    place: (i64, i64),
+    latents: i64,
+    window: (i64, i64),
+    kind: Kind,
+    device: Device,
+) -> Result<Tensor> {
+    if device == Device::Cpu {
+        return Ok(key.gumbel_at(place, latents, window, kind));
+    }
+    gumbel(key, place, latents, window, kind, device)
+}
+
+/// As [`NoiseKey::gumbel_at`], by tensor operations.
+fn gumbel(
     key: &NoiseKey,
     (first, count): (i64, i64),
     latents: i64,
@@ -14,6 +29,7 @@ pub(super) fn gumbel(
     kind: Kind,
     device: Device,
 ) -> Result<Tensor> {
+    let _guard = no_grad_guard();
     let a_block = if kind == Kind::Double { 2 } else { 4 };
     let (block, last) = (lo.div_euclid(a_block), (lo + atoms - 1).div_euclid(a_block));
     let integers = (Kind::Int64, device);
@@ -76,7 +92,7 @@ mod tests {
             for (place, latents, window) in
                 [((0, 64), 8, (0, 12)), ((17, 30), 7, (5, 9)), ((3, 5), 1, (1001, 1)), ((0, 9), 4, (-21, 30))]
             {
-                let ours = key.gumbel_at(place, latents, window, kind, Device::Cpu).unwrap().to_kind(Kind::Double);
+                let ours = key.gumbel_at(place, latents, window, kind).to_kind(Kind::Double);
                 let theirs = gumbel(&key, place, latents, window, kind, Device::Cpu).unwrap().to_kind(Kind::Double);
                 assert_eq!(ours.size(), theirs.size());
                 let error = ((&ours - theirs) / ours.abs().clamp_min(1.0)).abs().max().double_value(&[]);

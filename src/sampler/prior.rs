@@ -1,58 +1,12 @@
 //! Each latent's own window, and the prior in all of them.
 
-use super::laws::{Step, Walk};
-use super::math::LANES;
-use super::tile::Tile;
 use crate::distributions::Distribution;
-use crate::limits::check_shape;
-use crate::truncated::TruncatedDistribution;
+use crate::math::lanes::LANES;
+use crate::platform::limits::check_shape;
+use crate::recurrences::LaneBlock;
+use crate::truncation::TruncatedDistribution;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
-
-/// A window around the mean with at most half of `tail_mass` beyond each end, and with two atoms, by steps outwards from there until a geometric
-/// series bounds what lies beyond: its cost is that of the window, whatever the mean. Nothing where it has more than `widest` atoms.
-pub(super) fn own_window(law: &impl Walk, tail_mass: f64, widest: i64) -> Option<(i64, i64)> {
-    let mean = law.mean();
-    if !(mean >= 0.0 && mean <= crate::distributions::LARGEST_ATOM as f64) {
-        return None;
-    }
-    let highest = law.highest().unwrap_or(i64::MAX);
-    let middle = (mean.floor() as i64).min(highest);
-    let (start, budget) = (law.atom(middle as f64).log_weight.exp(), tail_mass / 2.0);
-    // Beyond an atom of weight p lies at most a geometric series, p (r + r^2 + ...).
-    let fits = |p: f64, ratio: f64| ratio < 1.0 && p * ratio <= budget * (1.0 - ratio);
-
-    let (mut hi, mut p) = (middle, start);
-    while hi < highest {
-        let ratio = law.ratio(Step::from(hi as f64));
-        if fits(p, ratio.max(law.ratio_limit())) {
-            break;
-        }
-        p *= ratio;
-        hi += 1;
-        if hi - middle > widest {
-            return None;
-        }
-    }
-    let (mut lo, mut p) = (middle, start);
-    while lo > 0 {
-        let ratio = 1.0 / law.ratio(Step::from(lo as f64 - 1.0));
-        if fits(p, ratio) {
-            break;
-        }
-        p *= ratio;
-        lo -= 1;
-        if hi - lo >= widest {
-            return None;
-        }
-    }
-    if lo < hi {
-        return Some((lo, hi));
-    }
-    let above = if hi < highest { law.ratio(Step::from(hi as f64)) } else { 0.0 };
-    let below = if lo > 0 { 1.0 / law.ratio(Step::from(lo as f64 - 1.0)) } else { 0.0 };
-    Some(if above >= below && hi < highest { (lo, hi + 1) } else { ((lo - 1).max(0), hi) })
-}
 
 /// Log weights of the prior in the windows.
 #[derive(Debug)]
@@ -114,29 +68,29 @@ impl Prior {
         TruncatedDistribution::on_integers(Tensor::from_slice(&log_weights).to_device(device), lo)
     }
 
-    /// Writes the log weights of a tile's lanes.
-    pub fn fill(&self, tile: &mut Tile) {
+    /// Writes the log weights of a lanes's lanes.
+    pub fn fill(&self, lanes: &mut LaneBlock) {
         match self {
             Prior::Window(log_weights) => {
                 // The window is the same for all lanes, and starts at its own first row.
-                let first = tile.first(0);
-                for (row, &log_weight) in tile.log_prior[first..].iter_mut().zip(log_weights) {
+                let first = lanes.first(0);
+                for (row, &log_weight) in lanes.log_prior[first..].iter_mut().zip(log_weights) {
                     *row = [log_weight; LANES];
                 }
             }
             Prior::Table { base, interior, below, above } => {
                 for lane in 0..LANES {
-                    let (lo, hi) = tile.windows[lane];
-                    let first = tile.first(lane);
+                    let (lo, hi) = lanes.windows[lane];
+                    let first = lanes.first(lane);
                     let from = (lo - base) as usize;
                     let count = (hi - lo + 1) as usize;
-                    for (row, &log_pmf) in tile.log_prior[first..].iter_mut().zip(&interior[from..from + count]) {
+                    for (row, &log_pmf) in lanes.log_prior[first..].iter_mut().zip(&interior[from..from + count]) {
                         row[lane] = log_pmf;
                     }
-                    tile.log_prior[first][lane] = below[from];
-                    tile.log_prior[first + count - 1][lane] = above[from + count - 1];
+                    lanes.log_prior[first][lane] = below[from];
+                    lanes.log_prior[first + count - 1][lane] = above[from + count - 1];
                     if count == 1 {
-                        tile.log_prior[first][lane] = 0.0;
+                        lanes.log_prior[first][lane] = 0.0;
                     }
                 }
             }

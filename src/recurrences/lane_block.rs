@@ -1,49 +1,47 @@
 //! Some latents side by side, one in each lane: their windows, and the log weights and scores of the atoms in them.
 
-use super::counter::block_of;
-use super::math::{LANES, Lanes, each};
+use crate::math::LOG_ZERO_FLOAT;
+use crate::math::lanes::{LANES, Lanes, each};
+use crate::random::counter::block_of;
 
-/// The log weight of what is outside a lane's window: no draw reaches it.
-pub(super) const OUTSIDE: f64 = -1e30;
-
-/// Rows start at a multiple of this, where a block of random words starts in every kind.
+/// LawBatch start at a multiple of this, where a block of random words starts in every kind.
 const ALIGNED: i64 = 4;
 
-/// Rows that are walked, and terms of tails that are summed, before lanes are looked at again.
-pub(super) const STRIDE: usize = 4;
+/// LawBatch that are walked, and terms of tails that are summed, before lanes are looked at again.
+pub(crate) const STRIDE: usize = 4;
 
 /// The laws of a few latents in their windows. Row `r` of lane `i` is the atom `origins[i] + r`.
 #[derive(Debug)]
-pub struct Tile {
+pub struct LaneBlock {
     /// The latents' numbers in the batch; lanes that are not in use repeat the first.
-    pub(super) latents: [usize; LANES],
+    pub(crate) latents: [usize; LANES],
     /// How many lanes are in use.
-    pub(super) used: usize,
+    pub(crate) used: usize,
     /// First and last atom of each lane.
-    pub(super) windows: [(i64, i64); LANES],
-    pub(super) origins: [i64; LANES],
+    pub(crate) windows: [(i64, i64); LANES],
+    pub(crate) origins: [i64; LANES],
     /// The same, and the last atom of each lane, as numbers.
-    pub(super) starts: Lanes<f64>,
-    pub(super) ends: Lanes<f64>,
-    /// Rows of the longest lane.
-    pub(super) rows: usize,
-    pub(super) log_weights: Vec<Lanes<f64>>,
+    pub(crate) starts: Lanes<f64>,
+    pub(crate) ends: Lanes<f64>,
+    /// LawBatch of the longest lane.
+    pub(crate) rows: usize,
+    pub(crate) log_weights: Vec<Lanes<f64>>,
     /// Of each of up to two parameters, where they are kept.
-    pub(super) scores: [Vec<Lanes<f64>>; 2],
+    pub(crate) scores: [Vec<Lanes<f64>>; 2],
     /// Whether all scores are kept, or only those that are not lines.
-    pub(super) keeps_lines: bool,
+    pub(crate) keeps_lines: bool,
     /// By how much the scores of each parameter rise from atom to atom inside the window, where they are lines.
-    pub(super) lines: [Option<Lanes<f64>>; 2],
+    pub(crate) lines: [Option<Lanes<f64>>; 2],
     /// By how much merged tails bend the scores of each parameter at the first and the last atom.
-    pub(super) bends: [[Lanes<f64>; 2]; 2],
+    pub(crate) tail_corrections: [[Lanes<f64>; 2]; 2],
     /// Whether all lanes have the same window.
-    pub(super) is_shared: bool,
-    pub(super) log_prior: Vec<Lanes<f64>>,
+    pub(crate) is_shared: bool,
+    pub(crate) log_prior: Vec<Lanes<f64>>,
 }
 
-impl Tile {
+impl LaneBlock {
     /// Room for nothing yet.
-    pub(super) fn new(keeps_lines: bool) -> Self {
+    pub(crate) fn new(keeps_lines: bool) -> Self {
         Self {
             latents: [0; LANES],
             used: 0,
@@ -56,26 +54,26 @@ impl Tile {
             scores: [Vec::new(), Vec::new()],
             keeps_lines,
             lines: [None; 2],
-            bends: [[[0.0; LANES]; 2]; 2],
+            tail_corrections: [[[0.0; LANES]; 2]; 2],
             is_shared: true,
             log_prior: Vec::new(),
         }
     }
 
     /// Puts latents in the lanes, at least one and not more than there are lanes.
-    pub(super) fn place(&mut self, latents: &[usize]) {
+    pub(crate) fn place(&mut self, latents: &[usize]) {
         self.used = latents.len().min(LANES);
         self.latents = each(|i| latents[if i < self.used { i } else { 0 }]);
     }
 
     /// Whether the latents follow one another, as they most often do.
     #[inline(always)]
-    pub(super) fn follow(&self) -> bool {
+    pub(crate) fn follow(&self) -> bool {
         self.latents == each(|i| self.latents[0] + i)
     }
 
     /// Gives the latents their windows.
-    pub(super) fn open(&mut self, window: impl Fn(usize) -> (i64, i64)) {
+    pub(crate) fn open(&mut self, window: impl Fn(usize) -> (i64, i64)) {
         self.windows = each(|i| window(self.latents[i]));
         self.is_shared = self.windows.iter().all(|window| *window == self.windows[0]);
         self.origins = each(|i| self.windows[i].0 - self.windows[i].0.rem_euclid(ALIGNED));
@@ -93,26 +91,26 @@ impl Tile {
 
     /// The number of the block of random words, which serve so many atoms, that each lane starts with.
     #[inline(always)]
-    pub(super) fn blocks(&self, atoms: usize) -> Lanes<u32> {
+    pub(crate) fn blocks(&self, atoms: usize) -> Lanes<u32> {
         each(|i| block_of(self.origins[i], atoms as i64))
     }
 
     /// The row of a lane's first atom.
-    pub(super) fn first(&self, lane: usize) -> usize {
+    pub(crate) fn first(&self, lane: usize) -> usize {
         (self.windows[lane].0 - self.origins[lane]) as usize
     }
 
     /// The row of a lane's last atom.
-    pub(super) fn last(&self, lane: usize) -> usize {
+    pub(crate) fn last(&self, lane: usize) -> usize {
         (self.windows[lane].1 - self.origins[lane]) as usize
     }
 
     /// Takes what is outside the windows out of reach.
-    pub(super) fn clear_outside(&mut self) {
+    pub(crate) fn clear_outside(&mut self) {
         for lane in 0..LANES {
             for row in (0..self.first(lane)).chain(self.last(lane) + 1..self.rows) {
-                self.log_weights[row][lane] = OUTSIDE;
-                self.log_prior[row][lane] = OUTSIDE;
+                self.log_weights[row][lane] = LOG_ZERO_FLOAT;
+                self.log_prior[row][lane] = LOG_ZERO_FLOAT;
                 self.scores[0][row][lane] = 0.0;
                 self.scores[1][row][lane] = 0.0;
             }

@@ -8,11 +8,10 @@
 //! 2^64 keys (here the seed) and 2^128 counters (here step, row, latent, and block of atoms, 32 bits each).
 //! A float32 number takes one word, a float64 number two.
 
-use super::math::{LANES, Lanes, Real, each};
-use super::tensors;
 use crate::Result;
-use crate::distributions::LARGEST_ATOM;
-use crate::limits::check_shape;
+use crate::checks::LARGEST_ATOM;
+use crate::math::lanes::{LANES, Lanes, Real, Words, each};
+use crate::platform::limits::check_shape;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// What noise is a function of, beside the place in the batch.
@@ -66,26 +65,22 @@ impl NoiseKey {
             return Ok(Tensor::f_zeros(shape, (kind, Device::Cpu))?);
         }
         let count = rows.iter().product::<i64>() * latents;
-        Ok(self.gumbel_at((0, count), latents, (lowest, atoms), kind, Device::Cpu)?.reshape(shape))
+        Ok(self.gumbel_at((0, count), latents, (lowest, atoms), kind).reshape(shape))
     }
 
-    /// Noise `[count, atoms]` of `count` latents from number `first` of a batch with `latents` in a row, of `atoms` atoms from `lo` on.
-    pub(super) fn gumbel_at(
+    /// On the CPU, noise `[count, atoms]` of `count` latents from number `first` of a batch with `latents` in a row, of `atoms` atoms from `lo` on.
+    pub(crate) fn gumbel_at(
         &self,
         (first, count): (i64, i64),
         latents: i64,
         (lo, atoms): (i64, i64),
         kind: Kind,
-        device: Device,
-    ) -> Result<Tensor> {
+    ) -> Tensor {
         let _guard = no_grad_guard();
-        if device != Device::Cpu {
-            return tensors::gumbel(self, (first, count), latents, (lo, atoms), kind, device);
-        }
-        Ok(match kind {
+        match kind {
             Kind::Double => self.filled::<f64>((first, count), latents, (lo, atoms)),
             _ => self.filled::<f32>((first, count), latents, (lo, atoms)).to_kind(kind),
-        })
+        }
     }
 
     fn filled<T: Real>(&self, (first, count): (i64, i64), latents: i64, (lo, atoms): (i64, i64)) -> Tensor {
@@ -106,7 +101,7 @@ impl NoiseKey {
 
     /// Random words of block `blocks[i]` of latent `latents[i]` in row `rows[i]`, for each lane `i`; see [`block_of`].
     #[inline(always)]
-    pub(super) fn words(&self, blocks: &Lanes<u32>, latents: &Lanes<u32>, rows: &Lanes<u32>) -> Words {
+    pub(crate) fn words(&self, blocks: &Lanes<u32>, latents: &Lanes<u32>, rows: &Lanes<u32>) -> Words {
         let key = [self.seed as u32, (self.seed >> 32) as u32 ^ (self.step >> 32) as u32];
         let rows = each(|i| self.first_row.wrapping_add(rows[i]));
         philox([*blocks, *latents, rows, [self.step as u32; LANES]], key)
@@ -116,15 +111,12 @@ impl NoiseKey {
 /// The number of the block of random words that serves an atom and the others of its block, of this many. Blocks below zero are counted back
 /// from 2^32: no window reaches so far.
 #[inline(always)]
-pub(super) fn block_of(atom: i64, a_block: i64) -> u32 {
+pub(crate) fn block_of(atom: i64, a_block: i64) -> u32 {
     atom.div_euclid(a_block) as u32
 }
 
 /// Rounds of the generator.
-pub(super) const ROUNDS: usize = 10;
-
-/// Four words for each lane.
-pub(super) type Words = [Lanes<u32>; 4];
+pub(crate) const ROUNDS: usize = 10;
 
 /// Philox4x32 on a counter for each lane.
 #[inline(always)]

@@ -1,131 +1,40 @@
 //! Sums of a pmf over long ranges of integers: tails and excesses of laws that have no closed form for them.
 //!
-//! A range is cut into blocks: its first 32 integers one by one, then blocks that double in length, as far as the law
-//! reaches; a finite range is graded in this way from both of its ends. A block of `N` integers is summed by **Gauss quadrature for sums**: the `m`
-//! real nodes and weights that give `sum_{j<N} f(j)` exactly for every polynomial `f` of degree `2m - 1`. A million terms
-//! become some four hundred, as differentiable as the pmf is. Laws that are not smooth between the integers are summed term by
-//! term.
+//! Laws that are smooth between the integers are summed by few of their terms ([`Grid`]), others term by term.
 //!
 //! A sum that starts at `k` and runs away from the mean sees a falling pmf, which the grading resolves at any scale. One that
 //! runs over a distant, narrow peak does not; then the other side is summed, and the first is its complement.
-//!
-//! # Source
-//! Golub and Welsch, "Calculation of Gauss quadrature rules", 1969, with the recurrence of the discrete Chebyshev (Gram)
-//! polynomials, NIST Digital Library of Mathematical Functions, 18.22 (Hahn polynomials with both parameters zero).
 
-use crate::distributions::{Distribution, LARGEST_ATOM, certain, check};
-use crate::limits::check_shape;
-use crate::special::log1mexp;
+use super::support::Support;
+use crate::checks::{LARGEST_ATOM, check, log_zero_one};
+use crate::math::LOG_ZERO;
+use crate::math::gauss_sums::{DOUBLINGS, Grid, SINGLES};
+use crate::math::special::log1mexp;
+use crate::platform::limits::check_shape;
 use crate::{Error, Result};
-use std::sync::OnceLock;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// Nodes of a block; blocks of up to as many integers are summed term by term.
-const NODES: i64 = 16;
-
-/// Integers at the start of a range that are summed one by one.
-const SINGLES: i64 = 32;
-
-/// Doublings of the block length after which every law on the integers has ended.
-const DOUBLINGS: usize = 40;
+/// What sums ask of a law; see the methods of the same names of [`Distribution`](super::Distribution).
+pub(crate) trait Pmf {
+    fn name(&self) -> &str;
+    fn support(&self) -> Support;
+    fn batch_shape(&self) -> Vec<i64>;
+    fn device(&self) -> Device;
+    fn mean(&self) -> Tensor;
+    fn variance(&self) -> Tensor;
+    fn may_vanish(&self) -> bool;
+    fn is_smooth(&self) -> bool;
+    fn extent(&self) -> Option<(i64, i64)>;
+    fn log_tail_bound(&self, k: i64) -> Option<Tensor>;
+    /// The log-pmf of a row of integers `[n]`, of shape `batch_shape + [n]`.
+    fn row(&self) -> Box<dyn Fn(&Tensor) -> Tensor>;
+}
 
 /// Where sums take over from continued fractions, whose levels grow with the square root of the atom.
 pub(crate) const FROM: i64 = 400;
 
 /// How far below the first term, in nats, the rest of a sum may be left out.
 pub(crate) const NEGLIGIBLE: f64 = 42.0;
-
-/// A minus infinity that can be summed in log space with a gradient of zero.
-pub(crate) const NOTHING: f64 = -1e300;
-
-/// Offsets from the start of a range, with the weights of the terms there.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Grid {
-    offsets: Vec<f64>,
-    weights: Vec<f64>,
-}
-
-impl Grid {
-    /// A block of `size` integers from `start` on.
-    pub fn push_block(&mut self, start: i64, size: i64) {
-        if size <= NODES {
-            self.offsets.extend((start..start + size).map(|j| j as f64));
-            self.weights.extend((0..size).map(|_| 1.0));
-            return;
-        }
-        let scale = (size - 1) as f64 / 2.0;
-        for &(node, weight) in gauss_nodes(size).iter() {
-            self.offsets.push(start as f64 + scale + scale * node);
-            self.weights.push(size as f64 * weight);
-        }
-    }
-
-    /// The `length` integers from 0 on, graded from the start.
-    pub fn graded(length: i64) -> Self {
-        let mut grid = Self::default();
-        (0..SINGLES.min(length)).for_each(|start| grid.push_block(start, 1));
-        let mut start = SINGLES;
-        while start < length {
-            grid.push_block(start, start.min(length - start));
-            start *= 2;
-        }
-        grid
-    }
-
-    /// The integers from 0 on, graded, as far as any law may reach.
-    pub fn half_line() -> Self {
-        Self::graded(1 << DOUBLINGS)
-    }
-
-    /// The `length` integers from 0 on, graded from both ends.
-    fn graded_from_both_ends(length: i64) -> Self {
-        let half = length / 2;
-        let mut grid = Self::graded(length - half);
-        let mirrored = Self::graded(half);
-        grid.offsets.extend(mirrored.offsets.iter().map(|offset| (length - 1) as f64 - offset));
-        grid.weights.extend(mirrored.weights);
-        grid
-    }
-
-    /// The `length` integers from 0 on, one by one.
-    fn plain(length: i64) -> Self {
-        Self { offsets: (0..length).map(|j| j as f64).collect(), weights: vec![1.0; length as usize] }
-    }
-
-    pub fn offsets(&self, device: Device) -> Tensor {
-        Tensor::from_slice(&self.offsets).to_device(device)
-    }
-
-    pub fn log_weights(&self, device: Device) -> Tensor {
-        Tensor::from_slice(&self.weights).log().to_device(device)
-    }
-}
-
-/// Nodes on [-1, 1] and weights that sum to one, for a sum over `size` > [`NODES`] equally spaced points that include both ends.
-fn gauss_nodes(size: i64) -> std::borrow::Cow<'static, [(f64, f64)]> {
-    static POWERS: OnceLock<Vec<Vec<(f64, f64)>>> = OnceLock::new();
-    if size.count_ones() == 1 && size.trailing_zeros() as usize <= DOUBLINGS {
-        let powers = POWERS.get_or_init(|| (5..=DOUBLINGS).map(|power| compute_gauss_nodes(1 << power)).collect());
-        return powers[size.trailing_zeros() as usize - 5].as_slice().into();
-    }
-    compute_gauss_nodes(size).into()
-}
-
-fn compute_gauss_nodes(size: i64) -> Vec<(f64, f64)> {
-    let _guard = no_grad_guard();
-    let n = size as f64;
-    let scale = (n - 1.0) / 2.0;
-    let off_diagonal: Vec<f64> = (1..NODES)
-        .map(|k| {
-            let k = k as f64;
-            ((n - k) * (n + k) / (4.0 * (4.0 * k * k - 1.0))).sqrt() * k / scale
-        })
-        .collect();
-    let jacobi = Tensor::from_slice(&off_diagonal).diag_embed(-1, 0, 1);
-    let (nodes, vectors) = (&jacobi + jacobi.tr()).linalg_eigh("L");
-    let weights = vectors.select(0, 0).square();
-    (0..NODES).map(|i| (nodes.double_value(&[i]), weights.double_value(&[i]))).collect()
-}
 
 /// Which way a sum runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +46,7 @@ pub(crate) enum Direction {
 }
 
 /// The logarithm of `sum_j weight_j P(X = from +- j)` over `j = 0, 1, ...` to the support's end, with weight 1 or `j + 1`.
-fn one_sided<D: Distribution + ?Sized>(
+fn one_sided<D: Pmf + ?Sized>(
     distribution: &D,
     from: i64,
     direction: Direction,
@@ -148,11 +57,11 @@ fn one_sided<D: Distribution + ?Sized>(
         Direction::Up => (support.highest, 1.0),
         Direction::Down => (support.lowest, -1.0),
     };
-    let row = distribution.unsqueeze();
+    let row = distribution.row();
     let device = distribution.device();
     let log_pmf = |offsets: &Tensor| {
-        let terms = row.log_pmf(&(offsets * sign + from as f64));
-        if row.may_vanish() { terms.clamp_min(NOTHING) } else { terms }
+        let terms = row(&(offsets * sign + from as f64));
+        if distribution.may_vanish() { terms.clamp_min(LOG_ZERO) } else { terms }
     };
     let grid = match (end, distribution.is_smooth()) {
         (Some(end), true) => Grid::graded_from_both_ends((end - from).abs() + 1),
@@ -175,7 +84,7 @@ fn one_sided<D: Distribution + ?Sized>(
 }
 
 /// The `length` integers from 0 on, where all rows of a law have room for them.
-fn plain_grid<D: Distribution + ?Sized>(distribution: &D, length: i64) -> Result<Grid> {
+fn plain_grid<D: Pmf + ?Sized>(distribution: &D, length: i64) -> Result<Grid> {
     let terms = [distribution.batch_shape(), vec![length]].concat();
     check_shape(&format!("a sum over the integers of a {}", distribution.name()), &terms, Kind::Double)?;
     Ok(Grid::plain(length))
@@ -199,9 +108,9 @@ fn smooth_reach(log_pmf: impl Fn(&Tensor) -> Tensor, device: Device) -> i64 {
 }
 
 /// How many integers, from `from` on, hold a sum up to a rest of 1e-18 of it, by the law's own bound or the ratio test.
-pub(crate) fn reach<D: Distribution + ?Sized>(distribution: &D, from: i64, direction: Direction) -> Result<i64> {
+pub(crate) fn reach<D: Pmf + ?Sized>(distribution: &D, from: i64, direction: Direction) -> Result<i64> {
     let _guard = no_grad_guard();
-    let row = distribution.unsqueeze();
+    let row = distribution.row();
     let sign = if direction == Direction::Up { 1 } else { -1 };
     let device = distribution.device();
     let (mut start, mut size) = (0, 64);
@@ -209,7 +118,7 @@ pub(crate) fn reach<D: Distribution + ?Sized>(distribution: &D, from: i64, direc
     let mut total: Option<Tensor> = None;
     while start + size <= 2 * LARGEST_ATOM {
         let offsets = Tensor::arange_start(start, start + size, (Kind::Double, device));
-        let terms = row.log_pmf(&(offsets * sign + from));
+        let terms = row(&(offsets * sign + from));
         let wrong = terms.isnan().logical_or(&terms.isposinf());
         check(
             &format!("log-pmf of {}", distribution.name()),
@@ -217,7 +126,7 @@ pub(crate) fn reach<D: Distribution + ?Sized>(distribution: &D, from: i64, direc
             &wrong.logical_not(),
             "below infinity, and a number",
         )?;
-        let terms = terms.clamp_min(NOTHING);
+        let terms = terms.clamp_min(LOG_ZERO);
         let block = terms.logsumexp(-1, false);
         let sum = total.map_or_else(|| block.shallow_clone(), |total: Tensor| total.logaddexp(&block));
         start += size;
@@ -244,7 +153,7 @@ const FAR: f64 = 64.0;
 
 /// How many integers from `from` on may still hold mass after a run of nothing: as far as the law's extent reaches, or else some deviations beyond
 /// the mean; nothing if neither is known.
-fn mass_ends<D: Distribution + ?Sized>(distribution: &D, from: i64, direction: Direction) -> Option<i64> {
+fn mass_ends<D: Pmf + ?Sized>(distribution: &D, from: i64, direction: Direction) -> Option<i64> {
     let up = direction == Direction::Up;
     let last = match distribution.extent() {
         Some((first, last)) => (if up { last } else { first }) as f64,
@@ -268,10 +177,10 @@ fn remainder(terms: &Tensor, log_sum: &Tensor, no_more: bool) -> Tensor {
     let log_ratio = &last - third;
     let bound = &last + &log_ratio - log1mexp(&log_ratio.clamp_max(-1e-12));
     let infinite = bound.full_like(f64::INFINITY);
-    let vanished = last.le(NOTHING / 2.0);
+    let vanished = last.le(LOG_ZERO / 2.0);
     let ended = match quarter >= ENDED {
         true if no_more => vanished.ones_like(),
-        true => log_sum.gt(NOTHING / 2.0),
+        true => log_sum.gt(LOG_ZERO / 2.0),
         false => vanished.zeros_like(),
     };
     let rest = bound.where_self(&log_ratio.lt(0.0), &infinite);
@@ -280,7 +189,7 @@ fn remainder(terms: &Tensor, log_sum: &Tensor, no_more: bool) -> Tensor {
 }
 
 /// Which of the two sides of `k` can be summed directly: both near the mean, else the one that runs away from it.
-fn directions<D: Distribution + ?Sized>(distribution: &D, k: f64) -> (Tensor, Tensor) {
+fn directions<D: Pmf + ?Sized>(distribution: &D, k: f64) -> (Tensor, Tensor) {
     if !distribution.is_smooth() {
         let always = Tensor::ones(distribution.batch_shape(), (Kind::Bool, distribution.device()));
         return (always.shallow_clone(), always);
@@ -291,14 +200,14 @@ fn directions<D: Distribution + ?Sized>(distribution: &D, k: f64) -> (Tensor, Te
 }
 
 /// `(log P(X < k), log P(X >= k))`; see [`Distribution::log_tails`].
-pub(crate) fn log_tails<D: Distribution + ?Sized>(distribution: &D, k: i64) -> Result<(Tensor, Tensor)> {
+pub(crate) fn log_tails<D: Pmf + ?Sized>(distribution: &D, k: i64) -> Result<(Tensor, Tensor)> {
     let support = distribution.support();
     let like = Tensor::zeros(distribution.batch_shape(), (Kind::Double, distribution.device()));
     if support.lowest.is_some_and(|lowest| k <= lowest) {
-        return Ok(certain(&like));
+        return Ok(log_zero_one(&like));
     }
     if support.highest.is_some_and(|highest| highest < k) {
-        let (impossible, sure) = certain(&like);
+        let (impossible, sure) = log_zero_one(&like);
         return Ok((sure, impossible));
     }
     both_sides(
@@ -312,7 +221,7 @@ pub(crate) fn log_tails<D: Distribution + ?Sized>(distribution: &D, k: i64) -> R
 }
 
 /// `(log E[max(k - X, 0)], log E[max(X - k, 0)])`; see [`Distribution::log_excesses`].
-pub(crate) fn log_excesses<D: Distribution + ?Sized>(distribution: &D, k: i64) -> Result<(Tensor, Tensor)> {
+pub(crate) fn log_excesses<D: Pmf + ?Sized>(distribution: &D, k: i64) -> Result<(Tensor, Tensor)> {
     let (mass_below, mass_above) = distribution.support().beyond_window(k, k);
     let distance = distribution.mean() - k as f64;
     let nothing = distance.full_like(f64::NEG_INFINITY);

@@ -1,7 +1,7 @@
 //! Memory of tensors: kept between steps, and in large pages.
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-use crate::slices::addresses;
+use crate::platform::slices::addresses;
 use tch::Tensor;
 
 /// Asks the C library to keep the memory of large tensors that are dropped, for the next ones, as far as it can be asked (glibc).

@@ -1,6 +1,6 @@
 //! Standard Gumbel noise that cannot be infinite.
 
-use crate::limits::check_shape;
+use crate::platform::limits::check_shape;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 

@@ -8,20 +8,22 @@
 //! The float32 polynomials have the least largest relative error on their intervals (Lawson's iteration): 2.7e-8 and 1.9e-9 before rounding.
 //! In float64 the logarithm is that of fdlibm (Sun Microsystems, `e_log.c`), the exponential that of Cephes (`exp.c`).
 
-use super::counter::Words;
 use std::f64::consts::{LN_2, LOG2_E};
 use std::ops::{Add, AddAssign, Mul, Neg, Sub};
 
 /// Latents that go through each step together, one in each lane: two vectors of float32 with AVX2, one with AVX-512.
-pub(super) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
+
+/// Four random words for each lane.
+pub(crate) type Words = [Lanes<u32>; 4];
 
 /// A number for each latent of a tile.
-pub(super) type Lanes<T> = [T; LANES];
+pub(crate) type Lanes<T> = [T; LANES];
 
 /// A number for each lane. (The standard library's `from_fn` and `map` of arrays are not always inlined, and what is not inlined is not
 /// compiled for the machine's vectors.)
 #[inline(always)]
-pub(super) fn each<T: Copy + Default>(number: impl Fn(usize) -> T) -> Lanes<T> {
+pub(crate) fn each<T: Copy + Default>(number: impl Fn(usize) -> T) -> Lanes<T> {
     let mut numbers = [T::default(); LANES];
     for (i, slot) in numbers.iter_mut().enumerate() {
         *slot = number(i);
@@ -30,7 +32,7 @@ pub(super) fn each<T: Copy + Default>(number: impl Fn(usize) -> T) -> Lanes<T> {
 }
 
 /// A floating-point kind of the one-pass sampler.
-pub(super) trait Real:
+pub(crate) trait Real:
     Copy
     + Default
     + Send
@@ -229,7 +231,7 @@ impl Real for f64 {
 
 /// The natural logarithm of a positive, normal number.
 #[inline(always)]
-pub(super) fn ln64(x: f64) -> f64 {
+pub(crate) fn ln64(x: f64) -> f64 {
     log64(x, x - 1.0)
 }
 

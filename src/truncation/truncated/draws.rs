@@ -1,9 +1,9 @@
 //! Hard samples of a truncated distribution, and their log weights.
 
 use super::{Place, TruncatedDistribution};
+use crate::checks::broadcasts;
 use crate::checks::real;
-use crate::distributions::broadcasts;
-use crate::relaxation::noise::gumbel;
+use crate::random::gumbel;
 use crate::{Error, Result};
 use tch::{Kind, Tensor, no_grad_guard};
 

@@ -20,7 +20,7 @@ pub enum DrawnBy {
     /// The one-pass sampler.
     OnePass,
     /// The tensor graph in parts of bounded memory.
-    Chunks,
+    Blocks,
     /// The tensor graph.
     TensorGraph,
 }
@@ -29,7 +29,7 @@ impl std::fmt::Display for DrawnBy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             DrawnBy::OnePass => "one-pass sampler",
-            DrawnBy::Chunks => "tensor graph in parts",
+            DrawnBy::Blocks => "tensor graph in parts",
             DrawnBy::TensorGraph => "tensor graph",
         })
     }

@@ -1,15 +1,16 @@
-//! The same draws by libtorch, in parts of bounded memory: for other devices, other families, and windows too wide for tiles.
+//! The same draws by libtorch, in parts of bounded memory: for other devices, other families, and windows too wide for lane blocks.
 //!
 //! Each part of the batch goes through the tensor graph with parameters cut off from the network, leaves its values and the derivatives of
 //! each latent in its own parameters, and is forgotten: nothing with an atom dimension outlives it. A batch that is one part has nothing to
 //! save, and keeps its graph.
 
-use super::counter::NoiseKey;
 use super::{DrawnBy, OnePassDraw};
-use crate::backward::{differentiable_once, gradients};
+use crate::autograd::{differentiable_once, gradients};
 use crate::distributions::Parameter;
+use crate::random::NoiseKey;
+use crate::random::counter_tensors::gumbel_on;
 use crate::relaxation::{Forward, Relaxation};
-use crate::truncated::TruncatedDistribution;
+use crate::truncation::TruncatedDistribution;
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
@@ -17,7 +18,7 @@ use tch::{Kind, Tensor};
 const A_PART: i64 = 1 << 22;
 
 /// What is drawn.
-pub(super) struct Chunks<'a, F> {
+pub(super) struct Blocks<'a, F> {
     pub temperature: f64,
     pub forward: Forward,
     pub key: NoiseKey,
@@ -31,7 +32,7 @@ pub(super) struct Chunks<'a, F> {
     pub law: F,
 }
 
-impl<F: Fn(Vec<Tensor>) -> Result<TruncatedDistribution>> Chunks<'_, F> {
+impl<F: Fn(Vec<Tensor>) -> Result<TruncatedDistribution>> Blocks<'_, F> {
     /// Draws as one graph where the batch fits in one part, else part by part; `part` overrules its size.
     pub fn draw(&self, part: Option<i64>) -> Result<OnePassDraw> {
         let count: i64 = self.shape.iter().product();
@@ -59,7 +60,7 @@ impl<F: Fn(Vec<Tensor>) -> Result<TruncatedDistribution>> Chunks<'_, F> {
             *value = attach(value, slopes)?;
         }
         let kl = (kinds == 2).then(|| values.swap_remove(1));
-        Ok(OnePassDraw { z: values.swap_remove(0), kl, drawn_by: DrawnBy::Chunks })
+        Ok(OnePassDraw { z: values.swap_remove(0), kl, drawn_by: DrawnBy::Blocks })
     }
 
     /// `z`, the KL, and the derivatives of `z` and then of the KL in every parameter, of one part of the batch.
@@ -90,7 +91,7 @@ impl<F: Fn(Vec<Tensor>) -> Result<TruncatedDistribution>> Chunks<'_, F> {
         let (lo, n) = self.window;
         let count: i64 = shape.iter().product();
         let latents = self.shape.last().copied().unwrap_or(1).max(1);
-        let noise = self.key.gumbel_at((start, count), latents, (lo, n), q.kind(), q.device())?;
+        let noise = gumbel_on(&self.key, (start, count), latents, (lo, n), q.kind(), q.device())?;
         let noise = noise.reshape([shape, &[n]].concat());
         let z = Relaxation::new(&q, self.temperature)?.forward(self.forward).rsample_with_noise(&noise)?;
         let kl = self.prior.map(|prior| Ok::<_, Error>(q.kl(prior)?.to_kind(q.kind()))).transpose()?;

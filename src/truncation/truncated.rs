@@ -7,14 +7,15 @@
 //! # Source
 //! Joo et al., arXiv 2003.01847 (truncation with the tail on the last atom; free logits as *implicit* inference).
 
-mod hard;
+mod draws;
 
+use super::bounds::{Origin, TruncationError};
+use super::window::{Tail, Truncation, Window, check_mass};
+use crate::checks::{LARGEST_ATOM, broadcasts};
 use crate::checks::{check_logits, expands, real};
-use crate::distributions::{Distribution, LARGEST_ATOM, broadcasts};
-use crate::limits::check_shape;
-use crate::summation::NOTHING;
-use crate::truncation::{Tail, Truncation, Window, check_mass};
-use crate::truncation_error::{Origin, TruncationError};
+use crate::distributions::{Distribution, window_log_weights};
+use crate::math::LOG_ZERO;
+use crate::platform::limits::check_shape;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
@@ -72,21 +73,7 @@ impl TruncatedDistribution {
         let (mass_below, mass_above) = distribution.support().beyond_window(lo, hi);
         let merge = truncation.tail != Tail::Renormalize && lo < hi;
         let (merge_below, merge_above) = (merge && mass_below, merge && mass_above);
-        let interior_lo = lo + i64::from(merge_below);
-        let interior_hi = hi - i64::from(merge_above);
-
-        let mut parts = Vec::with_capacity(3);
-        if merge_below {
-            parts.push(distribution.log_tails(lo + 1)?.0.unsqueeze(-1));
-        }
-        if interior_lo <= interior_hi {
-            let interior = ks.narrow(0, interior_lo - lo, interior_hi - interior_lo + 1);
-            parts.push(distribution.unsqueeze().log_pmf(&interior));
-        }
-        if merge_above {
-            parts.push(distribution.log_tails(hi)?.1.unsqueeze(-1));
-        }
-        let mut log_weights = if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(&parts, -1) };
+        let mut log_weights = window_log_weights(distribution, (lo, hi), (merge_below, merge_above))?;
         if !merge {
             log_weights = normalized_rows(&log_weights, distribution.may_vanish());
         }
@@ -97,7 +84,7 @@ impl TruncatedDistribution {
             ks
         };
         if distribution.may_vanish() {
-            let vanished = log_weights.le(NOTHING / 2.0);
+            let vanished = log_weights.le(LOG_ZERO / 2.0);
             log_weights = log_weights.masked_fill(&vanished, f64::NEG_INFINITY);
         }
         let kind = distribution.kind();
@@ -356,8 +343,8 @@ fn normalized_rows(log_weights: &Tensor, may_vanish: bool) -> Tensor {
     if !may_vanish {
         return log_weights.log_softmax(-1, Kind::Double);
     }
-    let normalized = log_weights.clamp_min(NOTHING).log_softmax(-1, Kind::Double);
-    let vanished = normalized.le(NOTHING / 2.0);
+    let normalized = log_weights.clamp_min(LOG_ZERO).log_softmax(-1, Kind::Double);
+    let vanished = normalized.le(LOG_ZERO / 2.0);
     normalized.masked_fill(&vanished, f64::NEG_INFINITY)
 }
 

@@ -1,8 +1,9 @@
-//! What is done to each tile of latents: loops over its lanes, compiled for each instruction set of the machine.
+//! What is done to each lanes of latents: loops over its lanes, compiled for each instruction set of the machine.
 
-use super::counter::NoiseKey;
-use super::math::{LANES, Lanes, Real, each};
-use super::tile::{OUTSIDE, Tile};
+use crate::math::LOG_ZERO_FLOAT;
+use crate::math::lanes::{LANES, Lanes, Real, each};
+use crate::random::counter::NoiseKey;
+use crate::recurrences::LaneBlock;
 use crate::relaxation::Forward;
 
 /// How a window is relaxed.
@@ -17,7 +18,7 @@ pub(super) struct Kernel {
     pub with_kl: bool,
 }
 
-/// Relaxed weights of a tile, and what its lanes leave.
+/// Relaxed weights of a lanes, and what its lanes leave.
 pub(super) struct Relaxed<T> {
     /// Relaxed weights up to a factor, a row for each atom.
     weights: Vec<Lanes<T>>,
@@ -31,7 +32,7 @@ pub(super) struct Relaxed<T> {
     squares: Lanes<T>,
 }
 
-/// Values and derivatives of a tile's latents: `z`, the KL, then for each parameter the derivatives of both.
+/// Values and derivatives of a lanes's latents: `z`, the KL, then for each parameter the derivatives of both.
 pub(super) type Outcome<T> = [Lanes<T>; 6];
 
 impl<T: Real> Relaxed<T> {
@@ -42,16 +43,16 @@ impl<T: Real> Relaxed<T> {
 
     /// Perturbs the log weights, finds each lane's heaviest atom, and sums.
     #[inline(always)]
-    fn draw(&mut self, kernel: &Kernel, tile: &Tile) {
+    fn draw(&mut self, kernel: &Kernel, lanes: &LaneBlock) {
         let zero = T::from_f64(0.0);
         let (inverse, bits) = (1.0 / kernel.temperature, std::f64::consts::LOG2_E / kernel.temperature);
         let (minus_inverse, bits) = (T::from_f64(-inverse), T::from_f64(bits));
-        let [latents, rows] = places(kernel, tile);
-        let mut blocks = tile.blocks(T::A_BLOCK);
+        let [latents, rows] = places(kernel, lanes);
+        let mut blocks = lanes.blocks(T::A_BLOCK);
         let mut tops = [T::from_f64(f64::NEG_INFINITY); LANES];
         let mut best = [zero; LANES];
-        self.weights.resize(tile.rows, [zero; LANES]);
-        let groups = self.weights.chunks_mut(T::A_BLOCK).zip(tile.log_weights.chunks(T::A_BLOCK));
+        self.weights.resize(lanes.rows, [zero; LANES]);
+        let groups = self.weights.chunks_mut(T::A_BLOCK).zip(lanes.log_weights.chunks(T::A_BLOCK));
         for (group, (weights, log_weights)) in groups.enumerate() {
             let words = kernel.key.words(&blocks, &latents, &rows);
             blocks = each(|i| blocks[i].wrapping_add(1));
@@ -94,9 +95,9 @@ impl<T: Real> Relaxed<T> {
     }
 
     #[inline(always)]
-    fn values(&self, kernel: &Kernel, tile: &Tile) -> Lanes<T> {
+    fn values(&self, kernel: &Kernel, lanes: &LaneBlock) -> Lanes<T> {
         each(|i| {
-            let best = tile.starts[i] + self.best[i].to_f64();
+            let best = lanes.starts[i] + self.best[i].to_f64();
             match kernel.forward {
                 Forward::Soft => T::from_f64(best) + self.mean[i],
                 Forward::StraightThrough => T::from_f64(best),
@@ -106,19 +107,26 @@ impl<T: Real> Relaxed<T> {
 
     /// `dz / dtheta` from scores that are a line in `k` but at its ends.
     #[inline(always)]
-    fn slopes_of_line(&self, kernel: &Kernel, tile: &Tile, line: &Lanes<f64>, bends: &[Lanes<f64>; 2]) -> Lanes<T> {
+    fn slopes_of_line(
+        &self,
+        kernel: &Kernel,
+        lanes: &LaneBlock,
+        line: &Lanes<f64>,
+        tail_corrections: &[Lanes<f64>; 2],
+    ) -> Lanes<T> {
         let best = self.best;
         let line = rounded::<T>(line);
         let mut slopes = each(|i| self.squares[i] * line[i]);
         // Nothing is merged into zero.
-        let opens_below = !tile.is_shared || tile.windows[0].0 > 0;
-        for (end, bends) in bends.iter().enumerate().skip(usize::from(!opens_below)) {
-            let bends = rounded::<T>(bends);
-            let at = |i: usize| if end == 0 { tile.first(i) } else { tile.last(i) };
-            let weights: Lanes<T> = if tile.is_shared { self.weights[at(0)] } else { each(|i| self.weights[at(i)][i]) };
-            let rows: Lanes<T> = each(|i| T::from_f64(at(if tile.is_shared { 0 } else { i }) as f64));
+        let opens_below = !lanes.is_shared || lanes.windows[0].0 > 0;
+        for (end, tail_corrections) in tail_corrections.iter().enumerate().skip(usize::from(!opens_below)) {
+            let tail_corrections = rounded::<T>(tail_corrections);
+            let at = |i: usize| if end == 0 { lanes.first(i) } else { lanes.last(i) };
+            let weights: Lanes<T> =
+                if lanes.is_shared { self.weights[at(0)] } else { each(|i| self.weights[at(i)][i]) };
+            let rows: Lanes<T> = each(|i| T::from_f64(at(if lanes.is_shared { 0 } else { i }) as f64));
             for i in 0..LANES {
-                slopes[i] += weights[i] * (rows[i] - best[i] - self.mean[i]) * bends[i];
+                slopes[i] += weights[i] * (rows[i] - best[i] - self.mean[i]) * tail_corrections[i];
             }
         }
         each(|i| slopes[i] * self.scale[i] * T::from_f64(1.0 / kernel.temperature))
@@ -142,11 +150,11 @@ impl<T: Real> Relaxed<T> {
 
 /// The KL and its derivatives in up to two parameters: `sum_k pi_k (log pi_k - log p_k)` and `sum_k pi_k s_k (log pi_k - log p_k)`.
 #[inline(always)]
-fn kl<T: Real>(tile: &Tile, parameters: usize) -> [Lanes<T>; 3] {
+fn kl<T: Real>(lanes: &LaneBlock, parameters: usize) -> [Lanes<T>; 3] {
     let zero = T::from_f64(0.0);
     let mut sums = [[zero; LANES]; 3];
-    for row in 0..tile.rows {
-        let (log_weights, log_prior) = (&tile.log_weights[row], &tile.log_prior[row]);
+    for row in 0..lanes.rows {
+        let (log_weights, log_prior) = (&lanes.log_weights[row], &lanes.log_prior[row]);
         let ratios = rounded::<T>(&each(|i| log_weights[i] - log_prior[i]));
         let log_weights = rounded::<T>(log_weights);
         let mut terms = [zero; LANES];
@@ -157,7 +165,7 @@ fn kl<T: Real>(tile: &Tile, parameters: usize) -> [Lanes<T>; 3] {
             sums[0][i] += terms[i];
         }
         for p in 0..parameters {
-            let scores = rounded::<T>(&tile.scores[p][row]);
+            let scores = rounded::<T>(&lanes.scores[p][row]);
             for i in 0..LANES {
                 sums[1 + p][i] += terms[i] * scores[i];
             }
@@ -168,13 +176,13 @@ fn kl<T: Real>(tile: &Tile, parameters: usize) -> [Lanes<T>; 3] {
 
 /// The latents' numbers in their rows, and the numbers of the rows. Most often they follow one another in one row, which saves divisions.
 #[inline(always)]
-fn places(kernel: &Kernel, tile: &Tile) -> [Lanes<u32>; 2] {
-    let first = tile.latents[0];
+fn places(kernel: &Kernel, lanes: &LaneBlock) -> [Lanes<u32>; 2] {
+    let first = lanes.latents[0];
     let (latent, row) = (first % kernel.latents, first / kernel.latents);
-    if tile.follow() && latent + LANES <= kernel.latents {
+    if lanes.follow() && latent + LANES <= kernel.latents {
         return [each(|i| (latent + i) as u32), [row as u32; LANES]];
     }
-    [each(|i| (tile.latents[i] % kernel.latents) as u32), each(|i| (tile.latents[i] / kernel.latents) as u32)]
+    [each(|i| (lanes.latents[i] % kernel.latents) as u32), each(|i| (lanes.latents[i] / kernel.latents) as u32)]
 }
 
 /// To the kind of the draws.
@@ -183,10 +191,10 @@ fn rounded<T: Real>(numbers: &Lanes<f64>) -> Lanes<T> {
     each(|i| T::from_f64(numbers[i]))
 }
 
-/// A tile of a family's latents.
+/// A lanes of a family's latents.
 pub(super) struct OfFamily<'a, T> {
     pub kernel: Kernel,
-    pub tile: &'a Tile,
+    pub lanes: &'a LaneBlock,
     pub relaxed: &'a mut Relaxed<T>,
     pub parameters: usize,
 }
@@ -196,28 +204,28 @@ impl<T: Real> pulp::WithSimd for OfFamily<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> Outcome<T> {
-        let Self { kernel, tile, relaxed, parameters } = self;
+        let Self { kernel, lanes, relaxed, parameters } = self;
         let mut outcome = [[T::from_f64(0.0); LANES]; 6];
-        relaxed.draw(&kernel, tile);
-        outcome[0] = relaxed.values(&kernel, tile);
+        relaxed.draw(&kernel, lanes);
+        outcome[0] = relaxed.values(&kernel, lanes);
         for p in 0..parameters {
-            outcome[2 + 2 * p] = match &tile.lines[p] {
-                Some(line) => relaxed.slopes_of_line(&kernel, tile, line, &tile.bends[p]),
-                None => relaxed.slopes(&kernel, &tile.scores[p]),
+            outcome[2 + 2 * p] = match &lanes.lines[p] {
+                Some(line) => relaxed.slopes_of_line(&kernel, lanes, line, &lanes.tail_corrections[p]),
+                None => relaxed.slopes(&kernel, &lanes.scores[p]),
             };
         }
         if kernel.with_kl {
-            let [kl, first, second] = kl(tile, parameters);
+            let [kl, first, second] = kl(lanes, parameters);
             (outcome[1], outcome[3], outcome[5]) = (kl, first, second);
         }
         outcome
     }
 }
 
-/// A tile of latents with free logits, all of one number of atoms.
+/// A lanes of latents with free logits, all of one number of atoms.
 pub(super) struct OfLogits<'a, T> {
     pub kernel: Kernel,
-    pub tile: &'a mut Tile,
+    pub lanes: &'a mut LaneBlock,
     pub relaxed: &'a mut Relaxed<T>,
     /// The logits of the lanes in use, one lane after the other.
     pub logits: &'a [T],
@@ -232,21 +240,21 @@ impl<T: Real> pulp::WithSimd for OfLogits<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> Outcome<T> {
-        let Self { kernel, tile, relaxed, logits, slopes, kl_slopes } = self;
+        let Self { kernel, lanes, relaxed, logits, slopes, kl_slopes } = self;
         let zero = T::from_f64(0.0);
         let mut outcome = [[zero; LANES]; 6];
-        let (first, n) = (tile.first(0), logits.len() / tile.used);
-        for row in &mut tile.log_weights[..first] {
+        let (first, n) = (lanes.first(0), logits.len() / lanes.used);
+        for row in &mut lanes.log_weights[..first] {
             *row = [f64::NEG_INFINITY; LANES];
         }
         for (lane, logits) in logits.chunks_exact(n).enumerate() {
-            for (row, logit) in tile.log_weights[first..].iter_mut().zip(logits) {
+            for (row, logit) in lanes.log_weights[first..].iter_mut().zip(logits) {
                 row[lane] = logit.to_f64();
             }
         }
-        normalize::<T>(&mut tile.log_weights[..tile.rows]);
-        relaxed.draw(&kernel, tile);
-        outcome[0] = relaxed.values(&kernel, tile);
+        normalize::<T>(&mut lanes.log_weights[..lanes.rows]);
+        relaxed.draw(&kernel, lanes);
+        outcome[0] = relaxed.values(&kernel, lanes);
         let inverse = T::from_f64(1.0 / kernel.temperature);
         let scale: Lanes<T> = each(|i| relaxed.scale[i] * inverse);
         let mut distances: Lanes<T> = each(|i| T::from_f64(first as f64) - relaxed.best[i] - relaxed.mean[i]);
@@ -258,8 +266,8 @@ impl<T: Real> pulp::WithSimd for OfLogits<'_, T> {
         }
         transpose(&relaxed.weights[first..], slopes, n);
         if kernel.with_kl {
-            outcome[1] = kl(tile, 0)[0];
-            let rows = tile.log_weights[first..].iter().zip(&tile.log_prior[first..]);
+            outcome[1] = kl(lanes, 0)[0];
+            let rows = lanes.log_weights[first..].iter().zip(&lanes.log_prior[first..]);
             for (weights, (log_weights, log_prior)) in relaxed.weights[first..].iter_mut().zip(rows) {
                 for i in 0..LANES {
                     // What weighs nothing pulls at nothing, even where the prior has no mass.
@@ -298,7 +306,7 @@ fn normalize<T: Real>(log_weights: &mut [Lanes<f64>]) {
     for row in log_weights.iter_mut() {
         for i in 0..LANES {
             let below = row[i] - tops[i];
-            row[i] = if below < OUTSIDE { OUTSIDE } else { below };
+            row[i] = if below < LOG_ZERO_FLOAT { LOG_ZERO_FLOAT } else { below };
             sums[i] += T::from_f64(row[i]).exp();
         }
     }

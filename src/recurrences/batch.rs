@@ -1,0 +1,249 @@
+//! The laws of a batch as plain numbers, and what is written of them into a block of lanes.
+
+use super::lane_block::{LaneBlock, STRIDE};
+use super::recurrence::{PmfRecurrence, Step, common_steps, first_steps, score_step};
+use super::tails::{above, below, merge};
+use super::window::own_window;
+use crate::math::lanes::{LANES, Lanes, each, ln64};
+use crate::platform::threads;
+use std::marker::PhantomData;
+use tch::Tensor;
+
+/// Sums of ratios gather rounding errors, of a part in 10^16 of a log weight each; a closed form has one of them.
+const ROWS_BETWEEN_CLOSED_FORMS: usize = 128;
+
+/// All laws of a batch, one a latent.
+pub trait LawBatch: Send + Sync {
+    /// The smallest window around the mean of this latent's law with at most half of `tail_mass` beyond each end; nothing where it has more
+    /// than `widest` atoms.
+    fn window(&self, latent: usize, tail_mass: f64, widest: i64) -> Option<(i64, i64)>;
+
+    /// Log weights and scores of a lanes's latents in their windows, with tails merged to this relative precision.
+    fn fill(&self, lanes: &mut LaneBlock, precision: f64);
+}
+
+/// A batch of walks made latent by latent from the values of one or two parameters.
+#[derive(Debug)]
+pub struct Recurrences<F> {
+    values: Vec<Vec<f64>>,
+    parameters: usize,
+    law: F,
+}
+
+impl<F, L> Recurrences<F>
+where
+    F: Fn([f64; 2]) -> L + Send + Sync,
+    L: PmfRecurrence,
+{
+    /// From one or two parameters without dimensions of their own; nothing where libtorch does not hand over their values.
+    pub fn new(parameters: &[Tensor], law: F) -> Option<Self> {
+        let values = parameters.iter().map(|values| Vec::try_from(values.detach().reshape([-1])).ok());
+        Some(Self { values: values.collect::<Option<_>>()?, parameters: parameters.len(), law })
+    }
+
+    /// Hands the law the logarithm of its only parameter, a positive number, beside it: in one go, which costs less than one at a time.
+    #[must_use]
+    pub(crate) fn with_logs(mut self) -> Self {
+        /// Numbers that a thread takes at a time.
+        const AT_A_TIME: usize = 4096;
+        let mut logs = self.values[0].clone();
+        let parts = logs.chunks_mut(AT_A_TIME).collect();
+        threads::run(parts, |_, part| pulp::Arch::new().dispatch(Logs(part)));
+        self.values.push(logs);
+        self
+    }
+
+    fn law(&self, latent: usize) -> L {
+        let value = |i: usize| self.values.get(i).map_or(0.0, |values| values[latent]);
+        (self.law)([value(0), value(1)])
+    }
+
+    /// The laws of a lanes's lanes.
+    #[inline(always)]
+    fn laws(&self, lanes: &LaneBlock) -> Lanes<L> {
+        let mut columns = [[0.0; LANES]; 2];
+        let follow = lanes.follow();
+        for (column, values) in columns.iter_mut().zip(&self.values) {
+            match values.get(lanes.latents[0]..).and_then(|values| values.first_chunk()) {
+                Some(values) if follow => *column = *values,
+                _ => *column = each(|i| values[lanes.latents[i]]),
+            }
+        }
+        let mut laws = [(self.law)([columns[0][0], columns[1][0]]); LANES];
+        for i in 1..LANES {
+            laws[i] = (self.law)([columns[0][i], columns[1][i]]);
+        }
+        laws
+    }
+}
+
+impl<F, L> LawBatch for Recurrences<F>
+where
+    F: Fn([f64; 2]) -> L + Send + Sync,
+    L: PmfRecurrence,
+{
+    fn window(&self, latent: usize, tail_mass: f64, widest: i64) -> Option<(i64, i64)> {
+        own_window(&self.law(latent), tail_mass, widest)
+    }
+
+    fn fill(&self, lanes: &mut LaneBlock, precision: f64) {
+        if self.parameters > 1 {
+            pulp::Arch::new().dispatch(Fill::<F, L, 2> { walks: self, lanes, precision, law: PhantomData });
+        } else {
+            pulp::Arch::new().dispatch(Fill::<F, L, 1> { walks: self, lanes, precision, law: PhantomData });
+        }
+    }
+}
+
+/// Positive numbers, of which the logarithms take the place.
+struct Logs<'a>(&'a mut [f64]);
+
+impl pulp::WithSimd for Logs<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        for x in self.0 {
+            *x = ln64(if *x > f64::MIN_POSITIVE { *x } else { f64::MIN_POSITIVE });
+        }
+    }
+}
+
+struct Fill<'a, F, L, const PARAMETERS: usize> {
+    walks: &'a Recurrences<F>,
+    lanes: &'a mut LaneBlock,
+    precision: f64,
+    law: PhantomData<L>,
+}
+
+impl<F, L, const PARAMETERS: usize> pulp::WithSimd for Fill<'_, F, L, PARAMETERS>
+where
+    F: Fn([f64; 2]) -> L + Send + Sync,
+    L: PmfRecurrence,
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let Self { walks, lanes, precision, .. } = self;
+        let laws = walks.laws(lanes);
+        let shared = lanes.is_shared;
+        let mut lines = [[0.0; LANES]; PARAMETERS];
+        for (p, line) in lines.iter_mut().enumerate() {
+            *line = each(|i| laws[i].score_steps(Step::from(0.0))[p]);
+            lanes.lines[p] = L::LINES[p].then_some(*line);
+        }
+        walk::<L, PARAMETERS>(&laws, &lines, lanes, shared);
+        let (lo, hi) = lanes.windows[0];
+        let above = above::<L, PARAMETERS>(&laws, &lines, lanes, shared, precision).finish();
+        let usual =
+            |i: usize| above.complete[i] && hi as f64 >= laws[i].mean() && laws[i].upper_tail(hi as f64).is_none();
+        if shared && lo == 0 && hi > 0 && (0..LANES).all(usual) {
+            // Most often: a window from 0 to the far side of the mean. Where there is nothing above, the series is its first term.
+            let last = lanes.last(0);
+            let row = &mut lanes.log_weights[last];
+            *row = each(|i| row[i] + above.log_weights[i]);
+            for p in 0..PARAMETERS {
+                lanes.tail_corrections[p] = [[0.0; LANES], above.tail_corrections[p]];
+            }
+        } else {
+            lanes.clear_outside();
+            lanes.tail_corrections = [[[0.0; LANES]; 2]; 2];
+            let below = below::<L, PARAMETERS>(&laws, lanes, precision).finish();
+            for lane in 0..LANES {
+                merge(&laws[lane], lanes, lane, &below, &above);
+            }
+        }
+        for p in 0..PARAMETERS {
+            if lanes.keeps::<L>(p) {
+                for lane in 0..LANES {
+                    let (first, last) = (lanes.first(lane), lanes.last(lane));
+                    lanes.scores[p][first][lane] += lanes.tail_corrections[p][0][lane];
+                    lanes.scores[p][last][lane] += lanes.tail_corrections[p][1][lane];
+                }
+            }
+        }
+    }
+}
+
+/// The interior: closed forms now and then, ratios from there.
+#[inline(always)]
+fn walk<L: PmfRecurrence, const PARAMETERS: usize>(
+    laws: &Lanes<L>,
+    lines: &[Lanes<f64>; PARAMETERS],
+    lanes: &mut LaneBlock,
+    shared: bool,
+) {
+    let first_steps = first_steps();
+    let (rows, starts, origin) = (lanes.rows, lanes.starts, lanes.origins[0]);
+    for block in (0..rows).step_by(ROWS_BETWEEN_CLOSED_FORMS) {
+        let (mut log_weights, mut scores) = ([0.0; LANES], [[0.0; LANES]; PARAMETERS]);
+        if shared && origin == 0 && block == 0 {
+            // At zero, where most windows start, closed forms are plain enough for vectors.
+            closed_forms(laws, lanes, |_| 0.0, &mut log_weights, &mut scores);
+        } else {
+            closed_forms(laws, lanes, |i| starts[i] + block as f64, &mut log_weights, &mut scores);
+        }
+        for start in (block..rows.min(block + ROWS_BETWEEN_CLOSED_FORMS)).step_by(STRIDE) {
+            if shared {
+                let steps = common_steps(first_steps, origin + start as i64);
+                stride(laws, lines, lanes, start, |_, j| steps[j], &mut log_weights, &mut scores);
+            } else {
+                let step = |i: usize, j: usize| Step::from(starts[i] + (start + j) as f64);
+                stride(laws, lines, lanes, start, step, &mut log_weights, &mut scores);
+            }
+        }
+    }
+}
+
+/// Log weights of an atom of each lane, and the scores that are kept, by closed forms.
+#[inline(always)]
+fn closed_forms<L: PmfRecurrence, const PARAMETERS: usize>(
+    laws: &Lanes<L>,
+    lanes: &LaneBlock,
+    k: impl Fn(usize) -> f64,
+    log_weights: &mut Lanes<f64>,
+    scores: &mut [Lanes<f64>; PARAMETERS],
+) {
+    *log_weights = each(|i| laws[i].atom(k(i)).log_weight);
+    for (p, scores) in scores.iter_mut().enumerate().filter(|(p, _)| lanes.keeps::<L>(*p)) {
+        *scores = each(|i| laws[i].atom(k(i)).scores[p]);
+    }
+}
+
+/// A few rows from this one on, and the log weights and scores of the row after them.
+#[inline(always)]
+fn stride<L: PmfRecurrence, const PARAMETERS: usize>(
+    laws: &Lanes<L>,
+    lines: &[Lanes<f64>; PARAMETERS],
+    lanes: &mut LaneBlock,
+    start: usize,
+    step: impl Fn(usize, usize) -> Step,
+    log_weights: &mut Lanes<f64>,
+    scores: &mut [Lanes<f64>; PARAMETERS],
+) {
+    if let Some(rows) = lanes.log_weights[start..].first_chunk_mut::<STRIDE>() {
+        for (j, row) in rows.iter_mut().enumerate() {
+            *row = *log_weights;
+            *log_weights = each(|i| row[i] + laws[i].log_ratio(step(i, j)));
+        }
+    }
+    for p in 0..PARAMETERS {
+        if lanes.keeps::<L>(p)
+            && let Some(rows) = lanes.scores[p][start..].first_chunk_mut::<STRIDE>()
+        {
+            for (j, row) in rows.iter_mut().enumerate() {
+                *row = scores[p];
+                scores[p] = each(|i| row[i] + score_step(laws, lines, p, i, step(i, j)));
+            }
+        }
+    }
+}
+
+impl LaneBlock {
+    /// Whether the scores of a parameter are kept.
+    #[inline(always)]
+    fn keeps<L: PmfRecurrence>(&self, p: usize) -> bool {
+        self.keeps_lines || !L::LINES[p]
+    }
+}

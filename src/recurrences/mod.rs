@@ -1,0 +1,11 @@
+//! Laws as plain numbers: log weights and scores of the atoms of a window, from one atom to the next.
+
+mod batch;
+mod lane_block;
+mod recurrence;
+mod tails;
+mod window;
+
+pub use batch::{LawBatch, Recurrences};
+pub use lane_block::LaneBlock;
+pub use recurrence::{Atom, PmfRecurrence, Step, ln};
