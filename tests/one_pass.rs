@@ -413,7 +413,7 @@ fn parts_equal_the_graph_and_the_one_pass_sampler() {
                 assert_eq!(draw.drawn_by, if walks { DrawnBy::OnePass } else { DrawnBy::TensorGraph }, "{name}");
                 // Parts of five latents, the last of two.
                 let parts = sampler.draw_in_parts(law.as_ref(), key, 5 * (hi - lo + 1)).unwrap();
-                assert_eq!(parts.drawn_by, DrawnBy::Chunks);
+                assert_eq!(parts.drawn_by, DrawnBy::Blocks);
                 agree_with_gradients(&format!("{kind:?} {name} {forward:?}"), &parts, &draw, &leaves[first..], bound);
             }
         }

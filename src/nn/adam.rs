@@ -6,8 +6,9 @@
 //! # Source
 //! Kingma, Ba, "Adam: A Method for Stochastic Optimization", arXiv 1412.6980.
 
+use super::adam_step::{AdamStep, ParamState};
+use super::dense::{BETA1, BETA2};
 use super::finite::{Verdict, examine};
-use super::rule::{BETA1, BETA2, Rule, Slot};
 use super::{Rows, SparseProduct};
 use crate::autograd::gradients as gradients_of;
 use crate::platform::memory::in_large_pages;
@@ -18,7 +19,7 @@ use tch::{Kind, Tensor, no_grad_guard};
 /// The optimiser: parameters in the order of their names, and two moving averages for each.
 #[derive(Debug)]
 pub struct Adam {
-    slots: Vec<Slot>,
+    slots: Vec<ParamState>,
     learning_rate: f64,
     steps: i64,
     skipped: Skipped,
@@ -42,13 +43,13 @@ impl Adam {
     /// When the learning rate is not positive and finite.
     pub fn new(store: &VarStore, learning_rate: f64) -> Result<Self> {
         let learning_rate = checked(learning_rate)?;
-        let mut slots: Vec<Slot> = store
+        let mut slots: Vec<ParamState> = store
             .variables()
             .into_iter()
             .filter(|(_, parameter)| parameter.requires_grad())
             .map(|(name, parameter)| {
                 let zeros = || parameter.detach().zeros_like();
-                let slot = Slot { name, exp_avg: zeros(), exp_avg_sq: zeros(), parameter };
+                let slot = ParamState { name, exp_avg: zeros(), exp_avg_sq: zeros(), parameter };
                 [&slot.parameter, &slot.exp_avg, &slot.exp_avg_sq].into_iter().for_each(in_large_pages);
                 slot
             })
@@ -89,7 +90,7 @@ impl Adam {
     /// # Errors
     /// As [`minimize`](Self::minimize).
     pub fn minimize_products(&mut self, loss: &Tensor, products: &[SparseProduct]) -> Result<()> {
-        let product = |slot: &Slot| products.iter().find(|product| product.name == slot.name);
+        let product = |slot: &ParamState| products.iter().find(|product| product.name == slot.name);
         let inputs: Vec<&Tensor> =
             self.slots.iter().map(|slot| product(slot).map_or(&slot.parameter, |product| &product.leaf)).collect();
         let mut gradients = gradients_of(loss, &inputs, false, false)?;
@@ -117,7 +118,7 @@ impl Adam {
         let names = names.collect();
         let Some(rule) = self.next_rule(loss, &gradients, names)? else { return Ok(()) };
         let (of_slots, of_rows) = gradients.split_at(dense.len());
-        let of_rows_only = |slot: &Slot| rows.iter().any(|rows| rows.name == slot.name);
+        let of_rows_only = |slot: &ParamState| rows.iter().any(|rows| rows.name == slot.name);
         rule.update(self.slots.iter_mut().filter(|slot| !of_rows_only(slot)).zip(of_slots));
         for (rows, gradient) in rows.iter().zip(of_rows) {
             for slot in self.slots.iter_mut().filter(|slot| slot.name == rows.name) {
@@ -136,7 +137,9 @@ impl Adam {
             let allowed = format!("{}, one for each parameter in the order of their names", self.slots.len());
             return Err(Error::parameter("number of gradients", gradients.len(), allowed));
         }
-        for (Slot { name, parameter, .. }, gradient) in self.slots.iter().zip(gradients).filter(|(_, g)| g.defined()) {
+        for (ParamState { name, parameter, .. }, gradient) in
+            self.slots.iter().zip(gradients).filter(|(_, g)| g.defined())
+        {
             if gradient.size() != parameter.size() {
                 let expected = format!("the parameter's {:?}", parameter.size());
                 return Err(Error::Shape { what: format!("the gradient of {name}"), found: gradient.size(), expected });
@@ -159,7 +162,7 @@ impl Adam {
     }
 
     /// The rule of the next update; none when a loss or a gradient is not finite, which a device only finds out later.
-    fn next_rule(&mut self, loss: &Tensor, gradients: &[Tensor], names: Vec<String>) -> Result<Option<Rule>> {
+    fn next_rule(&mut self, loss: &Tensor, gradients: &[Tensor], names: Vec<String>) -> Result<Option<AdamStep>> {
         let examined: Vec<&Tensor> = std::iter::once(loss).chain(gradients).collect();
         let finite = match examine(&examined)? {
             Verdict::Finite => None,
@@ -173,11 +176,11 @@ impl Adam {
         Ok(Some(self.next(finite)))
     }
 
-    fn next(&mut self, finite: Option<Tensor>) -> Rule {
+    fn next(&mut self, finite: Option<Tensor>) -> AdamStep {
         self.steps += 1;
         let correction1 = 1.0 - BETA1.powi(self.steps as i32);
         let correction2 = (1.0 - BETA2.powi(self.steps as i32)).sqrt();
-        Rule { learning_rate: self.learning_rate / correction1, correction: 1.0 / correction2, finite }
+        AdamStep { learning_rate: self.learning_rate / correction1, correction: 1.0 / correction2, finite }
     }
 
     /// Notes on the device what was not finite; whether everything was.

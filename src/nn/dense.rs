@@ -1,8 +1,12 @@
 //! A parameter, its moving averages and its gradient as plain numbers, in parts that threads can share.
 
-use super::rule::{BETA1, BETA2, EPS};
 use crate::platform::slices;
 use tch::Tensor;
+
+/// The decay of the averages of gradients and of their squares, and what is added to roots: those of PyTorch.
+pub(super) const BETA1: f64 = 0.9;
+pub(super) const BETA2: f64 = 0.999;
+pub(super) const EPS: f64 = 1e-8;
 
 /// Numbers that a thread updates at a time: a megabyte of the four tensors.
 pub(super) const A_PART: usize = 1 << 16;
@@ -14,7 +18,7 @@ const PIECE: usize = 64;
 const AHEAD: usize = 512;
 
 /// The corrected learning rate, and the correction of roots.
-pub(super) type Pace = (f32, f32);
+pub(super) type StepScale = (f32, f32);
 
 /// The same numbers of a parameter, its averages and its gradient.
 pub(super) struct Part<'a> {
@@ -38,14 +42,14 @@ impl<'a> Part<'a> {
     }
 
     /// One update of Adam, in a single pass over memory.
-    pub fn update(self, pace: Pace) {
+    pub fn update(self, scale: StepScale) {
         // Roots and quotients take longer than memory does, unless the machine's widest vectors compute them.
-        pulp::Arch::new().dispatch(Update(self, pace));
+        pulp::Arch::new().dispatch(Update(self, scale));
     }
 
     /// To be compiled for the vectors of whoever calls it.
     #[inline(always)]
-    fn in_vectors(self, (learning_rate, correction): Pace) {
+    fn in_vectors(self, (learning_rate, correction): StepScale) {
         let Part { parameter, exp_avg, exp_avg_sq, gradient } = self;
         let (keep1, take1, keep2, take2) = (BETA1 as f32, (1.0 - BETA1) as f32, BETA2 as f32, (1.0 - BETA2) as f32);
         for (((p, m), v), &g) in parameter.iter_mut().zip(exp_avg).zip(exp_avg_sq).zip(gradient) {
@@ -57,7 +61,7 @@ impl<'a> Part<'a> {
 }
 
 /// One update.
-struct Update<'a>(Part<'a>, Pace);
+struct Update<'a>(Part<'a>, StepScale);
 
 impl pulp::WithSimd for Update<'_> {
     type Output = ();
@@ -88,7 +92,7 @@ pub(super) struct RowsPart<'a> {
     indices: &'a [i64],
     place: usize,
     gradient: OfRows<'a>,
-    pace: Pace,
+    scale: StepScale,
 }
 
 impl<'a> RowsPart<'a> {
@@ -98,7 +102,7 @@ impl<'a> RowsPart<'a> {
         total: usize,
         indices: &'a [i64],
         gradient: OfRows<'a>,
-        pace: Pace,
+        scale: StepScale,
     ) -> Option<Vec<Self>> {
         let count = moved[0].len();
         let plain = moved.iter().all(|numbers| numbers.len() == count);
@@ -130,7 +134,7 @@ impl<'a> RowsPart<'a> {
             let mut tables = rest.map(|table| table.split_at_mut((end - first) * width));
             rest = tables.each_mut().map(|(_, later)| std::mem::take(later));
             let tables = tables.map(|(now, _)| now);
-            parts.push(Self { tables, first, width, indices, place: part * at_once, gradient, pace });
+            parts.push(Self { tables, first, width, indices, place: part * at_once, gradient, scale });
             first = end;
         }
         Some(parts)
@@ -147,7 +151,7 @@ impl pulp::WithSimd for RowsPart<'_> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Self { tables: [p, m, v], first, width, indices, place, gradient, pace } = self;
+        let Self { tables: [p, m, v], first, width, indices, place, gradient, scale } = self;
         let mut sum = vec![0.0; width];
         let ahead = AHEAD.div_ceil(width);
         for (i, &row) in indices.iter().enumerate() {
@@ -176,7 +180,7 @@ impl pulp::WithSimd for RowsPart<'_> {
                     .for_each(prefetch);
                 let at = start + from..start + to;
                 let [parameter, exp_avg, exp_avg_sq] = [&mut p[at.clone()], &mut m[at.clone()], &mut v[at]];
-                Part { parameter, exp_avg, exp_avg_sq, gradient: &gradient[from..to] }.in_vectors(pace);
+                Part { parameter, exp_avg, exp_avg_sq, gradient: &gradient[from..to] }.in_vectors(scale);
             }
         }
     }

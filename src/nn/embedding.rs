@@ -1,6 +1,6 @@
 //! Weighted sums of embedding rows, as `torch.nn.EmbeddingBag` has them, whose cost follows the rows that occur and not the table.
 
-use super::Entries;
+use super::SparseIndex;
 use crate::Result;
 use tch::nn::{Init, Path};
 use tch::{Kind, Tensor, no_grad_guard};
@@ -28,7 +28,7 @@ pub struct Rows {
 /// Sums of rows, or of functions of rows.
 #[derive(Debug)]
 pub(super) struct Terms {
-    pub entries: Entries,
+    pub entries: SparseIndex,
     /// Those of the entries, `[N]`.
     pub weights: Tensor,
     /// The derivatives of the functions, `[U, ...]` as the rows.
@@ -45,7 +45,7 @@ impl Rows {
     /// the functions have these derivatives, `[U, width]` (or `[U]`), in the rows.
     pub(crate) fn of_sums(
         name: &str,
-        entries: &Entries,
+        entries: &SparseIndex,
         weights: &Tensor,
         leaf: &Tensor,
         derivatives: Option<&Tensor>,
@@ -97,7 +97,7 @@ impl EmbeddingBag {
     ///
     /// # Errors
     /// When an entry is in no row of the table.
-    pub fn forward(&self, entries: &Entries, weights: &Tensor) -> Result<(Tensor, Rows)> {
+    pub fn forward(&self, entries: &SparseIndex, weights: &Tensor) -> Result<(Tensor, Rows)> {
         let weights = weights.detach();
         let leaf = self.sums(&entries.rows, &weights, &entries.offsets)?.set_requires_grad(true);
         let (name, indices) = (self.name.clone(), entries.indices.shallow_clone());
@@ -138,7 +138,7 @@ mod tests {
     fn rows_by_their_sums_move_as_in_their_table() {
         let lists = [vec![3i64, 0, 3, 3], vec![0, 0, 2, 2], vec![0, 2, 2]];
         let [rows, bags, offsets] = lists.map(|list| Tensor::from_slice(&list));
-        let entries = Entries::new(&rows, &bags, &offsets).unwrap();
+        let entries = SparseIndex::new(&rows, &bags, &offsets).unwrap();
         let weights = Tensor::from_slice(&[0.5f32, -1.0, 2.0, 0.25]);
         let loss = |sums: &Tensor| (sums - 1.0).square().sum(None::<Kind>);
         for size in [vec![5, 3], vec![5]] {

@@ -20,6 +20,7 @@ pub enum DrawnBy {
     /// The one-pass sampler.
     OnePass,
     /// The tensor graph in parts of bounded memory.
+    #[serde(rename = "chunks")]
     Blocks,
     /// The tensor graph.
     TensorGraph,

@@ -13,7 +13,7 @@
 //! start out weak are never used; without `g`, a document of five words is thought to be as surely about something as one of five hundred.
 
 use super::{Bags, TopicsConfig, TopicsStart};
-use crate::nn::{BatchNorm, EmbeddingBag, Entries, Linear, Rows};
+use crate::nn::{BatchNorm, EmbeddingBag, Linear, Rows, SparseIndex};
 use crate::{Error, Result};
 use tch::nn::{Init, Path};
 use tch::{Kind, Tensor, no_grad_guard};
@@ -118,7 +118,7 @@ impl Encoder {
         let each = bags.per_document(&seen).to_kind(Kind::Int64);
         let seen = seen.to_kind(Kind::Bool);
         let [words, rows, weights] = [&bags.words, &bags.rows, &weights].map(|entries| entries.masked_select(&seen));
-        let entries = Entries::new(&words, &rows, &(each.cumsum(0, Kind::Int64) - each))?;
+        let entries = SparseIndex::new(&words, &rows, &(each.cumsum(0, Kind::Int64) - each))?;
         let (sums, rows) = self.table.forward(&entries, &weights)?;
         Ok((self.outputs(&sums, &lengths, &tokens, true), rows))
     }

@@ -1,8 +1,8 @@
 //! What documents say about the words of topics.
 
-use super::{Bags, TopicModel};
+use super::Bags;
 use crate::{Error, Result};
-use tch::{Kind, Tensor, no_grad_guard};
+use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// For each word and each of the lowest topics, the sum over the documents that have the word of the square of the topic's posterior mean: where topics multiply, the
 /// information in these documents about the word's weight in the topic, a word that a document repeats counted once.
@@ -14,12 +14,11 @@ pub struct Evidence {
 
 impl Evidence {
     /// Of no documents yet.
-    pub fn new(model: &TopicModel) -> Self {
-        let sizes = [model.words(), model.sizes().first().copied().unwrap_or(0)];
-        Self { sums: Tensor::zeros(sizes, (Kind::Double, model.words.device())) }
+    pub(super) fn new(words: i64, topics: i64, device: Device) -> Self {
+        Self { sums: Tensor::zeros([words, topics], (Kind::Double, device)) }
     }
 
-    /// Adds documents, given the posterior means of their lowest topics, `[B, K]`, as [`TopicModel::infer`] has them.
+    /// Adds documents, given the posterior means of their lowest topics, `[B, K]`, as [`TopicModel::infer`](super::TopicModel::infer) has them.
     ///
     /// # Errors
     /// When there is not a row of means for each document, or not a column for each topic.
@@ -47,7 +46,6 @@ impl Evidence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Device;
 
     #[test]
     fn squares_of_means_are_summed_over_the_documents_that_have_a_word() {

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! where `s_v` is how many words `v` stands for, zero for nearly all and one on average (`proposal.rs`), and only the rows of these words have a gradient. Where
-//! topics multiply, `f` costs a pass over the words for each document, and documents look at some of the batch's words alone (`thinned.rs`).
+//! topics multiply, `f` costs a pass over the words for each document, and documents look at some of the batch's words alone (`subsampled.rs`).
 //!
 //! `E S' = S`: the Poisson law's likelihood and gradient are unbiased. The other two have `log S'`, whose mean is `log S - Var(S' / S) / 2` to the first order. The
 //! words of a batch are nearly all of `S`, so that this is small: with a share `r` of `S` outside of the batch, `Var(S' / S) <= r^2 (1 + d^2) / m`, where `d` is how
@@ -17,19 +17,20 @@
 //! Importance sampling of a softmax's normaliser: Bengio, Senecal, "Quick Training of Probabilistic Neural Nets by Importance Sampling", AISTATS 2003.
 
 use super::proposal::Proposal;
+use super::slopes::{with_ones, with_slopes};
+use super::subsampled::SubsampledVocabulary;
 use super::tables::Tables;
-use super::thinned::Thinned;
 use super::{Bags, Likelihood};
 use crate::Result;
-use crate::autograd::differentiable_once;
-use crate::nn::{Entries, Rows, dots, weighted_sums};
+use crate::nn::{Rows, SparseIndex, rowwise_dot, weighted_sums};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// Words of a step: those of the documents, and others.
+/// Rows of both tables for the words of a step: those of the documents, and others.
 #[derive(Debug)]
-pub(super) struct Sample {
-    /// How many words each that all documents look at stands for in sums over the vocabulary, `[R]`.
-    pub shares: Tensor,
+pub(super) struct SampledTables {
+    /// The rows that all documents look at, with how many words each stands for.
+    pub tables: Tables,
+    shares: Tensor,
     documents: Documents,
     /// Of both tables in the store.
     names: [String; 2],
@@ -39,28 +40,28 @@ pub(super) struct Sample {
 #[derive(Debug)]
 enum Documents {
     /// All the words of the step: entries of the documents, and of one more bag, of all these words.
-    All(Entries),
+    All(SparseIndex),
     /// Some, where topics multiply.
-    Some(Thinned),
+    Some(SubsampledVocabulary),
 }
 
-impl Tables {
+impl SampledTables {
     /// The rows that documents look at together: of words of theirs, and of others, by `count` draws of a proposal. Both come from libtorch's generator.
-    pub fn sampled(
+    pub fn new(
         likelihood: Likelihood,
         tables: [&Tensor; 2],
         bags: &Bags,
         (proposal, count): (&Proposal, i64),
         names: &[String; 2],
     ) -> Result<Self> {
-        let entries = Entries::new(&bags.words, &bags.rows, &bags.offsets)?;
+        let entries = SparseIndex::new(&bags.words, &bags.rows, &bags.offsets)?;
         let uniform = Vec::<f64>::try_from(Tensor::f_rand([count], (Kind::Double, Device::Cpu))?)?;
         let mut others = proposal.draw(&uniform);
         others.retain(|(word, _)| entries.distinct.binary_search(word).is_err());
         let tables = tables.map(Tensor::detach);
         let (indices, shares, documents) = if likelihood == Likelihood::LogLinear {
-            let (thinned, shares) = Thinned::new(&tables, bags, &entries, &others)?;
-            (thinned.indices.shallow_clone(), shares, Documents::Some(thinned))
+            let (vocabulary, shares) = SubsampledVocabulary::new(&tables, bags, &entries, &others)?;
+            (vocabulary.indices.shallow_clone(), shares, Documents::Some(vocabulary))
         } else {
             let words: Vec<i64> = others.iter().map(|&(word, _)| word).collect();
             let all = entries.with_bag_of_all(&words)?;
@@ -73,55 +74,38 @@ impl Tables {
         let of_step = matches!(documents, Documents::Some(_));
         let rows =
             |table: &Tensor| -> Result<Tensor> { Ok(table.f_index_select(0, &indices)?.set_requires_grad(of_step)) };
-        Ok(Self {
-            likelihood,
-            weight: rows(&tables[0])?,
-            bias: rows(&tables[1])?,
-            sample: Some(Sample {
-                shares: Tensor::from_slice(&shares).to_device(bags.words.device()),
-                documents,
-                names: names.clone(),
-            }),
-        })
+        let shares = Tensor::from_slice(&shares).to_device(bags.words.device());
+        let [weight, bias] = [rows(&tables[0])?, rows(&tables[1])?];
+        let tables = Tables { likelihood, weight, bias, shares: Some(shares.shallow_clone()) };
+        Ok(Self { tables, shares, documents, names: names.clone() })
     }
-}
-
-/// A value whose derivatives are known: in `x`, `[B, K]`, it has `slopes`, `[B, K]`, and in these it has `x`, as the scalar product of both.
-pub(super) fn with_slopes(value: Tensor, x: &Tensor, slopes: &Tensor) -> Result<Tensor> {
-    let of_x = slopes.detach() * (x - x.detach());
-    let of_slopes = x.detach() * (slopes - slopes.detach());
-    differentiable_once(&(value + (of_x + of_slopes).sum_dim_intlist(-1, false, None::<Kind>)))
-}
-
-/// `[z, 1]`.
-pub(super) fn with_ones(z: &Tensor) -> Tensor {
-    Tensor::cat(&[z, &z.narrow(1, 0, 1).detach().ones_like()], 1)
 }
 
 /// Functions of a table that are linear in it, or in its exponentials, and in `[z, 1]`: autograd sees one product of both, in place of all that it is made of. All are
 /// once differentiable.
-impl Sample {
+impl SampledTables {
     /// `-log p(x | z)` in nats, `[B]`, and the rows that are leaves of its graph.
-    pub fn neg_log_prob(&self, tables: &Tables, z: &Tensor, bags: &Bags) -> Result<(Tensor, Vec<Rows>)> {
+    pub fn neg_log_prob(&self, z: &Tensor, bags: &Bags) -> Result<(Tensor, Vec<Rows>)> {
         match &self.documents {
-            Documents::Some(thinned) => thinned.neg_log_prob(tables, z, bags, &self.names),
-            Documents::All(entries) => self.additive(entries, tables, z, bags),
+            Documents::Some(vocabulary) => vocabulary.neg_log_prob(&self.tables, z, bags, &self.names),
+            Documents::All(entries) => self.additive(entries, z, bags),
         }
     }
 
     /// With rates `r = [z, 1] T'`, the sum of `x log r` has the gradient `(x / r) T` in `[z, 1]`; that of `r` over the vocabulary is linear in `z` and in `T`.
-    fn additive(&self, entries: &Entries, tables: &Tables, z: &Tensor, bags: &Bags) -> Result<(Tensor, Vec<Rows>)> {
+    fn additive(&self, entries: &SparseIndex, z: &Tensor, bags: &Bags) -> Result<(Tensor, Vec<Rows>)> {
+        let Self { tables, shares, .. } = self;
         let inputs = with_ones(z);
         let no_grad = no_grad_guard();
         let table = Tensor::cat(&[&tables.weight, &tables.bias.unsqueeze(-1)], 1).exp();
         let places = entries.places.narrow(0, 0, bags.words.size()[0]);
-        let rates = dots([&inputs, &bags.rows], [&table, &places])?;
+        let rates = rowwise_dot([&inputs, &bags.rows], [&table, &places])?;
         let weights = &bags.counts / &rates;
         let of_documents = weighted_sums(&table, &places, &weights, &bags.offsets)?;
-        let sums = Tensor::cat(&[of_documents, self.shares.unsqueeze(0).matmul(&table)], 0);
+        let sums = Tensor::cat(&[of_documents, shares.unsqueeze(0).matmul(&table)], 0);
         let logs = bags.per_document(&(rates.log() * &bags.counts));
         // The sum over the vocabulary is one more bag, of all words of the step.
-        let weights = Tensor::cat(&[&weights, &self.shares], 0);
+        let weights = Tensor::cat(&[&weights, shares], 0);
         drop(no_grad);
         let topics = z.size()[1];
         let leaf = |from, width| sums.narrow(1, from, width).copy().set_requires_grad(true);

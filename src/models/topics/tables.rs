@@ -1,9 +1,6 @@
 //! Words given topics by the rows of weights and background that are looked at: all of them, or those of a step of training (`sampled.rs`).
 
-use super::sampled::Sample;
 use super::{Bags, Likelihood};
-use crate::Result;
-use crate::nn::Rows;
 use tch::{Kind, Tensor};
 
 /// Rows of both tables.
@@ -14,21 +11,21 @@ pub(super) struct Tables {
     pub weight: Tensor,
     /// `[R]`; the logarithm of `b` where it is positive.
     pub bias: Tensor,
-    /// Nothing where all rows are looked at.
-    pub sample: Option<Sample>,
+    /// How many words each row stands for in sums over the vocabulary, `[R]`; nothing where these are all rows.
+    pub shares: Option<Tensor>,
 }
 
 impl Tables {
     /// All rows.
     pub fn whole(likelihood: Likelihood, weight: &Tensor, bias: &Tensor) -> Self {
         let [weight, bias] = [weight, bias].map(Tensor::shallow_clone);
-        Self { likelihood, weight, bias, sample: None }
+        Self { likelihood, weight, bias, shares: None }
     }
 
     /// The sum over the vocabulary of what belongs to rows, `[R, ...]`.
     fn sum(&self, of_rows: &Tensor) -> Tensor {
-        match &self.sample {
-            Some(sample) => sample.shares.matmul(of_rows),
+        match &self.shares {
+            Some(shares) => shares.matmul(of_rows),
             None => of_rows.sum_dim_intlist(0, false, None::<Kind>),
         }
     }
@@ -48,8 +45,8 @@ impl Tables {
             return Tensor::zeros([], (Kind::Float, self.weight.device()));
         }
         let positive = self.weight.relu();
-        let positive = match &self.sample {
-            Some(sample) => positive * sample.shares.sqrt().unsqueeze(-1),
+        let positive = match &self.shares {
+            Some(shares) => positive * shares.sqrt().unsqueeze(-1),
             None => positive,
         };
         let products = positive.tr().matmul(&positive);
@@ -58,14 +55,6 @@ impl Tables {
         // Row by row: a sum of all at once depends on the number of threads.
         let total = cosines.sum_dim_intlist(-1, false, None::<Kind>).sum(None::<Kind>);
         (total - cosines.diagonal(0, 0, 1).sum(None::<Kind>)) / 2.0
-    }
-
-    /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, with a gradient, and rows that are leaves of its graph in place of the tables.
-    pub fn in_training(&self, z: &Tensor, bags: &Bags) -> Result<(Tensor, Vec<Rows>)> {
-        match &self.sample {
-            Some(sample) => sample.neg_log_prob(self, z, bags),
-            None => Ok((self.neg_log_prob(z, bags), Vec::new())),
-        }
     }
 
     /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, by all rows.

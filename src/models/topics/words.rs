@@ -11,33 +11,16 @@
 //! The first two look at the words that occur and at one sum for each topic; the softmax of the third costs a pass over the vocabulary. In training, a large
 //! vocabulary is represented by the words that occur and a sample of the others (`sampled.rs`); in evaluation, sums are exact.
 
+use super::config::TopicsStart;
 use super::proposal::Proposal;
+use super::sampled::SampledTables;
 use super::tables::Tables;
-use super::{Bags, TopicsStart};
+use super::{Bags, Likelihood};
+use crate::nn::Rows;
 use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor};
-
-/// The law of words given topics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "kebab-case")]
-pub enum Likelihood {
-    /// Independent Poisson counts, whose rates are sums over topics.
-    Poisson,
-    /// Given the length: a multinomial whose probabilities are sums over topics.
-    Multinomial,
-    /// Given the length: a multinomial whose logits are sums over topics.
-    LogLinear,
-}
-
-impl std::fmt::Display for Likelihood {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.serialize(f)
-    }
-}
 
 /// The count of a topic at which a document's words are the topic's own, where topics multiply, at the start.
 const WHOLE: f64 = 16.0;
@@ -53,6 +36,33 @@ const SAMPLED: i64 = 16;
 
 /// Numbers that a sum over the vocabulary keeps at once in evaluation: 64 MB.
 const AT_ONCE: i64 = 1 << 24;
+
+/// What a step of training looks at.
+#[derive(Debug)]
+pub(super) enum StepTables {
+    /// All rows.
+    Whole(Tables),
+    /// The rows of some words.
+    Sampled(SampledTables),
+}
+
+impl StepTables {
+    /// The rows that all documents look at.
+    pub fn shared(&self) -> &Tables {
+        match self {
+            Self::Whole(tables) => tables,
+            Self::Sampled(sampled) => &sampled.tables,
+        }
+    }
+
+    /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, with a gradient, and rows that are leaves of its graph in place of the tables.
+    pub fn neg_log_prob(&self, z: &Tensor, bags: &Bags) -> Result<(Tensor, Vec<Rows>)> {
+        match self {
+            Self::Whole(tables) => Ok((tables.neg_log_prob(z, bags), Vec::new())),
+            Self::Sampled(sampled) => sampled.neg_log_prob(z, bags),
+        }
+    }
+}
 
 /// Weights and background.
 #[derive(Debug)]
@@ -134,11 +144,14 @@ impl Words {
     }
 
     /// What a step of training looks at.
-    pub fn in_training(&self, bags: &Bags) -> Result<Tables> {
+    pub fn in_training(&self, bags: &Bags) -> Result<StepTables> {
         let Self { likelihood, weight, bias, names, sample, .. } = self;
         match *sample {
-            Some(sample) => Tables::sampled(*likelihood, [weight, bias], bags, (self.proposal()?, sample), names),
-            None => Ok(Tables::whole(*likelihood, weight, bias)),
+            Some(sample) => {
+                let draws = (self.proposal()?, sample);
+                SampledTables::new(*likelihood, [weight, bias], bags, draws, names).map(StepTables::Sampled)
+            }
+            None => Ok(StepTables::Whole(Tables::whole(*likelihood, weight, bias))),
         }
     }
 

@@ -4,7 +4,7 @@ use super::bags::batches;
 use super::{plain, rows};
 use crate::Result;
 use crate::data::Corpus;
-use crate::models::{Evidence, TopicModel};
+use crate::models::TopicModel;
 use crate::topics::{Layer, Tree};
 use std::collections::HashMap;
 use tch::{Device, no_grad_guard};
@@ -32,7 +32,7 @@ impl Overview {
     /// When a document cannot be read.
     pub fn new(model: &TopicModel, corpus: &Corpus, examples: usize, device: Device) -> Result<Self> {
         let _guard = no_grad_guard();
-        let mut evidence = Evidence::new(model);
+        let mut evidence = model.evidence();
         let mut sums: Vec<Vec<f64>> = model.sizes().iter().map(|&topics| vec![0.0; topics as usize]).collect();
         let mut best: HashMap<(usize, usize), Vec<(usize, f64)>> = HashMap::new();
         let mut seen = 0.0;

@@ -6,7 +6,7 @@ use super::record::TopicsRecord;
 use super::rows;
 use super::start::{blank, of_corpus};
 use crate::data::Corpus;
-use crate::models::{Evidence, TopicModel, TopicsStart};
+use crate::models::{TopicModel, TopicsStart};
 use crate::nn::Adam;
 use crate::platform::threads::LibtorchOnOneThread;
 use crate::relaxation::Forward;
@@ -185,7 +185,7 @@ impl Trainee for TopicsTrainee {
         let numbers: Vec<i64> = self.validation().take(VALIDATION_BATCH).map(|number| number as i64).collect();
         let bags = bags(&self.corpus.train, &numbers, self.device())?;
         let means = self.model.infer(&bags)?;
-        let mut evidence = Evidence::new(&self.model);
+        let mut evidence = self.model.evidence();
         evidence.add(&bags, &means[0])?;
         let mut exhibits = Vec::new();
         for (layer, (topics, means)) in self.model.topics(&evidence)?.iter().zip(means).enumerate() {

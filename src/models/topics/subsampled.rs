@@ -15,10 +15,10 @@
 //! matrix; those of a document alone are terms of its own weighted sum of the table's rows.
 
 use super::Bags;
-use super::sampled::{with_ones, with_slopes};
+use super::slopes::{with_ones, with_slopes};
 use super::tables::Tables;
 use crate::Result;
-use crate::nn::{Entries, Rows, dots, weighted_sums};
+use crate::nn::{Rows, SparseIndex, rowwise_dot, weighted_sums};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// Words of fewer documents are looked at by some of the others, by one for each document of so many.
@@ -26,7 +26,7 @@ const FEW: usize = 16;
 
 /// Words that all documents look at, some of which stand for others, and those that a document looks at alone.
 #[derive(Debug)]
-pub(super) struct Thinned {
+pub(super) struct SubsampledVocabulary {
     /// The former, ascending, `[D]`.
     pub indices: Tensor,
     /// The logarithms of how many words each stands for in documents that do not have it, `[D]`.
@@ -34,20 +34,20 @@ pub(super) struct Thinned {
     /// Entries with such a word, and its place among these.
     inside: [Tensor; 2],
     /// Entries with another word.
-    outside: Entries,
+    outside: SparseIndex,
     /// Their numbers among those of the documents.
     outside_numbers: Tensor,
     /// Weights and background of all words.
     tables: [Tensor; 2],
 }
 
-impl Thinned {
+impl SubsampledVocabulary {
     /// Of entries of documents, and of `others` with how many words each of them stands for; and how many words each stands for that all documents look at, in sums
     /// over the vocabulary. From libtorch's generator.
     pub fn new(
         tables: &[Tensor; 2],
         bags: &Bags,
-        entries: &Entries,
+        entries: &SparseIndex,
         others: &[(i64, f32)],
     ) -> Result<(Self, Vec<f32>)> {
         let documents = documents_by_word(entries, bags)?;
@@ -77,7 +77,7 @@ impl Thinned {
         let (outside, outside_numbers) = entries.of_rows(&alone)?;
         let device = bags.words.device();
         let tensor = |list: Vec<i64>| Tensor::from_slice(&list).to_device(device);
-        let thinned = Self {
+        let vocabulary = Self {
             indices: tensor(indices),
             log_shares: Tensor::from_slice(&shares).log().to_device(device),
             inside: [tensor(entries_inside), tensor(places_inside)],
@@ -85,7 +85,7 @@ impl Thinned {
             outside_numbers,
             tables: tables.each_ref().map(Tensor::shallow_clone),
         };
-        Ok((thinned, shares))
+        Ok((vocabulary, shares))
     }
 
     /// `-log p(x | z)` in nats, `[B]`, and the rows that are leaves of its graph, of tables of these names.
@@ -108,7 +108,7 @@ impl Thinned {
         let _ = logits.reshape([-1]).index_add_(0, &flat, &-log_shares.index_select(0, &inside[1]));
         let at_inside = logits.reshape([-1]).index_select(0, &flat);
         let bias_outside = bias.index_select(0, &outside.rows);
-        let at_outside = dots([z, rows_outside], [weight, &outside.rows])? + &bias_outside;
+        let at_outside = rowwise_dot([z, rows_outside], [weight, &outside.rows])? + &bias_outside;
         let counts = rows_outside.bincount(None::<Tensor>, bags.len());
         let most =
             Tensor::f_segment_reduce(&at_outside, "max", Some(&counts), None, None, 0, false, f64::NEG_INFINITY)?;
@@ -142,7 +142,7 @@ impl Thinned {
 }
 
 /// How many documents have each different word; [`FEW`] where one has it in several entries, which are no sample of documents.
-fn documents_by_word(entries: &Entries, bags: &Bags) -> Result<Vec<usize>> {
+fn documents_by_word(entries: &SparseIndex, bags: &Bags) -> Result<Vec<usize>> {
     let documents = Vec::<i64>::try_from(&bags.rows)?;
     let of_word = |place: usize| {
         let entries = entries.of(place);
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn a_word_that_a_document_has_twice_is_looked_at_by_all() {
         let bags = Bags::from_documents(&[vec![(3, 1), (4, 2), (3, 1)], vec![(4, 1)]], Device::Cpu);
-        let entries = Entries::new(&bags.words, &bags.rows, &bags.offsets).unwrap();
+        let entries = SparseIndex::new(&bags.words, &bags.rows, &bags.offsets).unwrap();
         assert_eq!(documents_by_word(&entries, &bags).unwrap(), [FEW, 2]);
     }
 }

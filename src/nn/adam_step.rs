@@ -1,19 +1,15 @@
 //! One update of Adam: in place where tensors are plain numbers, else as tensor operations.
 
 use super::Rows;
-use super::dense::{A_PART, OfRows, Pace, Part, RowsPart};
+use super::dense::{A_PART, BETA1, BETA2, EPS, OfRows, Part, RowsPart, StepScale};
 use super::embedding::Terms;
 use crate::Result;
 use crate::platform::{slices, threads};
 use tch::Tensor;
 
-pub(super) const BETA1: f64 = 0.9;
-pub(super) const BETA2: f64 = 0.999;
-pub(super) const EPS: f64 = 1e-8;
-
 /// A parameter and its moving averages.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(super) struct ParamState {
     pub name: String,
     pub parameter: Tensor,
     pub exp_avg: Tensor,
@@ -21,16 +17,16 @@ pub(super) struct Slot {
 }
 
 /// One update, with the corrections for the zeros that the averages started from.
-pub(super) struct Rule {
+pub(super) struct AdamStep {
     pub learning_rate: f64,
     pub correction: f64,
     /// On a device: whether everything was finite. Where not, nothing moves.
     pub finite: Option<Tensor>,
 }
 
-impl Rule {
+impl AdamStep {
     /// From gradients that may be undefined, which leaves the parameter alone.
-    pub fn update<'a>(&self, slots: impl Iterator<Item = (&'a mut Slot, &'a Tensor)>) {
+    pub fn update<'a>(&self, slots: impl Iterator<Item = (&'a mut ParamState, &'a Tensor)>) {
         let mut plain = Vec::new();
         for (slot, gradient) in slots.filter(|(_, gradient)| gradient.defined()) {
             if Part::fits([&slot.parameter, &slot.exp_avg, &slot.exp_avg_sq, gradient]) {
@@ -47,10 +43,10 @@ impl Rule {
     }
 
     /// Plain numbers in one pass; false, and nothing moves, where some of them share memory.
-    fn in_place(&self, plain: &mut [(&mut Slot, &Tensor)]) -> bool {
+    fn in_place(&self, plain: &mut [(&mut ParamState, &Tensor)]) -> bool {
         let (mut written, mut seen) = (Vec::new(), Vec::new());
         for (slot, gradient) in plain {
-            let Slot { parameter, exp_avg, exp_avg_sq, .. } = &mut **slot;
+            let ParamState { parameter, exp_avg, exp_avg_sq, .. } = &mut **slot;
             written.extend([parameter, exp_avg, exp_avg_sq]);
             seen.push(*gradient);
         }
@@ -61,27 +57,27 @@ impl Rule {
             let (Some(p), Some(m), Some(v)) = (written.next(), written.next(), written.next()) else { break };
             parts.extend(Part::split([p, m, v], gradient));
         }
-        let pace = self.pace();
+        let scale = self.scale();
         if parts.iter().map(|part| part.gradient.len()).sum::<usize>() < A_PART {
-            parts.into_iter().for_each(|part| part.update(pace));
+            parts.into_iter().for_each(|part| part.update(scale));
         } else {
-            threads::run(parts, |_, part| part.update(pace));
+            threads::run(parts, |_, part| part.update(scale));
         }
         true
     }
 
-    fn pace(&self) -> Pace {
+    fn scale(&self) -> StepScale {
         (self.learning_rate as f32, self.correction as f32)
     }
 
     /// Of these rows alone.
-    pub fn update_rows(&self, slot: &mut Slot, rows: &Rows, of_leaf: &Tensor) -> Result<()> {
+    pub fn update_rows(&self, slot: &mut ParamState, rows: &Rows, of_leaf: &Tensor) -> Result<()> {
         if self.finite.is_none() && self.update_rows_in_place(slot, rows, of_leaf)? {
             return Ok(());
         }
         let (indices, gradient) = (&rows.indices, rows.gradient(of_leaf)?);
         let select = |tensor: &Tensor| tensor.detach().f_index_select(0, indices);
-        let mut rows = Slot {
+        let mut rows = ParamState {
             name: String::new(),
             parameter: select(&slot.parameter)?,
             exp_avg: select(&slot.exp_avg)?,
@@ -95,8 +91,8 @@ impl Rule {
     }
 
     /// The same in one pass, where tables and gradient are plain numbers; false where they are not.
-    fn update_rows_in_place(&self, slot: &mut Slot, rows: &Rows, of_leaf: &Tensor) -> Result<bool> {
-        let Slot { parameter, exp_avg, exp_avg_sq, .. } = slot;
+    fn update_rows_in_place(&self, slot: &mut ParamState, rows: &Rows, of_leaf: &Tensor) -> Result<bool> {
+        let ParamState { parameter, exp_avg, exp_avg_sq, .. } = slot;
         let of_leaf = of_leaf.f_contiguous()?;
         let indices = Vec::<i64>::try_from(&rows.indices)?;
         let mut ordered = Vec::new();
@@ -118,7 +114,7 @@ impl Rule {
             }
             None => OfRows::Rows(of_leaf),
         };
-        let Some(parts) = RowsPart::split(tables, total, &indices, gradient, self.pace()) else {
+        let Some(parts) = RowsPart::split(tables, total, &indices, gradient, self.scale()) else {
             return Ok(false);
         };
         threads::run(parts, |_, part| part.update());
@@ -126,7 +122,7 @@ impl Rule {
     }
 
     /// As tensor operations, anywhere.
-    pub fn apply(&self, slot: &mut Slot, gradient: &Tensor) {
+    pub fn apply(&self, slot: &mut ParamState, gradient: &Tensor) {
         if let Some(finite) = &self.finite {
             return self.apply_where(finite, slot, gradient);
         }
@@ -139,7 +135,7 @@ impl Rule {
 
     /// The same where a flag on the device is up. Where it is down, every number is multiplied by 1 or gains 0: a gradient that is not finite must be replaced first,
     /// since 0 times infinity is no number.
-    fn apply_where(&self, finite: &Tensor, slot: &mut Slot, gradient: &Tensor) {
+    fn apply_where(&self, finite: &Tensor, slot: &mut ParamState, gradient: &Tensor) {
         let gradient = gradient.where_self(finite, &gradient.zeros_like());
         let share = finite.to_kind(slot.parameter.kind());
         let _ = slot.exp_avg.lerp_tensor_(&gradient, &(&share * (1.0 - BETA1)));

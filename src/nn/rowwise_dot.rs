@@ -14,7 +14,7 @@ const AHEAD: usize = 8;
 ///
 /// # Errors
 /// When there is no such row, or widths differ.
-pub(crate) fn dots([a, i]: [&Tensor; 2], [b, j]: [&Tensor; 2]) -> Result<Tensor> {
+pub(crate) fn rowwise_dot([a, i]: [&Tensor; 2], [b, j]: [&Tensor; 2]) -> Result<Tensor> {
     let (a, b) = (a.detach().f_contiguous()?, b.detach().f_contiguous()?);
     let (left, right, width) = (numbers(&a), numbers(&b), a.size()[1]);
     if left.is_empty() || right.is_empty() || b.size()[1] != width {
@@ -81,9 +81,9 @@ mod tests {
             let (a, b) = (Tensor::randn([5, width], float), Tensor::randn([width, 7], float));
             let (i, j) = (Tensor::from_slice(&[0i64, 4, 4, 2]), Tensor::from_slice(&[6i64, 0, 1, 6]));
             let exact = a.matmul(&b).reshape([-1]).index_select(0, &(&i * 7 + &j));
-            let error = (dots([&a, &i], [&b.tr(), &j]).unwrap() - exact).abs().max().double_value(&[]);
+            let error = (rowwise_dot([&a, &i], [&b.tr(), &j]).unwrap() - exact).abs().max().double_value(&[]);
             assert!(error < 1e-5, "{width}: {error:e}");
-            assert!(dots([&a, &i], [&b.tr(), &(&j + 1)]).is_err());
+            assert!(rowwise_dot([&a, &i], [&b.tr(), &(&j + 1)]).is_err());
         }
     }
 }

@@ -6,7 +6,7 @@ use tch::Tensor;
 
 /// `N` entries, each a row of a table in a bag, and the different rows among them.
 #[derive(Debug)]
-pub struct Entries {
+pub struct SparseIndex {
     /// The row of each entry, int64 `[N]`.
     pub rows: Tensor,
     /// The bag of each entry, int64 `[N]`, ascending from 0.
@@ -25,7 +25,7 @@ pub struct Entries {
     starts: Arc<[usize]>,
 }
 
-impl Entries {
+impl SparseIndex {
     /// In time that follows the entries, whatever the table.
     ///
     /// # Errors
@@ -156,12 +156,12 @@ struct Lists {
 
 impl Lists {
     /// Of entries with these rows, bags and offsets.
-    fn entries(self, [rows, bags, offsets]: [Tensor; 3]) -> Entries {
+    fn entries(self, [rows, bags, offsets]: [Tensor; 3]) -> SparseIndex {
         let Self { distinct, places, order, starts } = self;
         let device = rows.device();
         let [indices, places] = [&distinct, &places].map(|list| Tensor::from_slice(list).to_device(device));
         let (distinct, order, starts) = (distinct.into(), order.into(), starts.into());
-        Entries { rows, bags, offsets, indices, places, distinct, order, starts }
+        SparseIndex { rows, bags, offsets, indices, places, distinct, order, starts }
     }
 }
 
@@ -195,19 +195,19 @@ mod tests {
 
     const ROWS: [i64; 9] = [70_000, 3, 5, 3, 4_000_000_000, 5, 3, 0, 70_000];
 
-    fn entries(rows: &[i64], bags: &[i64], offsets: &[i64]) -> Entries {
+    fn entries(rows: &[i64], bags: &[i64], offsets: &[i64]) -> SparseIndex {
         let [rows, bags, offsets] = [rows, bags, offsets].map(Tensor::from_slice);
-        Entries::new(&rows, &bags, &offsets).unwrap()
+        SparseIndex::new(&rows, &bags, &offsets).unwrap()
     }
 
-    fn some() -> Entries {
+    fn some() -> SparseIndex {
         // The third bag of four is empty.
         entries(&ROWS, &[0, 0, 1, 1, 1, 1, 3, 3, 3], &[0, 2, 6, 6])
     }
 
-    fn assert_same(found: &Entries, exact: &Entries) {
+    fn assert_same(found: &SparseIndex, exact: &SparseIndex) {
         let list = |tensor: &Tensor| Vec::<i64>::try_from(tensor).unwrap();
-        let tensors = |of: &Entries| [&of.rows, &of.bags, &of.offsets, &of.indices, &of.places].map(list);
+        let tensors = |of: &SparseIndex| [&of.rows, &of.bags, &of.offsets, &of.indices, &of.places].map(list);
         assert_eq!(tensors(found), tensors(exact));
         assert_eq!((&found.distinct, &found.order, &found.starts), (&exact.distinct, &exact.order, &exact.starts));
     }
@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(found.of(1), [1, 3, 6]);
         assert!(entries(&[], &[], &[0, 0]).order.is_empty());
         let wide = Tensor::from_slice(&[1i64 << 32]);
-        assert!(Entries::new(&wide, &wide, &wide).is_err());
+        assert!(SparseIndex::new(&wide, &wide, &wide).is_err());
     }
 
     #[test]

@@ -1,0 +1,271 @@
+//! The model: its layers, its bounds, and the words of its topics.
+
+use super::config::{TopicsConfig, TopicsStart};
+use super::encoder::{Encoder, Output};
+use super::layer::{Layer, Posterior};
+use super::words::Words;
+use super::{Bags, Evidence, Likelihood};
+use crate::nn::Rows;
+use crate::relaxation::Forward;
+use crate::sampler::NoiseKey;
+use crate::{Error, Result};
+use tch::nn::Path;
+use tch::{Kind, Tensor, no_grad_guard};
+
+/// A negative ELBO, in nats, and what else a step of training needs.
+#[derive(Debug)]
+pub struct TopicsElbo {
+    /// `-log p(x | z_1)`, `[B]`. Of a large vocabulary, an estimate: that of the Poisson law is unbiased; those of the others are too small, by half the
+    /// variance of the relative error of a sum over the vocabulary, for each token, to the first order.
+    pub reconstruction: Tensor,
+    /// The KL of each layer from the lowest, given a sample of the layer above, `[B]` each.
+    pub kl: Vec<Tensor>,
+    /// The sum of the squares of the weights of words, or an unbiased estimate of it; nothing where topics add up, whose weights are probabilities.
+    pub weight_penalty: Tensor,
+    /// The sum over pairs of topics of the squared cosine of their positive weights of words, or an estimate of it; nothing where topics add up.
+    pub overlap: Tensor,
+    /// Rows that the graph holds in place of their tables, for [`Adam::minimize_rows`](crate::nn::Adam::minimize_rows). A table may have several lists of them,
+    /// without a row in common.
+    pub rows: Vec<Rows>,
+}
+
+/// Bounds on `-log p(x)` from hard samples, in nats, `[B]` each.
+#[derive(Debug)]
+pub struct TopicsBound {
+    /// The negative ELBO, averaged over the samples.
+    pub neg_elbo: Tensor,
+    /// Its KL part, all layers.
+    pub kl: Tensor,
+    /// The negative importance-weighted bound.
+    pub neg_iwae: Tensor,
+}
+
+/// The model.
+#[derive(Debug)]
+pub struct TopicModel {
+    encoder: Encoder,
+    /// From the lowest.
+    layers: Vec<Layer>,
+    words: Words,
+}
+
+impl TopicModel {
+    /// Parameters are created under `path`.
+    ///
+    /// # Errors
+    /// When a size is out of range, the start does not have the model's, or the family is not one of unbounded counts.
+    pub fn new(path: &Path, config: &TopicsConfig, start: &TopicsStart) -> Result<Self> {
+        config.check()?;
+        let kind = (config.family, config.inference);
+        let layers = config.topics.iter().enumerate().map(|(l, &topics)| {
+            Layer::new(&(path / "topics" / l), kind, topics, start.groups.get(l), config.atoms, config.prior)
+        });
+        let layers = layers.collect::<Result<Vec<_>>>()?;
+        let extra: Vec<_> = layers.iter().map(Layer::extra).collect();
+        let encoder = Encoder::new(&(path / "encoder"), config, start, &extra)?;
+        let words = Words::new(&(path / "words"), config.likelihood, start, config.vocabulary_sample);
+        Ok(Self { encoder, layers, words })
+    }
+
+    /// The law of words given topics.
+    pub fn likelihood(&self) -> Likelihood {
+        self.words.likelihood()
+    }
+
+    /// What documents say about the words of the lowest topics, of no documents yet.
+    pub fn evidence(&self) -> Evidence {
+        let topics = self.sizes().first().copied().unwrap_or(0);
+        Evidence::new(self.words(), topics, self.words.device())
+    }
+
+    /// Topics of each layer, from the lowest.
+    pub fn sizes(&self) -> Vec<i64> {
+        self.layers.iter().map(Layer::topics).collect()
+    }
+
+    /// Words of the vocabulary.
+    pub fn words(&self) -> i64 {
+        self.words.count()
+    }
+
+    /// Documents whose probabilities of words take no more than 64 MB.
+    pub fn documents_at_once(&self) -> i64 {
+        self.words.documents_at_once()
+    }
+
+    /// The negative ELBO with one relaxed sample a document: what is trained. What of a large vocabulary it looks at comes from libtorch's generator.
+    ///
+    /// # Errors
+    /// When the temperature is not allowed.
+    pub fn relaxed_elbo(&self, bags: &Bags, temperature: f64, forward: Forward, key: NoiseKey) -> Result<TopicsElbo> {
+        bags.check(self.words(), self.words.device())?;
+        let (outputs, rows) = self.encoder.train(bags)?;
+        let draw = |l: usize, posterior: &Posterior| posterior.draw(temperature, forward, of_layer(key, l));
+        let (posteriors, draws) = self.descend(&outputs, draw)?;
+        let tables = self.words.in_training(bags)?;
+        let (reconstruction, mut of_words) = tables.neg_log_prob(&draws[0], bags)?;
+        of_words.push(rows);
+        Ok(TopicsElbo {
+            reconstruction,
+            kl: self.kl(&posteriors, &draws)?,
+            weight_penalty: tables.shared().penalty(),
+            overlap: tables.shared().overlap(),
+            rows: of_words,
+        })
+    }
+
+    /// The posterior of each layer from the lowest, and a draw of it, which `draw` makes: from the top down, since a posterior looks at the draw above.
+    fn descend(
+        &self,
+        outputs: &[Output],
+        draw: impl Fn(usize, &Posterior) -> Result<Tensor>,
+    ) -> Result<(Vec<Posterior>, Vec<Tensor>)> {
+        let (mut posteriors, mut draws) = (Vec::new(), Vec::new());
+        for (l, (layer, output)) in self.layers.iter().zip(outputs).enumerate().rev() {
+            let posterior = layer.posterior(output, draws.last())?;
+            draws.push(draw(l, &posterior)?);
+            posteriors.push(posterior);
+        }
+        posteriors.reverse();
+        draws.reverse();
+        Ok((posteriors, draws))
+    }
+
+    /// Hard samples of the posteriors.
+    fn sample(&self, outputs: &[Output]) -> Result<(Vec<Posterior>, Vec<Tensor>)> {
+        self.descend(outputs, |_, posterior| posterior.truncated.sample(&[]))
+    }
+
+    /// The KL of each layer given a draw of the layer above.
+    fn kl(&self, posteriors: &[Posterior], draws: &[Tensor]) -> Result<Vec<Tensor>> {
+        let layers = self.layers.iter().zip(posteriors).enumerate();
+        layers.map(|(l, (layer, posterior))| posterior.kl(&layer.prior(draws.get(l + 1))?)).collect()
+    }
+
+    /// Posterior means of the counts of each layer from the lowest, `[B, topics]`, given the means above, without a gradient.
+    ///
+    /// # Errors
+    /// When a tensor cannot be made.
+    pub fn infer(&self, bags: &Bags) -> Result<Vec<Tensor>> {
+        bags.check(self.words(), self.words.device())?;
+        Ok(self.descend(&self.encoder.infer(bags)?, |_, posterior| Ok(posterior.truncated.mean()))?.1)
+    }
+
+    /// Bounds from `samples` hard samples a document, from libtorch's generator, without a gradient.
+    ///
+    /// # Errors
+    /// When `samples` is below 1.
+    pub fn bound(&self, bags: &Bags, samples: i64) -> Result<TopicsBound> {
+        if samples < 1 {
+            return Err(Error::parameter("number of importance samples", samples, "at least 1"));
+        }
+        let _guard = no_grad_guard();
+        bags.check(self.words(), self.words.device())?;
+        let outputs = self.encoder.infer(bags)?;
+        let (mut neg_elbos, mut kls, mut log_weights) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..samples {
+            let (posteriors, draws) = self.sample(&outputs)?;
+            let reconstruction = self.words.neg_log_prob(&draws[0], bags)?;
+            let kl = self.kl(&posteriors, &draws)?;
+            let mut log_weight = -&reconstruction;
+            for (l, (layer, posterior)) in self.layers.iter().zip(&posteriors).enumerate() {
+                let prior = layer.prior(draws.get(l + 1))?;
+                let ratio = prior.log_prob(&draws[l])? - posterior.truncated.log_prob(&draws[l])?;
+                log_weight += ratio.sum_dim_intlist(-1, false, None::<Kind>);
+            }
+            let kl = Tensor::stack(&kl, 0).sum_dim_intlist(0, false, None::<Kind>);
+            neg_elbos.push(reconstruction + &kl);
+            kls.push(kl);
+            log_weights.push(log_weight);
+        }
+        let mean = |parts: &[Tensor]| Tensor::stack(parts, 0).mean_dim(0, false, None::<Kind>);
+        let neg_iwae = (samples as f64).ln() - Tensor::stack(&log_weights, 0).logsumexp(0, false);
+        Ok(TopicsBound { neg_elbo: mean(&neg_elbos), kl: mean(&kls), neg_iwae })
+    }
+
+    /// The probabilities of words in each document, `[B, words]`, averaged over `samples` hard samples of its lowest topics, without a gradient.
+    ///
+    /// # Errors
+    /// When `samples` is below 1.
+    pub fn predict(&self, bags: &Bags, samples: i64) -> Result<Tensor> {
+        if samples < 1 {
+            return Err(Error::parameter("number of samples", samples, "at least 1"));
+        }
+        let _guard = no_grad_guard();
+        bags.check(self.words(), self.words.device())?;
+        let outputs = self.encoder.infer(bags)?;
+        let mut sum = self.words.log_probs(&self.sample(&outputs)?.1[0]).exp();
+        for _ in 1..samples {
+            sum += self.words.log_probs(&self.sample(&outputs)?.1[0]).exp();
+        }
+        Ok(sum / samples as f64)
+    }
+
+    /// `log p(w | z)` of each word, `[..., words]`, of counts of the lowest topics `[..., topics]`, without a gradient.
+    pub fn log_probs(&self, z: &Tensor) -> Tensor {
+        let _guard = no_grad_guard();
+        self.words.log_probs(z)
+    }
+
+    /// The words of the topics of each layer from the lowest, `[topics, V]` each, rows of shares that sum to one. Where topics multiply, those of the lowest layer
+    /// are each word's share of what documents say about the topic, which `evidence` holds: see `words.rs`. Those of an upper layer are the words of the topics below
+    /// that it brings forth more than others of its layer do.
+    ///
+    /// # Errors
+    /// When the evidence is of a model of another size.
+    pub fn topics(&self, evidence: &Evidence) -> Result<Vec<Tensor>> {
+        let _guard = no_grad_guard();
+        let mut topics = vec![self.words.lowest(&evidence.by_topic())?];
+        let mut mixture = Tensor::eye(topics[0].size()[0], (Kind::Float, self.words.device()));
+        for (l, weight) in self.weights().iter().enumerate() {
+            mixture = distinctive_words(weight).matmul(&mixture);
+            topics.push(self.words.upper(&mixture, l + 1));
+        }
+        Ok(topics)
+    }
+
+    /// The weights between each layer and the one above it, from the lowest, `[topics above, topics]`.
+    pub fn weights(&self) -> Vec<Tensor> {
+        self.layers.iter().filter_map(Layer::weight).collect()
+    }
+}
+
+/// How many times the mean share a topic must have of an upper one's weights, to be one of those that it is shown by.
+const DISTINCTIVE: f64 = 1.5;
+
+/// Of weights `[topics above, topics]`, the squares of what each row's shares have beyond [`DISTINCTIVE`] times those of the mean row, as shares again: a mixture of the
+/// few topics that are the upper one's own, rather than of all that it has a little more of. Of a row that has none, its shares.
+fn distinctive_words(weight: &Tensor) -> Tensor {
+    let share = |x: &Tensor| x / x.sum_dim_intlist(-1, true, None::<Kind>).clamp_min(1e-12);
+    let shares = share(weight);
+    let excess = (&shares - shares.mean_dim(0, true, None::<Kind>) * DISTINCTIVE).relu();
+    // What is left of rounding alone is none.
+    let none = excess.sum_dim_intlist(-1, true, None::<Kind>).lt(1e-4);
+    shares.where_self(&none, &share(&excess.square()))
+}
+
+/// The noise of a layer: layers share no numbers.
+fn of_layer(key: NoiseKey, layer: usize) -> NoiseKey {
+    NoiseKey { seed: key.seed.wrapping_add((layer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)), ..key }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upper_topics_are_mixtures_of_those_that_are_their_own() {
+        let rows = |rows: &[[f32; 4]]| Tensor::from_slice(&rows.concat()).reshape([-1, 4]);
+        let check = |weights: &[[f32; 4]], expected: &[[f32; 4]]| {
+            let difference = (distinctive_words(&rows(weights)) - rows(expected)).abs().max().double_value(&[]);
+            assert!(difference < 1e-6, "{difference}");
+        };
+        // Mean shares are 1/6, .1, .4, 1/3: beyond 1.5 times these, the first row has .25 and .15.
+        let (a, b) = (0.25f32.powi(2), 0.15f32.powi(2));
+        let own = [a / (a + b), b / (a + b), 0.0, 0.0];
+        let [third, fourth] = [[0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+        check(&[[5.0, 3.0, 2.0, 0.0], fourth, third], &[own, fourth, third]);
+        // Rows that are all the same have nothing of their own.
+        check(&[[1.0, 2.0, 3.0, 4.0]; 2], &[[0.1, 0.2, 0.3, 0.4]; 2]);
+    }
+}
