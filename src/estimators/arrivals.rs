@@ -19,7 +19,11 @@
 //! # Source
 //! The construction is that of a Poisson process, its moments those of Campbell's theorem; the cubic is the smoothstep function.
 
-use super::{Estimate, Estimator, EstimatorKind, Expectation, check_temperature};
+use super::estimate::Estimate;
+use super::estimator::Estimator;
+use super::expectation::Expectation;
+use super::facts::{Facts, FunctionNeeds, LawNeeds, Unbiased};
+use super::tensors::check_temperature;
 use crate::checks::LARGEST_ATOM;
 use crate::platform::limits::check_shape;
 use crate::{Error, Result};
@@ -80,11 +84,26 @@ impl ExponentialArrivals {
     }
 }
 
+pub(super) const EAT_SIGMOID: Facts = Facts {
+    unbiased: Unbiased::Never,
+    has_temperature: true,
+    needs_of_f: FunctionNeeds::SlopeBetween,
+    needs_of_law: LawNeeds::Poisson,
+    ..Facts::new("eat-sigmoid")
+};
+pub(super) const EAT_CUBIC: Facts = Facts {
+    unbiased: Unbiased::Never,
+    has_temperature: true,
+    needs_of_f: FunctionNeeds::SlopeBetween,
+    needs_of_law: LawNeeds::Poisson,
+    ..Facts::new("eat-cubic")
+};
+
 impl Estimator for ExponentialArrivals {
-    fn kind(&self) -> EstimatorKind {
+    fn facts(&self) -> &'static Facts {
         match self.step {
-            Step::Sigmoid => EstimatorKind::EatSigmoid,
-            Step::Cubic => EstimatorKind::EatCubic,
+            Step::Sigmoid => &EAT_SIGMOID,
+            Step::Cubic => &EAT_CUBIC,
         }
     }
 

@@ -11,17 +11,11 @@
 //! Maddison, Tarlow, Minka, "A* Sampling", arXiv 1411.0030; as a control variate's second sample: Tucker et al., "REBAR", arXiv
 //! 1703.07370, appendix.
 
-use super::{Expectation, no_value};
+use super::expectation::Expectation;
+use super::tensors::no_value;
 use crate::Result;
 use crate::random::gumbel;
 use tch::{Kind, Tensor, no_grad_guard};
-
-/// Perturbed log weights `[samples, rows..., latents, atoms]`, with a graph in the log weights.
-pub(super) fn perturbed(of: &Expectation<'_>) -> Result<Tensor> {
-    let log_weights = of.log_weights();
-    let shape = [&[of.samples], log_weights.size().as_slice()].concat();
-    Ok(&log_weights + gumbel(&shape, log_weights.kind(), log_weights.device())?)
-}
 
 /// Fresh perturbed log weights whose largest are those at `index` `[samples, rows..., latents]`; without graph.
 pub(super) fn given(of: &Expectation<'_>, index: &Tensor) -> Result<Tensor> {
@@ -29,7 +23,7 @@ pub(super) fn given(of: &Expectation<'_>, index: &Tensor) -> Result<Tensor> {
     let log_weights = of.log_weights();
     let like = (log_weights.kind(), log_weights.device());
     let top = gumbel(&[index.size().as_slice(), &[1]].concat(), like.0, like.1)? + log_weights.logsumexp(-1, true);
-    let others = -(-perturbed(of)?).logaddexp(&-&top);
+    let others = -(-of.perturbed()?).logaddexp(&-&top);
     Ok(others.scatter(-1, &index.unsqueeze(-1), &top))
 }
 

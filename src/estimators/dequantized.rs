@@ -15,7 +15,8 @@
 //! next group. What its atoms say beyond that, `d log pi_k (f(c_k) - f(first))`, remains to the score function; of the groups of one atom that
 //! most laws consist of, it is nothing.
 
-use super::{Expectation, gathered, no_value};
+use super::expectation::Expectation;
+use super::tensors::{gathered, no_value};
 use tch::{Kind, Tensor};
 
 /// An atom has a group of its own if it has this share, divided by the number of atoms, of the mass to the lighter of its sides.

@@ -6,7 +6,11 @@
 //! # What it needs
 //! Of `f`: a value at the atoms. Of the law: nothing, but few enough outcomes.
 
-use super::{Estimate, Estimator, EstimatorKind, Expectation, Info, over_latents};
+use super::estimate::{Estimate, Info};
+use super::estimator::Estimator;
+use super::expectation::Expectation;
+use super::facts::Facts;
+use super::tensors::over_latents;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
@@ -22,9 +26,11 @@ impl Enumeration {
 /// Outcomes that `f` sees at once, over all rows.
 const AT_ONCE: i64 = 1 << 16;
 
+pub(super) const EXACT: Facts = Facts::new("exact");
+
 impl Estimator for Enumeration {
-    fn kind(&self) -> EstimatorKind {
-        EstimatorKind::Exact
+    fn facts(&self) -> &'static Facts {
+        &EXACT
     }
 
     fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {

@@ -1,10 +1,13 @@
 //! What is estimated: a law, a function, and what some estimators look at beside.
 
-use super::{EstimatorKind, Hard, LOG_ZERO_FLOAT, LawNeeds, conditional, gathered, no_value, over_latents, total};
+use super::facts::{Facts, LawNeeds};
+use super::tensors::{gathered, no_value, over_latents, total};
 use crate::autograd;
 use crate::checks::{check_floating, expands};
 use crate::distributions::Distribution;
+use crate::math::LOG_ZERO_FLOAT;
 use crate::platform::limits::check_shape;
+use crate::random::gumbel;
 use crate::truncation::TruncatedDistribution;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
@@ -12,6 +15,14 @@ use tch::{Device, Kind, Tensor};
 /// The function under the expectation, from values `[samples, rows..., latents]` (`+ [d]` for atoms that are vectors) to
 /// `[samples, rows...]`.
 pub type Objective<'a> = &'a dyn Fn(&Tensor) -> Tensor;
+
+/// Exact samples.
+pub(super) struct Hard {
+    /// Their atoms' indices.
+    pub index: Tensor,
+    /// Their values.
+    pub z: Tensor,
+}
 
 /// What is to be estimated: `E_q[f(z)]` for each row of a batch, and its gradient.
 pub struct Expectation<'a> {
@@ -85,20 +96,21 @@ impl<'a> Expectation<'a> {
     }
 
     /// Fails unless an estimator can work with it.
-    pub(super) fn check(&self, kind: EstimatorKind) -> Result<()> {
-        let fewest = kind.fewest_samples();
+    pub(super) fn check(&self, facts: &Facts) -> Result<()> {
+        let fewest = facts.fewest_samples;
         if self.samples < fewest {
-            let allowed = format!("at least {fewest} for {kind}, which compares each with the others");
+            let allowed = format!("at least {fewest} for {}, which compares each with the others", facts.name);
             return Err(Error::parameter("number of samples", self.samples, allowed));
         }
         let perturbed = [&[self.samples], self.law.log_weights().size().as_slice()].concat();
         check_shape("perturbed log weights of an estimate, samples first", &perturbed, Kind::Double)?;
-        match kind.needs_of_law() {
+        match facts.needs_of_law {
             LawNeeds::Any => {}
             LawNeeds::Integers if self.law.is_on_integers() => {}
             LawNeeds::Integers => {
                 return Err(Error::Config(format!(
-                    "{kind} needs latents that are successive integers; take another estimator for vectors and moved atoms"
+                    "{} needs latents that are successive integers; take another estimator for vectors and moved atoms",
+                    facts.name
                 )));
             }
             LawNeeds::Poisson => {
@@ -186,9 +198,16 @@ impl<'a> Expectation<'a> {
         self.law.log_weights().clamp_min(LOG_ZERO_FLOAT)
     }
 
+    /// Perturbed log weights `[samples, rows..., latents, atoms]`, with a graph in the log weights.
+    pub(super) fn perturbed(&self) -> Result<Tensor> {
+        let log_weights = self.log_weights();
+        let shape = [&[self.samples], log_weights.size().as_slice()].concat();
+        Ok(&log_weights + gumbel(&shape, log_weights.kind(), log_weights.device())?)
+    }
+
     /// Exact samples, and which atoms they are, `[samples, rows..., latents]`.
     pub(super) fn hard(&self) -> Result<Hard> {
-        let index = conditional::perturbed(self)?.argmax(-1, false);
+        let index = self.perturbed()?.argmax(-1, false);
         Ok(Hard { z: self.law.select(index.shallow_clone()), index })
     }
 

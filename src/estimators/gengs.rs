@@ -14,7 +14,11 @@
 //! # Source
 //! Joo, Kim, Shin, Moon, arXiv 2003.01847; straight-through: Jang, Gu, Poole, arXiv 1611.01144.
 
-use super::{Estimate, Estimator, EstimatorKind, Expectation, check_temperature};
+use super::estimate::Estimate;
+use super::estimator::Estimator;
+use super::expectation::Expectation;
+use super::facts::{Facts, FunctionNeeds, Unbiased};
+use super::tensors::check_temperature;
 use crate::Result;
 use crate::relaxation::{Forward, Relaxation};
 
@@ -36,11 +40,24 @@ impl Gengs {
     }
 }
 
+pub(super) const GENGS: Facts = Facts {
+    unbiased: Unbiased::Never,
+    has_temperature: true,
+    needs_of_f: FunctionNeeds::SlopeBetween,
+    ..Facts::new("gengs")
+};
+pub(super) const GENGS_ST: Facts = Facts {
+    unbiased: Unbiased::Never,
+    has_temperature: true,
+    needs_of_f: FunctionNeeds::SlopeAtAtoms,
+    ..Facts::new("gengs-st")
+};
+
 impl Estimator for Gengs {
-    fn kind(&self) -> EstimatorKind {
+    fn facts(&self) -> &'static Facts {
         match self.forward {
-            Forward::Soft => EstimatorKind::Gengs,
-            Forward::StraightThrough => EstimatorKind::GengsSt,
+            Forward::Soft => &GENGS,
+            Forward::StraightThrough => &GENGS_ST,
         }
     }
 

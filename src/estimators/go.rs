@@ -25,7 +25,11 @@
 //! Cong, Zhao, Bai, Carin, "GO Gradient for Expectation-Based Objectives", arXiv 1901.06020.
 
 use super::dequantized::Flow;
-use super::{Estimate, Estimator, EstimatorKind, Expectation, Hard, over_latents};
+use super::estimate::Estimate;
+use super::estimator::Estimator;
+use super::expectation::{Expectation, Hard};
+use super::facts::Facts;
+use super::tensors::over_latents;
 use crate::Result;
 use tch::{Kind, Tensor, no_grad_guard};
 
@@ -45,9 +49,12 @@ impl Go {
     }
 }
 
+pub(super) const GO: Facts = Facts::new("go");
+pub(super) const GO_ONE: Facts = Facts::new("go-one");
+
 impl Estimator for Go {
-    fn kind(&self) -> EstimatorKind {
-        if self.one_at_a_time { EstimatorKind::GoOne } else { EstimatorKind::Go }
+    fn facts(&self) -> &'static Facts {
+        if self.one_at_a_time { &GO_ONE } else { &GO }
     }
 
     fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {

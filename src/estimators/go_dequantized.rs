@@ -23,7 +23,11 @@
 //! Cong, Zhao, Bai, Carin, "GO Gradient for Expectation-Based Objectives", arXiv 1901.06020, which has the difference `f(z + 1) - f(z)`.
 
 use super::dequantized::Flow;
-use super::{Estimate, Estimator, EstimatorKind, Expectation, over_latents};
+use super::estimate::Estimate;
+use super::estimator::Estimator;
+use super::expectation::Expectation;
+use super::facts::{Facts, FunctionNeeds, LawNeeds, Unbiased};
+use super::tensors::over_latents;
 use crate::Result;
 use tch::{Kind, no_grad};
 
@@ -40,9 +44,21 @@ impl GoDequantized {
     }
 }
 
+pub(super) const GO_DEQUANTIZED: Facts = Facts {
+    unbiased: Unbiased::OneLatent,
+    needs_of_f: FunctionNeeds::SlopeBetween,
+    needs_of_law: LawNeeds::Integers,
+    ..Facts::new("go-dequantized")
+};
+pub(super) const GO_DEQUANTIZED_ONE: Facts = Facts {
+    needs_of_f: FunctionNeeds::SlopeBetween,
+    needs_of_law: LawNeeds::Integers,
+    ..Facts::new("go-dequantized-one")
+};
+
 impl Estimator for GoDequantized {
-    fn kind(&self) -> EstimatorKind {
-        if self.one_at_a_time { EstimatorKind::GoDequantizedOne } else { EstimatorKind::GoDequantized }
+    fn facts(&self) -> &'static Facts {
+        if self.one_at_a_time { &GO_DEQUANTIZED_ONE } else { &GO_DEQUANTIZED }
     }
 
     fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {

@@ -14,9 +14,17 @@
 //! # Source
 //! Paulus, Maddison, Krause, "Rao-Blackwellizing the Straight-Through Gumbel-Softmax Gradient Estimator", arXiv 2010.04838.
 
-use super::{Estimate, Estimator, EstimatorKind, Expectation, check_temperature, conditional, no_value};
+use super::conditional;
+use super::estimate::Estimate;
+use super::estimator::Estimator;
+use super::expectation::Expectation;
+use super::facts::{Facts, FunctionNeeds, Unbiased};
+use super::tensors::{check_temperature, no_value};
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
+
+/// Relaxed samples that are averaged by default; the variance that they remove falls with their inverse, so that most of it is gone by ten.
+pub(super) const DRAWS: i64 = 10;
 
 /// Averages the slopes of relaxed samples that share an integer.
 #[derive(Debug)]
@@ -39,9 +47,16 @@ impl GumbelRao {
     }
 }
 
+pub(super) const GUMBEL_RAO: Facts = Facts {
+    unbiased: Unbiased::Never,
+    has_temperature: true,
+    needs_of_f: FunctionNeeds::SlopeAtAtoms,
+    ..Facts::new("gumbel-rao")
+};
+
 impl Estimator for GumbelRao {
-    fn kind(&self) -> EstimatorKind {
-        EstimatorKind::GumbelRao
+    fn facts(&self) -> &'static Facts {
+        &GUMBEL_RAO
     }
 
     fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {

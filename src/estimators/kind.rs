@@ -1,210 +1,118 @@
-//! The estimators by name.
+//! The estimators by name: a line each.
 
-use super::{
-    Baseline, Enumeration, Estimator, ExponentialArrivals, FunctionNeeds, Gengs, Go, GoDequantized, GumbelRao,
-    LawNeeds, MuProp, Nvil, Rebar, ReinMax, Reinforce, Relax, RelaxDequantized, Step, Vimco,
-};
+use super::arrivals::{self, ExponentialArrivals, Step};
+use super::enumeration::{self, Enumeration};
+use super::estimator::Estimator;
+use super::facts::{Facts, FunctionNeeds, LawNeeds, Setting, Unbiased};
+use super::gengs::{self, Gengs};
+use super::go::{self, Go};
+use super::go_dequantized::{self, GoDequantized};
+use super::gumbel_rao::{self, GumbelRao};
+use super::muprop::{self, MuProp};
+use super::nvil::{self, Nvil};
+use super::rebar::{self, Rebar};
+use super::reinforce::{self, Baseline, Reinforce};
+use super::reinmax::{self, ReinMax};
+use super::relax::{self, Relax};
+use super::relax_dequantized::{self, RelaxDequantized};
+use super::vimco::{self, Vimco};
 use crate::Result;
 use crate::relaxation::Forward;
 use serde::{Deserialize, Serialize};
-use tch::Device;
 
-/// An estimator's name, as it is typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "kebab-case")]
-pub enum EstimatorKind {
-    /// Sum over all outcomes
-    Exact,
-    /// Generalized Gumbel-Softmax with soft samples
-    Gengs,
-    /// The same with straight-through: f sees integers
-    GengsSt,
-    /// Straight-through, averaged over relaxed samples that share an integer
-    GumbelRao,
-    /// Straight-through of second order
-    #[cfg_attr(feature = "cli", value(name = "reinmax"))]
-    #[serde(rename = "reinmax")]
-    ReinMax,
-    /// Score function without baseline
-    Reinforce,
-    /// Score function, baseline: moving average
-    ReinforceMa,
-    /// Score function, baseline: the row's other samples
-    ReinforceLoo,
-    /// Score function, learned baseline, normalised signal
-    Nvil,
-    /// The same without normalisation
-    NvilBaseline,
-    /// Score function around a linear expansion at the mean
-    #[cfg_attr(feature = "cli", value(name = "muprop"))]
-    #[serde(rename = "muprop")]
-    MuProp,
-    /// Score function of a bound of several samples
-    Vimco,
-    /// Score function with a relaxed control variate
-    Rebar,
-    /// The same with a learned network added
-    Relax,
-    /// Score function with a learned control variate of dequantised counts
-    RelaxDequantized,
-    /// Arrival times of a Poisson process, logistic step
-    EatSigmoid,
-    /// Arrival times of a Poisson process, cubic step
-    EatCubic,
-    /// Differences of f from each atom to the next, for every latent by itself
-    Go,
-    /// Differences of f from one atom to the next, of one latent at random
-    GoOne,
-    /// Slopes between the integers, all latents at once
-    GoDequantized,
-    /// Slopes between the integers, one latent at a time
-    GoDequantizedOne,
+/// From lines of a variant, its name, its help, its facts, and how it is built from a [`Setting`].
+macro_rules! estimators {
+    ($($kind:ident, $name:literal, $help:literal, $facts:path, |$setting:pat_param| $build:expr;)*) => {
+        /// An estimator's name, as it is typed.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+        pub enum EstimatorKind {
+            $(
+                #[doc = $help]
+                #[serde(rename = $name)]
+                #[cfg_attr(feature = "cli", value(name = $name))]
+                $kind,
+            )*
+        }
+
+        impl EstimatorKind {
+            /// All of them, in the order in which tables list them.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$kind),*];
+
+            /// What it is, claims and needs.
+            pub fn facts(self) -> &'static Facts {
+                match self {
+                    $(Self::$kind => &$facts,)*
+                }
+            }
+
+            /// The estimator.
+            ///
+            /// # Errors
+            /// When the temperature is not positive and finite.
+            pub fn build(self, setting: &Setting) -> Result<Box<dyn Estimator>> {
+                Ok(match self {
+                    $(Self::$kind => { let $setting = setting; Box::new($build) })*
+                })
+            }
+        }
+    };
 }
 
-/// What an estimator is built from.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Setting {
-    /// Numbers in a row of values: latents, times the atoms' own dimension.
-    pub width: i64,
-    /// Features of the context that a learned baseline sees.
-    pub features: Option<i64>,
-    /// Temperature, where there is one; the start of those that are learned.
-    pub temperature: f64,
-    /// Where the laws live.
-    pub device: Device,
+#[rustfmt::skip]
+estimators! {
+    Exact, "exact", "Sum over all outcomes", enumeration::EXACT, |_| Enumeration;
+    Gengs, "gengs", "Generalized Gumbel-Softmax with soft samples", gengs::GENGS, |setting| Gengs::new(setting.temperature, Forward::Soft)?;
+    GengsSt, "gengs-st", "The same with straight-through: f sees integers", gengs::GENGS_ST, |setting| Gengs::new(setting.temperature, Forward::StraightThrough)?;
+    GumbelRao, "gumbel-rao", "Straight-through, averaged over relaxed samples that share an integer", gumbel_rao::GUMBEL_RAO, |setting| GumbelRao::new(setting.temperature, gumbel_rao::DRAWS)?;
+    ReinMax, "reinmax", "Straight-through of second order", reinmax::REINMAX, |_| ReinMax::new(1.0)?;
+    Reinforce, "reinforce", "Score function without baseline", reinforce::REINFORCE, |setting| Reinforce::new(Baseline::None, setting.device)?;
+    ReinforceMa, "reinforce-ma", "Score function, baseline: moving average", reinforce::REINFORCE_MA, |setting| Reinforce::new(Baseline::MovingAverage, setting.device)?;
+    ReinforceLoo, "reinforce-loo", "Score function, baseline: the row's other samples", reinforce::REINFORCE_LOO, |setting| Reinforce::new(Baseline::LeaveOneOut, setting.device)?;
+    Nvil, "nvil", "Score function, learned baseline, normalised signal", nvil::NVIL, |setting| Nvil::new(setting.features, true, setting.device)?;
+    NvilBaseline, "nvil-baseline", "The same without normalisation", nvil::NVIL_BASELINE, |setting| Nvil::new(setting.features, false, setting.device)?;
+    MuProp, "muprop", "Score function around a linear expansion at the mean", muprop::MUPROP, |_| MuProp;
+    Vimco, "vimco", "Score function of a bound of several samples", vimco::VIMCO, |_| Vimco;
+    Rebar, "rebar", "Score function with a relaxed control variate", rebar::REBAR, |setting| Rebar::new(setting.temperature, setting.device)?;
+    Relax, "relax", "The same with a learned network added", relax::RELAX, |setting| Relax::new(setting.width, setting.temperature, setting.device)?;
+    RelaxDequantized, "relax-dequantized", "Score function with a learned control variate of dequantised counts", relax_dequantized::RELAX_DEQUANTIZED, |setting| RelaxDequantized::new(setting.width, setting.device)?;
+    EatSigmoid, "eat-sigmoid", "Arrival times of a Poisson process, logistic step", arrivals::EAT_SIGMOID, |setting| ExponentialArrivals::new(setting.temperature, Step::Sigmoid)?;
+    EatCubic, "eat-cubic", "Arrival times of a Poisson process, cubic step", arrivals::EAT_CUBIC, |setting| ExponentialArrivals::new(setting.temperature, Step::Cubic)?;
+    Go, "go", "Differences of f from each atom to the next, for every latent by itself", go::GO, |_| Go::new(false);
+    GoOne, "go-one", "Differences of f from one atom to the next, of one latent at random", go::GO_ONE, |_| Go::new(true);
+    GoDequantized, "go-dequantized", "Slopes between the integers, all latents at once", go_dequantized::GO_DEQUANTIZED, |_| GoDequantized::new(false);
+    GoDequantizedOne, "go-dequantized-one", "Slopes between the integers, one latent at a time", go_dequantized::GO_DEQUANTIZED_ONE, |_| GoDequantized::new(true);
 }
-
-/// Relaxed samples that Gumbel-Rao averages; the variance that they remove falls with their inverse, so that most of it is gone by ten.
-const RAO_DRAWS: i64 = 10;
 
 impl EstimatorKind {
-    /// All of them, in the order in which tables list them.
-    pub const ALL: [Self; 21] = [
-        Self::Exact,
-        Self::Gengs,
-        Self::GengsSt,
-        Self::GumbelRao,
-        Self::ReinMax,
-        Self::Reinforce,
-        Self::ReinforceMa,
-        Self::ReinforceLoo,
-        Self::Nvil,
-        Self::NvilBaseline,
-        Self::MuProp,
-        Self::Vimco,
-        Self::Rebar,
-        Self::Relax,
-        Self::RelaxDequantized,
-        Self::EatSigmoid,
-        Self::EatCubic,
-        Self::Go,
-        Self::GoOne,
-        Self::GoDequantized,
-        Self::GoDequantizedOne,
-    ];
-
-    /// The estimator.
-    ///
-    /// # Errors
-    /// When the temperature is not positive and finite.
-    pub fn build(self, setting: &Setting) -> Result<Box<dyn Estimator>> {
-        let Setting { width, features, temperature, device } = *setting;
-        Ok(match self {
-            Self::Exact => Box::new(Enumeration),
-            Self::Gengs => Box::new(Gengs::new(temperature, Forward::Soft)?),
-            Self::GengsSt => Box::new(Gengs::new(temperature, Forward::StraightThrough)?),
-            Self::GumbelRao => Box::new(GumbelRao::new(temperature, RAO_DRAWS)?),
-            Self::ReinMax => Box::new(ReinMax::new(1.0)?),
-            Self::Reinforce => Box::new(Reinforce::new(Baseline::None, device)?),
-            Self::ReinforceMa => Box::new(Reinforce::new(Baseline::MovingAverage, device)?),
-            Self::ReinforceLoo => Box::new(Reinforce::new(Baseline::LeaveOneOut, device)?),
-            Self::Nvil => Box::new(Nvil::new(features, true, device)?),
-            Self::NvilBaseline => Box::new(Nvil::new(features, false, device)?),
-            Self::MuProp => Box::new(MuProp),
-            Self::Vimco => Box::new(Vimco),
-            Self::Rebar => Box::new(Rebar::new(temperature, device)?),
-            Self::Relax => Box::new(Relax::new(width, temperature, device)?),
-            Self::RelaxDequantized => Box::new(RelaxDequantized::new(width, device)?),
-            Self::EatSigmoid => Box::new(ExponentialArrivals::new(temperature, Step::Sigmoid)?),
-            Self::EatCubic => Box::new(ExponentialArrivals::new(temperature, Step::Cubic)?),
-            Self::Go => Box::new(Go::new(false)),
-            Self::GoOne => Box::new(Go::new(true)),
-            Self::GoDequantized => Box::new(GoDequantized::new(false)),
-            Self::GoDequantizedOne => Box::new(GoDequantized::new(true)),
-        })
-    }
-
     /// Whether its expectation is the exact gradient, for rows of so many latents and a function that gives what the estimator
     /// [needs](Self::needs_of_f); of its own objective, for [`Vimco`].
     pub fn is_unbiased(self, latents: i64) -> bool {
-        match self {
-            Self::Exact
-            | Self::Reinforce
-            | Self::ReinforceMa
-            | Self::ReinforceLoo
-            | Self::NvilBaseline
-            | Self::MuProp
-            | Self::Vimco
-            | Self::Rebar
-            | Self::Relax
-            | Self::RelaxDequantized
-            | Self::Go
-            | Self::GoOne
-            | Self::GoDequantizedOne => true,
-            Self::GoDequantized => latents == 1,
-            Self::Gengs
-            | Self::GengsSt
-            | Self::GumbelRao
-            | Self::ReinMax
-            | Self::Nvil
-            | Self::EatSigmoid
-            | Self::EatCubic => false,
+        match self.facts().unbiased {
+            Unbiased::Always => true,
+            Unbiased::OneLatent => latents == 1,
+            Unbiased::Never => false,
         }
     }
 
     /// The fewest samples a row that it works with.
     pub fn fewest_samples(self) -> i64 {
-        if matches!(self, Self::ReinforceLoo | Self::Vimco) { 2 } else { 1 }
+        self.facts().fewest_samples
     }
 
     /// Whether the temperature is a setting of it, not learned or absent.
     pub fn has_temperature(self) -> bool {
-        matches!(self, Self::Gengs | Self::GengsSt | Self::GumbelRao | Self::EatSigmoid | Self::EatCubic)
+        self.facts().has_temperature
     }
 
     /// What it asks of the function under the expectation.
     pub fn needs_of_f(self) -> FunctionNeeds {
-        match self {
-            Self::Exact
-            | Self::Reinforce
-            | Self::ReinforceMa
-            | Self::ReinforceLoo
-            | Self::Nvil
-            | Self::NvilBaseline
-            | Self::Vimco
-            | Self::RelaxDequantized
-            | Self::Go
-            | Self::GoOne => FunctionNeeds::Atoms,
-            Self::MuProp => FunctionNeeds::Between,
-            Self::GengsSt | Self::GumbelRao | Self::ReinMax => FunctionNeeds::SlopeAtAtoms,
-            Self::Gengs
-            | Self::Rebar
-            | Self::Relax
-            | Self::EatSigmoid
-            | Self::EatCubic
-            | Self::GoDequantized
-            | Self::GoDequantizedOne => FunctionNeeds::SlopeBetween,
-        }
+        self.facts().needs_of_f
     }
 
     /// What it asks of the law of each latent.
     pub fn needs_of_law(self) -> LawNeeds {
-        match self {
-            Self::EatSigmoid | Self::EatCubic => LawNeeds::Poisson,
-            Self::RelaxDequantized | Self::GoDequantized | Self::GoDequantizedOne => LawNeeds::Integers,
-            _ => LawNeeds::Any,
-        }
+        self.facts().needs_of_law
     }
 
     /// Whether it needs latents that are successive integers.
@@ -221,6 +129,6 @@ impl EstimatorKind {
 impl std::fmt::Display for EstimatorKind {
     /// As it is typed.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.serialize(f)
+        f.write_str(self.facts().name)
     }
 }

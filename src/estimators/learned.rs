@@ -1,6 +1,6 @@
 //! What an estimator learns or remembers: a store of its own and an optimiser for it.
 
-use super::Expectation;
+use super::expectation::Expectation;
 use crate::nn::{Adam, Linear};
 use crate::{Error, Result};
 use tch::nn::{Path, VarStore};

@@ -14,8 +14,12 @@
 //! Gu, Levine, Sutskever, Mnih, "MuProp: Unbiased Backpropagation for Stochastic Neural Networks", arXiv 1511.05176. There `m` is a
 //! deterministic pass through the network; here it is the exact mean of the truncated law.
 
+use super::estimate::Estimate;
+use super::estimator::Estimator;
+use super::expectation::Expectation;
+use super::facts::{Facts, FunctionNeeds};
 use super::reinforce::scored;
-use super::{Estimate, Estimator, EstimatorKind, Expectation, no_value};
+use super::tensors::no_value;
 use crate::Result;
 use tch::{Kind, Tensor};
 
@@ -23,9 +27,11 @@ use tch::{Kind, Tensor};
 #[derive(Debug, Default, Clone, Copy)]
 pub struct MuProp;
 
+pub(super) const MUPROP: Facts = Facts { needs_of_f: FunctionNeeds::Between, ..Facts::new("muprop") };
+
 impl Estimator for MuProp {
-    fn kind(&self) -> EstimatorKind {
-        EstimatorKind::MuProp
+    fn facts(&self) -> &'static Facts {
+        &MUPROP
     }
 
     fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {

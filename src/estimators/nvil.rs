@@ -14,9 +14,13 @@
 //! # Source
 //! Mnih, Gregor, "Neural Variational Inference and Learning in Belief Networks", arXiv 1402.0030.
 
+use super::estimate::Estimate;
+use super::estimator::Estimator;
+use super::expectation::Expectation;
+use super::facts::{Facts, Unbiased};
+use super::learned::Learned;
 use super::learned::{Moments, SLOW};
 use super::reinforce::scored;
-use super::{Estimate, Estimator, EstimatorKind, Expectation, Learned};
 use crate::nn::Linear;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
@@ -70,9 +74,12 @@ impl Nvil {
     }
 }
 
+pub(super) const NVIL: Facts = Facts { unbiased: Unbiased::Never, ..Facts::new("nvil") };
+pub(super) const NVIL_BASELINE: Facts = Facts::new("nvil-baseline");
+
 impl Estimator for Nvil {
-    fn kind(&self) -> EstimatorKind {
-        if self.normalize { EstimatorKind::Nvil } else { EstimatorKind::NvilBaseline }
+    fn facts(&self) -> &'static Facts {
+        if self.normalize { &NVIL } else { &NVIL_BASELINE }
     }
 
     fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {

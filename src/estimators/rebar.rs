@@ -22,8 +22,15 @@
 //! Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein, "REBAR: Low-variance, unbiased gradient estimates for discrete latent variable models", arXiv
 //! 1703.07370.
 
+use super::conditional;
+use super::estimate::Estimate;
+use super::estimator::Estimator;
+use super::expectation::{Expectation, Hard};
+use super::facts::{Facts, FunctionNeeds};
 use super::learned::FAST;
-use super::{Estimate, Estimator, EstimatorKind, Expectation, Hard, Learned, conditional, total};
+use super::learned::Learned;
+use super::tensors::check_temperature;
+use super::tensors::total;
 use crate::{Result, autograd};
 use tch::nn::{Init, Path};
 use tch::{Device, Kind, Tensor};
@@ -41,15 +48,17 @@ impl Rebar {
     /// # Errors
     /// When the temperature is not positive and finite.
     pub fn new(temperature: f64, device: Device) -> Result<Self> {
-        super::check_temperature(temperature)?;
+        check_temperature(temperature)?;
         let (learned, relaxed) = Learned::new(device, FAST, |path| RelaxedControl::new(path, temperature))?;
         Ok(Self { learned, relaxed })
     }
 }
 
+pub(super) const REBAR: Facts = Facts { needs_of_f: FunctionNeeds::SlopeBetween, ..Facts::new("rebar") };
+
 impl Estimator for Rebar {
-    fn kind(&self) -> EstimatorKind {
-        EstimatorKind::Rebar
+    fn facts(&self) -> &'static Facts {
+        &REBAR
     }
 
     fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
@@ -73,7 +82,7 @@ pub(super) struct Draw {
 
 impl Draw {
     pub fn new(of: &Expectation<'_>) -> Result<Self> {
-        let x = conditional::perturbed(of)?.detach();
+        let x = of.perturbed()?.detach();
         let index = x.argmax(-1, false);
         Ok(Self { hard: Hard { z: of.law.select(index.shallow_clone()), index }, x })
     }

@@ -20,8 +20,13 @@
 //! Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement learning", Machine Learning 8, 1992; leave one
 //! out: Kool, van Hoof, Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!", 2019.
 
+use super::estimate::Estimate;
+use super::estimator::Estimator;
+use super::expectation::Expectation;
+use super::facts::Facts;
+use super::learned::Learned;
 use super::learned::{Moments, SLOW};
-use super::{Estimate, Estimator, EstimatorKind, Expectation, Learned, no_value};
+use super::tensors::no_value;
 use crate::Result;
 use tch::{Device, Kind, Tensor};
 
@@ -68,12 +73,16 @@ pub(super) fn mean_of_others(values: &Tensor) -> Tensor {
     (values.sum_dim_intlist(0, true, None::<Kind>) - values) / others as f64
 }
 
+pub(super) const REINFORCE: Facts = Facts::new("reinforce");
+pub(super) const REINFORCE_MA: Facts = Facts::new("reinforce-ma");
+pub(super) const REINFORCE_LOO: Facts = Facts { fewest_samples: 2, ..Facts::new("reinforce-loo") };
+
 impl Estimator for Reinforce {
-    fn kind(&self) -> EstimatorKind {
+    fn facts(&self) -> &'static Facts {
         match self.baseline {
-            Baseline::None => EstimatorKind::Reinforce,
-            Baseline::MovingAverage => EstimatorKind::ReinforceMa,
-            Baseline::LeaveOneOut => EstimatorKind::ReinforceLoo,
+            Baseline::None => &REINFORCE,
+            Baseline::MovingAverage => &REINFORCE_MA,
+            Baseline::LeaveOneOut => &REINFORCE_LOO,
         }
     }
 

@@ -14,7 +14,12 @@
 //! # Source
 //! Liu, Dong, Liu, Yu, Gao, "Bridging Discrete and Backpropagation: Straight-Through and Beyond", arXiv 2304.08612.
 
-use super::{Estimate, Estimator, EstimatorKind, Expectation, check_temperature, conditional, no_value};
+use super::conditional;
+use super::estimate::Estimate;
+use super::estimator::Estimator;
+use super::expectation::Expectation;
+use super::facts::{Facts, FunctionNeeds, Unbiased};
+use super::tensors::{check_temperature, no_value};
 use crate::Result;
 use tch::Kind;
 
@@ -35,9 +40,12 @@ impl ReinMax {
     }
 }
 
+pub(super) const REINMAX: Facts =
+    Facts { unbiased: Unbiased::Never, needs_of_f: FunctionNeeds::SlopeAtAtoms, ..Facts::new("reinmax") };
+
 impl Estimator for ReinMax {
-    fn kind(&self) -> EstimatorKind {
-        EstimatorKind::ReinMax
+    fn facts(&self) -> &'static Facts {
+        &REINMAX
     }
 
     fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {

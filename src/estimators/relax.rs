@@ -13,9 +13,14 @@
 //! Grathwohl, Choi, Wu, Roeder, Duvenaud, "Backpropagation through the Void: Optimizing control variates for black-box gradient estimation",
 //! arXiv 1711.00123.
 
+use super::estimate::Estimate;
+use super::estimator::Estimator;
+use super::expectation::Expectation;
+use super::facts::{Facts, FunctionNeeds};
+use super::learned::Learned;
 use super::learned::{Critic, Moments, SLOW};
 use super::rebar::{Draw, RelaxedControl, controlled};
-use super::{Estimate, Estimator, EstimatorKind, Expectation, Learned};
+use super::tensors::check_temperature;
 use crate::Result;
 use tch::Device;
 
@@ -34,7 +39,7 @@ impl Relax {
     /// # Errors
     /// When the temperature is not positive and finite.
     pub fn new(width: i64, temperature: f64, device: Device) -> Result<Self> {
-        super::check_temperature(temperature)?;
+        check_temperature(temperature)?;
         let (learned, (relaxed, critic, moments)) = Learned::new(device, SLOW, |path| {
             let moments = Moments::new(&(path / "signal"));
             (RelaxedControl::new(path, temperature), Critic::new(&(path / "critic"), width), moments)
@@ -43,9 +48,11 @@ impl Relax {
     }
 }
 
+pub(super) const RELAX: Facts = Facts { needs_of_f: FunctionNeeds::SlopeBetween, ..Facts::new("relax") };
+
 impl Estimator for Relax {
-    fn kind(&self) -> EstimatorKind {
-        EstimatorKind::Relax
+    fn facts(&self) -> &'static Facts {
+        &RELAX
     }
 
     fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {

@@ -21,9 +21,13 @@
 //! "Implicit Reparameterization Gradients", arXiv 1805.08498.
 
 use super::dequantized::Flow;
+use super::estimate::Estimate;
+use super::estimator::Estimator;
+use super::expectation::Expectation;
+use super::facts::{Facts, LawNeeds};
+use super::learned::Learned;
 use super::learned::{Critic, Moments, SLOW};
 use super::rebar::{Draw, controlled};
-use super::{Estimate, Estimator, EstimatorKind, Expectation, Learned};
 use crate::Result;
 use tch::Device;
 
@@ -48,9 +52,12 @@ impl RelaxDequantized {
     }
 }
 
+pub(super) const RELAX_DEQUANTIZED: Facts =
+    Facts { needs_of_law: LawNeeds::Integers, ..Facts::new("relax-dequantized") };
+
 impl Estimator for RelaxDequantized {
-    fn kind(&self) -> EstimatorKind {
-        EstimatorKind::RelaxDequantized
+    fn facts(&self) -> &'static Facts {
+        &RELAX_DEQUANTIZED
     }
 
     fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {

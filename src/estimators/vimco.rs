@@ -15,8 +15,12 @@
 //! # Source
 //! Mnih, Rezende, "Variational inference for Monte Carlo objectives", arXiv 1602.06725.
 
+use super::estimate::{Estimate, Info};
+use super::estimator::Estimator;
+use super::expectation::Expectation;
+use super::facts::Facts;
 use super::reinforce::mean_of_others;
-use super::{Estimate, Estimator, EstimatorKind, Expectation, Info, no_value};
+use super::tensors::no_value;
 use crate::Result;
 use tch::Tensor;
 
@@ -24,9 +28,11 @@ use tch::Tensor;
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Vimco;
 
+pub(super) const VIMCO: Facts = Facts { fewest_samples: 2, ..Facts::new("vimco") };
+
 impl Estimator for Vimco {
-    fn kind(&self) -> EstimatorKind {
-        EstimatorKind::Vimco
+    fn facts(&self) -> &'static Facts {
+        &VIMCO
     }
 
     fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {

@@ -3,7 +3,7 @@
 use super::objective::{ObjectiveKind, TestFunction};
 use super::scores::{Leaves, scores};
 use crate::distributions::{CatalogueEntry, Distribution, Multinomial, whole_number};
-use crate::estimators::{Enumeration, Estimate, Estimator, EstimatorKind, Expectation};
+use crate::estimators::{Enumeration, Estimate, Estimator, EstimatorKind, Expectation, LawNeeds};
 use crate::truncation::TruncatedDistribution;
 use crate::truncation::Truncation;
 use crate::{Error, Result};
@@ -214,7 +214,7 @@ impl Problem {
     /// # Errors
     /// As [`Estimator::estimate`].
     pub fn gradients(&self, estimator: &mut dyn Estimator, rows: i64, samples: i64) -> Result<(Tensor, Estimate)> {
-        let (leaves, distribution) = self.leaves([rows, self.config.latents], estimator.kind())?;
+        let (leaves, distribution) = self.leaves([rows, self.config.latents], estimator.facts().needs_of_law)?;
         let f = |z: &Tensor| self.value(z);
         let mut expectation = Expectation::new(&leaves.law, &f)?.samples(samples)?;
         if let Some(distribution) = &distribution {
@@ -229,8 +229,8 @@ impl Problem {
         self.function.value(z, self.law.atoms().dim())
     }
 
-    fn leaves(&self, shape: [i64; 2], estimator: EstimatorKind) -> Result<(Leaves, Option<Box<dyn Distribution>>)> {
-        if !estimator.needs_poisson() {
+    fn leaves(&self, shape: [i64; 2], needs: LawNeeds) -> Result<(Leaves, Option<Box<dyn Distribution>>)> {
+        if needs != LawNeeds::Poisson {
             return Ok((Leaves::new(&self.law, shape, Vec::new()), None));
         }
         let leaf = |&value: &f64| Tensor::full(shape, value, (self.config.kind, Device::Cpu)).set_requires_grad(true);

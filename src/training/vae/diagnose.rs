@@ -56,13 +56,14 @@ const REFERENCE_CALLS: usize = 24;
 /// estimator is the run's, and stays as it is.
 #[derive(Debug)]
 pub(super) struct Diagnosis {
-    estimators: Vec<Box<dyn Estimator>>,
+    estimators: Vec<(EstimatorKind, Box<dyn Estimator>)>,
 }
 
 impl Diagnosis {
     pub fn new(config: &TrainConfig, vae: &Vae) -> Result<Self> {
         let setting = vae.estimator_setting(config.temperature.first);
-        let estimators = config.diagnose.iter().map(|kind| kind.build(&setting)).collect::<Result<_>>()?;
+        let estimators =
+            config.diagnose.iter().map(|&kind| Ok((kind, kind.build(&setting)?))).collect::<Result<_>>()?;
         Ok(Self { estimators })
     }
 
@@ -87,10 +88,10 @@ impl Diagnosis {
         let reference_cosine = cosines(&first, &second).double_value(&[]);
 
         let mut records = Vec::new();
-        for estimator in &mut self.estimators {
-            let kind = estimator.kind();
+        for (kind, estimator) in &mut self.estimators {
+            let kind = *kind;
             let samples = kind.fewest_samples();
-            let found = match own.as_deref_mut().filter(|own| own.kind() == kind) {
+            let found = match own.as_deref_mut().filter(|own| own.facts() == kind.facts()) {
                 Some(own) => {
                     let before = own.learned().map(|learned| learned.snapshot());
                     let found = estimates(vae, x, encoder, own.as_mut(), samples, ESTIMATES)?;
