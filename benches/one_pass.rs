@@ -44,7 +44,10 @@ fn main() -> gengs::Result<()> {
     let rate = (Tensor::rand([128, 512], (Kind::Float, Device::Cpu)) * 2.0 + 1e-3).set_requires_grad(true);
     let millions = 128.0 * 512.0 / 1e6;
     if asked("one-pass") {
-        println!("{}", millions / seconds(|| one_pass(&OnePass::new(0, 11, 0.5).expect("a window").any_mass(), &rate)));
+        println!(
+            "{}",
+            millions / seconds(|| one_pass(&OnePass::new(0, 11, 0.5).expect("a window").allow_low_mass(), &rate))
+        );
         return Ok(());
     }
     if asked("memory") {
@@ -55,9 +58,9 @@ fn main() -> gengs::Result<()> {
         return mixed();
     }
     for atoms in [12, 64] {
-        let window = Truncation::right(atoms).any_mass();
+        let window = Truncation::right(atoms).allow_low_mass();
         let prior = TruncatedDistribution::new(&Poisson::new(&Tensor::from(1.0f32))?, &window)?;
-        let plain = OnePass::new(0, atoms - 1, 0.5)?.any_mass();
+        let plain = OnePass::new(0, atoms - 1, 0.5)?.allow_low_mass();
         let with_kl = plain.kl_to(&prior)?;
         let graph = |kl: bool| {
             let law = Poisson::new_unchecked(&rate).expect("rates are floats");
@@ -114,7 +117,7 @@ fn memory() -> gengs::Result<()> {
     for (latents, atoms) in [(1_000_000i64, 12), (2_000, 10_000)] {
         let rate = Tensor::full([latents], 1.5f64, (Kind::Float, Device::Cpu)).set_requires_grad(true);
         let prior = Poisson::new(&Tensor::from(1.0f32))?;
-        let prior = TruncatedDistribution::new(&prior, &Truncation::right(atoms).any_mass())?;
+        let prior = TruncatedDistribution::new(&prior, &Truncation::right(atoms).allow_low_mass())?;
         let sampler = OnePass::new(0, atoms - 1, 0.5)?.kl_to(&prior)?;
         drop(sampler.draw(&Poisson::new(&rate)?, NoiseKey::new(0, 0))?);
         let before = in_use();

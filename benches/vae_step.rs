@@ -84,7 +84,8 @@ fn profile(inference: Inference, steps: i64, images: &Images) -> anyhow::Result<
     let decoder = Mlp::new(&(store.root() / "decoder"), &[50, 500, 500, 784]);
     let mut adam = Adam::new(&store, 1e-3)?;
     let order = epoch_order(50_000, 0, 1);
-    let prior = TruncatedDistribution::new(&Poisson::new(&Tensor::from(2.0f32))?, &Truncation::right(12).any_mass())?;
+    let prior =
+        TruncatedDistribution::new(&Poisson::new(&Tensor::from(2.0f32))?, &Truncation::right(12).allow_low_mass())?;
     let sampler = OnePass::new(0, 11, 0.5)?.kl_to(&prior)?;
     // In the order of their names, as Adam has them: the decoder's come first.
     let mut variables: Vec<(String, Tensor)> = store.variables().into_iter().collect();

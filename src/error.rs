@@ -32,7 +32,7 @@ pub enum Error {
     /// The window of a truncation misses the distribution.
     #[error(
         "the window {lo}..={hi} holds only {mass:.3e} of the mass of a {family} with mean {mean:.4}; \
-         widen it, or choose it by tail mass; in the library, `any_mass` accepts it"
+         widen it, or choose it by tail mass; in the library, `allow_low_mass` accepts it"
     )]
     WindowMissesMass {
         /// Name of the family.

@@ -19,7 +19,7 @@ pub mod random;
 pub mod recurrences;
 pub mod relaxation;
 pub mod sampler;
-pub mod topics;
+pub mod topic_metrics;
 pub mod training;
 mod truncation;
 

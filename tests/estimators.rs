@@ -303,11 +303,11 @@ fn differences_from_atom_to_atom_are_unbiased_for_any_atoms() {
     let leaf = logits.expand([rows, 3, 4], false).copy().set_requires_grad(true);
     let rate = Tensor::from_slice(&[0.5, 1.5, 3.0]).expand([rows, 3], false).copy().set_requires_grad(true);
     let poisson = Poisson::new(&rate).unwrap();
-    let moved_ends = Truncation::right(5).merge_at_mean().any_mass();
+    let moved_ends = Truncation::right(5).merge_at_mean().allow_low_mass();
     let laws = [
         (TruncatedDistribution::from_logits(&leaf, -1).unwrap(), &leaf),
         (TruncatedDistribution::one_hot(&leaf).unwrap(), &leaf),
-        (TruncatedDistribution::new(&poisson, &Truncation::right(6).any_mass()).unwrap(), &rate),
+        (TruncatedDistribution::new(&poisson, &Truncation::right(6).allow_low_mass()).unwrap(), &rate),
         (TruncatedDistribution::new(&poisson, &moved_ends).unwrap(), &rate),
     ];
     for (law, leaf) in laws {
@@ -359,7 +359,7 @@ fn claims_hold_for_laws_with_gaps_and_moved_ends() {
         Box::new(move |rows| {
             let leaf = leaf(rows, rates, rates.len() as i64, &[]);
             let law = Poisson::new(&leaf).unwrap();
-            (TruncatedDistribution::new(&law, &truncation.merge_at_mean().any_mass()).unwrap(), leaf)
+            (TruncatedDistribution::new(&law, &truncation.merge_at_mean().allow_low_mass()).unwrap(), leaf)
         })
     };
     let modes: Law = Box::new(move |rows| {

@@ -126,7 +126,7 @@ fn flags_out_of_range_are_refused_by_name() {
 fn the_help_names_the_parameters_of_families() {
     let help = gradients(&["certify", "--help"]).output().unwrap();
     let text = String::from_utf8(help.stdout).unwrap();
-    for entry in gengs::distributions::CATALOGUE {
+    for entry in gengs::distributions::FAMILIES {
         assert!(text.contains(&format!("{}: {}", entry.name, entry.signature())), "{text}");
     }
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::doubles;
-use gengs::distributions::{CATALOGUE, LARGEST_ATOM};
+use gengs::distributions::{FAMILIES, LARGEST_ATOM};
 use gengs::prelude::*;
 use gengs::random::gumbel;
 use gengs::sampler::{NoiseKey, OnePass};
@@ -150,7 +150,7 @@ fn broadcast(a: &[i64], b: &[i64]) -> Vec<i64> {
 
 /// A law of some family, and the same law from plain tensors.
 fn law(s: &mut Source) -> Result<[Box<dyn Distribution>; 2]> {
-    let entry = s.pick(&CATALOGUE);
+    let entry = s.pick(&FAMILIES);
     let shape = s.pick(&[vec![], vec![3], vec![2, 3]]);
     let parameter = |s: &mut Source, i: usize| {
         if i < entry.whole { Tensor::from(entry.typical[i]) } else { s.tensor(entry.typical[i], &shape) }
@@ -173,7 +173,7 @@ fn truncation(s: &mut Source) -> Truncation {
         1 => window.renormalize(),
         _ => window.merge_at_mean(),
     };
-    if s.rarely(3) { window.any_mass() } else { window }
+    if s.rarely(3) { window.allow_low_mass() } else { window }
 }
 
 /// A truncated law that is sound, of one of the kinds there are.
@@ -415,7 +415,7 @@ const CALLS: &[(&str, Call)] = &[
             } else {
                 OnePass::new(s.integer(0), s.integer(11), s.number(0.5))?
             };
-            let sampler = if s.rarely(3) { sampler.any_mass() } else { sampler };
+            let sampler = if s.rarely(3) { sampler.allow_low_mass() } else { sampler };
             let draw = sampler.draw(law, NoiseKey::new(5, 6))?;
             documented(&draw.z, &law.batch_shape(), law.kind());
             assert!(is_finite(&draw.z));

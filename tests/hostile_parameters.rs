@@ -35,8 +35,8 @@ fn window() -> impl Strategy<Value = Truncation> {
         (-5..20i64, 0..30i64).prop_map(|(lo, n)| Truncation::between(lo, lo + n)),
         (-12.0..-0.5f64).prop_map(|exponent| Truncation::tail_mass(10f64.powf(exponent))),
     ];
-    (truncation, 0..3, any::<bool>()).prop_map(|(truncation, tail, any_mass)| {
-        let truncation = if any_mass { truncation.any_mass() } else { truncation };
+    (truncation, 0..3, any::<bool>()).prop_map(|(truncation, tail, allow_low_mass)| {
+        let truncation = if allow_low_mass { truncation.allow_low_mass() } else { truncation };
         match tail {
             0 => truncation,
             1 => truncation.renormalize(),

@@ -34,7 +34,7 @@ fn compare(kind: Kind, lowest_log_weight: f64, bound: f64) {
             .enumerate()
             .map(|(i, &value)| Tensor::full([], value, (kind, Device::Cpu)).set_requires_grad(i >= fixed))
             .collect();
-        let truncation = Truncation::between(case.lo, case.hi).any_mass();
+        let truncation = Truncation::between(case.lo, case.hi).allow_low_mass();
         let q = TruncatedDistribution::new(family(&case.family, &leaves).as_ref(), &truncation).unwrap();
         for row in case.rows.iter().filter(|row| row.log_weight >= lowest_log_weight) {
             let what = format!("{kind:?} {} {:?} atom {}", case.family, case.parameters, row.atom);

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{close, double, doubles, seeded};
-use gengs::nn::{Adam, EmbeddingBag, Entries, Linear, Mlp};
+use gengs::nn::{Adam, EmbeddingBag, Linear, Mlp, SparseIndex};
 use serde::Deserialize;
 use tch::nn::{Init, VarStore};
 use tch::{Device, Kind, Tensor};
@@ -212,7 +212,7 @@ fn rows_of_bags_move_as_in_a_whole_table_on_any_number_of_threads() {
     let of_bags = Tensor::arange(bags, (Kind::Int64, Device::Cpu)).repeat_interleave_self_int(each, 0, None);
     let offsets = Tensor::arange(bags, (Kind::Int64, Device::Cpu)) * each;
     let loss = |sums: &Tensor| (sums - 0.1).square().sum(Kind::Float);
-    let entries = Entries::new(&numbers, &of_bags, &offsets).unwrap();
+    let entries = SparseIndex::new(&numbers, &of_bags, &offsets).unwrap();
     let before = tch::get_num_threads();
     let moved = [1, 2].map(|threads| {
         tch::set_num_threads(threads);
@@ -246,7 +246,7 @@ fn entries_without_a_row_are_errors() {
     let table = EmbeddingBag::new(&store.root(), 3, 2, 0.1);
     let forward = |rows: &[i64]| {
         let [rows, bags, offsets] = lists(rows);
-        let entries = Entries::new(&rows, &bags, &offsets)?;
+        let entries = SparseIndex::new(&rows, &bags, &offsets)?;
         table.forward(&entries, &rows.to_kind(Kind::Float))
     };
     assert!(forward(&[-1]).is_err() && forward(&[3]).is_err());

@@ -56,7 +56,7 @@ fn compare(kind: Kind, bound: f64) {
             .enumerate()
             .map(|(i, t)| if i < first { t.copy() } else { t.select(0, 0).select(0, 0) })
             .collect();
-        let truncation = Truncation::between(lo, hi).any_mass();
+        let truncation = Truncation::between(lo, hi).allow_low_mass();
         let prior = TruncatedDistribution::new(family(name, &ones).as_ref(), &truncation).unwrap();
         let q = TruncatedDistribution::new(family(name, &theirs).as_ref(), &truncation).unwrap();
         let key = NoiseKey::new(7, 3);
@@ -66,7 +66,7 @@ fn compare(kind: Kind, bound: f64) {
         for forward in [Forward::Soft, Forward::StraightThrough] {
             for temperature in [0.3, 1.0] {
                 let law = family(name, &ours);
-                let sampler = OnePass::new(lo, hi, temperature).unwrap().any_mass();
+                let sampler = OnePass::new(lo, hi, temperature).unwrap().allow_low_mass();
                 let sampler = sampler.forward(forward).kl_to(&prior).unwrap();
                 let draw = sampler.rsample(law.as_ref(), key).unwrap().unwrap();
                 let relaxation = Relaxation::new(&q, temperature).unwrap().forward(forward);
@@ -187,7 +187,7 @@ fn noise_by_counter_is_gumbel_and_independent_across_keys() {
 fn what_it_does_not_do_is_left_to_the_graph_or_refused() {
     let key = NoiseKey::new(0, 0);
     let skellam = Skellam::new(&Tensor::from(1.0), &Tensor::from(2.0)).unwrap();
-    assert!(OnePass::new(0, 5, 0.5).unwrap().any_mass().rsample(&skellam, key).unwrap().is_none());
+    assert!(OnePass::new(0, 5, 0.5).unwrap().allow_low_mass().rsample(&skellam, key).unwrap().is_none());
     for (lo, hi, temperature) in [(3, 2, 0.5), (0, 5, 0.0), (0, 5, f64::NAN), (0, 5, -1.0)] {
         assert!(OnePass::new(lo, hi, temperature).unwrap_err().to_string().contains("one-pass"));
     }
@@ -208,7 +208,7 @@ fn free_logits_equal_the_tensor_graph() {
             let ours = values.copy().set_requires_grad(true);
             let theirs = values.to_kind(Kind::Double).set_requires_grad(true);
             let prior = Poisson::new(&Tensor::from(2.0)).unwrap();
-            let prior = TruncatedDistribution::new(&prior, &Truncation::right(n).any_mass()).unwrap();
+            let prior = TruncatedDistribution::new(&prior, &Truncation::right(n).allow_low_mass()).unwrap();
             let q = TruncatedDistribution::from_logits(&theirs, 0).unwrap();
             let key = NoiseKey { first_row: 9, ..NoiseKey::new(5, 1 << 33) };
             let noise = key.gumbel(&[6, 5, n], kind).unwrap().to_kind(Kind::Double);
@@ -269,7 +269,7 @@ fn partial_tiles_and_hostile_parameters_do_not_panic() {
         }
         for hostile in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -1.0, 1e300, 1e-300] {
             let values = Tensor::full([20], hostile, (Kind::Double, CPU)).to_kind(kind);
-            let sampler = OnePass::new(0, 11, 0.5).unwrap().any_mass();
+            let sampler = OnePass::new(0, 11, 0.5).unwrap().allow_low_mass();
             let draw = |law: &dyn Distribution| sampler.rsample(law, key).unwrap().unwrap().z;
             assert_eq!(draw(&Poisson::new_unchecked(&values).unwrap()).numel(), 20);
             assert_eq!(draw(&Geometric::from_logits_unchecked(&values).unwrap()).numel(), 20);
@@ -349,7 +349,7 @@ fn own_windows_equal_the_tensor_graph_row_by_row() {
                     );
                     let truncation = Truncation::between(lo, hi);
                     let q = TruncatedDistribution::new(law.as_ref(), &truncation).unwrap();
-                    let prior = TruncatedDistribution::new(prior.as_ref(), &truncation.any_mass()).unwrap();
+                    let prior = TruncatedDistribution::new(prior.as_ref(), &truncation.allow_low_mass()).unwrap();
                     let noise = key.gumbel(&[2, latents, hi + 1], kind).unwrap().to_kind(Kind::Double);
                     let noise = own(&noise).narrow(-1, lo, hi - lo + 1);
                     let z = Relaxation::new(&q, 0.6).unwrap().rsample_with_noise(&noise).unwrap();
@@ -404,7 +404,7 @@ fn parts_equal_the_graph_and_the_one_pass_sampler() {
             let support = law.support();
             let (lo, hi) = (support.lowest.unwrap_or(-7), support.highest.unwrap_or(13));
             let ones: Vec<Tensor> = values.iter().map(|&value| Tensor::from(value)).collect();
-            let truncation = Truncation::between(lo, hi).any_mass();
+            let truncation = Truncation::between(lo, hi).allow_low_mass();
             let prior = TruncatedDistribution::new(family(name, &ones).as_ref(), &truncation).unwrap();
             for forward in [Forward::Soft, Forward::StraightThrough] {
                 let sampler = OnePass::new(lo, hi, 0.7).unwrap().forward(forward).kl_to(&prior).unwrap();
@@ -442,7 +442,7 @@ fn windows_are_looked_at_before_anything_is_drawn() {
         }
     }
     let poisson = Poisson::new(&Tensor::from_slice(&[2.0, 100.0])).unwrap();
-    assert_eq!(doubles(&sampler.any_mass().draw(&poisson, key).unwrap().z).len(), 2);
+    assert_eq!(doubles(&sampler.allow_low_mass().draw(&poisson, key).unwrap().z).len(), 2);
 }
 
 /// A prior on other atoms is no prior; one with a gradient would lose it.
@@ -451,7 +451,8 @@ fn priors_live_on_the_atoms_of_the_window() {
     let sampler = OnePass::new(0, 11, 0.5).unwrap();
     let rate = Tensor::from(2.0);
     let beside =
-        TruncatedDistribution::new(&Poisson::new(&rate).unwrap(), &Truncation::between(2, 13).any_mass()).unwrap();
+        TruncatedDistribution::new(&Poisson::new(&rate).unwrap(), &Truncation::between(2, 13).allow_low_mass())
+            .unwrap();
     let one_hot = TruncatedDistribution::one_hot(&Tensor::zeros([12], (Kind::Double, CPU))).unwrap();
     for (prior, atoms) in [(&beside, "2..=13"), (&one_hot, "12 one-hot vectors")] {
         let message = sampler.kl_to(prior).unwrap_err().to_string();

@@ -63,7 +63,7 @@ struct Combination {
     prior: Prior,
     forward: Forward,
     temperature: f64,
-    any_mass: bool,
+    allow_low_mass: bool,
     threads: i32,
     key: NoiseKey,
 }
@@ -116,7 +116,7 @@ fn combination(random: &mut ChaCha8Rng) -> Combination {
         prior,
         forward: pick(random, &[Forward::Soft, Forward::StraightThrough]),
         temperature: pick(random, &[0.2, 0.5, 1.0]),
-        any_mass: random.random(),
+        allow_low_mass: random.random(),
         threads: pick(random, &[1, 2]),
         key: NoiseKey { first_row: random.random_range(0..9), ..NoiseKey::new(random.random(), random.random()) },
     }
@@ -245,7 +245,7 @@ fn sampler<'a>(c: &Combination, (lo, hi): (i64, i64), prior: &'a Given) -> Resul
         _ => OnePass::new(lo, hi, c.temperature)?,
     };
     let sampler = sampler.forward(c.forward);
-    let sampler = if c.any_mass { sampler.any_mass() } else { sampler };
+    let sampler = if c.allow_low_mass { sampler.allow_low_mass() } else { sampler };
     match prior {
         Given::None => Ok(sampler),
         Given::Law(law) => sampler.kl_to_law(law.as_ref()),
@@ -259,7 +259,7 @@ fn reference(c: &Combination, (lo, hi): (i64, i64), given: &Given) -> Result<(Fo
     let (q, leaves) = match &c.source {
         Source::Logits { .. } => {
             let leaf = logits(c, n).to_kind(Kind::Double).set_requires_grad(true);
-            let q = if c.any_mass {
+            let q = if c.allow_low_mass {
                 TruncatedDistribution::from_logits_unchecked
             } else {
                 TruncatedDistribution::from_logits
@@ -270,7 +270,7 @@ fn reference(c: &Combination, (lo, hi): (i64, i64), given: &Given) -> Result<(Fo
             let (leaves, first) = leaves(c, Kind::Double);
             let law = family(FAMILIES[*number].0, &leaves);
             let truncation = Truncation::between(lo, hi);
-            let truncation = if c.any_mass { truncation.any_mass() } else { truncation };
+            let truncation = if c.allow_low_mass { truncation.allow_low_mass() } else { truncation };
             (
                 TruncatedDistribution::new(law.as_ref(), &truncation)?,
                 leaves[first..].iter().map(Tensor::shallow_clone).collect(),
@@ -279,7 +279,9 @@ fn reference(c: &Combination, (lo, hi): (i64, i64), given: &Given) -> Result<(Fo
     };
     let prior = match given {
         Given::None => None,
-        Given::Law(law) => Some(TruncatedDistribution::new(law.as_ref(), &Truncation::between(lo, hi).any_mass())?),
+        Given::Law(law) => {
+            Some(TruncatedDistribution::new(law.as_ref(), &Truncation::between(lo, hi).allow_low_mass())?)
+        }
         Given::Truncated(prior) => Some(TruncatedDistribution::from_logits(&prior.log_weights().detach(), lo)?),
     };
     let latents = c.shape.last().copied().unwrap_or(1);

@@ -159,7 +159,7 @@ fn derivatives_of_samples_of_every_family() {
             let law = family(name, p);
             let support = law.support();
             let lo = support.lowest.unwrap_or(-6);
-            let window = Truncation::between(lo, support.highest.unwrap_or(lo + 19).min(lo + 19)).any_mass();
+            let window = Truncation::between(lo, support.highest.unwrap_or(lo + 19).min(lo + 19)).allow_low_mass();
             let q = TruncatedDistribution::new(law.as_ref(), &window.merge_at_mean()).unwrap();
             Relaxation::new(&q, 0.6).unwrap().rsample_with_noise(&noise.narrow(-1, 0, q.len())).unwrap()
         };
@@ -195,7 +195,7 @@ fn derivatives_of_samples_of_every_family() {
             let law = family(name, &floats);
             let support = law.support();
             let lo = support.lowest.unwrap_or(-6);
-            let window = Truncation::between(lo, support.highest.unwrap_or(lo + 19).min(lo + 19)).any_mass();
+            let window = Truncation::between(lo, support.highest.unwrap_or(lo + 19).min(lo + 19)).allow_low_mass();
             let q = TruncatedDistribution::new(law.as_ref(), &window.merge_at_mean()).unwrap();
             let float = Relaxation::new(&q, 0.6)
                 .unwrap()

@@ -3,7 +3,7 @@
 mod common;
 
 use common::close;
-use gengs::topics::{
+use gengs::topic_metrics::{
     Branch, COHERENCE_WORDS, Completion, DIVERSITY_WORDS, Halves, Layer, Tree, coherence, diversity, split,
 };
 use serde::Deserialize;

@@ -1,7 +1,7 @@
 //! The page that shows a tree of topics: read back as XML.
 
-use gengs::topics::page::{About, Example, html};
-use gengs::topics::{Layer, Tree};
+use gengs::topic_metrics::page::{About, Example, html};
+use gengs::topic_metrics::{Layer, Tree};
 use roxmltree::{Document, Node, ParsingOptions};
 use std::collections::HashMap;
 

@@ -144,7 +144,7 @@ fn written_out(store: &VarStore, likelihood: Likelihood, x: &Tensor) -> TopicsEl
         let law = Poisson::new(&((tilt + softplus_inverse(1.0)).softplus() + 1e-6)).unwrap();
         let seed = KEY.seed + l * 0x9e37_79b9_7f4a_7c15;
         let draw = OnePass::new(0, 5, 0.5).unwrap().draw(&law, NoiseKey { seed, ..KEY }).unwrap().z;
-        (TruncatedDistribution::new(&law, &Truncation::right(6).any_mass()).unwrap(), draw)
+        (TruncatedDistribution::new(&law, &Truncation::right(6).allow_low_mass()).unwrap(), draw)
     };
     let rate = |name: &str, own: f64| (v(name) + softplus_inverse(own)).softplus() + 1e-6;
     let (upper_posterior, upper) = draw(1, tilts.remove(1));
@@ -155,7 +155,7 @@ fn written_out(store: &VarStore, likelihood: Likelihood, x: &Tensor) -> TopicsEl
     let (posteriors, draws) = ([posterior, upper_posterior], [lowest, upper]);
     let kl = posteriors.iter().zip([lower, rate("topics.1.bias", 1.0)]).map(|(posterior, rate)| {
         let prior =
-            TruncatedDistribution::new(&Poisson::new(&rate).unwrap(), &Truncation::right(6).any_mass()).unwrap();
+            TruncatedDistribution::new(&Poisson::new(&rate).unwrap(), &Truncation::right(6).allow_low_mass()).unwrap();
         sum(&posterior.kl(&prior).unwrap(), -1)
     });
     let (w, b) = (v("words.weight"), v("words.bias"));

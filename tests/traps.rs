@@ -107,10 +107,13 @@ fn tail_lost_in_float32() {
 fn window_misses_the_mass() {
     let law = Poisson::new(&Tensor::from_slice(&[2.0, 40.0])).unwrap();
     let message = TruncatedDistribution::new(&law, &Truncation::right(12)).unwrap_err().to_string();
-    assert!(message.contains("0..=11") && message.contains("mean 40") && message.contains("any_mass"), "{message}");
+    assert!(
+        message.contains("0..=11") && message.contains("mean 40") && message.contains("allow_low_mass"),
+        "{message}"
+    );
     // Asked for by mass, the window widens; asked to accept it, the loss is stated.
     assert!(TruncatedDistribution::new(&law, &Truncation::tail_mass(1e-3)).unwrap().len() > 40);
-    let q = TruncatedDistribution::new(&law, &Truncation::right(12).any_mass()).unwrap();
+    let q = TruncatedDistribution::new(&law, &Truncation::right(12).allow_low_mass()).unwrap();
     let lost = doubles(&q.truncation_error().unwrap().mean);
     assert!(lost[0] < 1e-5 && (lost[1] - 29.0).abs() < 1e-5, "{lost:?}");
 }
@@ -190,8 +193,8 @@ fn log_pmf_of_large_terms_that_cancel() {
     let found = double(&Poisson::new(&rate).unwrap().log_prob(&Tensor::from(1000.0)).unwrap());
     let expected = -(std::f64::consts::TAU * 1000.0).ln() / 2.0 - 1.0 / 12_000.0 + 1.0 / 360e9;
     close("log pmf", found, expected, 1e-12);
-    let q =
-        TruncatedDistribution::new(&Poisson::new(&rate).unwrap(), &Truncation::between(900, 1100).any_mass()).unwrap();
+    let q = TruncatedDistribution::new(&Poisson::new(&rate).unwrap(), &Truncation::between(900, 1100).allow_low_mass())
+        .unwrap();
     close("log weight", double(&q.log_weights().select(0, 100)), expected, 1e-6);
 }
 

@@ -16,12 +16,15 @@ fn poisson(rates: &[f64]) -> Poisson {
 fn a_window_that_misses_the_mass_is_an_error_unless_asked_for() {
     let law = poisson(&[2.0, 40.0]);
     let message = TruncatedDistribution::new(&law, &Truncation::right(12)).unwrap_err().to_string();
-    assert!(message.contains("0..=11") && message.contains("mean 40") && message.contains("any_mass"), "{message}");
-    let q = TruncatedDistribution::new(&law, &Truncation::right(12).any_mass()).unwrap();
+    assert!(
+        message.contains("0..=11") && message.contains("mean 40") && message.contains("allow_low_mass"),
+        "{message}"
+    );
+    let q = TruncatedDistribution::new(&law, &Truncation::right(12).allow_low_mass()).unwrap();
     // Merged, the last atom takes what is beyond.
     close("mean of the row that fits", doubles(&q.mean())[0], 2.0, 1e-5);
     close("mean of the row that does not", doubles(&q.mean())[1], 11.0, 1e-6);
-    let renormalised = TruncatedDistribution::new(&law, &Truncation::right(12).any_mass().renormalize()).unwrap();
+    let renormalised = TruncatedDistribution::new(&law, &Truncation::right(12).allow_low_mass().renormalize()).unwrap();
     close("total", doubles(&renormalised.log_weights().exp()).iter().sum(), 2.0, 1e-12);
 }
 
@@ -112,7 +115,7 @@ fn both_tails_are_merged_into_the_ends() {
 #[test]
 fn a_single_atom_is_certain() {
     for truncation in [Truncation::right(1), Truncation::between(3, 3)] {
-        let q = TruncatedDistribution::new(&poisson(&[3.0]), &truncation.any_mass()).unwrap();
+        let q = TruncatedDistribution::new(&poisson(&[3.0]), &truncation.allow_low_mass()).unwrap();
         assert_eq!(doubles(q.log_weights()), [0.0]);
     }
 }

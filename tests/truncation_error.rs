@@ -110,7 +110,7 @@ fn check_bounds(sets: usize, seed: u64) {
         if name == "categorical" || name == "bernoulli" {
             (lo, hi) = if rng.random() { (0, hi.max(1) - 1) } else { (lo + 1, hi.max(lo + 1)) };
         }
-        let q = TruncatedDistribution::new(law.as_ref(), &Truncation::between(lo, hi).any_mass()).unwrap();
+        let q = TruncatedDistribution::new(law.as_ref(), &Truncation::between(lo, hi).allow_low_mass()).unwrap();
         let error = q.truncation_error().unwrap();
         let (total_variation, mean) = (doubles(&error.total_variation), doubles(&error.mean));
         for (i, row) in rows.iter().enumerate() {
@@ -159,7 +159,7 @@ fn bounds_are_the_differences_of_the_means_and_their_gradients() {
             values.iter().enumerate().map(|(i, &v)| Tensor::from(v).set_requires_grad(i >= first)).collect();
         let law = family(name, &leaves);
         let (lo, hi) = Truncation::tail_mass(0.2).resolve(law.as_ref()).unwrap();
-        let window = Truncation::between(lo, hi).any_mass();
+        let window = Truncation::between(lo, hi).allow_low_mass();
         for truncation in [window, window.renormalize(), window.merge_at_mean()] {
             let q = TruncatedDistribution::new(law.as_ref(), &truncation).unwrap();
             let error = q.truncation_error().unwrap();
@@ -183,7 +183,7 @@ fn tails_merged_at_their_means_keep_the_mean() {
             values.iter().enumerate().map(|(i, &v)| Tensor::from(v).set_requires_grad(i >= first)).collect();
         let law = family(name, &leaves);
         let (lo, hi) = Truncation::tail_mass(0.1).resolve(law.as_ref()).unwrap();
-        let truncation = Truncation::between(lo, hi).any_mass().merge_at_mean();
+        let truncation = Truncation::between(lo, hi).allow_low_mass().merge_at_mean();
         let q = TruncatedDistribution::new(law.as_ref(), &truncation).unwrap();
         close(name, double(&q.mean()), double(&law.mean()), 1e-10);
         close(name, double(&q.log_weights().exp().sum(Kind::Double)), 1.0, 1e-10);

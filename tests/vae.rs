@@ -17,7 +17,7 @@ fn model(family: Family, inference: Inference, latents: i64) -> (VarStore, Vae) 
     let store = VarStore::new(Device::Cpu);
     let atoms = if family == Family::Bernoulli { 2 } else { 6 };
     let latent =
-        LatentConfig { family, prior: None, truncation: Truncation::right(atoms).any_mass(), inference, latents };
+        LatentConfig { family, prior: None, truncation: Truncation::right(atoms).allow_low_mass(), inference, latents };
     let vae = Vae::new(&store.root(), &VaeConfig { pixels: PIXELS, hidden: vec![8], latent }).unwrap();
     // Weights far from their small start, so that posteriors differ from the prior and from each other.
     tch::no_grad(|| store.variables().values().for_each(|w| drop(w.shallow_clone().g_mul_scalar_(3.0))));

@@ -4,7 +4,7 @@ use anyhow::Context;
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gengs::cli::{Common, Meter, print_line, tell};
-use gengs::distributions::CATALOGUE;
+use gengs::distributions::FAMILIES;
 use gengs::estimators::EstimatorKind;
 use gengs::laboratory::{
     Certificate, Experiment, Measurement, ObjectiveKind, Panel, Problem, ProblemConfig, Synthetic, Verdict, certify,
@@ -156,7 +156,7 @@ fn window(text: &str) -> Result<TruncationSetting, String> {
 
 /// For the long help: the families with their parameters, in the order in which they are given.
 fn parameters_of_families() -> String {
-    let families = CATALOGUE.iter().map(|entry| format!("  {}: {}", entry.name, entry.signature()));
+    let families = FAMILIES.iter().map(|entry| format!("  {}: {}", entry.name, entry.signature()));
     let families: Vec<String> = families.chain(["  multinomial: draws, probs, ...".to_string()]).collect();
     format!("Its parameters, in this order [default: those of a typical law]:\n{}", families.join("\n"))
 }
@@ -313,7 +313,7 @@ impl Certify {
 
     fn families(&self) -> Vec<String> {
         match self.family.as_str() {
-            "all" => CATALOGUE.iter().map(|entry| entry.name.to_string()).collect(),
+            "all" => FAMILIES.iter().map(|entry| entry.name.to_string()).collect(),
             family => vec![family.to_string()],
         }
     }

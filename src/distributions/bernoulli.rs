@@ -4,6 +4,7 @@
 
 use super::binomial::BinomialRecurrence;
 use super::distribution::{Distribution, Parameter, drawn_shape, values};
+use super::family_entry::FamilyEntry;
 use super::probability::Probability;
 use super::support::Support;
 use crate::Result;
@@ -48,6 +49,14 @@ impl Bernoulli {
         Ok(Self { success: Probability::from_logits(&parameters[0]), kind })
     }
 }
+
+pub(super) const ENTRY: FamilyEntry = FamilyEntry {
+    name: "bernoulli",
+    parameters: &["probs"],
+    typical: &[0.35],
+    whole: 0,
+    build: |_, p| Ok(Box::new(Bernoulli::new(&p[0])?)),
+};
 
 impl Distribution for Bernoulli {
     fn name(&self) -> &str {

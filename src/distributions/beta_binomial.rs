@@ -4,6 +4,7 @@
 //! `k = 0 .. total_count`; mean `total_count concentration1 / (concentration1 + concentration0)`. Names as in Pyro.
 
 use super::distribution::{Distribution, Parameter, drawn_shape};
+use super::family_entry::FamilyEntry;
 use super::support::Support;
 use crate::Result;
 use crate::checks::{broadcast, check_count, check_positive, two};
@@ -43,6 +44,14 @@ impl BetaBinomial {
         Ok(Self { total_count, concentration1, concentration0, kind })
     }
 }
+
+pub(super) const ENTRY: FamilyEntry = FamilyEntry {
+    name: "beta-binomial",
+    parameters: &["total_count", "concentration1", "concentration0"],
+    typical: &[9.0, 2.0, 3.0],
+    whole: 1,
+    build: |n, p| Ok(Box::new(BetaBinomial::new(n[0], &p[0], &p[1])?)),
+};
 
 impl Distribution for BetaBinomial {
     fn name(&self) -> &str {

@@ -3,6 +3,7 @@
 //! `P(X = k) = C(total_count, k) probs^k (1 - probs)^(total_count - k)` for `k = 0 .. total_count`.
 
 use super::distribution::{Distribution, Parameter, drawn_shape, values};
+use super::family_entry::FamilyEntry;
 use super::probability::{PlainProbability, Probability};
 use super::sums;
 use super::support::Support;
@@ -52,6 +53,14 @@ impl Binomial {
         Ok(Self { total_count, success: Probability::from_logits(&parameters[0]), kind })
     }
 }
+
+pub(super) const ENTRY: FamilyEntry = FamilyEntry {
+    name: "binomial",
+    parameters: &["total_count", "probs"],
+    typical: &[9.0, 0.4],
+    whole: 1,
+    build: |n, p| Ok(Box::new(Binomial::new(n[0], &p[0])?)),
+};
 
 impl Distribution for Binomial {
     fn name(&self) -> &str {

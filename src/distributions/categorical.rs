@@ -3,6 +3,7 @@
 //! `P(X = k) = softmax(logits)_k`.
 
 use super::distribution::{Distribution, Parameter, drawn_shape};
+use super::family_entry::{FamilyEntry, side_by_side};
 use super::support::Support;
 use crate::checks::check_logits;
 use crate::checks::{broadcast, extended, log_zero_one, single};
@@ -57,6 +58,14 @@ impl Categorical {
         Tensor::arange(self.classes(), (Kind::Double, self.log_probs.device()))
     }
 }
+
+pub(super) const ENTRY: FamilyEntry = FamilyEntry {
+    name: "categorical",
+    parameters: &["logits"],
+    typical: &[0.1, -0.4, 0.9, 0.3, -1.0],
+    whole: 0,
+    build: |_, p| Ok(Box::new(Categorical::new(&side_by_side("categorical", p)?)?)),
+};
 
 impl Distribution for Categorical {
     fn name(&self) -> &str {

@@ -5,6 +5,7 @@
 //! root of the atom, as the law's width does.
 
 use super::distribution::{Distribution, Parameter};
+use super::family_entry::FamilyEntry;
 use super::support::Support;
 use crate::checks::{LARGEST_ATOM, broadcast, check, check_positive, two};
 use crate::math::gauss_sums::Grid;
@@ -108,6 +109,14 @@ fn grid(rate: &Tensor, nu: &Tensor) -> Result<Grid> {
     }
     Ok(grid)
 }
+
+pub(super) const ENTRY: FamilyEntry = FamilyEntry {
+    name: "conway-maxwell-poisson",
+    parameters: &["rate", "nu"],
+    typical: &[4.0, 1.5],
+    whole: 0,
+    build: |_, p| Ok(Box::new(ConwayMaxwellPoisson::new(&p[0], &p[1])?)),
+};
 
 impl Distribution for ConwayMaxwellPoisson {
     fn name(&self) -> &str {

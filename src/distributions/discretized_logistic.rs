@@ -4,6 +4,7 @@
 //! merged tails it is the pixel likelihood of PixelCNN++ (Salimans, Karpathy, Chen, Kingma, arXiv 1701.05517).
 
 use super::distribution::{Distribution, Parameter, drawn_shape};
+use super::family_entry::FamilyEntry;
 use super::support::Support;
 use crate::Result;
 use crate::checks::{LARGEST_ATOM, broadcast, check, two};
@@ -68,6 +69,14 @@ impl DiscretizedLogistic {
         (centre, side(&offsets, &log_weights) + below)
     }
 }
+
+pub(super) const ENTRY: FamilyEntry = FamilyEntry {
+    name: "discretized-logistic",
+    parameters: &["loc", "scale"],
+    typical: &[1.3, 0.8],
+    whole: 0,
+    build: |_, p| Ok(Box::new(DiscretizedLogistic::new(&p[0], &p[1])?)),
+};
 
 impl Distribution for DiscretizedLogistic {
     fn name(&self) -> &str {

@@ -95,8 +95,8 @@ pub trait Distribution: std::fmt::Debug + Send {
     ///
     /// # Errors
     /// When the tail is a sum that does not end.
-    fn log_excesses(&self, k: i64) -> Result<(Tensor, Tensor)> {
-        sums::log_excesses(self, k)
+    fn log_partial_expectations(&self, k: i64) -> Result<(Tensor, Tensor)> {
+        sums::log_partial_expectations(self, k)
     }
 
     /// Draws of shape `sample_shape + batch_shape`, without gradient: exact where the family has a method of its own, and

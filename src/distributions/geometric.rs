@@ -3,6 +3,7 @@
 //! `P(X = k) = probs (1 - probs)^k` for `k = 0, 1, ...`; mean `(1 - probs) / probs`.
 
 use super::distribution::{Distribution, Parameter, drawn_shape, values};
+use super::family_entry::FamilyEntry;
 use super::probability::{PlainProbability, Probability};
 use super::support::Support;
 use crate::Result;
@@ -48,6 +49,14 @@ impl Geometric {
         Ok(Self { success: Probability::from_logits(&parameters[0]), kind })
     }
 }
+
+pub(super) const ENTRY: FamilyEntry = FamilyEntry {
+    name: "geometric",
+    parameters: &["probs"],
+    typical: &[0.3],
+    whole: 0,
+    build: |_, p| Ok(Box::new(Geometric::new(&p[0])?)),
+};
 
 impl Distribution for Geometric {
     fn name(&self) -> &str {

@@ -7,6 +7,7 @@
 //! are accepted, and gradients mean something: that of the mean is `draws / population` in `successes`.
 
 use super::distribution::{Distribution, Parameter};
+use super::family_entry::FamilyEntry;
 use super::support::Support;
 use crate::Result;
 use crate::checks::{broadcast, check, check_count, two};
@@ -64,6 +65,14 @@ impl Hypergeometric {
         Ok(Self { draws, population, successes, support, kind })
     }
 }
+
+pub(super) const ENTRY: FamilyEntry = FamilyEntry {
+    name: "hypergeometric",
+    parameters: &["draws", "population", "successes"],
+    typical: &[6.0, 20.0, 9.0],
+    whole: 1,
+    build: |n, p| Ok(Box::new(Hypergeometric::new(n[0], &p[0], &p[1])?)),
+};
 
 impl Distribution for Hypergeometric {
     fn name(&self) -> &str {

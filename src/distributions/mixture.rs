@@ -4,7 +4,9 @@
 
 use super::Categorical;
 use super::distribution::{Distribution, Parameter, masked_log_pmf};
+use super::family_entry::{FamilyEntry, side_by_side};
 use super::support::Support;
+use super::{Geometric, Poisson};
 use crate::checks::{broadcast_shape, broadcasts, extended, log_zero_one, single};
 use crate::math::LOG_ZERO;
 use crate::{Error, Result};
@@ -96,6 +98,18 @@ impl Mixture {
     }
 }
 
+pub(super) const ENTRY: FamilyEntry = FamilyEntry {
+    name: "mixture",
+    parameters: &["logit0", "logit1", "rate", "probs"],
+    typical: &[0.2, -0.4, 1.5, 0.4],
+    whole: 0,
+    build: |_, p| {
+        let components: Vec<Box<dyn Distribution>> =
+            vec![Box::new(Poisson::new(&p[2])?), Box::new(Geometric::new(&p[3])?)];
+        Ok(Box::new(Mixture::new(&side_by_side("mixture", &p[..2])?, components)?))
+    },
+};
+
 impl Distribution for Mixture {
     fn name(&self) -> &str {
         "Mixture"
@@ -154,8 +168,8 @@ impl Distribution for Mixture {
         self.mix_pairs(|component| component.log_tails(k))
     }
 
-    fn log_excesses(&self, k: i64) -> Result<(Tensor, Tensor)> {
-        self.mix_pairs(|component| component.log_excesses(k))
+    fn log_partial_expectations(&self, k: i64) -> Result<(Tensor, Tensor)> {
+        self.mix_pairs(|component| component.log_partial_expectations(k))
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {

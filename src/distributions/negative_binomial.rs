@@ -4,6 +4,7 @@
 //! torch.distributions: `probs` is the probability of what is *counted*, the mean is `total_count probs / (1 - probs)`.
 
 use super::distribution::{Distribution, Parameter, drawn_shape, values};
+use super::family_entry::FamilyEntry;
 use super::probability::{PlainProbability, Probability};
 use super::sums;
 use super::support::Support;
@@ -55,6 +56,14 @@ impl NegativeBinomial {
         Ok(Self { total_count, counted: Probability::from_logits(&logits), kind })
     }
 }
+
+pub(super) const ENTRY: FamilyEntry = FamilyEntry {
+    name: "negative-binomial",
+    parameters: &["total_count", "probs"],
+    typical: &[3.0, 0.5],
+    whole: 0,
+    build: |_, p| Ok(Box::new(NegativeBinomial::new(&p[0], &p[1])?)),
+};
 
 impl Distribution for NegativeBinomial {
     fn name(&self) -> &str {

@@ -3,6 +3,7 @@
 //! `P(X = k) = rate^k exp(-rate) / k!` for `k = 0, 1, ...`; mean and variance are the rate.
 
 use super::distribution::{Distribution, Parameter, drawn_shape, values};
+use super::family_entry::FamilyEntry;
 use super::sums;
 use super::support::Support;
 use crate::Result;
@@ -43,6 +44,14 @@ impl Poisson {
         Ok(Self { rate: single(parameters), kind })
     }
 }
+
+pub(super) const ENTRY: FamilyEntry = FamilyEntry {
+    name: "poisson",
+    parameters: &["rate"],
+    typical: &[3.0],
+    whole: 0,
+    build: |_, p| Ok(Box::new(Poisson::new(&p[0])?)),
+};
 
 impl Distribution for Poisson {
     fn name(&self) -> &str {

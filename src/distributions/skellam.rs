@@ -4,6 +4,7 @@
 
 use super::Poisson;
 use super::distribution::{Distribution, Parameter};
+use super::family_entry::FamilyEntry;
 use super::support::Support;
 use crate::Result;
 use crate::checks::{broadcast, check_positive, two};
@@ -40,6 +41,14 @@ impl Skellam {
         Ok(Self { rate1, rate2, kind })
     }
 }
+
+pub(super) const ENTRY: FamilyEntry = FamilyEntry {
+    name: "skellam",
+    parameters: &["rate1", "rate2"],
+    typical: &[3.0, 1.5],
+    whole: 0,
+    build: |_, p| Ok(Box::new(Skellam::new(&p[0], &p[1])?)),
+};
 
 impl Distribution for Skellam {
     fn name(&self) -> &str {

@@ -220,8 +220,8 @@ pub(crate) fn log_tails<D: Pmf + ?Sized>(distribution: &D, k: i64) -> Result<(Te
     )
 }
 
-/// `(log E[max(k - X, 0)], log E[max(X - k, 0)])`; see [`Distribution::log_excesses`].
-pub(crate) fn log_excesses<D: Pmf + ?Sized>(distribution: &D, k: i64) -> Result<(Tensor, Tensor)> {
+/// `(log E[max(k - X, 0)], log E[max(X - k, 0)])`; see [`Distribution::log_partial_expectations`].
+pub(crate) fn log_partial_expectations<D: Pmf + ?Sized>(distribution: &D, k: i64) -> Result<(Tensor, Tensor)> {
     let (mass_below, mass_above) = distribution.support().beyond_window(k, k);
     let distance = distribution.mean() - k as f64;
     let nothing = distance.full_like(f64::NEG_INFINITY);

@@ -5,6 +5,7 @@
 
 use super::Poisson;
 use super::distribution::{Distribution, Parameter, drawn_shape};
+use super::family_entry::FamilyEntry;
 use super::probability::Probability;
 use super::support::Support;
 use crate::Result;
@@ -53,6 +54,14 @@ impl ZeroInflatedPoisson {
         (below, above + &self.gate.log_q)
     }
 }
+
+pub(super) const ENTRY: FamilyEntry = FamilyEntry {
+    name: "zero-inflated-poisson",
+    parameters: &["gate", "rate"],
+    typical: &[0.3, 4.0],
+    whole: 0,
+    build: |_, p| Ok(Box::new(ZeroInflatedPoisson::new(&p[0], &p[1])?)),
+};
 
 impl Distribution for ZeroInflatedPoisson {
     fn name(&self) -> &str {
@@ -108,8 +117,8 @@ impl Distribution for ZeroInflatedPoisson {
         Ok(self.with_gate(self.poisson.log_tails(k)?, 0.0))
     }
 
-    fn log_excesses(&self, k: i64) -> Result<(Tensor, Tensor)> {
-        let excesses = self.poisson.log_excesses(k)?;
+    fn log_partial_expectations(&self, k: i64) -> Result<(Tensor, Tensor)> {
+        let excesses = self.poisson.log_partial_expectations(k)?;
         if k <= 0 {
             return Ok((excesses.0, (self.mean() - k as f64).log()));
         }

@@ -3,6 +3,7 @@
 //! `P(X = k) = k^-exponent / sum_j j^-exponent` for `k = 1 .. size`.
 
 use super::distribution::{Distribution, Parameter};
+use super::family_entry::FamilyEntry;
 use super::support::Support;
 use crate::Result;
 use crate::checks::{broadcast, check_count, check_positive, single};
@@ -59,6 +60,14 @@ fn log_terms(size: i64, exponent: &Tensor) -> (Tensor, Tensor) {
     let log_terms = grid.log_weights(exponent.device()) - exponent.unsqueeze(-1) * offsets.log1p();
     (offsets, log_terms)
 }
+
+pub(super) const ENTRY: FamilyEntry = FamilyEntry {
+    name: "zipf",
+    parameters: &["size", "exponent"],
+    typical: &[12.0, 1.4],
+    whole: 1,
+    build: |n, p| Ok(Box::new(Zipf::new(n[0], &p[0])?)),
+};
 
 impl Distribution for Zipf {
     fn name(&self) -> &str {

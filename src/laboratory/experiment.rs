@@ -114,7 +114,7 @@ impl Synthetic {
     /// The law at unconstrained parameters, in a window that holds all but 1e-6 of the mass wherever runs come by: what is beyond is dropped.
     fn law(self, theta: &[Tensor]) -> Result<TruncatedDistribution> {
         let in_window = |law: &dyn Distribution, hi: i64| {
-            TruncatedDistribution::new(law, &Truncation::between(0, hi).any_mass().renormalize())
+            TruncatedDistribution::new(law, &Truncation::between(0, hi).allow_low_mass().renormalize())
         };
         match self {
             Self::Poisson | Self::Held => in_window(&Poisson::new(&theta[0].exp())?, 60),

@@ -2,7 +2,7 @@
 
 use super::objective::{ObjectiveKind, TestFunction};
 use super::scores::{Leaves, scores};
-use crate::distributions::{CatalogueEntry, Distribution, Multinomial, whole_number};
+use crate::distributions::{Distribution, FamilyEntry, Multinomial, whole_number};
 use crate::estimators::{Enumeration, Estimate, Estimator, EstimatorKind, Expectation, LawNeeds};
 use crate::truncation::TruncatedDistribution;
 use crate::truncation::Truncation;
@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 /// What is to be measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProblemConfig {
-    /// A family of the [catalogue](crate::distributions::CATALOGUE), or `multinomial` (number of draws, then unnormalised probabilities).
+    /// A family of the [catalogue](crate::distributions::FAMILIES), or `multinomial` (number of draws, then unnormalised probabilities).
     pub family: String,
     /// Its parameters; none for those of a typical law.
     pub parameters: Vec<f64>,
@@ -67,12 +67,12 @@ impl Problem {
         if config.parameters.is_empty() {
             config.parameters = match config.family.as_str() {
                 MULTINOMIAL => vec![3.0, 0.7, 0.2, 0.1],
-                family => CatalogueEntry::find(family)?.typical.to_vec(),
+                family => FamilyEntry::find(family)?.typical.to_vec(),
             };
         }
         let first = match config.family.as_str() {
             MULTINOMIAL => 1,
-            family => CatalogueEntry::find(family)?.whole,
+            family => FamilyEntry::find(family)?.whole,
         };
         let leaves: Vec<Tensor> = config
             .parameters
@@ -111,7 +111,7 @@ impl Problem {
         let name = |i: usize| -> Result<String> {
             Ok(match self.config.family.as_str() {
                 MULTINOMIAL => format!("probs[{}]", i - self.first),
-                family => CatalogueEntry::find(family)?.parameter(i),
+                family => FamilyEntry::find(family)?.parameter(i),
             })
         };
         let values = self.config.parameters.iter().copied().enumerate().skip(self.first);
@@ -235,7 +235,7 @@ impl Problem {
         }
         let leaf = |&value: &f64| Tensor::full(shape, value, (self.config.kind, Device::Cpu)).set_requires_grad(true);
         let parameters: Vec<Tensor> = self.config.parameters.iter().map(leaf).collect();
-        let distribution = CatalogueEntry::find(&self.config.family)?.distribution(&parameters)?;
+        let distribution = FamilyEntry::find(&self.config.family)?.distribution(&parameters)?;
         Ok((Leaves::new(&self.law, shape, parameters), Some(distribution)))
     }
 }
@@ -259,7 +259,7 @@ fn truncated(config: &ProblemConfig, parameters: &[Tensor]) -> Result<TruncatedD
         };
         return Multinomial::new(whole_number("draws of multinomial", total)?, &Tensor::stack(probs, -1))?.enumerate();
     }
-    let law = CatalogueEntry::find(&config.family)?.distribution(parameters)?;
+    let law = FamilyEntry::find(&config.family)?.distribution(parameters)?;
     let support = law.support();
     let truncation = match (config.truncation, support.lowest, support.highest) {
         (Some(truncation), _, _) => truncation,

@@ -148,7 +148,7 @@ impl Latent {
             Law::OneHot(logits) => (TruncatedDistribution::one_hot_unchecked(&logits)?, None),
             Law::Logits(logits) => (TruncatedDistribution::from_logits_unchecked(&logits, lo)?, None),
             Law::Family(law) => {
-                let q = TruncatedDistribution::new(law.as_ref(), &Truncation::between(lo, hi).any_mass())?;
+                let q = TruncatedDistribution::new(law.as_ref(), &Truncation::between(lo, hi).allow_low_mass())?;
                 (q, Some(law))
             }
         })
@@ -165,7 +165,7 @@ impl Latent {
     ) -> Result<(Tensor, Tensor)> {
         if let Some(key) = key.filter(|_| temperature > 0.0) {
             let (lo, hi) = self.window;
-            let sampler = || OnePass::new(lo, hi, temperature)?.any_mass().forward(forward).kl_to(&self.prior);
+            let sampler = || OnePass::new(lo, hi, temperature)?.allow_low_mass().forward(forward).kl_to(&self.prior);
             let draw = match self.law(output)? {
                 Law::OneHot(_) => None,
                 Law::Logits(logits) => Some(sampler()?.draw_logits(&logits, key)?),

@@ -48,14 +48,14 @@ const WIDEST: i64 = 1 << 18;
 /// What is drawn, and how.
 ///
 /// A window is looked at before anything is drawn: it must lie in the support, and hold half of each law's mass. In a training step, where
-/// reading the parameters back costs time, [`any_mass`](Self::any_mass) leaves the look at the mass out.
+/// reading the parameters back costs time, [`allow_low_mass`](Self::allow_low_mass) leaves the look at the mass out.
 #[derive(Debug, Clone, Copy)]
 pub struct OnePass<'a> {
     window: Window,
     temperature: f64,
     forward: Forward,
     prior: Option<PriorLaw<'a>>,
-    any_mass: bool,
+    allow_low_mass: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -100,7 +100,7 @@ impl<'a> OnePass<'a> {
             return Err(Error::parameter("temperature of the one-pass sampler", temperature, "positive and finite"));
         }
         let temperature = temperature.max(COLDEST);
-        Ok(Self { window, temperature, forward: Forward::Soft, prior: None, any_mass: false })
+        Ok(Self { window, temperature, forward: Forward::Soft, prior: None, allow_low_mass: false })
     }
 
     /// Chooses what the forward pass returns.
@@ -111,8 +111,8 @@ impl<'a> OnePass<'a> {
 
     /// Accepts a window with less than half of the mass, and logits that are not numbers, without looking: for training steps.
     #[must_use]
-    pub fn any_mass(self) -> Self {
-        Self { any_mass: true, ..self }
+    pub fn allow_low_mass(self) -> Self {
+        Self { allow_low_mass: true, ..self }
     }
 
     /// Also computes the KL to this law, one for the whole batch, in the same window. It gets no gradient.
@@ -158,7 +158,7 @@ impl<'a> OnePass<'a> {
     /// sampler does not and latents asked for windows of their own, they share one that serves all.
     ///
     /// # Errors
-    /// When the window is not within the support, holds less than half of the mass of some law and [`any_mass`](Self::any_mass) was not asked
+    /// When the window is not within the support, holds less than half of the mass of some law and [`allow_low_mass`](Self::allow_low_mass) was not asked
     /// for, or cannot be found, or a tensor cannot be made.
     pub fn draw(&self, distribution: &dyn Distribution, key: NoiseKey) -> Result<OnePassDraw> {
         match self.rsample(distribution, key)? {
@@ -197,7 +197,7 @@ impl<'a> OnePass<'a> {
     fn check(&self, distribution: &dyn Distribution) -> Result<()> {
         let Window::Shared(lo, hi) = self.window else { return Ok(()) };
         Truncation::between(lo, hi).resolve(distribution)?;
-        if self.any_mass { Ok(()) } else { check_mass(distribution, lo, hi) }
+        if self.allow_low_mass { Ok(()) } else { check_mass(distribution, lo, hi) }
     }
 
     /// Log weights of the prior in a window, if there is one.
@@ -217,7 +217,7 @@ impl<'a> OnePass<'a> {
             Window::Own(_) if shape.contains(&0) => [distribution.support().nearest(0); 2].into(),
             Window::Own(tail_mass) => Truncation::tail_mass(tail_mass).resolve(distribution)?,
         };
-        let truncation = Truncation::between(window.0, window.1).any_mass();
+        let truncation = Truncation::between(window.0, window.1).allow_low_mass();
         let law = |values| TruncatedDistribution::new(distribution.with_parameters(values).as_ref(), &truncation);
         self.in_parts(&distribution.parameters(), &shape, window, key, law, part)
     }
@@ -278,7 +278,7 @@ impl<'a> OnePass<'a> {
     ///
     /// # Errors
     /// When there is not one logit for each atom, a logit is NaN or plus infinity, or a row has no finite one (unless
-    /// [`any_mass`](Self::any_mass) was asked for), or latents asked for windows of their own.
+    /// [`allow_low_mass`](Self::allow_low_mass) was asked for), or latents asked for windows of their own.
     pub fn draw_logits(&self, logits: &Tensor, key: NoiseKey) -> Result<OnePassDraw> {
         if let Some(draw) = self.rsample_logits(logits, key)? {
             return Ok(draw);
@@ -295,7 +295,7 @@ impl<'a> OnePass<'a> {
     /// As [`draw_logits`](Self::draw_logits).
     pub fn rsample_logits(&self, logits: &Tensor, key: NoiseKey) -> Result<Option<OnePassDraw>> {
         let (window, shape) = self.logits_window(logits)?;
-        if !self.any_mass {
+        if !self.allow_low_mass {
             check_logits("a truncated distribution", logits)?;
         }
         if logits.device() != Device::Cpu || window.1 - window.0 >= WIDEST {

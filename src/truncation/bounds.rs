@@ -95,8 +95,8 @@ fn moved_mean(law: &dyn Distribution, Origin { lo, hi, tail, .. }: &Origin) -> R
     if *tail == Tail::MergeAtMean {
         return Ok((none.shallow_clone(), none));
     }
-    let below = if mass_below { law.log_excesses(*lo)?.0.exp() } else { none.shallow_clone() };
-    let above = if mass_above { law.log_excesses(*hi)?.1.exp() } else { none };
+    let below = if mass_below { law.log_partial_expectations(*lo)?.0.exp() } else { none.shallow_clone() };
+    let above = if mass_above { law.log_partial_expectations(*hi)?.1.exp() } else { none };
     if *tail == Tail::Merge {
         return Ok((below, above));
     }

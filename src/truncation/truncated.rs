@@ -59,11 +59,11 @@ impl TruncatedDistribution {
     ///
     /// # Errors
     /// When the window is empty or outside the support, or holds less than half of the mass of some row and
-    /// [`Truncation::any_mass`] was not asked for.
+    /// [`Truncation::allow_low_mass`] was not asked for.
     pub fn new(distribution: &dyn Distribution, truncation: &Truncation) -> Result<Self> {
         let (lo, hi) = truncation.resolve(distribution)?;
         // A window by tail mass holds what was asked for.
-        if !truncation.any_mass && !matches!(truncation.window, Window::TailMass(_)) {
+        if !truncation.allow_low_mass && !matches!(truncation.window, Window::TailMass(_)) {
             check_mass(distribution, lo, hi)?;
         }
         let device = distribution.device();
@@ -364,11 +364,12 @@ fn atoms_at_tail_means(
     let interior = all.narrow(-1, i64::from(merge_below), n - i64::from(merge_below) - i64::from(merge_above));
     let mut parts = vec![interior];
     if merge_below {
-        let beyond = distribution.log_excesses(lo as i64)?.0.unsqueeze(-1) - log_weights.narrow(-1, 0, 1);
+        let beyond = distribution.log_partial_expectations(lo as i64)?.0.unsqueeze(-1) - log_weights.narrow(-1, 0, 1);
         parts.insert(0, -beyond.exp() + lo);
     }
     if merge_above {
-        let beyond = distribution.log_excesses(hi as i64)?.1.unsqueeze(-1) - log_weights.narrow(-1, n - 1, 1);
+        let beyond =
+            distribution.log_partial_expectations(hi as i64)?.1.unsqueeze(-1) - log_weights.narrow(-1, n - 1, 1);
         parts.push(beyond.exp() + hi);
     }
     Ok(Tensor::cat(&parts, -1))

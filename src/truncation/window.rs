@@ -35,7 +35,7 @@ pub enum Tail {
 pub struct Truncation {
     pub(crate) window: Window,
     pub(crate) tail: Tail,
-    pub(crate) any_mass: bool,
+    pub(crate) allow_low_mass: bool,
 }
 
 impl Truncation {
@@ -69,8 +69,8 @@ impl Truncation {
     /// Accept a window with less than half of the mass, without looking: for training steps, where looking would read the
     /// parameters back from their device.
     #[must_use]
-    pub fn any_mass(self) -> Self {
-        Self { any_mass: true, ..self }
+    pub fn allow_low_mass(self) -> Self {
+        Self { allow_low_mass: true, ..self }
     }
 
     /// What becomes of the mass outside the window.
@@ -126,7 +126,7 @@ impl Truncation {
 
 impl From<Window> for Truncation {
     fn from(window: Window) -> Self {
-        Self { window, tail: Tail::default(), any_mass: false }
+        Self { window, tail: Tail::default(), allow_low_mass: false }
     }
 }
 

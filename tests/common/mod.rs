@@ -4,7 +4,7 @@
 pub mod plain;
 pub mod python;
 
-use gengs::distributions::{CATALOGUE, CatalogueEntry};
+use gengs::distributions::{self, FamilyEntry};
 use gengs::models::Family;
 use gengs::prelude::*;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -46,15 +46,18 @@ pub fn try_family(name: &str, p: &[Tensor]) -> gengs::Result<Box<dyn Distributio
         let log_pmf = |p: &[Tensor], k: &Tensor| k * p[0].log() - k.log() - p[0].neg().log1p().neg().log();
         return Ok(Box::new(Custom::builder("Logarithmic", Support::from(1)).parameter("p", &p[0]).build(log_pmf)?));
     }
-    CatalogueEntry::find(name)?.distribution(p)
+    FamilyEntry::find(name)?.distribution(p)
 }
 
 /// The families, each with parameters of a typical law and the index of the first that takes a gradient.
 pub const FAMILIES: [(&str, &[f64], usize); 15] = {
     let mut families: [(&str, &[f64], usize); 15] = [("custom", &[0.6], 0); 15];
     let mut i = 0;
-    while i < CATALOGUE.len() {
-        families[i] = (CATALOGUE[i].name, CATALOGUE[i].typical, CATALOGUE[i].whole);
+    while i < distributions::FAMILIES.len() {
+        families[i] = {
+            let entry = distributions::FAMILIES[i];
+            (entry.name, entry.typical, entry.whole)
+        };
         i += 1;
     }
     families

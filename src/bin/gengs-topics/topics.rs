@@ -3,8 +3,8 @@
 use clap::Args;
 use gengs::cli::{Trained, print_line};
 use gengs::data::Corpus;
-use gengs::topics::page::{About, Example, html};
-use gengs::topics::{COHERENCE_WORDS, DIVERSITY_WORDS, coherence, top_words};
+use gengs::topic_metrics::page::{About, Example, html};
+use gengs::topic_metrics::{COHERENCE_WORDS, DIVERSITY_WORDS, coherence, top_words};
 use gengs::training::{Overview, TopicsTrainConfig, TopicsTrainee};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -126,7 +126,7 @@ impl Tree {
             ],
             examples,
         };
-        gengs::topics::page::write(&self.html, &html(&tree, &about))?;
+        gengs::topic_metrics::page::write(&self.html, &html(&tree, &about))?;
         if self.trained.common.json {
             print_line(serde_json::to_string(&tree)?)?;
         } else {

@@ -4,7 +4,7 @@
 //! w_v = log(1 + x_v),   h_1 = relu(A_1 relu(sum_v w_v E_v + a) + a_1),   h_l = relu(A_l h_{l-1} + a_l)
 //! s   = sum_v w_v D_v / |w idf|                                     how the document lies to the topics' directions
 //! g   = n / (n + exp(a)),   n = sum_v x_v                            how much a document of this length says
-//! o_l = batch_norm(B_l dropout(h_l)) + g batch_norm(s_l)             the tilt of each topic's count
+//! o_l = batch_norm(B_l dropout(h_l)) + g batch_norm(s_l)             the logit offset of each topic's count
 //! e_l = C_l dropout(h_l)                                            what else the posterior needs, zero at the start
 //! ```
 //!
@@ -21,7 +21,7 @@ use tch::{Kind, Tensor, no_grad_guard};
 /// Standard deviation of `E` at the start: a document has some dozens of different words, and its sum starts out with entries of about one.
 const SPREAD: f64 = 0.1;
 
-/// Scale of what the hidden layers add to the tilt at the start, beside the directions.
+/// Scale of what the hidden layers add to the logit offset at the start, beside the directions.
 const HIDDEN_GAIN: f64 = 0.1;
 
 /// Tokens of a document that says half of what a long one does, at the start.
@@ -57,11 +57,11 @@ struct Head {
 #[derive(Debug)]
 pub(super) struct Output {
     /// `[B, topics]`; at zero, a count is as it is at the start.
-    pub tilt: Tensor,
+    pub logit_offset: Tensor,
     /// What else the posterior needs, if anything.
     pub extra: Option<Tensor>,
     /// How much a document of its length says, from 0 to 1, `[B, 1]`.
-    pub telling: Tensor,
+    pub length_gate: Tensor,
 }
 
 impl Encoder {
@@ -147,7 +147,7 @@ impl Encoder {
     fn outputs(&self, sums: &Tensor, lengths: &Tensor, tokens: &Tensor, train: bool) -> Vec<Output> {
         let normalise = |norm: &BatchNorm, x: &Tensor| if train { norm.train(x) } else { norm.infer(x) };
         let directions = sums.narrow(-1, self.hidden, sums.size()[1] - self.hidden) / lengths;
-        let telling = (tokens / (tokens + self.gate.exp())).unsqueeze(-1);
+        let length_gate = (tokens / (tokens + self.gate.exp())).unsqueeze(-1);
         let mut h = (sums.narrow(-1, 0, self.hidden) + &self.bias).relu();
         let mut from = 0;
         let mut outputs = Vec::new();
@@ -157,8 +157,8 @@ impl Encoder {
             let direction = normalise(&head.direction_norm, &directions.narrow(-1, from, head.topics));
             from += head.topics;
             outputs.push(Output {
-                tilt: normalise(&head.norm, &head.output.forward(&seen)) + direction * &telling,
-                telling: telling.shallow_clone(),
+                logit_offset: normalise(&head.norm, &head.output.forward(&seen)) + direction * &length_gate,
+                length_gate: length_gate.shallow_clone(),
                 extra: head.extra.as_ref().map(|extra| extra.forward(&seen)),
             });
         }

@@ -69,7 +69,7 @@ impl Layer {
         self.topics
     }
 
-    /// How many numbers beside a tilt of each count a network must put out for the posterior.
+    /// How many numbers beside a logit offset of each count a network must put out for the posterior.
     pub fn extra(&self) -> i64 {
         match (self.inference, self.family) {
             (Inference::Implicit, _) => self.topics * self.atoms,
@@ -80,26 +80,26 @@ impl Layer {
 
     /// The window of all counts.
     fn window(&self) -> Truncation {
-        Truncation::right(self.atoms).any_mass()
+        Truncation::right(self.atoms).allow_low_mass()
     }
 
-    /// The posterior, `[B, topics]`, from a network's output and the counts above, if there are any. At a tilt of zero, a count of a document that says much follows the family's
+    /// The posterior, `[B, topics]`, from a network's output and the counts above, if there are any. At a logit offset of zero, a count of a document that says much follows the family's
     /// law of the mean at the start (with free logits, the Poisson's), and of one that says nothing, that of the mean that the counts above give it.
     pub fn posterior(&self, output: &Output, above: Option<&Tensor>) -> Result<Posterior> {
-        let Output { tilt, extra, telling } = output;
-        let tilt = &match above {
-            Some(above) => tilt + self.lean(above) * (1.0 - telling),
-            None => tilt.shallow_clone(),
+        let Output { logit_offset, extra, length_gate } = output;
+        let logit_offset = &match above {
+            Some(above) => logit_offset + self.prior_shift(above) * (1.0 - length_gate),
+            None => logit_offset.shallow_clone(),
         };
         let source = match (self.inference, extra) {
             (Inference::Implicit, Some(extra)) => {
-                let k = Tensor::arange(self.atoms, (Kind::Float, tilt.device()));
-                let poisson = (tilt + self.mean.ln()).unsqueeze(-1) * &k - (&k + 1.0).lgamma();
+                let k = Tensor::arange(self.atoms, (Kind::Float, logit_offset.device()));
+                let poisson = (logit_offset + self.mean.ln()).unsqueeze(-1) * &k - (&k + 1.0).lgamma();
                 Source::Logits(poisson + extra.unflatten(-1, [self.topics, self.atoms]))
             }
             _ => {
                 let shifts = count_shifts(self.family, self.mean);
-                let numbers = extra.iter().chain([tilt]).collect::<Vec<_>>();
+                let numbers = extra.iter().chain([logit_offset]).collect::<Vec<_>>();
                 let law = count_law(self.family, &Tensor::cat(&numbers, -1), shifts)?;
                 Source::Law(law.ok_or_else(|| Error::Config("topics need a family of unbounded counts".into()))?)
             }
@@ -111,8 +111,8 @@ impl Layer {
         Ok(Posterior { truncated, source })
     }
 
-    /// What a tilt must be for a law of the mean that the counts above give, in place of the mean at the start.
-    fn lean(&self, above: &Tensor) -> Tensor {
+    /// What a logit offset must be for a law of the mean that the counts above give, in place of the mean at the start.
+    fn prior_shift(&self, above: &Tensor) -> Tensor {
         let rate = self.rate(Some(above));
         match (self.inference, self.family) {
             (Inference::Explicit, Family::Poisson) => (-(-&rate).exp()).log1p() + rate - before_softplus(self.mean),
@@ -157,7 +157,7 @@ enum Source {
 impl Posterior {
     /// A relaxed draw, `[B, topics]`.
     pub fn draw(&self, temperature: f64, forward: Forward, key: NoiseKey) -> Result<Tensor> {
-        let sampler = OnePass::new(0, self.truncated.len() - 1, temperature)?.any_mass().forward(forward);
+        let sampler = OnePass::new(0, self.truncated.len() - 1, temperature)?.allow_low_mass().forward(forward);
         Ok(match &self.source {
             Source::Law(law) => sampler.draw(law.as_ref(), key)?.z,
             Source::Logits(logits) => sampler.draw_logits(logits, key)?.z,

@@ -5,7 +5,7 @@ use super::bags::batches;
 use crate::Result;
 use crate::data::{Corpus, Document, Documents};
 use crate::models::{Bags, TopicModel};
-use crate::topics::{Completion, Halves, ParentCoherence, split};
+use crate::topic_metrics::{Completion, Halves, ParentCoherence, split};
 use crate::training::ranges::all_finite;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor, no_grad_guard};

@@ -5,7 +5,7 @@ use super::{plain, rows};
 use crate::Result;
 use crate::data::Corpus;
 use crate::models::TopicModel;
-use crate::topics::{Layer, Tree};
+use crate::topic_metrics::{Layer, Tree};
 use std::collections::HashMap;
 use tch::{Device, no_grad_guard};
 

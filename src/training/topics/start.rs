@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::data::{Corpus, Document};
 use crate::models::TopicsStart;
-use crate::topics::{Clusters, Merged};
+use crate::topic_metrics::{Clusters, Merged};
 use tch::{Device, Kind, Tensor};
 
 /// Documents that are grouped, at most: groups of more are no better, and grouping takes longer than an epoch.

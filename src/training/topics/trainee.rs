@@ -10,7 +10,7 @@ use crate::models::{TopicModel, TopicsStart};
 use crate::nn::Adam;
 use crate::platform::threads::LibtorchOnOneThread;
 use crate::relaxation::Forward;
-use crate::topics::{DIVERSITY_WORDS, diversity};
+use crate::topic_metrics::{DIVERSITY_WORDS, diversity};
 use crate::training::checkpoint::Checkpoint;
 use crate::training::files::replace;
 use crate::training::plan::Plan;

@@ -1,0 +1,39 @@
+//! The families by name: a line each. For programs that take a family as a word, and for tests that go through all of them.
+
+use super::family_entry::FamilyEntry;
+use super::{
+    bernoulli, beta_binomial, binomial, categorical, conway_maxwell_poisson, discretized_logistic, geometric,
+    hypergeometric, mixture, negative_binomial, poisson, skellam, zero_inflated_poisson, zipf,
+};
+use crate::{Error, Result};
+
+/// All families that a name and numbers determine; the mixture is one of a Poisson and a geometric law.
+pub const FAMILIES: [FamilyEntry; 14] = [
+    poisson::ENTRY,
+    geometric::ENTRY,
+    negative_binomial::ENTRY,
+    binomial::ENTRY,
+    bernoulli::ENTRY,
+    categorical::ENTRY,
+    beta_binomial::ENTRY,
+    hypergeometric::ENTRY,
+    zero_inflated_poisson::ENTRY,
+    conway_maxwell_poisson::ENTRY,
+    skellam::ENTRY,
+    discretized_logistic::ENTRY,
+    zipf::ENTRY,
+    mixture::ENTRY,
+];
+
+impl FamilyEntry {
+    /// The family of this name.
+    ///
+    /// # Errors
+    /// When there is none; lists those that there are.
+    pub fn find(name: &str) -> Result<Self> {
+        FAMILIES.into_iter().find(|entry| entry.name == name).ok_or_else(|| {
+            let names = FAMILIES.map(|entry| entry.name).join(", ");
+            Error::parameter("family", format!("'{name}'"), format!("one of {names}"))
+        })
+    }
+}
