@@ -169,3 +169,28 @@ fn wrong_parameters_are_named() {
     assert!(message(Categorical::new(&Tensor::from(1.0)).map(drop)).contains("classes"));
     assert!(message(Poisson::new(&Tensor::from(3i64)).map(drop)).contains("floating-point"));
 }
+
+/// Where mass would flow to atoms that no draw can be, a hypergeometric law has no gradient, and says so.
+#[test]
+fn a_hypergeometric_law_has_a_gradient_where_mass_stays_in_its_support() {
+    let law = |draws, population: f64, successes: f64| {
+        let [population, successes] = [population, successes].map(|x| Tensor::from(x).set_requires_grad(true));
+        let law = Hypergeometric::new(draws, &population, &successes)?;
+        let (lo, hi) = (law.support().lowest.unwrap(), law.support().highest.unwrap());
+        let weights = TruncatedDistribution::new(&law, &Truncation::between(lo, hi))?.log_weights().exp();
+        let ks = Tensor::arange_start(lo, hi + 1, (Kind::Double, Device::Cpu));
+        let slope = |of: Tensor| doubles(&Tensor::run_backward(&[of], &[&successes], true, false)[0])[0];
+        Ok::<_, gengs::Error>((slope(weights.sum(Kind::Double)), slope((weights * ks).sum(Kind::Double))))
+    };
+    for (draws, population, successes) in [(6, 20.0, 9.0), (6, 12.0, 6.0), (1, 2.0, 1.0), (7, 30.5, 9.25)] {
+        let (total, mean) = law(draws, population, successes).unwrap();
+        close("derivative of the total", total, 0.0, 1e-12);
+        close("derivative of the mean", mean, draws as f64 / population, 1e-12);
+    }
+    for (draws, population, successes) in [(7, 10.0, 8.0), (15, 20.0, 9.0), (5, 8.0, 3.0), (7, 10.0, 2.0)] {
+        let refused = law(draws, population, successes).unwrap_err().to_string();
+        assert!(refused.contains("successes and failures") && refused.contains("gradient"), "{refused}");
+        let [population, successes] = [population, successes].map(Tensor::from);
+        assert!(Hypergeometric::new(draws, &population, &successes).is_ok());
+    }
+}

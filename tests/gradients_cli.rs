@@ -75,7 +75,7 @@ fn wrong_usage_is_told_in_one_sentence() {
     assert!(stderr(&["certify", "--parameter", "nan"], 1).contains("rate"));
     assert!(stderr(&["certify", "--draws", "1"], 2).contains("--draws"));
     assert!(stderr(&["certify", "--latents", "0"], 2).contains("--latents"));
-    assert!(stderr(&["certify", "--estimator", "gengs", "--temperature", "0"], 2).contains("positive"));
+    assert!(stderr(&["certify", "--estimator", "gengs", "--temperature", "0"], 2).contains("from 0.0001"));
     assert!(stderr(&["certify", "--family", "geometric", "--estimator", "eat-cubic"], 1).contains("made for"));
     assert!(stderr(&["certify", "--latents", "40", "--estimator", "reinforce"], 1).contains("to enumerate"));
     assert!(stderr(&["--steps", "0", "--quiet"], 2).contains("--steps"));

@@ -4,7 +4,8 @@
 //!
 //! Its two tensors are whole numbers. Where both kinds of item outnumber the draws, the pmf continues smoothly to all real
 //! numbers by the gamma function and still sums to one (Vandermonde's identity holds for them); there, and there only, fractions
-//! are accepted, and gradients mean something: that of the mean is `draws / population` in `successes`.
+//! are accepted, and there is a gradient: that of the mean is `draws / population` in `successes`. Elsewhere a tensor that requires one is refused: mass would
+//! flow to atoms that no draw can be.
 
 use super::distribution::{Distribution, Parameter};
 use super::family_entry::FamilyEntry;
@@ -55,6 +56,13 @@ impl Hypergeometric {
         {
             check(name, values, &whole(values).logical_or(&plenty), allowed)?;
         }
+        if population.requires_grad() || successes.requires_grad() {
+            let fewer = successes.minimum(&failures);
+            let allowed = format!(
+                "at least the number of draws, {draws}, where a gradient is asked for: the law has none elsewhere"
+            );
+            check("the fewer of successes and failures of Hypergeometric", &fewer, &plenty, &allowed)?;
+        }
         let support = if population.numel() == 0 {
             Support::between(0, draws)
         } else {
@@ -73,6 +81,17 @@ pub(super) const ENTRY: FamilyEntry = FamilyEntry {
     whole: 1,
     build: |n, p| Ok(Box::new(Hypergeometric::new(n[0], &p[0], &p[1])?)),
 };
+
+impl Hypergeometric {
+    /// Population and successes, without a gradient where the law has none.
+    fn values(&self) -> (Tensor, Tensor) {
+        let n = self.draws as f64;
+        let failures = &self.population - &self.successes;
+        let plenty = self.successes.ge(n).logical_and(&failures.ge(n));
+        let cut = |t: &Tensor| t.where_self(&plenty, &t.detach());
+        (cut(&self.population), cut(&self.successes))
+    }
+}
 
 impl Distribution for Hypergeometric {
     fn name(&self) -> &str {
@@ -101,28 +120,31 @@ impl Distribution for Hypergeometric {
     }
 
     fn mean(&self) -> Tensor {
-        &self.successes / &self.population * self.draws as f64
+        let (population, successes) = self.values();
+        successes / population * self.draws as f64
     }
 
     fn variance(&self) -> Tensor {
         let n = self.draws as f64;
-        let rate = &self.successes / &self.population;
-        let left = (&self.population - n) / (&self.population - 1.0).clamp_min(1.0);
+        let (population, successes) = self.values();
+        let rate = successes / &population;
+        let left = (&population - n) / (population - 1.0).clamp_min(1.0);
         &rate * (1.0 - &rate) * n * left
     }
 
     fn log_pmf(&self, k: &Tensor) -> Tensor {
         let n = self.draws as f64;
-        let failures = &self.population - &self.successes;
+        let (population, successes) = self.values();
+        let failures = &population - &successes;
         // Atoms of the batch's support that are none of a row's are computed at the nearest one, and then vanish.
-        let inside = k.le_tensor(&self.successes).logical_and(&(n - k).le_tensor(&failures));
-        let k = &k.minimum(&self.successes.detach()).maximum(&(n - &failures).detach());
+        let inside = k.le_tensor(&successes).logical_and(&(n - k).le_tensor(&failures));
+        let k = &k.minimum(&successes.detach()).maximum(&(n - &failures).detach());
         let failed = n - k;
         let log_coefficient = log_factorial(n) - (k + 1.0).lgamma() - (&failed + 1.0).lgamma();
         // C(m, j) j! = Gamma(m + 1) / Gamma(m - j + 1).
         let log_falling = |m: &Tensor, j: &Tensor| log_gamma_ratio(&(m - j + 1.0), j);
-        let log_pmf = log_coefficient + log_falling(&self.successes, k) + log_falling(&failures, &failed)
-            - log_falling(&self.population, &self.population.full_like(n));
+        let log_pmf = log_coefficient + log_falling(&successes, k) + log_falling(&failures, &failed)
+            - log_falling(&population, &population.full_like(n));
         log_pmf.where_self(&inside, &log_pmf.full_like(f64::NEG_INFINITY))
     }
 }
