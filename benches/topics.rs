@@ -10,7 +10,7 @@ use gengs::models::{Bags, Likelihood, TopicModel, TopicsStart};
 use gengs::nn::Adam;
 use gengs::relaxation::Forward;
 use gengs::sampler::NoiseKey;
-use gengs::training::{Plan, Settings, TopicsTrainConfig, TopicsTrainee, Trainee};
+use gengs::training::{Settings, StepContext, TopicsTask, TopicsTrainConfig, TrainTask};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use std::time::Instant;
 use tch::nn::VarStore;
@@ -126,10 +126,10 @@ fn main() -> anyhow::Result<()> {
 /// Prints tokens a second.
 fn train(path: &str, steps: usize) -> anyhow::Result<()> {
     let config = TopicsTrainConfig { corpus: path.into(), ..TopicsTrainConfig::default() };
-    let mut trainee = TopicsTrainee::new(&config, Device::Cpu)?;
-    trainee.begin(&config)?;
-    let order = trainee.order(0, 1);
-    let size = config.pace().batch_size;
+    let mut task = TopicsTask::new(&config, Device::Cpu)?;
+    task.init_from_data(&config)?;
+    let order = task.order(0, 1);
+    let size = config.loop_config().batch_size;
     let (mut start, mut tokens) = (Instant::now(), 0u64);
     for step in 0..steps + 10 {
         if step == 10 {
@@ -137,10 +137,9 @@ fn train(path: &str, steps: usize) -> anyhow::Result<()> {
         }
         let indices = order.narrow(0, step as i64 * size % (order.size()[0] - size), size);
         for number in Vec::<i64>::try_from(&indices)? {
-            tokens +=
-                trainee.corpus().train.get(number as usize)?.iter().map(|&(_, count)| u64::from(count)).sum::<u64>();
+            tokens += task.corpus().train.get(number as usize)?.iter().map(|&(_, count)| u64::from(count)).sum::<u64>();
         }
-        let plan = Plan {
+        let plan = StepContext {
             indices: &indices,
             epoch: 1,
             step,
@@ -151,7 +150,7 @@ fn train(path: &str, steps: usize) -> anyhow::Result<()> {
             key: NoiseKey::new(0, step as u64),
             seed: step as i64,
         };
-        let _ = trainee.step(&config, &plan)?;
+        let _ = task.step(&config, &plan)?;
     }
     println!("{}", tokens as f64 / start.elapsed().as_secs_f64());
     Ok(())
@@ -160,12 +159,12 @@ fn train(path: &str, steps: usize) -> anyhow::Result<()> {
 /// Prints documents a second, of the test documents, 500 at a time.
 fn infer(path: &str) -> anyhow::Result<()> {
     let config = TopicsTrainConfig { corpus: path.into(), ..TopicsTrainConfig::default() };
-    let trainee = TopicsTrainee::new(&config, Device::Cpu)?;
-    let corpus: &Corpus = trainee.corpus();
+    let task = TopicsTask::new(&config, Device::Cpu)?;
+    let corpus: &Corpus = task.corpus();
     let documents = corpus.test.iter().collect::<gengs::Result<Vec<_>>>()?;
     let once = || -> gengs::Result<()> {
         for batch in documents.chunks(500) {
-            trainee.model().infer(&Bags::from_documents(batch, Device::Cpu))?;
+            task.model().infer(&Bags::from_documents(batch, Device::Cpu))?;
         }
         Ok(())
     };

@@ -9,6 +9,8 @@ pub mod data;
 pub mod distributions;
 mod error;
 pub mod estimators;
+pub mod export;
+mod formats;
 pub mod laboratory;
 mod markup;
 mod math;

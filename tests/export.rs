@@ -88,7 +88,7 @@ fn exported_modules_compute_what_the_model_does() {
     for (family, inference, prior, truncation) in models() {
         let what = format!("{family} {inference} {prior:?} {truncation}");
         let (store, vae, config) = model(family, inference, prior, truncation);
-        weights::write_torchscript(&path, &vae, &config).unwrap();
+        gengs::export::write_torchscript(&path, &vae, &config).unwrap();
         let module = CModule::load(&path).unwrap_or_else(|error| panic!("{what}: {error}"));
 
         let _guard = tch::no_grad_guard();

@@ -158,8 +158,7 @@ fn run_files() -> [Vec<u8>; 3] {
     let config =
         TrainConfig { dataset, latents: 2, hidden: vec![3], epochs: 1, batch_size: 4, ..TrainConfig::default() };
     let out = folder.path().join("run");
-    let mut session =
-        gengs::training::Session::<gengs::training::VaeTrainee>::start(config, &out, Device::Cpu).unwrap();
+    let mut session = gengs::training::Session::<gengs::training::VaeTask>::start(config, &out, Device::Cpu).unwrap();
     session.run(|_| gengs::training::Control::Continue, |_| ()).unwrap();
     ["last.safetensors", "config.toml", METRICS].map(|name| std::fs::read(out.join(name)).unwrap())
 }

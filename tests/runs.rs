@@ -4,9 +4,7 @@ mod common;
 
 use common::{LATENT_FAMILIES, seeded};
 use gengs::models::Inference;
-use gengs::training::{
-    Checkpoint, Control, EpochRecord, METRICS, RunFolder, Session, TrainConfig, VaeTrainee, evaluate,
-};
+use gengs::training::{Checkpoint, Control, EpochRecord, METRICS, RunFolder, Session, TrainConfig, VaeTask, evaluate};
 use std::path::Path;
 use tch::Device;
 
@@ -47,7 +45,7 @@ fn training_lowers_the_loss_for_every_family() {
         for inference in [Inference::Explicit, Inference::Implicit] {
             let config = TrainConfig { family, inference, epochs: 30, ..config(folder.path()) };
             let out = folder.path().join(format!("{family:?}-{inference:?}"));
-            let mut session = Session::<VaeTrainee>::start(config, &out, Device::Cpu).unwrap();
+            let mut session = Session::<VaeTask>::start(config, &out, Device::Cpu).unwrap();
             session.run(go, |_| ()).unwrap();
             let records = session.records();
             let (first, last) = (records[0], records[29]);
@@ -69,7 +67,7 @@ fn a_run_leaves_its_folder_and_evaluates_the_same_every_time() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let config = config(folder.path());
-    let mut session = Session::<VaeTrainee>::start(config.clone(), &out, Device::Cpu).unwrap();
+    let mut session = Session::<VaeTask>::start(config.clone(), &out, Device::Cpu).unwrap();
     assert_eq!(session.run(go, |_| ()).unwrap(), Control::Continue);
     for name in
         ["config.toml", "metrics.jsonl", "last.safetensors", "best.safetensors", "samples.png", "reconstructions.png"]
@@ -80,8 +78,8 @@ fn a_run_leaves_its_folder_and_evaluates_the_same_every_time() {
     assert_eq!(read, config);
     assert_eq!(run.records::<EpochRecord>(METRICS).unwrap(), session.records());
 
-    let (trainee, _) = Session::<VaeTrainee>::load(&out, "best", None, Device::Cpu).unwrap();
-    let evaluation = || evaluate(trainee.vae(), &trainee.data().test, 20, 0.3, 5, 1).unwrap();
+    let (task, _) = Session::<VaeTask>::load(&out, "best", None, Device::Cpu).unwrap();
+    let evaluation = || evaluate(task.vae(), &task.data().test, 20, 0.3, 5, 1).unwrap();
     let first = evaluation();
     assert_eq!(first, evaluation());
     assert_eq!(first.examples, 6);
@@ -90,7 +88,7 @@ fn a_run_leaves_its_folder_and_evaluates_the_same_every_time() {
 
     // A session holds its folder.
     drop(session);
-    let again = Session::<VaeTrainee>::start(config, &out, Device::Cpu).unwrap_err().to_string();
+    let again = Session::<VaeTask>::start(config, &out, Device::Cpu).unwrap_err().to_string();
     assert!(again.contains("already holds a run") && again.contains("--resume"), "{again}");
 }
 
@@ -99,7 +97,7 @@ fn damaged_checkpoints_are_errors() {
     let _guard = seeded(0);
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    Session::<VaeTrainee>::start(config(folder.path()), &out, Device::Cpu).unwrap();
+    Session::<VaeTask>::start(config(folder.path()), &out, Device::Cpu).unwrap();
     let path = out.join("last.safetensors");
     let whole = std::fs::read(&path).unwrap();
     assert!(Checkpoint::read(&path).is_ok());
@@ -115,7 +113,7 @@ fn damaged_checkpoints_are_errors() {
     enormous[..8].copy_from_slice(&u64::MAX.to_le_bytes());
     std::fs::write(&path, enormous).unwrap();
     assert!(Checkpoint::read(&path).is_err());
-    let resumed = Session::<VaeTrainee>::resume(&out, None, None, Device::Cpu).unwrap_err().to_string();
+    let resumed = Session::<VaeTask>::resume(&out, None, None, Device::Cpu).unwrap_err().to_string();
     assert!(resumed.contains("not a whole checkpoint"), "{resumed}");
 }
 
@@ -124,11 +122,11 @@ fn a_checkpoint_of_another_model_is_refused_whole() {
     let _guard = seeded(0);
     let folder = tempfile::tempdir().unwrap();
     let (small, large) = (folder.path().join("small"), folder.path().join("large"));
-    Session::<VaeTrainee>::start(config(folder.path()), &small, Device::Cpu).unwrap();
+    Session::<VaeTask>::start(config(folder.path()), &small, Device::Cpu).unwrap();
     let wide = TrainConfig { hidden: vec![17], ..config(folder.path()) };
-    Session::<VaeTrainee>::start(wide, &large, Device::Cpu).unwrap();
+    Session::<VaeTask>::start(wide, &large, Device::Cpu).unwrap();
     std::fs::copy(small.join("last.safetensors"), large.join("last.safetensors")).unwrap();
-    let message = Session::<VaeTrainee>::resume(&large, None, None, Device::Cpu).unwrap_err().to_string();
+    let message = Session::<VaeTask>::resume(&large, None, None, Device::Cpu).unwrap_err().to_string();
     assert!(message.contains("decoder.0.bias") && message.contains("[16]") && message.contains("[17]"), "{message}");
 }
 
@@ -137,9 +135,9 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint() {
     let _guard = seeded(0);
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let mut session = Session::<VaeTrainee>::start(config(folder.path()), &out, Device::Cpu).unwrap();
+    let mut session = Session::<VaeTask>::start(config(folder.path()), &out, Device::Cpu).unwrap();
     // Weights that are finite, and whose sums are not.
-    for (_, mut weight) in session.trainee().vae().parameters() {
+    for (_, mut weight) in session.task().vae().parameters() {
         let _ = tch::no_grad(|| weight.fill_(1e38));
     }
     let message = session.run(go, |_| ()).unwrap_err().to_string();
@@ -163,7 +161,7 @@ fn settings_out_of_range_are_refused_before_anything_is_written() {
     ];
     for (config, name) in wrong {
         let out = folder.path().join("run");
-        let message = Session::<VaeTrainee>::start(config, &out, Device::Cpu).unwrap_err().to_string();
+        let message = Session::<VaeTask>::start(config, &out, Device::Cpu).unwrap_err().to_string();
         assert!(message.contains(name), "{message}");
         assert!(!out.exists());
     }

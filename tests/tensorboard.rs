@@ -1,6 +1,6 @@
 //! Events for TensorBoard: the bytes, and, where `GENGS_PYTHON` names a Python with `tensorboard`, what TensorBoard makes of them.
 
-use gengs::training::{Control, EventWriter, Interval, Session, StepReport, TrainConfig, VaeTrainee, grid_png};
+use gengs::training::{Control, EventWriter, Interval, Session, StepReport, TrainConfig, VaeTask, grid_png};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tch::{Device, Kind, Tensor};
@@ -186,13 +186,13 @@ fn a_killed_and_resumed_run_shows_what_an_undisturbed_one_shows() {
         ..TrainConfig::default()
     };
     let path = |name: &str| folder.path().join(name);
-    let go_to = |session: gengs::Result<Session<VaeTrainee>>, steps: usize| {
+    let go_to = |session: gengs::Result<Session<VaeTask>>, steps: usize| {
         let mut session = session.unwrap();
         let made = |report: &StepReport| (report.epoch - 1) * report.steps + report.step;
         let stop = |report: &StepReport| if made(report) < steps { Control::Continue } else { Control::Stop };
         session.run(stop, |_| ()).unwrap();
     };
-    let resume = || Session::<VaeTrainee>::resume(&path("killed"), None, None, Device::Cpu);
+    let resume = || Session::<VaeTask>::resume(&path("killed"), None, None, Device::Cpu);
     go_to(Session::start(config.clone(), &path("whole"), Device::Cpu), 1000);
 
     go_to(Session::start(config, &path("killed"), Device::Cpu), 30);

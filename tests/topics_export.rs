@@ -87,7 +87,7 @@ fn exported_encoders_compute_what_the_library_infers() {
     for config in models() {
         let what = format!("{} {} {:?} {}", config.family, config.inference, config.topics, config.truncation);
         let (store, model) = model(&config);
-        weights::write_topics_torchscript(&path, &store, &config).unwrap();
+        gengs::export::write_topics_torchscript(&path, &store, &config).unwrap();
         let mut module = CModule::load(&path).unwrap_or_else(|error| panic!("{what}: {error}"));
         module.set_eval();
         for size in [1, 2, 9] {

@@ -2,7 +2,7 @@
 
 use super::{Common, print_line};
 use crate::Result;
-use crate::training::{RunFolder, Session, Settings, Trainee, weights};
+use crate::training::{RunFolder, Session, Settings, TrainTask, weights};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,11 +39,11 @@ impl Trained {
     ///
     /// # Errors
     /// When the device cannot be used, or those of [`Session::load`].
-    pub fn load<T: Trainee>(&self) -> Result<(T, T::Settings, Device)> {
+    pub fn load<T: TrainTask>(&self) -> Result<(T, T::Settings, Device)> {
         let device = self.common.prepare()?;
         let Stored { run, checkpoint } = &self.stored;
-        let (trainee, settings) = Session::<T>::load(run, checkpoint, self.data_dir.as_deref(), device)?;
-        Ok((trainee, settings, device))
+        let (task, settings) = Session::<T>::load(run, checkpoint, self.data_dir.as_deref(), device)?;
+        Ok((task, settings, device))
     }
 
     /// The run's settings, with the folder of data that was given, and the device.

@@ -1,7 +1,7 @@
 //! A run on a terminal: how it begins, what it shows while it trains, and how it ends.
 
 use super::{Common, Interruption, Meter, interrupted, print_line, tell};
-use crate::training::{Control, OnNan, Record, Session, Settings, Trainee, read_settings};
+use crate::training::{Control, OnNan, Record, Session, Settings, TrainTask, read_settings};
 use clap::Args;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub struct Running {
 /// The flags of a command that trains, and what it says.
 pub trait Train {
     /// What is trained.
-    type Trainee: Trainee<Settings: Default>;
+    type Task: TrainTask<Settings: Default>;
 
     /// The program's name.
     const PROGRAM: &'static str;
@@ -45,19 +45,19 @@ pub trait Train {
     fn epochs(&self) -> Option<usize>;
 
     /// Puts what was typed over the settings that a run keeps for its whole life.
-    fn fix(&self, settings: &mut <Self::Trainee as Trainee>::Settings);
+    fn fix(&self, settings: &mut <Self::Task as TrainTask>::Settings);
 
     /// The flags of settings that a run keeps for its whole life, with whether each was given.
     fn fixed(&self) -> Vec<(&'static str, bool)>;
 
     /// The run folder where none was given.
-    fn default_folder(settings: &<Self::Trainee as Trainee>::Settings) -> PathBuf;
+    fn default_folder(settings: &<Self::Task as TrainTask>::Settings) -> PathBuf;
 
     /// An epoch in a line.
-    fn line(record: &<Self::Trainee as Trainee>::Record) -> String;
+    fn line(record: &<Self::Task as TrainTask>::Record) -> String;
 
     /// What is to be said at the end beside the best result: the rest of its sentence, and further ones.
-    fn closing(_trainee: &Self::Trainee, _out: &Path) -> (String, Vec<String>) {
+    fn closing(_trainee: &Self::Task, _out: &Path) -> (String, Vec<String>) {
         (String::new(), Vec::new())
     }
 
@@ -75,7 +75,7 @@ pub trait Train {
             }
             return Ok(code);
         }
-        let (rest, sentences) = Self::closing(session.trainee(), &out);
+        let (rest, sentences) = Self::closing(session.task(), &out);
         let seconds = session.progress().seconds;
         if let Some((best, epoch)) = session.best() {
             common.say(format_args!("done in {seconds:.0} s of training; best {best} at epoch {epoch}{rest}"));
@@ -89,11 +89,11 @@ pub trait Train {
 }
 
 /// A new run, or one that goes on, and its folder.
-fn begin<C: Train + ?Sized>(command: &C) -> anyhow::Result<(Session<C::Trainee>, PathBuf)> {
+fn begin<C: Train + ?Sized>(command: &C) -> anyhow::Result<(Session<C::Task>, PathBuf)> {
     let Running { data_dir, config, on_nan, out, resume, common } = command.running();
     let device = common.prepare()?;
     // What may change when a run is resumed.
-    let change = |settings: &mut <C::Trainee as Trainee>::Settings| {
+    let change = |settings: &mut <C::Task as TrainTask>::Settings| {
         if let Some(epochs) = command.epochs() {
             settings.set_epochs(epochs);
         }
@@ -126,7 +126,7 @@ fn begin<C: Train + ?Sized>(command: &C) -> anyhow::Result<(Session<C::Trainee>,
 /// Returns how the program ends when it was stopped, and nothing at the end of the run.
 fn train<C: Train + ?Sized>(
     command: &C,
-    session: &mut Session<C::Trainee>,
+    session: &mut Session<C::Task>,
     out: &Path,
     stop: Interruption,
 ) -> crate::Result<Option<ExitCode>> {

@@ -1,7 +1,8 @@
 //! The image sets that a run can name.
 
-use super::npz::Archive;
-use super::{Images, Pixels, idx};
+use super::{Images, Pixels};
+use crate::formats::idx;
+use crate::formats::npz::Archive;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use tch::Device;

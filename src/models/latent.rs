@@ -71,11 +71,11 @@ pub struct LatentConfig {
 const PRIOR_TOTAL_COUNT: f64 = 3.0;
 
 /// Smallest rate and `total_count` that an encoder can put out: softplus reaches zero in float32, and a law must not.
-pub(super) const SMALLEST: f64 = 1e-6;
+pub(crate) const SMALLEST: f64 = 1e-6;
 
 /// A latent layer, ready to turn network outputs into posteriors.
 #[derive(Debug)]
-pub(super) struct Latent {
+pub(crate) struct Latent {
     family: Family,
     inference: Inference,
     latents: i64,
@@ -236,7 +236,7 @@ impl Latent {
 
 /// What is added to an encoder's output, to the negative binomial's second half the second, so that zero is a law of this mean; for families of unbounded
 /// counts.
-pub(super) fn count_shifts(family: Family, mean: f64) -> [f64; 2] {
+pub(crate) fn count_shifts(family: Family, mean: f64) -> [f64; 2] {
     match family {
         Family::NegativeBinomial => [before_softplus(PRIOR_TOTAL_COUNT), mean.ln() - PRIOR_TOTAL_COUNT.ln()],
         Family::Geometric => [mean.ln(), 0.0],
@@ -245,7 +245,7 @@ pub(super) fn count_shifts(family: Family, mean: f64) -> [f64; 2] {
 }
 
 /// The law of unbounded counts that an encoder's output stands for; nothing for other families.
-pub(super) fn count_law(
+pub(crate) fn count_law(
     family: Family,
     output: &Tensor,
     [shift, other]: [f64; 2],
@@ -262,12 +262,12 @@ pub(super) fn count_law(
 }
 
 /// A positive number from any, once shifted.
-pub(super) fn positive(x: &Tensor, shift: f64) -> Tensor {
+pub(crate) fn positive(x: &Tensor, shift: f64) -> Tensor {
     (x + shift).softplus() + SMALLEST
 }
 
 /// What softplus makes this rate. Beyond 30 it changes nothing in float32, and beyond 709 the exponential leaves float64.
-pub(super) fn before_softplus(rate: f64) -> f64 {
+pub(crate) fn before_softplus(rate: f64) -> f64 {
     if rate > 30.0 { rate } else { rate.exp_m1().ln() }
 }
 

@@ -3,11 +3,10 @@
 mod latent;
 mod pixels;
 mod topics;
-mod torchscript;
 mod vae;
 
 pub use latent::{Family, Inference, LatentConfig};
+pub(crate) use latent::{Latent, SMALLEST, before_softplus, count_shifts};
+pub(crate) use topics::FROM_ABOVE;
 pub use topics::{Bags, Evidence, Likelihood, TopicModel, TopicsBound, TopicsConfig, TopicsElbo, TopicsStart};
-pub(crate) use topics::{Member, topics_script};
-pub(crate) use torchscript::{Attribute, Script};
 pub use vae::{Elbo, ImportanceBound, Vae, VaeConfig};

@@ -62,7 +62,7 @@ pub struct Vae {
 const SAMPLES_AT_ONCE: i64 = 10;
 
 /// Parameters of the largest model.
-pub(super) const MOST_PARAMETERS: i128 = 1 << 30;
+pub(crate) const MOST_PARAMETERS: i128 = 1 << 30;
 
 /// Latents of the largest model.
 const MAX_LATENTS: i64 = 1 << 30;
@@ -128,11 +128,11 @@ impl Vae {
     }
 
     /// How many linear layers encoder and decoder have.
-    pub(super) fn depths(&self) -> [usize; 2] {
+    pub(crate) fn depths(&self) -> [usize; 2] {
         [self.encoder.depth(), self.decoder.depth()]
     }
 
-    pub(super) fn latent(&self) -> &Latent {
+    pub(crate) fn latent(&self) -> &Latent {
         &self.latent
     }
 

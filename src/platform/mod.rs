@@ -1,6 +1,7 @@
 //! The machine: devices, threads, memory, and how much of it one call may ask for.
 
 pub mod device;
+pub(crate) mod files;
 pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod slices;

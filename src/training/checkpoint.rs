@@ -3,10 +3,10 @@
 //! A file is written beside its place, synced, and renamed into it, so that a reader sees the old or the new one, whole. A checksum of all that it holds
 //! tells damage that leaves the format intact; files without one, of version 0.1, are read as they are.
 
-use super::files::replace;
-use super::weights::{bytes_of, fits};
+use crate::formats::safetensors::{bytes_of, fits};
 use crate::nn::Adam;
 use crate::nn::is_finite;
+use crate::platform::files::replace;
 use crate::{Error, Result};
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
@@ -15,6 +15,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use tch::nn::VarStore;
 use tch::{Kind, Tensor, no_grad_guard};
+
+/// What a checkpoint holds beside parameters: the optimiser's state, and what an estimator learned.
+const NO_PARAMETERS: [&str; 2] = ["adam.", "estimator."];
+
+/// Whether a tensor of a file with this metadata is no parameter of a model: in a checkpoint, by its name.
+pub(super) fn is_no_parameter(metadata: Option<&HashMap<String, String>>, name: &str) -> bool {
+    metadata.is_some_and(|metadata| metadata.contains_key(PROGRESS))
+        && NO_PARAMETERS.iter().any(|prefix| name.starts_with(prefix))
+}
 
 /// How far a run has come.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -42,7 +51,7 @@ pub struct Progress {
     pub seconds: f64,
 }
 
-pub(super) const PROGRESS: &str = "gengs.progress";
+const PROGRESS: &str = "gengs.progress";
 
 /// The name of the checksum in the metadata.
 const CHECKSUM: &str = "gengs.crc32";

@@ -2,38 +2,37 @@
 //! with its settings and its evaluation.
 
 mod checkpoint;
-mod files;
-mod interval;
+mod checkpoint_interval;
 mod lock;
-mod plan;
 mod ranges;
-mod recent;
 mod recovery;
 mod run_events;
 mod run_folder;
+mod running_sums;
 mod schedule;
 mod session;
-mod tensorboard;
+mod settings;
+mod step_context;
+mod step_report;
 mod topics;
-mod trainee;
+mod train_task;
 mod vae;
-mod watch;
 pub mod weights;
 
+pub use crate::formats::tensorboard::EventWriter;
 pub use checkpoint::{Checkpoint, Progress};
-pub use interval::{Interval, OnNan};
-pub use plan::Plan;
+pub use checkpoint_interval::{Interval, OnNan};
 pub use run_folder::{METRICS, RunFolder, read_settings};
 pub use schedule::{Schedule, TruncationSetting};
 pub use session::Session;
-pub use tensorboard::EventWriter;
+pub use settings::{LoopConfig, Settings};
+pub use step_context::StepContext;
+pub use step_report::{Control, StepReport};
 pub use topics::{
-    Inferred, Overview, TopicsEvaluation, TopicsRecord, TopicsTrainConfig, TopicsTrainee, TrainedTopics,
-    evaluate_topics,
+    Inferred, Overview, TopicsEvaluation, TopicsRecord, TopicsTask, TopicsTrainConfig, TrainedTopics, evaluate_topics,
 };
-pub use trainee::{Exhibit, Metric, Pace, Record, Settings, Trained, Trainee};
+pub use train_task::{LogItem, Metric, Record, TrainTask, Trained};
 pub use vae::{
-    EpochRecord, Evaluation, GRADIENTS, GradientRecord, TrainConfig, VaeTrainee, draw_pictures, evaluate, grid_png,
+    EpochRecord, Evaluation, GRADIENTS, GradientRecord, TrainConfig, VaeTask, draw_pictures, evaluate, grid_png,
     write_grid,
 };
-pub use watch::{Control, StepReport};

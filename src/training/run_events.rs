@@ -1,11 +1,11 @@
-//! What a run shows in TensorBoard: numbers of steps, the records of epochs, and what the trainee exhibits.
+//! What a run shows in TensorBoard: numbers of steps, the records of epochs, and what the task log_items.
 //!
 //! Steps are counted from the run's first, as updates are. A run that goes on hides what an earlier process wrote beyond the checkpoint.
 
 use super::run_folder::RunFolder;
-use super::tensorboard::EventWriter;
-use super::trainee::Exhibit;
+use super::train_task::LogItem;
 use crate::Result;
+use crate::formats::tensorboard::EventWriter;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The events of one process; none until it trains.
@@ -33,8 +33,8 @@ impl RunEvents {
             .try_for_each(|(name, value)| writer.scalar(&name, done as i64, now, value))
     }
 
-    /// An epoch: the numbers of its record, a line of JSON, and what the trainee exhibits.
-    pub fn epoch(&mut self, done: usize, record: &str, exhibits: &[(String, Exhibit)]) -> Result<()> {
+    /// An epoch: the numbers of its record, a line of JSON, and what the task log_items.
+    pub fn epoch(&mut self, done: usize, record: &str, log_items: &[(String, LogItem)]) -> Result<()> {
         let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(record).unwrap_or_default();
         let numbers = fields
             .iter()
@@ -43,12 +43,12 @@ impl RunEvents {
         self.scalars(done, numbers)?;
         let Some(writer) = &mut self.writer else { return Ok(()) };
         let (now, done) = (now(), done as i64);
-        for (name, exhibit) in exhibits {
+        for (name, exhibit) in log_items {
             match exhibit {
-                Exhibit::Scalar(value) if !value.is_finite() => {}
-                Exhibit::Scalar(value) => writer.scalar(name, done, now, *value)?,
-                Exhibit::Histogram(values) => writer.histogram(name, done, now, values)?,
-                Exhibit::Picture(png) => writer.image(name, done, now, png)?,
+                LogItem::Scalar(value) if !value.is_finite() => {}
+                LogItem::Scalar(value) => writer.scalar(name, done, now, *value)?,
+                LogItem::Histogram(values) => writer.histogram(name, done, now, values)?,
+                LogItem::Picture(png) => writer.image(name, done, now, png)?,
             }
         }
         writer.flush()

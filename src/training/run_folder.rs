@@ -1,8 +1,8 @@
 //! The folder of a run: `config.toml`, `metrics.jsonl`, `gradients.jsonl`, `last.safetensors`, `best.safetensors`, events, pictures.
 
-use super::files::{operation, replace};
 use super::lock::Lock;
-use super::trainee::Settings;
+use super::settings::Settings;
+use crate::platform::files::{operation, replace};
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -4,14 +4,15 @@
 //! as one that was not.
 
 use super::checkpoint::{Checkpoint, Progress};
-use super::interval::{Interval, OnNan};
-use super::plan::{Plan, step_seed};
-use super::recent::Recent;
+use super::checkpoint_interval::{Interval, OnNan};
 use super::recovery::{self, Recovered};
 use super::run_events::RunEvents;
 use super::run_folder::{METRICS, RunFolder};
-use super::trainee::{Metric, Pace, Record, Settings, Trained, Trainee};
-use super::watch::{Control, StepReport};
+use super::running_sums::RunningSums;
+use super::settings::{LoopConfig, Settings};
+use super::step_context::{StepContext, step_seed};
+use super::step_report::{Control, StepReport};
+use super::train_task::{Metric, Record, TrainTask, Trained};
 use super::weights;
 use crate::{Error, Result};
 use std::path::Path;
@@ -23,10 +24,10 @@ mod survival;
 
 /// A run in progress.
 #[derive(Debug)]
-pub struct Session<T: Trainee> {
+pub struct Session<T: TrainTask> {
     settings: T::Settings,
     folder: RunFolder,
-    trainee: T,
+    task: T,
     progress: Progress,
     records: Vec<T::Record>,
     /// The best epoch since the last checkpoint, in memory until the next one.
@@ -42,21 +43,21 @@ type Snapshot = (Vec<(String, Tensor)>, Progress);
 /// Steps between two looks at the numbers of a GPU, which has to be waited for, and between two points of a curve in TensorBoard.
 const STEPS_BETWEEN_LOOKS: usize = 10;
 
-impl<T: Trainee> Session<T> {
+impl<T: TrainTask> Session<T> {
     /// A new run in a new folder.
     ///
     /// # Errors
     /// When a setting is wrong, the data or the first weights cannot be read, or the folder cannot be made.
     pub fn start(settings: T::Settings, path: &Path, device: Device) -> Result<Self> {
         settings.check()?;
-        tch::manual_seed(settings.pace().seed as i64);
-        let mut trainee = T::new(&settings, device)?;
-        trainee.begin(&settings)?;
+        tch::manual_seed(settings.loop_config().seed as i64);
+        let mut task = T::new(&settings, device)?;
+        task.init_from_data(&settings)?;
         if let Some(source) = settings.init_from() {
-            weights::load_into(trainee.store(), &weights::read(source, device)?, source)?;
+            weights::load_into(task.store(), &weights::read(source, device)?, source)?;
         }
         let folder = RunFolder::create(path)?;
-        let mut session = Self::assemble(settings, folder, trainee);
+        let mut session = Self::assemble(settings, folder, task);
         session.save()?;
         // Last, so that what holds a run can go on.
         session.folder.write_settings(&session.settings)?;
@@ -89,9 +90,9 @@ impl<T: Trainee> Session<T> {
         change(&mut settings);
         settings.check()?;
         let Recovered { checkpoint, best_lost, warnings } = recovery::newest(&folder)?;
-        let trainee = T::new(&settings, device)?;
-        let mut session = Self { warnings, ..Self::assemble(settings, folder, trainee) };
-        restore(&mut session.trainee, &checkpoint)?;
+        let task = T::new(&settings, device)?;
+        let mut session = Self { warnings, ..Self::assemble(settings, folder, task) };
+        restore(&mut session.task, &checkpoint)?;
         session.progress = checkpoint.progress();
         let Progress { epochs: done, steps, .. } = session.progress;
         let fewest = done + usize::from(steps > 0);
@@ -110,12 +111,12 @@ impl<T: Trainee> Session<T> {
             let warning = format!("{}: holds {found} of the {epochs} epochs that the run has made", path.display());
             session.warnings.push(warning);
         }
-        session.trainee.load_beside(&session.folder, &checkpoint)?;
+        session.task.load_extra_files(&session.folder, &checkpoint)?;
         session.folder.write_settings(&session.settings)?;
         Ok(session)
     }
 
-    /// The trainee of a finished or unfinished run at its checkpoint `best` or `last`, and the settings.
+    /// The task of a finished or unfinished run at its checkpoint `best` or `last`, and the settings.
     ///
     /// # Errors
     /// When there is no run, or no such checkpoint.
@@ -125,16 +126,16 @@ impl<T: Trainee> Session<T> {
             settings.set_data_dir(data_dir);
         }
         let checkpoint = Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?;
-        let mut trainee = T::new(&settings, device)?;
-        restore(&mut trainee, &checkpoint)?;
-        Ok((trainee, settings))
+        let mut task = T::new(&settings, device)?;
+        restore(&mut task, &checkpoint)?;
+        Ok((task, settings))
     }
 
-    fn assemble(settings: T::Settings, folder: RunFolder, trainee: T) -> Self {
+    fn assemble(settings: T::Settings, folder: RunFolder, task: T) -> Self {
         Self {
             settings,
             folder,
-            trainee,
+            task,
             progress: Progress::default(),
             records: Vec::new(),
             best: None,
@@ -151,7 +152,7 @@ impl<T: Trainee> Session<T> {
 
     /// Epochs when it is done.
     pub fn epochs(&self) -> usize {
-        self.settings.pace().epochs
+        self.settings.loop_config().epochs
     }
 
     /// How far it has come.
@@ -160,8 +161,8 @@ impl<T: Trainee> Session<T> {
     }
 
     /// What is trained.
-    pub fn trainee(&self) -> &T {
-        &self.trainee
+    pub fn task(&self) -> &T {
+        &self.task
     }
 
     /// The metric of the best epoch so far, and that epoch.
@@ -190,7 +191,7 @@ impl<T: Trainee> Session<T> {
         mut on_step: impl FnMut(&StepReport) -> Control,
         mut on_epoch: impl FnMut(&T::Record),
     ) -> Result<Control> {
-        let pace = self.settings.pace();
+        let pace = self.settings.loop_config();
         if self.progress.epochs < pace.epochs {
             let done = self.progress.epochs * self.steps_per_epoch() + self.progress.steps;
             self.events.open(&self.folder, done)?;
@@ -204,32 +205,32 @@ impl<T: Trainee> Session<T> {
         }
         self.save()?;
         tch::manual_seed(pace.seed as i64);
-        self.trainee.finish(&self.settings, &self.folder)?;
+        self.task.finish(&self.settings, &self.folder)?;
         Ok(Control::Continue)
     }
 
     /// Steps of an epoch; the last batch may be smaller.
     pub fn steps_per_epoch(&self) -> usize {
-        (self.trainee.examples() as usize).div_ceil(self.settings.pace().batch_size as usize)
+        (self.task.examples() as usize).div_ceil(self.settings.loop_config().batch_size as usize)
     }
 
     /// What is left of the current epoch; `None` when it was stopped.
     fn epoch(&mut self, on_step: &mut impl FnMut(&StepReport) -> Control) -> Result<Option<T::Record>> {
-        let pace = self.settings.pace();
+        let pace = self.settings.loop_config();
         let epoch = self.progress.epochs + 1;
         let steps = self.steps_per_epoch();
-        let count = self.trainee.examples();
-        let device = self.trainee.device();
-        let order = self.trainee.order(pace.seed, epoch).to_device(device);
+        let count = self.task.examples();
+        let device = self.task.device();
+        let order = self.task.order(pace.seed, epoch).to_device(device);
         let mut clock = Instant::now();
-        let mut recent = Recent::new(device);
+        let mut recent = RunningSums::new(device);
 
         for step in self.progress.steps..steps {
             let start = step as i64 * pace.batch_size;
             let size = pace.batch_size.min(count - start);
             let indices = order.narrow(0, start, size);
-            let plan = Plan::new(&pace, &indices, epoch, step, steps);
-            let sums = self.trainee.step(&self.settings, &plan)?;
+            let plan = StepContext::new(&pace, &indices, epoch, step, steps);
+            let sums = self.task.step(&self.settings, &plan)?;
             recent.add(&sums, size);
             let done = (epoch - 1) * steps + step + 1;
             self.progress.steps = step + 1;
@@ -268,15 +269,15 @@ impl<T: Trainee> Session<T> {
     }
 
     /// The record of an epoch whose steps are made, and what follows from it.
-    fn finished(&mut self, pace: &Pace, epoch: usize, steps: usize) -> Result<T::Record> {
-        let counted = (self.trainee.examples() - self.progress.uncounted_examples) as f64;
+    fn finished(&mut self, pace: &LoopConfig, epoch: usize, steps: usize) -> Result<T::Record> {
+        let counted = (self.task.examples() - self.progress.uncounted_examples) as f64;
         let [neg_elbo, kl] = self.progress.sums.map(|sum| sum / counted);
-        let temperature = Plan::new(pace, &Tensor::new(), epoch, steps - 1, steps).temperature;
+        let temperature = StepContext::new(pace, &Tensor::new(), epoch, steps - 1, steps).temperature;
         let Progress { skipped_steps, seconds, .. } = self.progress;
         let trained = Trained { epoch, neg_elbo, kl, temperature, skipped_steps, seconds };
         let seed = step_seed(pace.seed, epoch, steps);
         tch::manual_seed(seed);
-        let record = self.trainee.record(&self.settings, &trained)?;
+        let record = self.task.record(&self.settings, &trained)?;
         let line = serde_json::to_string(&record).unwrap_or_default();
         // JSON has no NaN: a record with one could not be read again.
         if !record.selection_metric().value.is_finite() || serde_json::from_str::<T::Record>(&line).is_err() {
@@ -287,8 +288,8 @@ impl<T: Trainee> Session<T> {
             });
         }
         tch::manual_seed(seed);
-        let exhibits = self.trainee.exhibits(&self.settings)?;
-        self.events.epoch(epoch * steps, &line, &exhibits)?;
+        let log_items = self.task.log_items(&self.settings)?;
+        self.events.epoch(epoch * steps, &line, &log_items)?;
 
         let better = self.progress.best.is_none_or(|(best, _)| record.selection_metric().value < best);
         let best = if better { Some((record.selection_metric().value, epoch)) } else { self.progress.best };
@@ -297,14 +298,14 @@ impl<T: Trainee> Session<T> {
         self.progress = Progress { epochs: epoch, steps, sums, skipped_steps, uncounted_examples, best, ..progress };
         self.records.push(record);
         if better {
-            let copies = self.trainee.contents().into_iter().map(|(name, t)| (name, t.detach().copy()));
+            let copies = self.task.contents().into_iter().map(|(name, t)| (name, t.detach().copy()));
             self.best = Some((copies.collect(), self.progress.clone()));
         }
         Ok(record)
     }
 
     /// Takes the numbers of the steps since the last look off the device, and judges steps that were not finite.
-    fn look(&mut self, recent: &mut Recent, clock: &mut Instant, epoch: usize) -> Result<()> {
+    fn look(&mut self, recent: &mut RunningSums, clock: &mut Instant, epoch: usize) -> Result<()> {
         let numbers = recent.take()?;
         for (sum, number) in self.progress.sums.iter_mut().zip(numbers.sums) {
             *sum += number;
@@ -312,7 +313,7 @@ impl<T: Trainee> Session<T> {
         self.progress.uncounted_examples += numbers.uncounted_examples;
         self.progress.seconds += clock.elapsed().as_secs_f64();
         *clock = Instant::now();
-        let mut optimisers = self.trainee.optimisers();
+        let mut optimisers = self.task.optimisers();
         let (mut skipped, mut first) = (numbers.uncounted_steps, None);
         for optimiser in &mut optimisers {
             let own = optimiser.skipped()?;
@@ -327,7 +328,7 @@ impl<T: Trainee> Session<T> {
         }
         self.progress.skipped_steps += skipped;
         let step = self.progress.steps;
-        let what = match self.settings.pace().on_nan {
+        let what = match self.settings.loop_config().on_nan {
             OnNan::Stop => self.not_finite().or(first).unwrap_or("the loss".into()),
             // A model that only has such steps left does not train any more.
             OnNan::Skip if step == self.steps_per_epoch() && self.progress.skipped_steps >= step => {
@@ -345,12 +346,12 @@ impl<T: Trainee> Session<T> {
     /// The first tensor of the model that is not finite.
     fn not_finite(&mut self) -> Option<String> {
         let finite = |tensor: &Tensor| tensor.isfinite().all().int64_value(&[]) == 1;
-        let broken = self.trainee.contents().into_iter().find(|(_, tensor)| !finite(tensor));
+        let broken = self.task.contents().into_iter().find(|(_, tensor)| !finite(tensor));
         broken.map(|(name, _)| format!("parameter {name}"))
     }
 
     fn is_time(&self) -> bool {
-        matches!(self.settings.pace().checkpoint_every, Interval::Seconds(s) if self.saved.elapsed().as_secs_f64() >= s)
+        matches!(self.settings.loop_config().checkpoint_every, Interval::Seconds(s) if self.saved.elapsed().as_secs_f64() >= s)
     }
 
     /// Writes what is shown, the records, the best epoch, and where the run is, in the order in which an end between them does no harm: a checkpoint comes after
@@ -362,23 +363,23 @@ impl<T: Trainee> Session<T> {
         }
         self.events.sync()?;
         self.folder.write_records(METRICS, &self.records)?;
-        self.trainee.save_beside(&self.folder)?;
+        self.task.save_extra_files(&self.folder)?;
         if let Some((contents, progress)) = &self.best {
             Checkpoint::write(&self.folder.file("best.safetensors"), contents, progress)?;
             self.best = None;
         }
-        let contents = self.trainee.contents();
+        let contents = self.task.contents();
         Checkpoint::write(&self.folder.file("last.safetensors"), &contents, &self.progress)?;
         self.saved = Instant::now();
         Ok(())
     }
 }
 
-/// A trainee as it was at a checkpoint, after all of that was compared with what the trainee consists of.
-fn restore<T: Trainee>(trainee: &mut T, checkpoint: &Checkpoint) -> Result<()> {
-    checkpoint.check(&trainee.contents())?;
-    trainee.restore(checkpoint)?;
-    for (optimiser, updates) in trainee.optimisers().into_iter().skip(1).zip(checkpoint.progress().other_updates) {
+/// A task as it was at a checkpoint, after all of that was compared with what the task consists of.
+fn restore<T: TrainTask>(task: &mut T, checkpoint: &Checkpoint) -> Result<()> {
+    checkpoint.check(&task.contents())?;
+    task.restore(checkpoint)?;
+    for (optimiser, updates) in task.optimisers().into_iter().skip(1).zip(checkpoint.progress().other_updates) {
         optimiser.set_steps(updates);
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use gengs::cli::{Trained, print_line};
-use gengs::training::{TopicsEvaluation, TopicsTrainConfig, TopicsTrainee, evaluate_topics, weights};
+use gengs::training::{TopicsEvaluation, TopicsTask, TopicsTrainConfig, evaluate_topics, weights};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -59,8 +59,8 @@ impl Eval {
     fn evaluate(&self) -> anyhow::Result<TopicsEvaluation> {
         let (samples, batch) = (self.importance_samples, self.batch_size as usize);
         let Some(weights) = &self.weights else {
-            let (trainee, _, device) = self.trained.load::<TopicsTrainee>()?;
-            return Ok(evaluate_topics(trainee.model(), trainee.corpus(), samples, batch, self.seed, device)?);
+            let (task, _, device) = self.trained.load::<TopicsTask>()?;
+            return Ok(evaluate_topics(task.model(), task.corpus(), samples, batch, self.seed, device)?);
         };
         let (config, device) = self.trained.settings::<TopicsTrainConfig>()?;
         let (_, model) = weights::read_topics(&config, weights, device)?;

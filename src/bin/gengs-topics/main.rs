@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         Command::Train(train) => train.run(),
         Command::Eval(eval) => eval.run(),
         Command::Export(export) => export.run(weights::read_topics, |path, store, _, config: &TopicsTrainConfig| {
-            weights::write_topics_torchscript(path, store, config)
+            gengs::export::write_topics_torchscript(path, store, config)
         }),
         Command::Topics(topics) => topics.run(),
         Command::Tree(tree) => tree.run(),

@@ -5,7 +5,7 @@ use gengs::cli::{Trained, print_line};
 use gengs::data::Corpus;
 use gengs::topic_metrics::page::{About, Example, html};
 use gengs::topic_metrics::{COHERENCE_WORDS, DIVERSITY_WORDS, coherence, top_words};
-use gengs::training::{Overview, TopicsTrainConfig, TopicsTrainee};
+use gengs::training::{Overview, TopicsTask, TopicsTrainConfig};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -47,16 +47,16 @@ struct Topic {
 }
 
 /// A run's topics, with the documents that it was trained on.
-fn overview(trained: &Trained) -> anyhow::Result<(Overview, TopicsTrainee, TopicsTrainConfig)> {
-    let (trainee, config, device) = trained.load::<TopicsTrainee>()?;
-    let overview = Overview::new(trainee.model(), trainee.corpus(), EXAMPLES, device)?;
-    Ok((overview, trainee, config))
+fn overview(trained: &Trained) -> anyhow::Result<(Overview, TopicsTask, TopicsTrainConfig)> {
+    let (task, config, device) = trained.load::<TopicsTask>()?;
+    let overview = Overview::new(task.model(), task.corpus(), EXAMPLES, device)?;
+    Ok((overview, task, config))
 }
 
 impl Topics {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let (overview, trainee, _) = overview(&self.trained)?;
-        let corpus = trainee.corpus();
+        let (overview, task, _) = overview(&self.trained)?;
+        let corpus = task.corpus();
         let mut listed = Vec::new();
         for (layer, (topics, prevalence)) in overview.topics.iter().zip(&overview.prevalence).enumerate() {
             let npmi = corpus.train.with_all(|documents| coherence(topics, documents, COHERENCE_WORDS))?.topics;
@@ -98,8 +98,8 @@ fn words(topic: &[f64], corpus: &Corpus, count: usize) -> Vec<(String, f64)> {
 
 impl Tree {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let (overview, trainee, config) = overview(&self.trained)?;
-        let corpus = trainee.corpus();
+        let (overview, task, config) = overview(&self.trained)?;
+        let corpus = task.corpus();
         let tree = overview.tree(corpus)?;
         let mut examples = HashMap::new();
         for (&place, documents) in &overview.examples {

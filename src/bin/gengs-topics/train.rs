@@ -3,7 +3,7 @@
 use clap::Args;
 use gengs::cli::{self, Running};
 use gengs::models::{Family, Inference, Likelihood};
-use gengs::training::{Interval, Schedule, TopicsRecord, TopicsTrainConfig, TopicsTrainee};
+use gengs::training::{Interval, Schedule, TopicsRecord, TopicsTask, TopicsTrainConfig};
 use std::path::{Path, PathBuf};
 
 /// Defaults are in brackets; a flag wins over --config, which wins over the default.
@@ -150,7 +150,7 @@ macro_rules! fixed_settings {
 }
 
 impl cli::Train for Train {
-    type Trainee = TopicsTrainee;
+    type Task = TopicsTask;
 
     const PROGRAM: &'static str = "gengs-topics";
 

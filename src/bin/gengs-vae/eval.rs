@@ -4,7 +4,7 @@ use clap::Args;
 use gengs::cli::{Trained, print_line};
 use gengs::data::Images;
 use gengs::models::Vae;
-use gengs::training::{TrainConfig, VaeTrainee, evaluate, weights};
+use gengs::training::{TrainConfig, VaeTask, evaluate, weights};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -29,15 +29,15 @@ pub struct Eval {
 
 impl Eval {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let (trainee, vae, images, config);
+        let (task, vae, images, config);
         let (vae, images, config) = match &self.weights {
             Some(weights) => {
                 (vae, images, config) = self.model_of(weights)?;
                 (&vae, &images, config)
             }
             None => {
-                (trainee, config, _) = self.trained.load::<VaeTrainee>()?;
-                (trainee.vae(), &trainee.data().test, config)
+                (task, config, _) = self.trained.load::<VaeTask>()?;
+                (task.vae(), &task.data().test, config)
             }
         };
         let temperature = config.temperature.last;

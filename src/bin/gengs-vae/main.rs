@@ -37,7 +37,8 @@ fn main() -> ExitCode {
         Command::Train(train) => train.run(),
         Command::Eval(eval) => eval.run(),
         Command::Sample(sample) => sample.run(),
-        Command::Export(export) => export
-            .run(weights::read_vae, |path, _, vae, config: &TrainConfig| weights::write_torchscript(path, vae, config)),
+        Command::Export(export) => export.run(weights::read_vae, |path, _, vae, config: &TrainConfig| {
+            gengs::export::write_torchscript(path, vae, config)
+        }),
     })
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use gengs::cli::{Trained, print_line};
-use gengs::training::{VaeTrainee, draw_pictures};
+use gengs::training::{VaeTask, draw_pictures};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -20,11 +20,11 @@ pub struct Sample {
 
 impl Sample {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let (trainee, _, _) = self.trained.load::<VaeTrainee>()?;
+        let (task, _, _) = self.trained.load::<VaeTask>()?;
         tch::manual_seed(self.seed);
         let stem = self.png.file_stem().unwrap_or_default().to_string_lossy();
         let reconstructions = self.png.with_file_name(format!("{stem}-reconstructions.png"));
-        draw_pictures(trainee.vae(), trainee.data(), &self.png, &reconstructions)?;
+        draw_pictures(task.vae(), task.data(), &self.png, &reconstructions)?;
         let common = &self.trained.common;
         if common.json {
             print_line(serde_json::json!({ "samples": self.png, "reconstructions": reconstructions }))?;

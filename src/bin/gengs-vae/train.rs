@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use gengs::cli::{self, Running};
 use gengs::estimators::EstimatorKind;
 use gengs::models::{Family, Inference};
-use gengs::training::{EpochRecord, Interval, Schedule, TrainConfig, TruncationSetting, VaeTrainee};
+use gengs::training::{EpochRecord, Interval, Schedule, TrainConfig, TruncationSetting, VaeTask};
 use std::path::{Path, PathBuf};
 
 /// Defaults are in brackets; a flag wins over --config, which wins over the default.
@@ -98,7 +98,7 @@ macro_rules! fixed_settings {
 }
 
 impl cli::Train for Train {
-    type Trainee = VaeTrainee;
+    type Task = VaeTask;
 
     const PROGRAM: &'static str = "gengs-vae";
 
@@ -140,10 +140,10 @@ impl cli::Train for Train {
         )
     }
 
-    fn closing(trainee: &VaeTrainee, out: &Path) -> (String, Vec<String>) {
+    fn closing(task: &VaeTask, out: &Path) -> (String, Vec<String>) {
         let [samples, reconstructions] = ["samples.png", "reconstructions.png"].map(|name| out.join(name));
         let pictures = format!("; pictures: {}, {}", samples.display(), reconstructions.display());
-        let drawn_by = trainee.drawn_by().map(|drawn_by| format!("latents were drawn by the {drawn_by}"));
+        let drawn_by = task.drawn_by().map(|drawn_by| format!("latents were drawn by the {drawn_by}"));
         (pictures, drawn_by.into_iter().collect())
     }
 }

@@ -1,7 +1,7 @@
 //! Corpora of counts: UCI bags of words, LDA-C, SVMlight.
 
+use super::builder::CorpusBuilder;
 use super::lines::{Lines, Origin};
-use super::sink::Sink;
 use super::texts::label;
 use super::vocabulary::read_words;
 use super::{Corpus, Document, Format};
@@ -25,7 +25,7 @@ struct Reader<'a> {
     titles: Option<Lines<'a>>,
     /// The size of the vocabulary, where it has names.
     named: Option<u64>,
-    sink: Sink,
+    builder: CorpusBuilder,
 }
 
 /// What is known at the end of a file.
@@ -37,19 +37,19 @@ struct Words {
 }
 
 /// A corpus in one of the formats of counts.
-pub(super) fn read(format: Format, origin: Origin<'_>, beside: &Beside<'_>, sink: Sink) -> Result<Corpus> {
+pub(super) fn read(format: Format, origin: Origin<'_>, beside: &Beside<'_>, builder: CorpusBuilder) -> Result<Corpus> {
     let path = origin.path();
     let names = beside.words.map(read_words).transpose()?;
     let titles = beside.titles.map(Origin::lines).transpose()?;
     let named = names.as_ref().map(|names| names.len() as u64);
-    let mut reader = Reader { lines: origin.lines()?, titles, named, sink };
+    let mut reader = Reader { lines: origin.lines()?, titles, named, builder };
     let words = match format {
         Format::Uci => reader.uci()?,
         Format::LdaC => reader.lda_c()?,
         _ => reader.svmlight()?,
     };
     reader.end_titles()?;
-    if reader.sink.len() == 0 {
+    if reader.builder.len() == 0 {
         return Err(Error::file(path, "holds no document"));
     }
     let names = match (names, beside.words) {
@@ -64,15 +64,18 @@ pub(super) fn read(format: Format, origin: Origin<'_>, beside: &Beside<'_>, sink
         _ if words.count == 0 => return Err(Error::file(path, "holds no word")),
         _ => (0..words.count).map(|number| (number + u64::from(words.first)).to_string()).collect(),
     };
-    reader.sink.finish(names, words.first)
+    reader.builder.finish(names, words.first)
 }
 
 impl Reader<'_> {
     /// Adds a document, with the next title.
     fn push(&mut self, document: Document) -> Result<()> {
-        let position = self.sink.len();
+        let position = self.builder.len();
         let Some(titles) = &mut self.titles else {
-            return self.sink.push(document, None).map_err(|error| self.lines.wrong(&format!("is refused: {error}")));
+            return self
+                .builder
+                .push(document, None)
+                .map_err(|error| self.lines.wrong(&format!("is refused: {error}")));
         };
         if !titles.advance()? {
             return Err(titles.wrong("is missing: there are more documents than titles"));
@@ -81,7 +84,7 @@ impl Reader<'_> {
         // Some lists of titles number them.
         let numbered = title.strip_prefix(&position.to_string()).and_then(|title| title.strip_prefix(' '));
         let title = label(numbered.unwrap_or(title));
-        self.sink.push(document, Some(&title)).map_err(|error| self.lines.wrong(&format!("is refused: {error}")))
+        self.builder.push(document, Some(&title)).map_err(|error| self.lines.wrong(&format!("is refused: {error}")))
     }
 
     fn end_titles(&mut self) -> Result<()> {
@@ -188,7 +191,7 @@ impl Reader<'_> {
 
     /// Ends all documents before this one, counted from 1.
     fn skip_to(&mut self, document: u64, entries: u64, current: &mut Document) -> Result<()> {
-        let number = self.sink.len() + 1;
+        let number = self.builder.len() + 1;
         if document < number {
             let problem = format!("goes back from document {number} to {document}: sort the file by its first column");
             return Err(self.lines.wrong(&problem));
@@ -197,7 +200,7 @@ impl Reader<'_> {
         if document > 10 * entries + NUMBERED {
             return Err(self.lines.wrong(&format!("leads to document {document} after only {entries} entries")));
         }
-        while self.sink.len() + 1 < document {
+        while self.builder.len() + 1 < document {
             self.push(std::mem::take(current))?;
         }
         Ok(())
@@ -252,7 +255,7 @@ impl Reader<'_> {
 
     /// How many words there are, when they are counted from `first`.
     fn words_from(&self, first: u32) -> u64 {
-        self.sink.largest_word().map_or(0, |word| (u64::from(word) + 1).saturating_sub(u64::from(first)))
+        self.builder.largest_word().map_or(0, |word| (u64::from(word) + 1).saturating_sub(u64::from(first)))
     }
 }
 

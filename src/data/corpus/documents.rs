@@ -1,12 +1,9 @@
 //! Documents, one after the other, in memory or on disk.
 
-use super::rows::{Rows, tidy};
+use super::rows::{Document, Rows, tidy};
 use super::store::Store;
 use crate::data::batches::shuffled;
 use crate::{Error, Result};
-
-/// A document: its different words, ascending, each with its count.
-pub type Document = Vec<(u32, u32)>;
 
 /// Documents: compressed sparse rows in memory, or a file of which only what was read last is in memory.
 #[derive(Debug, Default)]

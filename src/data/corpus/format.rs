@@ -1,7 +1,7 @@
 //! The formats that corpora come in, and how they are recognised.
 
+use super::builder::is_store;
 use super::lines::Origin;
-use super::sink::is_store;
 use crate::{Error, Result};
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Corpora in NumPy's archives.
 
 use super::{Corpus, Documents};
-use crate::data::npz::Archive;
+use crate::formats::npz::Archive;
 use crate::{Error, Result};
 use std::io::{Read, Seek};
 use std::path::Path;

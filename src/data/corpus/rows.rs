@@ -1,7 +1,9 @@
 //! Documents in memory: compressed sparse rows, and their labels.
 
-use super::Document;
 use crate::{Error, Result};
+
+/// A document: its different words, ascending, each with its count.
+pub type Document = Vec<(u32, u32)>;
 
 /// Documents as compressed sparse rows.
 #[derive(Debug, Default)]

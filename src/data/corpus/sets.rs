@@ -1,11 +1,11 @@
 //! The corpora that a run can name.
 
+use super::builder::{self, CorpusBuilder};
 use super::counts::{self, Beside};
 use super::lines::Origin;
-use super::sink::{self, Sink};
 use super::texts::{self, Texts};
 use super::{Corpus, Format, TextRules, npz};
-use crate::data::npz::Archive;
+use crate::formats::npz::Archive;
 use crate::{Error, Result};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -61,9 +61,9 @@ impl CorpusSet {
     /// when the store holds another corpus.
     pub fn load(&self, folder: Option<&Path>, rules: &TextRules, store: Option<&Path>) -> Result<Corpus> {
         if let Some(store) = store
-            && !sink::claim(store, &self.source(rules), self.state().as_deref())?
+            && !builder::open_or_create(store, &self.source(rules), self.state().as_deref())?
         {
-            return sink::open(store);
+            return builder::open(store);
         }
         match self {
             CorpusSet::Reuters395 => reuters(store),
@@ -110,16 +110,16 @@ fn load(format: Format, path: &Path, rules: &TextRules, store: Option<&Path>) ->
         Format::JsonLines => Texts::JsonLines(origin),
         Format::Folder => Texts::of_folder(path)?,
         Format::Npz => return archive(path, store),
-        Format::Store => return sink::open(path),
+        Format::Store => return builder::open(path),
         Format::Uci | Format::LdaC | Format::SvmLight => {
             let first = |paths: Vec<PathBuf>| paths.into_iter().find(|path| path.is_file());
             let (words, titles) = (first(Format::vocabularies(path)), first(Format::titles(path)));
             let beside =
                 Beside { words: words.as_deref().map(Origin::File), titles: titles.as_deref().map(Origin::File) };
-            return counts::read(format, origin, &beside, Sink::new(store)?);
+            return counts::read(format, origin, &beside, CorpusBuilder::new(store)?);
         }
     };
-    texts::read(path, &texts, rules, Sink::new(store)?)
+    texts::read(path, &texts, rules, CorpusBuilder::new(store)?)
 }
 
 /// See [`Corpus::parse`].
@@ -132,12 +132,12 @@ pub(super) fn parse(
 ) -> Result<Corpus> {
     let origin = Origin::Bytes(name, bytes);
     match format {
-        Format::Text => texts::read(name, &Texts::Lines(origin), rules, Sink::new(None)?),
-        Format::JsonLines => texts::read(name, &Texts::JsonLines(origin), rules, Sink::new(None)?),
+        Format::Text => texts::read(name, &Texts::Lines(origin), rules, CorpusBuilder::new(None)?),
+        Format::JsonLines => texts::read(name, &Texts::JsonLines(origin), rules, CorpusBuilder::new(None)?),
         Format::Npz => npz::read(name, Archive::new(name, Cursor::new(bytes))?),
         Format::Uci | Format::LdaC | Format::SvmLight => {
             let beside = Beside { words: words.map(|words| Origin::Bytes(name, words)), titles: None };
-            counts::read(format, origin, &beside, Sink::new(None)?)
+            counts::read(format, origin, &beside, CorpusBuilder::new(None)?)
         }
         Format::Folder | Format::Store => {
             Err(Error::file(name, format!("the format {} is that of a folder, not of bytes", format.name())))
@@ -148,7 +148,7 @@ pub(super) fn parse(
 fn archive(path: &Path, store: Option<&Path>) -> Result<Corpus> {
     let corpus = Corpus::read_npz(path)?;
     match store {
-        Some(folder) => sink::store(corpus, folder),
+        Some(folder) => builder::store(corpus, folder),
         None => Ok(corpus),
     }
 }
@@ -162,7 +162,7 @@ fn reuters(store: Option<&Path>) -> Result<Corpus> {
     ];
     let origin = |bytes| Origin::Bytes(name, bytes);
     let beside = Beside { words: Some(origin(words)), titles: Some(origin(titles)) };
-    counts::read(Format::LdaC, origin(counts), &beside, Sink::new(store)?)
+    counts::read(Format::LdaC, origin(counts), &beside, CorpusBuilder::new(store)?)
 }
 
 /// The file of a named set.

@@ -1,7 +1,7 @@
 //! Corpora of text: a document a line, JSON a line, or a document a file.
 
+use super::builder::{CorpusBuilder, is_for_testing};
 use super::lines::Origin;
-use super::sink::{Sink, is_for_testing};
 use super::vocabulary::Counter;
 use super::{Corpus, TextRules};
 use crate::{Error, Result};
@@ -95,7 +95,7 @@ impl Texts<'_> {
 }
 
 /// A corpus by the rules; `name` is what errors call it.
-pub(super) fn read(name: &Path, texts: &Texts<'_>, rules: &TextRules, mut sink: Sink) -> Result<Corpus> {
+pub(super) fn read(name: &Path, texts: &Texts<'_>, rules: &TextRules, mut builder: CorpusBuilder) -> Result<Corpus> {
     rules.check()?;
     let mut counter = Counter::new(rules);
     let mut position = 0;
@@ -112,12 +112,12 @@ pub(super) fn read(name: &Path, texts: &Texts<'_>, rules: &TextRules, mut sink: 
     let vocabulary = counter.vocabulary().map_err(|error| Error::file(name, error))?;
     texts.visit(&mut |text, title| {
         let label = label(title.filter(|title| !title.trim().is_empty()).unwrap_or(text));
-        sink.push(vocabulary.encode(text).document, Some(&label))
+        builder.push(vocabulary.encode(text).document, Some(&label))
     })?;
-    if sink.len() != position {
+    if builder.len() != position {
         return Err(Error::file(name, "changed while it was read"));
     }
-    sink.finish(vocabulary.into_words(), 0)
+    builder.finish(vocabulary.into_words(), 0)
 }
 
 /// The most characters of a label.

@@ -13,7 +13,7 @@ use tch::nn::{Init, Path};
 use tch::{Kind, Tensor};
 
 /// Share of a count's mean that comes from above at the start.
-pub(super) const FROM_ABOVE: f64 = 0.5;
+pub(crate) const FROM_ABOVE: f64 = 0.5;
 
 /// How many times as much an upper topic gives to a topic of its own group at the start as to another.
 const OWN_GROUP: f64 = 20.0;

@@ -1,11 +1,11 @@
-//! Runs whose files fail at every operation in turn, and runs with steps that are not finite, on a trainee of two numbers.
+//! Runs whose files fail at every operation in turn, and runs with steps that are not finite, on a task of two numbers.
 
 use crate::nn::Adam;
+use crate::platform::files::fault::{self, Fault};
 use crate::training::checkpoint::Checkpoint;
-use crate::training::files::fault::{self, Fault};
 use crate::training::{
-    Control, Exhibit, Interval, METRICS, Metric, OnNan, Pace, Plan, Record, RunFolder, Schedule, Session, Settings,
-    StepReport, Trained, Trainee,
+    Control, Interval, LogItem, LoopConfig, METRICS, Metric, OnNan, Record, RunFolder, Schedule, Session, Settings,
+    StepContext, StepReport, TrainTask, Trained,
 };
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -35,13 +35,13 @@ impl Default for LineSettings {
 
 impl Settings for LineSettings {
     fn check(&self) -> Result<()> {
-        self.pace().check()
+        self.loop_config().check()
     }
 
-    fn pace(&self) -> Pace {
+    fn loop_config(&self) -> LoopConfig {
         let temperature = Schedule { first: 1.0, last: 0.5 };
         let Self { epochs, checkpoint_every, on_nan, .. } = *self;
-        Pace { epochs, batch_size: 2, temperature, kl_warmup: 0.0, checkpoint_every, on_nan, seed: 5 }
+        LoopConfig { epochs, batch_size: 2, temperature, kl_warmup: 0.0, checkpoint_every, on_nan, seed: 5 }
     }
 
     fn set_epochs(&mut self, epochs: usize) {
@@ -85,7 +85,7 @@ struct Line {
     adam: Adam,
 }
 
-impl Trainee for Line {
+impl TrainTask for Line {
     type Settings = LineSettings;
     type Record = LineRecord;
 
@@ -109,7 +109,7 @@ impl Trainee for Line {
         vec![&mut self.adam]
     }
 
-    fn step(&mut self, settings: &LineSettings, plan: &Plan<'_>) -> Result<Tensor> {
+    fn step(&mut self, settings: &LineSettings, plan: &StepContext<'_>) -> Result<Tensor> {
         // Noise that is a function of the step, without the generator that all tests of a process share.
         let x = plan.indices.to_kind(Kind::Float) + (plan.seed as f64).sin();
         let mut loss = (&x * &self.slope + &self.offset - &x * 2.0 - 1.0).square().sum(Kind::Float);
@@ -129,9 +129,9 @@ impl Trainee for Line {
         Ok(LineRecord { epoch, loss, temperature, skipped_steps })
     }
 
-    fn exhibits(&self, _: &LineSettings) -> Result<Vec<(String, Exhibit)>> {
+    fn log_items(&self, _: &LineSettings) -> Result<Vec<(String, LogItem)>> {
         let slope = self.slope.shallow_clone();
-        Ok(vec![("slope".into(), Exhibit::Histogram(slope)), ("nothing".into(), Exhibit::Scalar(f64::NAN))])
+        Ok(vec![("slope".into(), LogItem::Histogram(slope)), ("nothing".into(), LogItem::Scalar(f64::NAN))])
     }
 
     fn contents(&mut self) -> Vec<(String, Tensor)> {
@@ -149,7 +149,7 @@ const STEPS: usize = 3;
 
 /// The bits of all that a session trains.
 fn bits(session: &mut Session<Line>) -> Vec<(String, Vec<u32>)> {
-    let contents = session.trainee.contents().into_iter();
+    let contents = session.task.contents().into_iter();
     let bits = |tensor: &Tensor| Vec::<f32>::try_from(tensor.detach()).unwrap().into_iter().map(f32::to_bits).collect();
     contents.map(|(name, tensor)| (name, bits(&tensor))).collect()
 }
@@ -321,7 +321,7 @@ fn an_epoch_of_which_no_step_is_left_ends_the_run() {
     let settings = LineSettings { on_nan: OnNan::Skip, ..LineSettings::default() };
     let mut session = Session::<Line>::start(settings, &folder.path().join("run"), Device::Cpu).unwrap();
     // A parameter that is infinite makes all losses so.
-    let _ = tch::no_grad(|| session.trainee.slope.fill_(f64::INFINITY));
+    let _ = tch::no_grad(|| session.task.slope.fill_(f64::INFINITY));
     let text = session.run(|_| Control::Continue, |_| ()).unwrap_err().to_string();
     assert!(text.starts_with("parameter slope") && matches!(session.progress().epochs, 0), "{text}");
     assert!(Checkpoint::read(&folder.path().join("run/last.safetensors")).is_ok());

@@ -2,10 +2,10 @@
 
 use crate::data::{Corpus, CorpusSet, TextRules};
 use crate::models::{Family, Inference, Likelihood, TopicsConfig};
-use crate::training::interval::{Interval, OnNan};
+use crate::training::checkpoint_interval::{Interval, OnNan};
 use crate::training::ranges::{integer, number};
 use crate::training::schedule::Schedule;
-use crate::training::trainee::{Pace, Settings};
+use crate::training::settings::{LoopConfig, Settings};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -155,7 +155,7 @@ impl Settings for TopicsTrainConfig {
     const PROGRAM: &'static str = "gengs-topics";
 
     fn check(&self) -> Result<()> {
-        self.pace().check()?;
+        self.loop_config().check()?;
         self.text.check()?;
         number("lr", self.lr, f64::MIN_POSITIVE..=10.0)?;
         integer("number of layers of topics", self.topics.len(), 1..=16)?;
@@ -175,9 +175,9 @@ impl Settings for TopicsTrainConfig {
         Ok(())
     }
 
-    fn pace(&self) -> Pace {
+    fn loop_config(&self) -> LoopConfig {
         let Self { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed, .. } = *self;
-        Pace { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed }
+        LoopConfig { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed }
     }
 
     fn set_epochs(&mut self, epochs: usize) {

@@ -1,7 +1,7 @@
 //! What a topic model is worth: bounds, completion, coherence, diversity.
 
 use super::Overview;
-use super::bags::batches;
+use super::batch::batches;
 use crate::Result;
 use crate::data::{Corpus, Document, Documents};
 use crate::models::{Bags, TopicModel};

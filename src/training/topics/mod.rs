@@ -1,21 +1,21 @@
 //! Topic models in training: settings, steps, records, evaluation.
 
-mod bags;
+mod batch;
 mod config;
 mod evaluate;
-mod overview;
 mod record;
+mod report;
 mod start;
+mod task;
 mod trained;
-mod trainee;
 
 pub use config::TopicsTrainConfig;
 pub use evaluate::{TopicsEvaluation, evaluate_topics};
-pub use overview::Overview;
 pub use record::TopicsRecord;
+pub use report::Overview;
 pub(super) use start::blank;
+pub use task::TopicsTask;
 pub use trained::{Inferred, TrainedTopics};
-pub use trainee::TopicsTrainee;
 
 use crate::Result;
 use tch::{Device, Kind, Tensor};

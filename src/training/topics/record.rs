@@ -1,6 +1,6 @@
 //! What is kept of an epoch.
 
-use crate::training::trainee::{Metric, Record};
+use crate::training::train_task::{Metric, Record};
 use serde::{Deserialize, Serialize};
 
 /// A line of `metrics.jsonl`: one epoch. Bounds in nats a document.

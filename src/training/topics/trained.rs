@@ -2,7 +2,7 @@
 
 use super::config::TopicsTrainConfig;
 use super::start::blank;
-use super::trainee::VOCABULARY;
+use super::task::VOCABULARY;
 use crate::Result;
 use crate::data::Vocabulary;
 use crate::models::{Bags, TopicModel};

@@ -3,10 +3,10 @@
 use crate::data::ImageSet;
 use crate::estimators::EstimatorKind;
 use crate::models::{Family, Inference, LatentConfig, VaeConfig};
-use crate::training::interval::{Interval, OnNan};
+use crate::training::checkpoint_interval::{Interval, OnNan};
 use crate::training::ranges::{integer, number};
 use crate::training::schedule::{Schedule, TruncationSetting};
-use crate::training::trainee::{Pace, Settings};
+use crate::training::settings::{LoopConfig, Settings};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -117,8 +117,8 @@ impl Settings for TrainConfig {
     const PROGRAM: &'static str = "gengs-vae";
 
     fn check(&self) -> Result<()> {
-        self.pace().check()?;
-        super::diagnose::check(&self.diagnose)?;
+        self.loop_config().check()?;
+        check_diagnosed(&self.diagnose)?;
         let fewest = self.estimator.fewest_samples();
         if self.samples() < fewest {
             let allowed = format!("at least {fewest} for the estimator {}", self.estimator);
@@ -151,9 +151,9 @@ impl Settings for TrainConfig {
         Ok(())
     }
 
-    fn pace(&self) -> Pace {
+    fn loop_config(&self) -> LoopConfig {
         let Self { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed, .. } = *self;
-        Pace { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed }
+        LoopConfig { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed }
     }
 
     fn set_epochs(&mut self, epochs: usize) {
@@ -170,5 +170,18 @@ impl Settings for TrainConfig {
 
     fn init_from(&self) -> Option<&Path> {
         self.init_from.as_deref()
+    }
+}
+
+/// Fails for estimators that cannot be looked at.
+fn check_diagnosed(kinds: &[EstimatorKind]) -> Result<()> {
+    match kinds.iter().find(|kind| matches!(kind, EstimatorKind::Exact | EstimatorKind::Vimco)) {
+        None => Ok(()),
+        Some(EstimatorKind::Vimco) => Err(Error::parameter(
+            "diagnose",
+            EstimatorKind::Vimco,
+            "estimators of the ELBO's gradient; that of a bound of several samples has another expectation",
+        )),
+        Some(kind) => Err(Error::parameter("diagnose", kind, "estimators that draw samples")),
     }
 }

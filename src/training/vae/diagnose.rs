@@ -5,10 +5,10 @@
 //! the leave-one-out score function. Two halves of the reference tell by their own angle how far it can be trusted.
 
 use super::config::TrainConfig;
+use crate::Result;
 use crate::autograd;
 use crate::estimators::{Baseline, Estimator, EstimatorKind, Reinforce, cosines};
 use crate::models::Vae;
-use crate::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Kind, Tensor};
 
@@ -117,19 +117,6 @@ impl Diagnosis {
             });
         }
         Ok(records)
-    }
-}
-
-/// Fails for estimators that cannot be looked at.
-pub(super) fn check(kinds: &[EstimatorKind]) -> Result<()> {
-    match kinds.iter().find(|kind| matches!(kind, EstimatorKind::Exact | EstimatorKind::Vimco)) {
-        None => Ok(()),
-        Some(EstimatorKind::Vimco) => Err(Error::parameter(
-            "diagnose",
-            EstimatorKind::Vimco,
-            "estimators of the ELBO's gradient; that of a bound of several samples has another expectation",
-        )),
-        Some(kind) => Err(Error::parameter("diagnose", kind, "estimators that draw samples")),
     }
 }
 

@@ -5,11 +5,11 @@ mod diagnose;
 mod evaluate;
 mod pictures;
 mod record;
-mod trainee;
+mod task;
 
 pub use config::TrainConfig;
 pub use diagnose::{GRADIENTS, GradientRecord};
 pub use evaluate::{Evaluation, evaluate};
 pub use pictures::{draw_pictures, grid_png, write_grid};
 pub use record::EpochRecord;
-pub use trainee::VaeTrainee;
+pub use task::VaeTask;

@@ -14,26 +14,20 @@
 //! `tch::CModule` does, is to run a program of whoever wrote it.) Sizes are checked before memory is taken: what a file asks for is
 //! bounded by ten times its length and 64 MiB.
 //!
-//! [`load_into`] puts tensors into a model, all or none. [`write_safetensors`], [`write_torchscript`] and [`write_topics_torchscript`] go the other way.
+//! [`load_into`] puts tensors into a model, all or none. [`write_safetensors`] and what is in [`export`](crate::export) go the other way.
 
-mod archive;
-mod pickle;
-mod pytorch;
-mod rebuild;
-mod safetensors;
-mod topics;
-mod torchscript;
+mod topic_model;
 
-pub use safetensors::write_safetensors;
-pub(super) use safetensors::{bytes_of, fits};
-pub use topics::{read_topics, write_topics_torchscript};
-pub use torchscript::write_torchscript;
+pub use crate::formats::safetensors::write_safetensors;
+pub use topic_model::read_topics;
 
 use super::TrainConfig;
+use super::checkpoint::is_no_parameter;
+use crate::formats::pytorch::{self, Problem};
+use crate::formats::safetensors;
 use crate::models::Vae;
 use crate::nn::is_finite;
 use crate::{Error, Result};
-use pytorch::Problem;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tch::nn::VarStore;
@@ -54,7 +48,7 @@ pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
     } else if bytes.starts_with(pytorch::LEGACY) {
         pytorch::from_legacy(&bytes)
     } else if safetensors::is_one(&bytes) {
-        safetensors::read(&bytes).map_err(Problem::Damaged)
+        safetensors::read(&bytes, is_no_parameter).map_err(Problem::Damaged)
     } else {
         return Err(Error::file(
             path,

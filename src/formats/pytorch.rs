@@ -9,11 +9,11 @@ use std::collections::{HashMap, HashSet};
 use tch::Tensor;
 
 /// Tensors by name, in the file's order.
-pub(super) type Named = Vec<(String, Tensor)>;
+pub(crate) type Named = Vec<(String, Tensor)>;
 
 /// Why there are no weights to be had.
 #[derive(Debug)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     /// The file is not whole, or not what it seems.
     Damaged(String),
     /// Python can make a file of it that is read: what it is, and the Python code, from `sys.argv[1]` to `sys.argv[2]`.
@@ -27,13 +27,13 @@ impl<T: Into<String>> From<T> for Problem {
 }
 
 /// How a file of PyTorch before 1.6 starts: `pickle.dumps(0x1950a86a20f9469cfc6c, protocol=2)`.
-pub(super) const LEGACY: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
+pub(crate) const LEGACY: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 
 /// Modules in modules, at most: more than any model has, and few enough for the stack.
 const DEEPEST: usize = 64;
 
 /// The tensors of a zip archive.
-pub(super) fn from_archive(bytes: &[u8]) -> Result<Named, Problem> {
+pub(crate) fn from_archive(bytes: &[u8]) -> Result<Named, Problem> {
     let mut archive = Archive::open(bytes)?;
     if archive.entry("byteorder")?.is_some_and(|order| order != b"little") {
         return Err("it was saved on a machine with another order of bytes".into());
@@ -53,7 +53,7 @@ pub(super) fn from_archive(bytes: &[u8]) -> Result<Named, Problem> {
 
 /// The tensors of a file of PyTorch before 1.6: pickles of a magic number, a version, the machine, the object and the storages'
 /// keys, and then the storages, each after its number of elements.
-pub(super) fn from_legacy(bytes: &[u8]) -> Result<Named, Problem> {
+pub(crate) fn from_legacy(bytes: &[u8]) -> Result<Named, Problem> {
     let mut at = 0;
     let mut next = || {
         let pickle = Pickle::read(&bytes[at..])?;

@@ -16,7 +16,7 @@ const VOCABULARY: &str = "documents.vocabulary";
 const SOURCE: &str = "documents.source";
 
 /// Collects documents in memory or in a folder, every tenth for testing.
-pub(super) struct Sink {
+pub(super) struct CorpusBuilder {
     train: Part,
     test: Part,
     position: u64,
@@ -33,7 +33,7 @@ pub(super) fn is_for_testing(position: u64) -> bool {
     position % PERIOD == PERIOD - 1
 }
 
-impl Sink {
+impl CorpusBuilder {
     /// In memory, or in the folder `store`.
     pub fn new(store: Option<&Path>) -> Result<Self> {
         let Some(folder) = store else {
@@ -100,20 +100,20 @@ impl Sink {
 
 /// A corpus in memory, written into a folder.
 pub(super) fn store(corpus: Corpus, folder: &Path) -> Result<Corpus> {
-    let mut sink = Sink::new(Some(folder))?;
+    let mut builder = CorpusBuilder::new(Some(folder))?;
     for (test, documents) in [(false, &corpus.train), (true, &corpus.test)] {
         for number in 0..documents.len() {
-            sink.push_to(test, documents.get(number)?, documents.label(number)?.as_deref())?;
+            builder.push_to(test, documents.get(number)?, documents.label(number)?.as_deref())?;
         }
     }
-    sink.finish(corpus.vocabulary, 0)
+    builder.finish(corpus.vocabulary, 0)
 }
 
 /// Makes a folder the store of the corpus of this source, and says whether that is still to be written. `state` is how the source's file was found, if it was.
 ///
 /// # Errors
 /// When the folder holds another corpus, or that of another state of the file, or cannot be written.
-pub(super) fn claim(folder: &Path, source: &str, state: Option<&str>) -> Result<bool> {
+pub(super) fn open_or_create(folder: &Path, source: &str, state: Option<&str>) -> Result<bool> {
     let path = folder.join(SOURCE);
     if is_store(folder) {
         let held = std::fs::read_to_string(&path).unwrap_or_default();

@@ -13,9 +13,8 @@
 //! Log weights are those of [`Vae::posterior`], tails and all: the special functions of `special.py` are those of
 //! [`crate::math::special`], term by term, in float64, with their depths worked out here.
 
-use super::latent::{Family, Inference, Latent, SMALLEST};
-use super::vae::Vae;
 use crate::math::special::levels;
+use crate::models::{Family, Inference, Latent, SMALLEST, Vae};
 
 /// Tail probabilities in TorchScript.
 pub(super) const SPECIAL: &str = include_str!("special.py");

@@ -18,11 +18,11 @@ const MOST_VALUES: usize = 1 << 19;
 const MOST_ELEMENTS: usize = 1 << 20;
 
 /// The place of a value in its [`Pickle`].
-pub(super) type Id = u32;
+pub(crate) type Id = u32;
 
 /// A value of a pickle.
 #[derive(Debug)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     None,
     Bool(bool),
     Int(i64),
@@ -41,7 +41,7 @@ pub(super) enum Value<'a> {
 
 /// A call that Python would make.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(crate) struct Call {
     pub function: Id,
     pub arguments: Id,
     /// What is set in the result, as in a dict.
@@ -52,7 +52,7 @@ pub(super) struct Call {
 
 /// A pickle that was read to its end.
 #[derive(Debug)]
-pub(super) struct Pickle<'a> {
+pub(crate) struct Pickle<'a> {
     values: Vec<Value<'a>>,
     root: Id,
     /// How many bytes it takes.

@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use tch::{Kind, Tensor};
 
 /// More dimensions than any tensor of a model has, and few enough for libtorch.
-pub(super) const MOST_DIMENSIONS: usize = 64;
+pub(crate) const MOST_DIMENSIONS: usize = 64;
 
 /// Where the bytes of storages lie.
 #[derive(Debug)]
-pub(super) enum Storages<'a> {
+pub(crate) enum Storages<'a> {
     /// In entries `data/KEY` of an archive.
     Archive(Archive<'a>),
     /// One after the other in a file of PyTorch before 1.6.
@@ -19,7 +19,7 @@ pub(super) enum Storages<'a> {
 
 /// Builds tensors, each storage once, within a budget.
 #[derive(Debug)]
-pub(super) struct Rebuilder<'a> {
+pub(crate) struct Rebuilder<'a> {
     pub pickle: &'a Pickle<'a>,
     pub storages: Storages<'a>,
     budget: Budget,
@@ -129,14 +129,14 @@ impl<'a> Rebuilder<'a> {
 }
 
 /// How many numbers a tensor of these sizes has; nothing where libtorch could not count its strides.
-pub(super) fn elements(size: &[i64]) -> Option<i64> {
+pub(crate) fn elements(size: &[i64]) -> Option<i64> {
     let strides = size.iter().try_fold(1i64, |product, &size| product.checked_mul(size.max(1)))?;
     Some(if size.contains(&0) { 0 } else { strides })
 }
 
 /// Kind and bytes a number, key, and count of numbers of a storage, from `('storage', torch.FloatStorage, key, location, count)`.
 #[expect(clippy::type_complexity, reason = "a kind that is not known is an error only where the storage is used")]
-pub(super) fn description<'a>(pickle: &Pickle<'a>, id: Id) -> Option<(Result<(Kind, u64), String>, &'a str, u64)> {
+pub(crate) fn description<'a>(pickle: &Pickle<'a>, id: Id) -> Option<(Result<(Kind, u64), String>, &'a str, u64)> {
     let Value::Persistent(id) = pickle.get(id) else { return None };
     let [tag, kind, key, _, count, ..] = pickle.tuple(*id)? else { return None };
     match (pickle.get(*tag), pickle.get(*kind), pickle.get(*key), pickle.get(*count)) {

@@ -1,6 +1,6 @@
 //! What the topics of a model are: their words, how much of the corpus they account for, and documents that are typical of them.
 
-use super::bags::batches;
+use super::batch::batches;
 use super::{plain, rows};
 use crate::Result;
 use crate::data::Corpus;

@@ -1,6 +1,6 @@
 //! Arrays of bytes and integers out of NumPy's `.npz` archives: zip files of `.npy` files, each of them a header in Python's notation and the numbers.
 
-use super::most_content;
+use super::bounded::most_content;
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -9,7 +9,7 @@ use tch::Tensor;
 use zip::{CompressionMethod, ZipArchive};
 
 /// An open archive.
-pub(super) struct Archive<'a, R> {
+pub(crate) struct Archive<'a, R> {
     path: &'a Path,
     zip: ZipArchive<R>,
     /// The longest array that is read.

@@ -1,12 +1,8 @@
-//! Weights in safetensors files: anybody's are read; a model's are written under PyTorch's names.
-//!
-//! Our own checkpoints are such files too. Beside the parameters they hold the optimiser's state and what an estimator learned, which are
-//! left out here.
+//! Tensors in safetensors files: anybody's are read; a store's are written under PyTorch's names.
 
 use super::pytorch::Named;
 use super::rebuild::{MOST_DIMENSIONS, elements};
-use crate::training::checkpoint::PROGRESS;
-use crate::training::files::replace;
+use crate::platform::files::replace;
 use crate::{Error, Result};
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
@@ -29,22 +25,21 @@ const KINDS: [(Dtype, Kind); 10] = [
     (Dtype::BOOL, Kind::Bool),
 ];
 
-/// What a checkpoint of ours holds beside parameters.
-const NO_PARAMETERS: [&str; 2] = ["adam.", "estimator."];
-
 /// Whether a file starts as a safetensors file does: with a length, and a JSON object.
-pub(super) fn is_one(bytes: &[u8]) -> bool {
+pub(crate) fn is_one(bytes: &[u8]) -> bool {
     bytes.get(8) == Some(&b'{')
 }
 
-/// The tensors of a file, sorted by name.
-pub(super) fn read(bytes: &[u8]) -> std::result::Result<Named, String> {
+/// The tensors of a file, sorted by name, but for those that `leave_out` finds by the file's metadata and their name.
+pub(crate) fn read(
+    bytes: &[u8],
+    leave_out: impl Fn(Option<&HashMap<String, String>>, &str) -> bool,
+) -> std::result::Result<Named, String> {
     let (_, header): (usize, Metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
-    let ours = header.metadata().as_ref().is_some_and(|metadata| metadata.contains_key(PROGRESS));
     let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
     let mut named = Vec::new();
     for (name, view) in file.iter() {
-        if ours && NO_PARAMETERS.iter().any(|prefix| name.starts_with(prefix)) {
+        if leave_out(header.metadata().as_ref(), name) {
             continue;
         }
         let kind = KINDS.iter().find(|(dtype, _)| *dtype == view.dtype());
@@ -59,7 +54,7 @@ pub(super) fn read(bytes: &[u8]) -> std::result::Result<Named, String> {
 }
 
 /// The shape of a tensor in a file, if it can be one of libtorch's and has as many bytes as it should.
-pub(in crate::training) fn fits(view: &TensorView<'_>, kind: Kind) -> Option<Vec<i64>> {
+pub(crate) fn fits(view: &TensorView<'_>, kind: Kind) -> Option<Vec<i64>> {
     let shape: Vec<i64> = view.shape().iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
     let length = elements(&shape).and_then(|count| count.checked_mul(kind.elt_size_in_bytes() as i64));
     (length == Some(view.data().len() as i64) && shape.len() <= MOST_DIMENSIONS).then_some(shape)
@@ -92,7 +87,7 @@ pub fn write_safetensors(path: &Path, store: &VarStore) -> Result<()> {
 }
 
 /// The bytes of a tensor, in the machine's order, which on all machines that libtorch runs on is the file's.
-pub(in crate::training) fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
+pub(crate) fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
     let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
     let count = tensor.numel();
     let mut bytes = vec![0; count * tensor.kind().elt_size_in_bytes()];

@@ -7,7 +7,7 @@ use zip::result::ZipError;
 /// The memory that tensors may take, so that a small file cannot fill the machine's: three times the file and 16 MiB. With the file, its
 /// pickle, one entry as it is read and 40 MiB of values, never more than ten times the file and 64 MiB are in use.
 #[derive(Debug)]
-pub(super) struct Budget(u64);
+pub(crate) struct Budget(u64);
 
 impl Budget {
     pub fn of_file(length: usize) -> Self {
@@ -23,7 +23,7 @@ impl Budget {
 
 /// An archive: entries under one folder, of which `data.pkl` is the root.
 #[derive(Debug)]
-pub(super) struct Archive<'a> {
+pub(crate) struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
     folder: String,
     /// The longest entry that is read. PyTorch does not compress numbers, so that none is longer than the file; zip programs do, and may

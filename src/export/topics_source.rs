@@ -1,13 +1,10 @@
 //! The encoder of a topic model as the source of a TorchScript module, in the form that libtorch keeps in an archive.
 //!
 //! `forward(counts)`, of word counts `[B, V]`, gives the posterior means of the counts of all layers from the lowest, one after the other, `[B, sum K]`, as
-//! [`TopicModel::infer`](super::TopicModel::infer) does. Log weights of the posteriors are formed as those of a VAE are.
+//! [`TopicModel::infer`](crate::models::TopicModel::infer) does. Log weights of the posteriors are formed as those of a VAE are.
 
-use super::super::latent::{SMALLEST, before_softplus, count_shifts};
-use super::super::torchscript::{Attribute, SPECIAL, log_weights};
-use super::super::{Family, Inference};
-use super::TopicsConfig;
-use super::layer::FROM_ABOVE;
+use super::vae_source::{Attribute, SPECIAL, log_weights};
+use crate::models::{FROM_ABOVE, Family, Inference, SMALLEST, TopicsConfig, before_softplus, count_shifts};
 use std::fmt::Write;
 
 /// The module.

@@ -4,7 +4,7 @@ use crate::Result;
 use tch::{Device, Kind, Tensor};
 
 /// Sums of steps whose numbers are finite, and how many others there were.
-pub(super) struct Recent(Tensor);
+pub(super) struct RunningSums(Tensor);
 
 /// The same, off the device.
 pub(super) struct Numbers {
@@ -13,7 +13,7 @@ pub(super) struct Numbers {
     pub uncounted_steps: usize,
 }
 
-impl Recent {
+impl RunningSums {
     pub fn new(device: Device) -> Self {
         Self(Tensor::zeros([4], (Kind::Double, device)))
     }

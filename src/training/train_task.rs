@@ -1,99 +1,17 @@
 //! What a session trains.
 
 use super::checkpoint::Checkpoint;
-use super::interval::{Interval, OnNan};
-use super::plan::Plan;
-use super::ranges::{integer, number};
 use super::run_folder::RunFolder;
-use super::schedule::Schedule;
+use super::settings::Settings;
+use super::step_context::StepContext;
+use crate::Result;
 use crate::data::epoch_order;
 use crate::nn::Adam;
-use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::{Debug, Display, Formatter};
-use std::path::Path;
 use tch::nn::VarStore;
 use tch::{Device, Tensor};
-
-/// The settings that every run has.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pace {
-    /// Passes over the training examples.
-    pub epochs: usize,
-    /// Examples a step.
-    pub batch_size: i64,
-    /// Temperature, from the first to the last step.
-    pub temperature: Schedule,
-    /// Epochs over which the weight of the KL grows from 0 to 1.
-    pub kl_warmup: f64,
-    /// How often a checkpoint is written.
-    pub checkpoint_every: Interval,
-    /// What to do about a step that is not finite.
-    pub on_nan: OnNan,
-    /// Where all randomness starts.
-    pub seed: u64,
-}
-
-impl Pace {
-    /// Fails when a setting is out of its range.
-    ///
-    /// # Errors
-    /// With the setting's name, its value, and what is allowed.
-    pub fn check(&self) -> Result<()> {
-        integer("epochs", self.epochs, 1..=1_000_000)?;
-        integer("batch-size", self.batch_size, 1..=1_000_000)?;
-        number("kl-warmup", self.kl_warmup, 0.0..=1e6)?;
-        for temperature in [self.temperature.first, self.temperature.last] {
-            number("temperature", temperature, 1e-4..=1000.0)?;
-        }
-        let every = self.checkpoint_every;
-        let allowed = match every {
-            Interval::Seconds(seconds) => seconds >= 0.0 && seconds.is_finite(),
-            Interval::Steps(count) | Interval::Epochs(count) => count >= 1,
-        };
-        if !allowed {
-            return Err(Error::parameter(
-                "checkpoint-every",
-                every,
-                "seconds, 0 or more, or at least one step or epoch",
-            ));
-        }
-        if self.seed > i64::MAX as u64 {
-            return Err(Error::parameter("seed", self.seed, "below 2^63"));
-        }
-        Ok(())
-    }
-}
-
-/// Everything that a run is made of; what `config.toml` holds.
-pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
-    /// The program whose runs have these settings; empty where there is none.
-    const PROGRAM: &'static str = "";
-
-    /// Fails when a setting is out of its range; the model checks its own.
-    ///
-    /// # Errors
-    /// With the setting's name, its value, and what is allowed.
-    fn check(&self) -> Result<()>;
-
-    /// The settings that every run has.
-    fn pace(&self) -> Pace;
-
-    /// Another number of epochs.
-    fn set_epochs(&mut self, epochs: usize);
-
-    /// Another way with steps that are not finite.
-    fn set_on_nan(&mut self, on_nan: OnNan);
-
-    /// Another place of the data.
-    fn set_data_dir(&mut self, folder: &Path);
-
-    /// The file that a new run's weights come from, if any.
-    fn init_from(&self) -> Option<&Path> {
-        None
-    }
-}
 
 /// The number by which epochs are compared; the best epoch has the lowest.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -147,7 +65,7 @@ pub struct Trained {
 
 /// Something to look at after an epoch, in TensorBoard.
 #[derive(Debug)]
-pub enum Exhibit {
+pub enum LogItem {
     /// A number.
     Scalar(f64),
     /// How numbers are distributed.
@@ -158,8 +76,8 @@ pub enum Exhibit {
 
 /// A model, its data, and what trains it.
 ///
-/// All randomness of a step must be a function of its [`Plan`], so that a run that is stopped and resumed goes on exactly as one that was not.
-pub trait Trainee: Sized {
+/// All randomness of a step must be a function of its [`StepContext`], so that a run that is stopped and resumed goes on exactly as one that was not.
+pub trait TrainTask: Sized {
     /// The settings.
     type Settings: Settings;
     /// What is kept of an epoch.
@@ -175,7 +93,7 @@ pub trait Trainee: Sized {
     ///
     /// # Errors
     /// When the data cannot be read.
-    fn begin(&mut self, _settings: &Self::Settings) -> Result<()> {
+    fn init_from_data(&mut self, _settings: &Self::Settings) -> Result<()> {
         Ok(())
     }
 
@@ -203,7 +121,7 @@ pub trait Trainee: Sized {
     ///
     /// # Errors
     /// When the step cannot be made.
-    fn step(&mut self, settings: &Self::Settings, plan: &Plan<'_>) -> Result<Tensor>;
+    fn step(&mut self, settings: &Self::Settings, plan: &StepContext<'_>) -> Result<Tensor>;
 
     /// The record of an epoch, with a look at the validation examples.
     ///
@@ -225,7 +143,7 @@ pub trait Trainee: Sized {
     ///
     /// # Errors
     /// When the model cannot be evaluated.
-    fn exhibits(&self, _settings: &Self::Settings) -> Result<Vec<(String, Exhibit)>> {
+    fn log_items(&self, _settings: &Self::Settings) -> Result<Vec<(String, LogItem)>> {
         Ok(Vec::new())
     }
 
@@ -233,7 +151,7 @@ pub trait Trainee: Sized {
     ///
     /// # Errors
     /// When a file cannot be written.
-    fn save_beside(&self, _folder: &RunFolder) -> Result<()> {
+    fn save_extra_files(&self, _folder: &RunFolder) -> Result<()> {
         Ok(())
     }
 
@@ -241,7 +159,7 @@ pub trait Trainee: Sized {
     ///
     /// # Errors
     /// When a file cannot be read.
-    fn load_beside(&mut self, _folder: &RunFolder, _checkpoint: &Checkpoint) -> Result<()> {
+    fn load_extra_files(&mut self, _folder: &RunFolder, _checkpoint: &Checkpoint) -> Result<()> {
         Ok(())
     }
 

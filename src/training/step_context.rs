@@ -1,12 +1,12 @@
 //! What a step of a run is to do: its examples, its place in the schedules, and its share of the randomness.
 
-use super::trainee::Pace;
+use super::settings::LoopConfig;
 use crate::sampler::NoiseKey;
 use tch::Tensor;
 
 /// One step of a run.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan<'a> {
+pub struct StepContext<'a> {
     /// The examples, by their numbers.
     pub indices: &'a Tensor,
     /// The epoch, counted from 1.
@@ -27,9 +27,9 @@ pub struct Plan<'a> {
     pub seed: i64,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> StepContext<'a> {
     /// Of a step of an epoch, which has so many.
-    pub(super) fn new(pace: &Pace, indices: &'a Tensor, epoch: usize, step: usize, steps: usize) -> Self {
+    pub(super) fn new(pace: &LoopConfig, indices: &'a Tensor, epoch: usize, step: usize, steps: usize) -> Self {
         let total = (pace.epochs * steps).max(2) - 1;
         let done = (epoch - 1) * steps + step;
         let fraction = done as f64 / total as f64;

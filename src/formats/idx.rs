@@ -1,21 +1,21 @@
 //! The idx format of MNIST, plain or gzipped: two zero bytes, kind 8 (bytes), the number of dimensions, each dimension as a
 //! big-endian 32-bit number, the bytes.
 
-use super::most_content;
+use super::bounded::most_content;
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
 /// The shape and the bytes of an idx file.
-pub(super) fn read(path: &Path) -> Result<(Vec<i64>, Vec<u8>)> {
+pub(crate) fn read(path: &Path) -> Result<(Vec<i64>, Vec<u8>)> {
     let file = File::open(path).map_err(|error| Error::file(path, error))?;
     let length = file.metadata().map_err(|error| Error::file(path, error))?.len();
     parse(path, BufReader::new(file), length)
 }
 
 /// The same from any source of so many bytes; `name` is what errors call it.
-pub(super) fn parse(name: &Path, mut source: impl Read, length: u64) -> Result<(Vec<i64>, Vec<u8>)> {
+pub(crate) fn parse(name: &Path, mut source: impl Read, length: u64) -> Result<(Vec<i64>, Vec<u8>)> {
     let mut start = [0; 2];
     fill(name, &mut source, &mut start, "the first two bytes")?;
     let source = start.chain(source);

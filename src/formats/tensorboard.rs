@@ -7,7 +7,7 @@
 //! # Source
 //! TensorFlow, `core/lib/io/record_writer.cc` (framing, masked checksums), `core/util/event.proto`, `core/framework/summary.proto`.
 
-use super::files::operation;
+use crate::platform::files::operation;
 use crate::{Error, Result};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};

@@ -1,36 +1,13 @@
 //! Topic models: from a checkpoint by itself, and their encoder as a TorchScript archive.
 
-use super::torchscript::{Pickler, described, entries, write};
-use super::{load_into, read};
-use crate::models::{Attribute, Member, TopicModel, topics_script};
+use super::topics_source::{Member, topics_script};
+use super::vae::{Pickler, described, entries, write};
+use super::vae_source::Attribute;
 use crate::training::TopicsTrainConfig;
-use crate::training::topics::blank;
 use crate::{Error, Result};
 use std::path::Path;
+use tch::Tensor;
 use tch::nn::VarStore;
-use tch::{Device, Tensor};
-
-/// A topic model of a run's architecture with the weights of a file, and the store that they lie in. The vocabulary's size is that of the file's `words.bias`;
-/// no corpus is read.
-///
-/// # Errors
-/// As [`read`] and [`load_into`].
-pub fn read_topics(config: &TopicsTrainConfig, path: &Path, device: Device) -> Result<(VarStore, TopicModel)> {
-    let tensors = read(path, device)?;
-    let bias = tensors.iter().find(|(name, _)| name == "words.bias").map(|(_, tensor)| tensor.size());
-    let Some(&[words]) = bias.as_deref() else {
-        return Err(Error::file(
-            path,
-            "its weights do not fit the model: it lacks a vector words.bias, with one number a word",
-        ));
-    };
-    let shape = config.model(words);
-    shape.check()?;
-    let store = VarStore::new(device);
-    let model = TopicModel::new(&store.root(), &shape, &blank(words, &config.topics, device))?;
-    load_into(&store, &tensors, path)?;
-    Ok((store, model))
-}
 
 /// Writes the encoder of a topic model, whose variables lie at the root of a store, as a TorchScript module, atomically: `forward` takes word counts `[B, V]`
 /// and gives the posterior means of the counts of all layers from the lowest, `[B, sum K]`. The settings that a reader needs are attributes of the module; the

@@ -13,9 +13,9 @@ use crate::nn::{Adam, SparseProduct};
 use crate::relaxation::Forward;
 use crate::sampler::{DrawnBy, NoiseKey};
 use crate::training::checkpoint::{Checkpoint, Progress};
-use crate::training::plan::Plan;
 use crate::training::run_folder::RunFolder;
-use crate::training::trainee::{Exhibit, Trained, Trainee};
+use crate::training::step_context::StepContext;
+use crate::training::train_task::{LogItem, TrainTask, Trained};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -27,7 +27,7 @@ const VALIDATION_BATCH: i64 = 500;
 
 /// A VAE in training.
 #[derive(Debug)]
-pub struct VaeTrainee {
+pub struct VaeTask {
     data: Dataset,
     store: VarStore,
     vae: Vae,
@@ -39,7 +39,7 @@ pub struct VaeTrainee {
     gradients: Vec<GradientRecord>,
 }
 
-impl VaeTrainee {
+impl VaeTask {
     /// The model.
     pub fn vae(&self) -> &Vae {
         &self.vae
@@ -75,12 +75,12 @@ impl VaeTrainee {
     }
 
     /// The images of a step; seeds libtorch's generator for all that the step draws.
-    fn batch(&self, plan: &Plan<'_>) -> Tensor {
+    fn batch(&self, plan: &StepContext<'_>) -> Tensor {
         tch::manual_seed(plan.seed);
         self.data.train.batch(plan.indices)
     }
 
-    fn diagnose(&mut self, plan: &Plan<'_>) -> Result<()> {
+    fn diagnose(&mut self, plan: &StepContext<'_>) -> Result<()> {
         let x = self.batch(plan);
         let Some(diagnosis) = &mut self.diagnosis else { return Ok(()) };
         let mut encoder: Vec<_> =
@@ -93,7 +93,7 @@ impl VaeTrainee {
     }
 }
 
-impl Trainee for VaeTrainee {
+impl TrainTask for VaeTask {
     type Settings = TrainConfig;
     type Record = EpochRecord;
 
@@ -129,7 +129,7 @@ impl Trainee for VaeTrainee {
         std::iter::once(&mut self.adam).chain(learned.map(|learned| &mut learned.adam)).collect()
     }
 
-    fn step(&mut self, config: &TrainConfig, plan: &Plan<'_>) -> Result<Tensor> {
+    fn step(&mut self, config: &TrainConfig, plan: &StepContext<'_>) -> Result<Tensor> {
         if self.diagnosis.is_some() && plan.done.is_multiple_of(config.diagnose_every) {
             self.diagnose(plan)?;
         }
@@ -165,16 +165,16 @@ impl Trainee for VaeTrainee {
     }
 
     /// Pictures as at the end, and how the posterior means of validation images are distributed, over images and latents.
-    fn exhibits(&self, _: &TrainConfig) -> Result<Vec<(String, Exhibit)>> {
+    fn log_items(&self, _: &TrainConfig) -> Result<Vec<(String, LogItem)>> {
         let _guard = no_grad_guard();
         let count = VALIDATION_BATCH.min(self.data.validation.len());
         let x = self.data.validation.batch(&Tensor::arange(count, (Kind::Int64, self.device())));
         let means = self.vae.posterior(&x)?.mean();
         let [samples, reconstructions] = pictures(&self.vae, &self.data)?;
         Ok(vec![
-            ("posterior/mean".into(), Exhibit::Histogram(means)),
-            ("pictures/samples".into(), Exhibit::Picture(samples)),
-            ("pictures/reconstructions".into(), Exhibit::Picture(reconstructions)),
+            ("posterior/mean".into(), LogItem::Histogram(means)),
+            ("pictures/samples".into(), LogItem::Picture(samples)),
+            ("pictures/reconstructions".into(), LogItem::Picture(reconstructions)),
         ])
     }
 
@@ -196,11 +196,11 @@ impl Trainee for VaeTrainee {
         Ok(())
     }
 
-    fn save_beside(&self, folder: &RunFolder) -> Result<()> {
+    fn save_extra_files(&self, folder: &RunFolder) -> Result<()> {
         if self.diagnosis.is_some() { folder.write_records(GRADIENTS, &self.gradients) } else { Ok(()) }
     }
 
-    fn load_beside(&mut self, folder: &RunFolder, checkpoint: &Checkpoint) -> Result<()> {
+    fn load_extra_files(&mut self, folder: &RunFolder, checkpoint: &Checkpoint) -> Result<()> {
         let Progress { epochs, steps, .. } = checkpoint.progress();
         self.gradients = folder.records(GRADIENTS)?;
         self.gradients.retain(|record| record.epoch <= epochs || record.epoch == epochs + 1 && record.step <= steps);

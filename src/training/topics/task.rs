@@ -1,6 +1,6 @@
 //! A topic model, its corpus, and what trains it.
 
-use super::bags::{bags, batches};
+use super::batch::{bags, batches};
 use super::config::TopicsTrainConfig;
 use super::record::TopicsRecord;
 use super::rows;
@@ -8,14 +8,14 @@ use super::start::{blank, of_corpus};
 use crate::data::Corpus;
 use crate::models::{TopicModel, TopicsStart};
 use crate::nn::Adam;
+use crate::platform::files::replace;
 use crate::platform::threads::LibtorchOnOneThread;
 use crate::relaxation::Forward;
 use crate::topic_metrics::{DIVERSITY_WORDS, diversity};
 use crate::training::checkpoint::Checkpoint;
-use crate::training::files::replace;
-use crate::training::plan::Plan;
 use crate::training::run_folder::RunFolder;
-use crate::training::trainee::{Exhibit, Trained, Trainee};
+use crate::training::step_context::StepContext;
+use crate::training::train_task::{LogItem, TrainTask, Trained};
 use crate::{Error, Result};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
@@ -31,14 +31,14 @@ pub(super) const VOCABULARY: &str = "vocabulary.txt";
 
 /// A topic model in training.
 #[derive(Debug)]
-pub struct TopicsTrainee {
+pub struct TopicsTask {
     corpus: Corpus,
     store: VarStore,
     model: TopicModel,
     adam: Adam,
 }
 
-impl TopicsTrainee {
+impl TopicsTask {
     /// The model.
     pub fn model(&self) -> &TopicModel {
         &self.model
@@ -98,7 +98,7 @@ fn build(
     Ok((store, model, adam))
 }
 
-impl Trainee for TopicsTrainee {
+impl TrainTask for TopicsTask {
     type Settings = TopicsTrainConfig;
     type Record = TopicsRecord;
 
@@ -116,7 +116,7 @@ impl Trainee for TopicsTrainee {
     }
 
     /// Starts topics from groups of documents.
-    fn begin(&mut self, config: &TopicsTrainConfig) -> Result<()> {
+    fn init_from_data(&mut self, config: &TopicsTrainConfig) -> Result<()> {
         let _guard = LibtorchOnOneThread::new();
         let device = self.device();
         let numbers: Vec<usize> = self.fitted().collect();
@@ -145,7 +145,7 @@ impl Trainee for TopicsTrainee {
         Tensor::from_slice(&order.filter(|&number| !validates(number as usize)).collect::<Vec<i64>>())
     }
 
-    fn step(&mut self, config: &TopicsTrainConfig, plan: &Plan<'_>) -> Result<Tensor> {
+    fn step(&mut self, config: &TopicsTrainConfig, plan: &StepContext<'_>) -> Result<Tensor> {
         let _guard = LibtorchOnOneThread::new();
         tch::manual_seed(plan.seed);
         let bags = bags(&self.corpus.train, &Vec::<i64>::try_from(plan.indices)?, self.device())?;
@@ -180,20 +180,20 @@ impl Trainee for TopicsTrainee {
     }
 
     /// How the posterior means of validation documents are distributed, over documents and topics, and how much topics differ, by layer, as far as these documents tell.
-    fn exhibits(&self, _: &TopicsTrainConfig) -> Result<Vec<(String, Exhibit)>> {
+    fn log_items(&self, _: &TopicsTrainConfig) -> Result<Vec<(String, LogItem)>> {
         let _guard = LibtorchOnOneThread::new();
         let numbers: Vec<i64> = self.validation().take(VALIDATION_BATCH).map(|number| number as i64).collect();
         let bags = bags(&self.corpus.train, &numbers, self.device())?;
         let means = self.model.infer(&bags)?;
         let mut evidence = self.model.evidence();
         evidence.add(&bags, &means[0])?;
-        let mut exhibits = Vec::new();
+        let mut log_items = Vec::new();
         for (layer, (topics, means)) in self.model.topics(&evidence)?.iter().zip(means).enumerate() {
             let distinct = diversity(&rows(topics)?, DIVERSITY_WORDS)?;
-            exhibits.push((format!("layer{layer}/diversity"), Exhibit::Scalar(distinct)));
-            exhibits.push((format!("layer{layer}/posterior_mean"), Exhibit::Histogram(means)));
+            log_items.push((format!("layer{layer}/diversity"), LogItem::Scalar(distinct)));
+            log_items.push((format!("layer{layer}/posterior_mean"), LogItem::Histogram(means)));
         }
-        Ok(exhibits)
+        Ok(log_items)
     }
 
     fn contents(&mut self) -> Vec<(String, Tensor)> {
@@ -206,7 +206,7 @@ impl Trainee for TopicsTrainee {
     }
 
     /// Writes the vocabulary, which does not change, once.
-    fn save_beside(&self, folder: &RunFolder) -> Result<()> {
+    fn save_extra_files(&self, folder: &RunFolder) -> Result<()> {
         let path = folder.file(VOCABULARY);
         if path.exists() {
             return Ok(());

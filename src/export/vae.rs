@@ -3,10 +3,11 @@
 //! An archive is a zip file whose entries are stored as they are, at multiples of 64 bytes, so that they can be mapped into memory: `data.pkl`,
 //! a pickle of the module with its tensors described; `data/N`, their numbers; `code/__torch__.py`, the classes; `extra/NAME`, texts.
 
-use super::safetensors::bytes_of;
-use crate::models::{Attribute, Script, Vae};
+use super::vae_source::{Attribute, Script};
+use crate::formats::safetensors::bytes_of;
+use crate::models::Vae;
+use crate::platform::files::replace;
 use crate::training::TrainConfig;
-use crate::training::files::replace;
 use crate::{Error, Result};
 use std::io::{Cursor, Write};
 use std::path::Path;

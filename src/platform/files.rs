@@ -5,7 +5,7 @@ use std::io::{Result, Write};
 use std::path::Path;
 
 /// Writes a file beside `path`, syncs it, renames it into place, and syncs the folder.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".tmp");
     let temporary = path.with_file_name(name);
@@ -58,16 +58,16 @@ fn remove(path: &Path) -> Result<()> {
 /// What each operation on files asks first. Only unit tests make it fail.
 #[cfg(not(test))]
 #[inline]
-pub(super) fn operation() -> Result<()> {
+pub(crate) fn operation() -> Result<()> {
     Ok(())
 }
 
 #[cfg(test)]
-pub(super) use fault::operation;
+pub(crate) use fault::operation;
 
 /// Operations of this thread that fail on purpose.
 #[cfg(test)]
-pub(super) mod fault {
+pub(crate) mod fault {
     use std::cell::Cell;
     use std::io::{Error, ErrorKind, Result};
 

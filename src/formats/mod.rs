@@ -1,0 +1,11 @@
+//! Files of other programs: NumPy, MNIST, PyTorch, safetensors, TensorBoard. Nothing here knows what they are for.
+
+mod archive;
+mod bounded;
+pub(crate) mod idx;
+pub(crate) mod npz;
+mod pickle;
+pub(crate) mod pytorch;
+mod rebuild;
+pub(crate) mod safetensors;
+pub(crate) mod tensorboard;

@@ -1,0 +1,89 @@
+//! The settings of a run.
+
+use super::checkpoint_interval::{Interval, OnNan};
+use super::ranges::{integer, number};
+use super::schedule::Schedule;
+use crate::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::path::Path;
+
+/// The settings that every run has.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LoopConfig {
+    /// Passes over the training examples.
+    pub epochs: usize,
+    /// Examples a step.
+    pub batch_size: i64,
+    /// Temperature, from the first to the last step.
+    pub temperature: Schedule,
+    /// Epochs over which the weight of the KL grows from 0 to 1.
+    pub kl_warmup: f64,
+    /// How often a checkpoint is written.
+    pub checkpoint_every: Interval,
+    /// What to do about a step that is not finite.
+    pub on_nan: OnNan,
+    /// Where all randomness starts.
+    pub seed: u64,
+}
+
+impl LoopConfig {
+    /// Fails when a setting is out of its range.
+    ///
+    /// # Errors
+    /// With the setting's name, its value, and what is allowed.
+    pub fn check(&self) -> Result<()> {
+        integer("epochs", self.epochs, 1..=1_000_000)?;
+        integer("batch-size", self.batch_size, 1..=1_000_000)?;
+        number("kl-warmup", self.kl_warmup, 0.0..=1e6)?;
+        for temperature in [self.temperature.first, self.temperature.last] {
+            number("temperature", temperature, 1e-4..=1000.0)?;
+        }
+        let every = self.checkpoint_every;
+        let allowed = match every {
+            Interval::Seconds(seconds) => seconds >= 0.0 && seconds.is_finite(),
+            Interval::Steps(count) | Interval::Epochs(count) => count >= 1,
+        };
+        if !allowed {
+            return Err(Error::parameter(
+                "checkpoint-every",
+                every,
+                "seconds, 0 or more, or at least one step or epoch",
+            ));
+        }
+        if self.seed > i64::MAX as u64 {
+            return Err(Error::parameter("seed", self.seed, "below 2^63"));
+        }
+        Ok(())
+    }
+}
+
+/// Everything that a run is made of; what `config.toml` holds.
+pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
+    /// The program whose runs have these settings; empty where there is none.
+    const PROGRAM: &'static str = "";
+
+    /// Fails when a setting is out of its range; the model checks its own.
+    ///
+    /// # Errors
+    /// With the setting's name, its value, and what is allowed.
+    fn check(&self) -> Result<()>;
+
+    /// The settings that every run has.
+    fn loop_config(&self) -> LoopConfig;
+
+    /// Another number of epochs.
+    fn set_epochs(&mut self, epochs: usize);
+
+    /// Another way with steps that are not finite.
+    fn set_on_nan(&mut self, on_nan: OnNan);
+
+    /// Another place of the data.
+    fn set_data_dir(&mut self, folder: &Path);
+
+    /// The file that a new run's weights come from, if any.
+    fn init_from(&self) -> Option<&Path> {
+        None
+    }
+}

@@ -1,0 +1,32 @@
+//! A topic model from a checkpoint by itself.
+
+use super::{load_into, read};
+use crate::models::TopicModel;
+use crate::training::TopicsTrainConfig;
+use crate::training::topics::blank;
+use crate::{Error, Result};
+use std::path::Path;
+use tch::Device;
+use tch::nn::VarStore;
+
+/// A topic model of a run's architecture with the weights of a file, and the store that they lie in. The vocabulary's size is that of the file's `words.bias`;
+/// no corpus is read.
+///
+/// # Errors
+/// As [`read`] and [`load_into`].
+pub fn read_topics(config: &TopicsTrainConfig, path: &Path, device: Device) -> Result<(VarStore, TopicModel)> {
+    let tensors = read(path, device)?;
+    let bias = tensors.iter().find(|(name, _)| name == "words.bias").map(|(_, tensor)| tensor.size());
+    let Some(&[words]) = bias.as_deref() else {
+        return Err(Error::file(
+            path,
+            "its weights do not fit the model: it lacks a vector words.bias, with one number a word",
+        ));
+    };
+    let shape = config.model(words);
+    shape.check()?;
+    let store = VarStore::new(device);
+    let model = TopicModel::new(&store.root(), &shape, &blank(words, &config.topics, device))?;
+    load_into(&store, &tensors, path)?;
+    Ok((store, model))
+}
