@@ -327,3 +327,24 @@ fn a_law_with_two_modes_is_whole() {
     let message = builder().range(5, 2).build(normalized).unwrap_err().to_string();
     assert!(message.contains("range of Modes"), "{message}");
 }
+
+/// A little mass far away is found, and counted in the mean, or its range is asked for.
+#[test]
+fn a_little_mass_far_away_is_part_of_a_normalised_law() {
+    for (far, share, is_found) in [(1e7, 9e-7, false), (1e6, 1e-7, false), (-1e5, 1e-9, true), (3e4, 1e-6, true)] {
+        let log_pmf = move |_: &[Tensor], k: &Tensor| {
+            let near = (k * 3f64.ln() - 3.0 - (k.clamp_min(0.0) + 1.0).lgamma() + (1.0f64 - share).ln())
+                .where_self(&k.ge(0.0), &k.full_like(f64::NEG_INFINITY));
+            near.where_self(&k.ne(far), &k.full_like(share.ln()))
+        };
+        let builder = || Custom::builder("Far", Support::INTEGERS);
+        let mean = 3.0 * (1.0 - share) + share * far;
+        match builder().build(log_pmf) {
+            Ok(law) if is_found => close("mean", double(&law.mean()), mean, 1e-9),
+            Err(error) if !is_found => assert!(error.to_string().contains("`range`"), "{error}"),
+            other => panic!("{far}: {other:?}"),
+        }
+        let law = builder().range(far.min(-5.0) as i64, far.max(60.0) as i64).build(log_pmf).unwrap();
+        close("mean in its range", double(&law.mean()), mean, 1e-9);
+    }
+}

@@ -194,3 +194,28 @@ fn a_hypergeometric_law_has_a_gradient_where_mass_stays_in_its_support() {
         assert!(Hypergeometric::new(draws, &population, &successes).is_ok());
     }
 }
+
+/// Negative binomials at the ends of their parameters' ranges: tails are the sums of the pmf, and many trials make a Poisson.
+#[test]
+fn tails_of_extreme_negative_binomials() {
+    let law = |r: f64, p: f64| NegativeBinomial::new(&Tensor::from(r), &Tensor::from(p)).unwrap();
+    for r in [1e-300, 1e-100, 1e-18, 1e-15, 1e-12, 1e-9, 1e-7, 1e-3, 0.05] {
+        for p in [0.5, 0.9, 0.99, 0.999] {
+            let law = law(r, p);
+            let ks = Tensor::arange_start(2, 60_000, (Kind::Double, CPU));
+            let exact = double(&law.log_prob(&ks).unwrap().logsumexp(-1, false));
+            let (below, above) = law.log_tails(2).unwrap();
+            close(&format!("log P(X >= 2) of NB({r:e}, {p})"), double(&above), exact, 1e-9);
+            assert!(double(&below) <= 0.0 && double(&below) > -1.0);
+        }
+    }
+    let poisson = Poisson::new(&Tensor::from(50.0)).unwrap();
+    for r in [1e9, 1e12, 1e15, 1e20, 1e29] {
+        let law = law(r, 50.0 / (50.0 + r));
+        for k in [16, 40, 46, 90] {
+            let ((a, b), (c, d)) = (law.log_tails(k).unwrap(), poisson.log_tails(k).unwrap());
+            close(&format!("log P(X < {k}) of NB({r:e})"), double(&a), double(&c), 1e-6);
+            close(&format!("log P(X >= {k}) of NB({r:e})"), double(&b), double(&d), 1e-6);
+        }
+    }
+}

@@ -510,3 +510,48 @@ fn a_name_makes_no_poisson_and_a_bad_temperature_is_refused() {
         }
     }
 }
+
+/// A bound that includes the prior carries the prior's own gradient, that of the KL.
+#[test]
+fn a_prior_that_is_included_is_trained() {
+    let _guard = seeded(13);
+    let rows = 40_000;
+    let logits = Tensor::from_slice(&[0.3, -0.5, 0.9, 0.1]).expand([rows, 1, 4], false).copy();
+    let law = TruncatedDistribution::from_logits(&logits, 0).unwrap();
+    let own = Tensor::from_slice(&[0.5, 0.2, -0.7, 0.4]).set_requires_grad(true);
+    let prior = TruncatedDistribution::from_logits(&own, 0).unwrap();
+    let nothing = |z: &Tensor| z.squeeze_dim(-1) * 0.0;
+    let of = Expectation::new(&law, &nothing).unwrap().prior(&prior);
+    let estimate = E::Nvil.build(&setting(1)).unwrap().estimate(&of).unwrap();
+    assert!(estimate.info.includes_prior);
+    let found = Tensor::run_backward(&[estimate.surrogate.mean(Kind::Double)], &[&own], true, false).remove(0);
+    let kl = law.kl(&prior).unwrap().mean(Kind::Double);
+    let exact = Tensor::run_backward(&[kl], &[&own], true, false).remove(0);
+    for (found, exact) in doubles(&found).iter().zip(doubles(&exact)) {
+        // A mean of indicators of 40,000 rows.
+        assert!((found - exact).abs() < 4.5 * 0.5 / 200.0, "{found}, not {exact}");
+    }
+}
+
+/// A call with values that are no numbers is forgotten by the next; and inside `no_grad`, an estimate has its value.
+#[test]
+fn one_broken_call_is_forgotten() {
+    let _guard = seeded(14);
+    let leaf = Tensor::zeros([50, 2, 4], (Kind::Double, Device::Cpu)).set_requires_grad(true);
+    let law = TruncatedDistribution::from_logits(&leaf, 0).unwrap();
+    let sound = |z: &Tensor| z.square().sum_dim_intlist(-1, false, None::<Kind>);
+    for broken in [f64::NAN, f64::INFINITY, 1e39] {
+        let bad = move |z: &Tensor| z.sum_dim_intlist(-1, false, None::<Kind>) * 0.0 + broken;
+        for kind in E::ALL.into_iter().filter(|kind| !kind.needs_poisson()) {
+            let mut estimator = kind.build(&setting(2)).unwrap();
+            let samples = kind.fewest_samples();
+            let _ = estimator.estimate(&Expectation::new(&law, &bad).unwrap().samples(samples).unwrap());
+            let of = Expectation::new(&law, &sound).unwrap().samples(samples).unwrap();
+            let surrogate = estimator.estimate(&of).unwrap().surrogate;
+            let slopes = Tensor::run_backward(&[surrogate.sum(Kind::Double)], &[&leaf], true, false).remove(0);
+            assert!(doubles(&slopes).iter().all(|x| x.is_finite()), "{kind} after {broken}");
+            let value = tch::no_grad(|| estimator.estimate(&of)).unwrap().surrogate;
+            assert!(doubles(&value).iter().all(|x| x.is_finite()), "{kind}");
+        }
+    }
+}

@@ -4,8 +4,9 @@
 //! test** bounds the rest: when a run of terms weighs `r` times the run before, and later ratios are no larger, what follows the last run, of
 //! mass `m`, is at most `m r / (1 - r)`. For a tail that falls off by ever larger ratios a bound can be given instead.
 //!
-//! A law with several modes is whole when its total is one, or its range is given. Beyond the first end of an unnormalised law without a range,
-//! further modes are searched for.
+//! A law with several modes is whole when its total is one, or its range is given. Beyond the first end of a law without a range, further modes are
+//! searched for if it is unnormalised, or its total is below one. What is left out, less than a part in 10^18, is missing in moments too: those of tails that fall off as a power
+//! of `k` lack more than that.
 
 use super::distribution::{Distribution, Parameter};
 use super::farther::farther_mass;
@@ -39,8 +40,11 @@ impl Closure {
 /// Integers on each side of zero, or of the support's end, among which the mass of a law without a range must begin.
 const SEARCHED: i64 = 1 << 20;
 
-/// How far a law's total may be from one and still count as normalised.
-const NORMALIZED: f64 = 1e-6;
+/// What rounding may take from a total of one, in nats; a law that lacks more has mass elsewhere.
+const ROUNDING: f64 = 1e-11;
+
+/// How far a law's total may be below and above one and still count as normalised: what it lacks may be mass far away.
+const NORMALIZED: (f64, f64) = (1e-9, 1e-6);
 
 /// A batch of distributions with a log-pmf of the user's own.
 ///
@@ -142,7 +146,7 @@ impl CustomBuilder {
     ///
     /// # Errors
     /// When parameters do not broadcast, the log-pmf has another shape, is NaN or plus infinity, does not fall off, or (unless it may be
-    /// unnormalised) does not sum to one within 1e-6. Looks at the values, which reads them back from their device.
+    /// unnormalised) does not sum to one, at most 1e-9 less or 1e-6 more. Looks at the values, which reads them back from their device.
     pub fn build(self, log_pmf: impl Fn(&[Tensor], &Tensor) -> Tensor + Send + 'static) -> Result<Custom> {
         let (parameters, kind) = if self.parameters.is_empty() {
             (Vec::new(), Kind::Float)
@@ -164,13 +168,19 @@ impl CustomBuilder {
         };
         let mut custom = Custom { law: Arc::new(law), parameters, log_normalizer: None };
         custom.check_shape()?;
-        let (first, last) = match self.range {
+        let mut extent = match self.range {
             Some(range) => custom.checked_range(range)?,
             None => custom.find_extent(self.unnormalized)?,
         };
-        let law = Arc::into_inner(custom.law).map(|law| Law { extent: (first, last), ..law });
+        let mut log_total = custom.log_total(extent);
+        // What a normalised law lacks may lie farther out.
+        if self.range.is_none() && !self.unnormalized && log_total.detach().lt(-ROUNDING).any().int64_value(&[]) != 0 {
+            extent = custom.find_extent(true)?;
+            log_total = custom.log_total(extent);
+        }
+        let (first, last) = extent;
+        let law = Arc::into_inner(custom.law).map(|law| Law { extent, ..law });
         custom.law = Arc::new(law.ok_or_else(|| Error::Config("a law was shared while it was built".into()))?);
-        let log_total = custom.log_total();
         let total = log_total.detach().exp();
         if self.unnormalized {
             crate::checks::check(
@@ -181,8 +191,8 @@ impl CustomBuilder {
             )?;
             custom.log_normalizer = Some(log_total);
         } else {
-            let is_one = (&total - 1.0).abs().le(NORMALIZED);
-            let allowed = "1 within 1e-6; call `unnormalized` on the builder to divide by it, or give the `range` if mass lies beyond a gap";
+            let is_one = total.ge(1.0 - NORMALIZED.0).logical_and(&total.le(1.0 + NORMALIZED.1));
+            let allowed = "1, at most 1e-9 less or 1e-6 more; call `unnormalized` on the builder to divide by it, or give the `range` if mass lies beyond a gap";
             crate::checks::check(
                 &format!("total mass of {} between {first} and {last}", custom.law.name),
                 &total,
@@ -287,19 +297,18 @@ impl Custom {
         Ok((first, last))
     }
 
-    fn extent_atoms(&self) -> Tensor {
-        let (first, last) = self.law.extent;
+    fn atoms(&self, (first, last): (i64, i64)) -> Tensor {
         Tensor::arange_start(first, last + 1, (Kind::Double, Self::device_of(&self.parameters)))
     }
 
-    fn log_total(&self) -> Tensor {
+    fn log_total(&self, extent: (i64, i64)) -> Tensor {
         let rows: Vec<Tensor> = self.parameters.iter().map(|p| p.unsqueeze(-1)).collect();
-        let terms = self.law.log_pmf.call(&rows, &self.extent_atoms());
+        let terms = self.law.log_pmf.call(&rows, &self.atoms(extent));
         terms.clamp_min(LOG_ZERO).logsumexp(-1, false)
     }
 
     fn expectation(&self, f: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
-        let ks = self.extent_atoms();
+        let ks = self.atoms(self.law.extent);
         let weights = self.unsqueeze().log_pmf(&ks).clamp_min(LOG_ZERO).exp();
         (weights * f(&ks)).sum_dim_intlist(-1, false, Kind::Double)
     }
@@ -320,7 +329,7 @@ impl Distribution for Custom {
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
         let mut custom = Self { law: self.law.clone(), parameters: values, log_normalizer: None };
-        custom.log_normalizer = self.log_normalizer.is_some().then(|| custom.log_total());
+        custom.log_normalizer = self.log_normalizer.is_some().then(|| custom.log_total(custom.law.extent));
         Box::new(custom)
     }
 

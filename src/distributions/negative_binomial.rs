@@ -57,6 +57,13 @@ impl NegativeBinomial {
     }
 }
 
+/// Between these, tails are continued fractions.
+const FEWEST: f64 = 0.1;
+const MOST: f64 = 1e4;
+
+/// From here on, gamma functions are large and their differences small.
+const LARGE: f64 = 1e6;
+
 pub(super) const ENTRY: FamilyEntry = FamilyEntry {
     name: "negative-binomial",
     parameters: &["total_count", "probs"],
@@ -113,7 +120,9 @@ impl Distribution for NegativeBinomial {
         if k <= 0 {
             return Ok(log_zero_one(&self.total_count));
         }
-        if k > sums::FROM {
+        // Beyond, the fraction loses the digits of small tails, or of the many factors.
+        let range = self.total_count.ge(FEWEST).logical_and(&self.total_count.le(MOST));
+        if k > sums::FROM || range.all().int64_value(&[]) == 0 {
             return sums::log_tails(self, k);
         }
         // P(X >= k) = I_probs(k, total_count), whose factor is k P(X = k).
@@ -155,8 +164,17 @@ impl PmfRecurrence for NegativeBinomialRecurrence {
         let (log_coefficient, of_count) = if k == 0.0 {
             (0.0, 0.0)
         } else {
-            let log_coefficient = plain_ln_gamma(k + self.r) - plain_ln_gamma(self.r) - plain_log_factorial(k);
-            (log_coefficient, plain_digamma(k + self.r) - plain_digamma(self.r))
+            let (log_gamma_ratio, of_count) = if self.r > LARGE {
+                // Stirling's series, less what is below a part in 10^18.
+                let (r, end) = (self.r, self.r + k);
+                let growth = (k / r).ln_1p();
+                let inverses = k / (r * end);
+                ((r - 0.5) * growth + k * (end.ln() - 1.0) - inverses / 12.0, growth + inverses / 2.0)
+            } else {
+                let of_count = plain_digamma(k + self.r) - plain_digamma(self.r);
+                (plain_ln_gamma(k + self.r) - plain_ln_gamma(self.r), of_count)
+            };
+            (log_gamma_ratio - plain_log_factorial(k), of_count)
         };
         Atom {
             log_weight: log_coefficient + self.r * log_q + k * log_p,

@@ -20,7 +20,9 @@ pub trait Estimator: std::fmt::Debug + Send {
     /// numbers, or another device's; prior or context do not fit the law; there are too few samples, or more than memory holds.
     fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
         of.check(self.facts())?;
-        Ok(self.compute(of)?.attached(of))
+        // What is learned is learned by gradients, whatever the caller wants of the estimate.
+        let estimate = if self.learned().is_some() { tch::with_grad(|| self.compute(of))? } else { self.compute(of)? };
+        Ok(estimate.attached(of))
     }
 
     /// The estimator itself: an estimate of an expectation that [`estimate`](Self::estimate) has checked.

@@ -102,8 +102,11 @@ impl Moments {
         let _guard = no_grad_guard();
         let signal = signal.to_kind(Kind::Float);
         let variance = (&signal - signal.mean(Kind::Float)).square().mean(Kind::Float);
+        // A call with a number that is none says nothing.
+        let finite = signal.isfinite().all();
         let keep = |average: &mut Tensor, new: &Tensor| {
-            let _ = average.lerp_(new, 1.0 - KEPT);
+            let moved = average.lerp(new, 1.0 - KEPT).where_self(&finite, average);
+            average.copy_(&moved);
         };
         keep(&mut self.mean, &signal.mean(Kind::Float));
         keep(&mut self.variance, &variance);

@@ -85,10 +85,11 @@ impl Estimator for Nvil {
     fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
         let hard = of.hard()?;
         let mut value = of.value(&hard.z)?;
-        let log_ratio = if self.normalize { of.log_ratio(&hard.index) } else { None };
-        let includes_prior = log_ratio.is_some();
-        if let Some(log_ratio) = log_ratio {
-            value = &value + log_ratio.detach();
+        let log_prior = if self.normalize { of.log_prior(&hard.index) } else { None };
+        let includes_prior = log_prior.is_some();
+        if let Some(log_prior) = log_prior {
+            // The prior's own gradient is its log-probability's; that of the law is zero on average, and left out.
+            value = &value + of.log_prob(&hard.index).detach() - log_prior;
         }
         let mut centred = value.detach() - self.moments.mean();
         let deviation = self.moments.deviation();

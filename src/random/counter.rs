@@ -14,7 +14,8 @@ use crate::math::lanes::{LANES, Lanes, Real, Words, each};
 use crate::platform::limits::check_shape;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// What noise is a function of, beside the place in the batch.
+/// What noise is a function of, beside the place in the batch. Two keys of the same step, or of steps below 2^32, are the same noise only where their seeds are;
+/// beyond, the upper halves of seed and step share 32 bits of the generator's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoiseKey {
     /// The run's seed.

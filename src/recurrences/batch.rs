@@ -134,6 +134,7 @@ where
             lanes.lines[p] = L::LINES[p].then_some(*line);
         }
         walk::<L, PARAMETERS>(&laws, &lines, lanes, shared);
+        lanes.is_replaced = [[false; LANES]; 2];
         let (lo, hi) = lanes.windows[0];
         let above = above::<L, PARAMETERS>(&laws, &lines, lanes, shared, precision).finish();
         let usual =
@@ -158,8 +159,11 @@ where
             if lanes.keeps::<L>(p) {
                 for lane in 0..LANES {
                     let (first, last) = (lanes.first(lane), lanes.last(lane));
-                    lanes.scores[p][first][lane] += lanes.tail_corrections[p][0][lane];
-                    lanes.scores[p][last][lane] += lanes.tail_corrections[p][1][lane];
+                    for (end, row) in [first, last].into_iter().enumerate() {
+                        if !lanes.is_replaced[end][lane] {
+                            lanes.scores[p][row][lane] += lanes.tail_corrections[p][end][lane];
+                        }
+                    }
                 }
             }
         }

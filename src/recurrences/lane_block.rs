@@ -34,6 +34,8 @@ pub struct LaneBlock {
     pub(crate) lines: [Option<Lanes<f64>>; 2],
     /// By how much merged tails bend the scores of each parameter at the first and the last atom.
     pub(crate) tail_corrections: [[Lanes<f64>; 2]; 2],
+    /// Whether the scores of a lane's first and last atom are those of its tails already.
+    pub(crate) is_replaced: [Lanes<bool>; 2],
     /// Whether all lanes have the same window.
     pub(crate) is_shared: bool,
     pub(crate) log_prior: Vec<Lanes<f64>>,
@@ -55,6 +57,7 @@ impl LaneBlock {
             keeps_lines,
             lines: [None; 2],
             tail_corrections: [[[0.0; LANES]; 2]; 2],
+            is_replaced: [[false; LANES]; 2],
             is_shared: true,
             log_prior: Vec::new(),
         }

@@ -4,8 +4,11 @@ use super::lane_block::{LaneBlock, STRIDE};
 use super::recurrence::{Atom, PmfRecurrence, Step, common_steps, first_steps, ln, score_step};
 use crate::math::lanes::{LANES, Lanes, each};
 
-/// How many terms a tail may have beyond the window before it is taken from the complement.
+/// How many terms a tail may have beyond the window before lanes go their own ways.
 const LONGEST_TAIL: usize = 10_000;
+
+/// The logarithm of the smallest tail that is taken from what the window leaves, whose last digits it keeps; smaller ones are summed to their end.
+const LEAST_COMPLEMENT: f64 = -4.0;
 
 /// A tail of each lane, relative to the atom that it starts from; `left` is the last term, zero where the tail is complete.
 pub(super) struct Sums<const PARAMETERS: usize> {
@@ -161,13 +164,43 @@ pub(super) fn merge<L: PmfRecurrence, const PARAMETERS: usize>(
         } else if above.complete[lane] && hi as f64 >= mean {
             above.merge_into(lanes, last, 1, lane);
         } else {
-            let rest = complement(law, lanes, lane, first..last);
+            let mut rest = complement(law, lanes, lane, first..last);
+            if hi as f64 >= mean && rest.log_weight < LEAST_COMPLEMENT {
+                rest = long_tail(law, hi);
+            }
             lanes.put(law, 1, lane, rest);
         }
     }
     if opens_below && lo as f64 > mean {
         let rest = complement(law, lanes, lane, first + 1..last + 1);
         lanes.put(law, 0, lane, rest);
+    }
+}
+
+/// What lies at and above an atom beyond the mean, however many terms that takes, as an atom.
+fn long_tail(law: &impl PmfRecurrence, from: i64) -> Atom {
+    let Atom { log_weight, scores } = law.atom(from as f64);
+    let (mut term, mut sum, mut change, mut weighted) = (1.0, 1.0, [0.0; 2], [0.0; 2]);
+    let mut k = from as f64;
+    loop {
+        let step = Step::from(k);
+        let ratio = law.ratio(step);
+        term *= ratio;
+        sum += term;
+        let steps = law.score_steps(step);
+        for i in 0..2 {
+            change[i] += steps[i];
+            weighted[i] += term * change[i];
+        }
+        k += 1.0;
+        // What follows is at most a geometric series of the largest ratio to come. NaN ends it too.
+        let largest = ratio.max(law.ratio_limit());
+        if !(term * largest > f64::EPSILON / 4.0 * sum * (1.0 - largest)) {
+            return Atom {
+                log_weight: log_weight + ln(sum),
+                scores: std::array::from_fn(|i| scores[i] + weighted[i] / sum),
+            };
+        }
     }
 }
 
@@ -200,6 +233,9 @@ impl LaneBlock {
         self.log_weights[row][lane] = atom.log_weight;
         for p in 0..2 {
             self.tail_corrections[p][end][lane] = atom.scores[p] - scores[p];
+            // The sum of both may be a small difference of large numbers.
+            self.scores[p][row][lane] = atom.scores[p];
         }
+        self.is_replaced[end][lane] = true;
     }
 }

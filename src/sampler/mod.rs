@@ -83,8 +83,8 @@ impl<'a> OnePass<'a> {
         Self::with_window(Window::Shared(lo, hi), temperature)
     }
 
-    /// Draws each latent from a window of its own: the smallest around its mean with at most half of this mass beyond each end. Its cost
-    /// is that of its own atoms, whatever other latents need.
+    /// Draws each latent from a window of its own around its mean, of two atoms or more, with at most half of this mass beyond each end, as a geometric series
+    /// bounds it: hardly wider than need be for small masses. Its cost is that of its own atoms, whatever other latents need.
     ///
     /// # Errors
     /// When the mass is not inside (0, 1), or the temperature is not positive and finite.
