@@ -1,13 +1,16 @@
 //! Public functions, called with tensors and numbers of any kind, shape, size and value: an error, or the documented shape and kind, finite
 //! numbers, and those of a reference in float64. Never a panic.
 
+mod adam;
 #[path = "../common/mod.rs"]
 mod common;
+mod estimators;
 mod expected;
 mod laws;
 mod relaxations;
 mod source;
 mod truncated;
+mod vae;
 
 use gengs::Result;
 use source::Source;
@@ -17,7 +20,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 type Call = fn(&mut Source) -> Result<()>;
 
 /// Each function by name.
-const CALLS: [&[(&str, Call)]; 3] = [laws::CALLS, truncated::CALLS, relaxations::CALLS];
+const CALLS: [&[(&str, Call)]; 6] =
+    [laws::CALLS, truncated::CALLS, relaxations::CALLS, estimators::CALLS, adam::CALLS, vae::CALLS];
 
 fn run(count: usize) {
     let _guard = common::seeded(9);
