@@ -71,6 +71,7 @@ pub use vimco::Vimco;
 
 pub(crate) use angle::cosines;
 
+use crate::relaxation::COLDEST;
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
@@ -160,7 +161,7 @@ pub trait Estimator: std::fmt::Debug + Send {
     /// # Errors
     /// When it is not positive and finite; the estimator then keeps the one that it has.
     fn set_temperature(&mut self, temperature: f64) -> Result<()> {
-        check_temperature(temperature)
+        check_temperature(temperature).map(drop)
     }
 
     /// What it learns or remembers from call to call, if anything.
@@ -190,10 +191,10 @@ fn gathered(of_atoms: &Tensor, index: &Tensor) -> Tensor {
     expanded.gather(-1, &index.unsqueeze(-1), false).squeeze_dim(-1)
 }
 
-/// Fails unless the temperature is positive and finite.
-fn check_temperature(temperature: f64) -> Result<()> {
+/// The temperature, raised or lowered to what float32 can divide by; fails unless it is positive and finite.
+fn check_temperature(temperature: f64) -> Result<f64> {
     if temperature > 0.0 && temperature.is_finite() {
-        return Ok(());
+        return Ok(temperature.clamp(COLDEST, 1.0 / COLDEST));
     }
     Err(Error::parameter("temperature of an estimator", temperature, "positive and finite"))
 }

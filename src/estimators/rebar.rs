@@ -41,7 +41,7 @@ impl Rebar {
     /// # Errors
     /// When the temperature is not positive and finite.
     pub fn new(temperature: f64, device: Device) -> Result<Self> {
-        super::check_temperature(temperature)?;
+        let temperature = super::check_temperature(temperature)?;
         let (learned, relaxed) = Learned::new(device, FAST, |path| RelaxedControl::new(path, temperature))?;
         Ok(Self { learned, relaxed })
     }

@@ -34,7 +34,7 @@ impl Relax {
     /// # Errors
     /// When the temperature is not positive and finite, a row has less than one number, or the device has no room.
     pub fn new(width: i64, temperature: f64, device: Device) -> Result<Self> {
-        super::check_temperature(temperature)?;
+        let temperature = super::check_temperature(temperature)?;
         Critic::check_width(width)?;
         let (learned, (relaxed, critic, moments)) = Learned::new(device, SLOW, |path| {
             let moments = Moments::new(&(path / "signal"));

@@ -67,7 +67,7 @@ pub enum Forward {
 }
 
 /// The smallest temperature that float32 can divide by and stay finite; positive temperatures below it are raised to it.
-const COLDEST: f64 = 1e-30;
+pub(crate) const COLDEST: f64 = 1e-30;
 
 /// A truncated distribution with a temperature: draws from it carry a gradient.
 #[derive(Debug)]
