@@ -141,11 +141,13 @@ pub const CALLS: &[(&str, Call)] = &[
     ("Adam::step, set_learning_rate, set_steps", |s| {
         let store = store(s);
         let mut adam = Adam::new(&store, 0.01)?;
+        let mut tame = true;
         for parameter in parameters(&store) {
             let gradient = s.tensor(0.3, &parameter.size());
             if s.rarely(4) || gradient.size() != parameter.size() {
                 continue;
             }
+            tame &= is_tame(&gradient);
             let product = &parameter * gradient.detach().to_kind(parameter.kind());
             let _ = product.sum(None::<Kind>).f_backward();
         }
@@ -158,7 +160,7 @@ pub const CALLS: &[(&str, Call)] = &[
         adam.step()?;
         assert!(before >= 0 && adam.steps() >= before);
         for (_, average) in adam.state() {
-            assert!(is_finite(&average));
+            assert!(!tame || is_finite(&average), "{average:?}");
         }
         no_grad(|| adam.zero_grad());
         changed

@@ -86,7 +86,7 @@ pub const CALLS: &[(&str, Call)] = &[
             let sampler = if s.rarely(3) {
                 OnePass::own_windows(s.number(1e-6), s.number(0.5))?
             } else {
-                OnePass::new(s.integer(0), s.integer(11), s.number(0.5))?
+                OnePass::new(s.count(0), s.count(11), s.number(0.5))?
             };
             let sampler = if s.rarely(3) { sampler.any_mass() } else { sampler };
             let draw = sampler.draw(law, NoiseKey::new(5, 6))?;

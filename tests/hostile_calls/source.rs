@@ -51,6 +51,12 @@ impl Source {
         self.pick(&[i64::MIN, i64::MAX, -1, 0, 1, 1 << 31, 1 << 40, LARGEST_ATOM, -LARGEST_ATOM - 1, 17])
     }
 
+    /// The same, but none for which there is room, and not the time.
+    pub fn count(&mut self, usual: i64) -> i64 {
+        let count = self.integer(usual);
+        if count.abs_diff(0) >> 24 == 1 { 1 << 40 } else { count }
+    }
+
     pub fn shape(&mut self, usual: &[i64]) -> Vec<i64> {
         if !self.rarely(8) {
             return usual.to_vec();

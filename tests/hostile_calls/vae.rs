@@ -4,7 +4,6 @@ use crate::Call;
 use crate::common::LATENT_FAMILIES;
 use crate::expected::{documented, is_finite, plain};
 use crate::source::{CPU, Source};
-use gengs::distributions::LARGEST_ATOM;
 use gengs::estimators::EstimatorKind;
 use gengs::models::{Elbo, Family, Inference, LatentConfig, Vae, VaeConfig};
 use gengs::prelude::*;
@@ -14,12 +13,6 @@ use tch::nn::VarStore;
 use tch::{Kind, Tensor};
 
 const PIXELS: i64 = 6;
-
-/// A width or a count; none for which there is room, but not the time.
-fn width(s: &mut Source, usual: i64) -> i64 {
-    let width = s.integer(usual);
-    if width == LARGEST_ATOM { 1 << 40 } else { width }
-}
 
 /// A model of small, sound settings.
 fn model(s: &mut Source) -> (VarStore, Vae) {
@@ -63,8 +56,8 @@ fn check(store: &VarStore, elbo: &Elbo, x: &Tensor, usual: bool, trained: bool) 
 pub const CALLS: &[(&str, Call)] = &[
     ("Vae::new", |s| {
         let truncation = match s.0.random_range(0..3) {
-            0 => Truncation::right(width(s, 6)),
-            1 => Truncation::between(width(s, 0), width(s, 5)),
+            0 => Truncation::right(s.count(6)),
+            1 => Truncation::between(s.count(0), s.count(5)),
             _ => Truncation::tail_mass(s.number(1e-3)),
         };
         let truncation = if s.rarely(3) { truncation.merge_at_mean() } else { truncation };
@@ -75,11 +68,11 @@ pub const CALLS: &[(&str, Call)] = &[
             prior: if family == Family::Categorical || s.rarely(2) { None } else { Some(s.number(usual)) },
             truncation: if s.rarely(2) { truncation } else { truncation.any_mass() },
             inference: s.pick(&[Inference::Explicit, Inference::Implicit]),
-            latents: width(s, 3),
+            latents: s.count(3),
         };
-        let hidden = if s.rarely(6) { vec![] } else { vec![width(s, 8), width(s, 7)] };
+        let hidden = if s.rarely(6) { vec![] } else { vec![s.count(8), s.count(7)] };
         let store = VarStore::new(CPU);
-        let vae = Vae::new(&store.root(), &VaeConfig { pixels: width(s, PIXELS), hidden, latent })?;
+        let vae = Vae::new(&store.root(), &VaeConfig { pixels: s.count(PIXELS), hidden, latent })?;
         let x = Tensor::full([2, vae.pixels()], 0.5, (Kind::Float, CPU));
         let key = s.pick(&[None, Some(NoiseKey::new(1, 2))]);
         check(&store, &vae.relaxed_elbo(&x, 0.5, Forward::Soft, key)?, &x, true, true);
@@ -119,7 +112,7 @@ pub const CALLS: &[(&str, Call)] = &[
         let (x, usual) = images(s);
         let temperature = s.number(0.5);
         let mut estimator = s.pick(&EstimatorKind::ALL).build(&vae.estimator_setting(temperature))?;
-        let elbo = vae.estimated_elbo(&x, estimator.as_mut(), width(s, 2))?;
+        let elbo = vae.estimated_elbo(&x, estimator.as_mut(), s.count(2))?;
         check(&store, &elbo, &x, usual && (1e-3..1e3).contains(&temperature), true);
         Ok(())
     }),
