@@ -51,7 +51,7 @@ impl ExponentialArrivals {
     /// # Errors
     /// When it is not positive and finite.
     pub fn new(temperature: f64, step: Step) -> Result<Self> {
-        check_temperature(temperature)?;
+        let temperature = check_temperature(temperature)?;
         Ok(Self { temperature, step })
     }
 
@@ -129,8 +129,7 @@ impl Estimator for ExponentialArrivals {
     }
 
     fn set_temperature(&mut self, temperature: f64) -> Result<()> {
-        check_temperature(temperature)?;
-        self.temperature = temperature;
+        self.temperature = check_temperature(temperature)?;
         Ok(())
     }
 }

@@ -36,7 +36,7 @@ pub trait Estimator: std::fmt::Debug + Send {
     /// # Errors
     /// When it is not positive and finite; the estimator then keeps the one that it has.
     fn set_temperature(&mut self, temperature: f64) -> Result<()> {
-        check_temperature(temperature)
+        check_temperature(temperature).map(drop)
     }
 
     /// What it learns or remembers from call to call, if anything.

@@ -44,13 +44,13 @@ impl<'a> Expectation<'a> {
     /// With one sample a row. The last dimension of the law's batch shape `[rows..., latents]` holds the latents of a row.
     ///
     /// # Errors
-    /// When the law has no batch dimension.
+    /// When the law has no batch dimension, or its rows have no latents.
     pub fn new(law: &'a TruncatedDistribution, f: Objective<'a>) -> Result<Self> {
-        if law.batch_shape().is_empty() {
+        if matches!(law.batch_shape().last(), None | Some(0)) {
             return Err(Error::Shape {
                 what: "law under an expectation".into(),
                 found: law.batch_shape(),
-                expected: "a batch shape [rows..., latents]".into(),
+                expected: "a batch shape [rows..., latents], with at least one latent".into(),
             });
         }
         Ok(Self { law, f, distribution: None, context: None, prior: None, samples: 1 })
@@ -102,7 +102,9 @@ impl<'a> Expectation<'a> {
             let allowed = format!("at least {fewest} for {}, which compares each with the others", facts.name);
             return Err(Error::parameter("number of samples", self.samples, allowed));
         }
-        let perturbed = [&[self.samples], self.law.log_weights().size().as_slice()].concat();
+        // Samples take time without rows, too.
+        let size = self.law.log_weights().size();
+        let perturbed: Vec<i64> = [self.samples].into_iter().chain(size.iter().map(|&n| n.max(1))).collect();
         check_shape("perturbed log weights of an estimate, samples first", &perturbed, Kind::Double)?;
         match facts.needs_of_law {
             LawNeeds::Any => {}
@@ -110,6 +112,12 @@ impl<'a> Expectation<'a> {
             LawNeeds::Integers => {
                 return Err(Error::Config(format!(
                     "{} needs latents that are successive integers; take another estimator for vectors and moved atoms",
+                    facts.name
+                )));
+            }
+            LawNeeds::Poisson if self.law.window().is_none() => {
+                return Err(Error::Config(format!(
+                    "{} needs latents that are integers; take another estimator for vectors",
                     facts.name
                 )));
             }
@@ -124,6 +132,9 @@ impl<'a> Expectation<'a> {
             self.check_covered(prior)?;
         }
         if let Some(context) = self.context {
+            if !context.defined() {
+                return Err(Error::parameter("context of an expectation", "undefined", "a tensor with values"));
+            }
             let (mut expected, found) = (self.rows(), context.size());
             expected.push(found.last().copied().unwrap_or(0));
             if found != expected {

@@ -35,7 +35,7 @@ impl Gengs {
     /// # Errors
     /// When it is not positive and finite.
     pub fn new(temperature: f64, forward: Forward) -> Result<Self> {
-        check_temperature(temperature)?;
+        let temperature = check_temperature(temperature)?;
         Ok(Self { temperature, forward })
     }
 }
@@ -67,8 +67,7 @@ impl Estimator for Gengs {
     }
 
     fn set_temperature(&mut self, temperature: f64) -> Result<()> {
-        check_temperature(temperature)?;
-        self.temperature = temperature;
+        self.temperature = check_temperature(temperature)?;
         Ok(())
     }
 }

@@ -39,7 +39,7 @@ impl GumbelRao {
     /// # Errors
     /// When the temperature is not positive and finite, or there is no draw.
     pub fn new(temperature: f64, draws: i64) -> Result<Self> {
-        check_temperature(temperature)?;
+        let temperature = check_temperature(temperature)?;
         if draws < 1 {
             return Err(Error::parameter("draws of Gumbel-Rao", draws, "at least 1"));
         }
@@ -72,8 +72,7 @@ impl Estimator for GumbelRao {
     }
 
     fn set_temperature(&mut self, temperature: f64) -> Result<()> {
-        check_temperature(temperature)?;
-        self.temperature = temperature;
+        self.temperature = check_temperature(temperature)?;
         Ok(())
     }
 }

@@ -49,7 +49,8 @@ macro_rules! estimators {
             /// The estimator.
             ///
             /// # Errors
-            /// When the temperature is not positive and finite.
+            /// When the temperature is not positive and finite, or what it learns has no room: width or features are below 1 or too many, or the device is not
+            /// there.
             pub fn build(self, setting: &Setting) -> Result<Box<dyn Estimator>> {
                 Ok(match self {
                     $(Self::$kind => { let $setting = setting; Box::new($build) })*

@@ -2,6 +2,7 @@
 
 use super::expectation::Expectation;
 use crate::nn::{Adam, Linear};
+use crate::platform::limits::check_shape;
 use crate::{Error, Result};
 use tch::nn::{Path, VarStore};
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -33,7 +34,11 @@ const KEPT: f64 = 0.9;
 
 impl Learned {
     /// Variables as `build` makes them.
+    ///
+    /// # Errors
+    /// When the device is not there.
     pub(super) fn new<T>(device: Device, learning_rate: f64, build: impl FnOnce(&Path) -> T) -> Result<(Self, T)> {
+        let _ = Tensor::f_zeros([1], (Kind::Float, device))?;
         let store = VarStore::new(device);
         let built = build(&(store.root() / "estimator"));
         let adam = Adam::new(&store, learning_rate)?;
@@ -97,8 +102,11 @@ impl Moments {
         (variance * &past - past + 1.0).sqrt()
     }
 
-    /// Adds the signal of a call; a single number says nothing of the variance but its distance from the mean before.
+    /// Adds the signal of a call, if it has one; a single number says nothing of the variance but its distance from the mean before.
     pub fn update(&mut self, signal: &Tensor) {
+        if signal.numel() == 0 {
+            return;
+        }
         let _guard = no_grad_guard();
         let signal = signal.to_kind(Kind::Float);
         let variance = (&signal - signal.mean(Kind::Float)).square().mean(Kind::Float);
@@ -115,6 +123,14 @@ impl Moments {
     }
 }
 
+/// Fails unless a network can be made that sees so many numbers, and has this many units for them.
+pub(super) fn check_inputs(what: &str, inputs: i64, units: i64) -> Result<()> {
+    if inputs < 1 {
+        return Err(Error::parameter(what, inputs, "at least 1"));
+    }
+    check_shape(&format!("a network's weight for the {what}"), &[units, inputs], Kind::Float)
+}
+
 /// A network of a row's values and of its law's moments: the free part of a control variate.
 #[derive(Debug)]
 pub(super) struct Critic {
@@ -127,6 +143,11 @@ pub(super) struct Critic {
 const HIDDEN: i64 = 64;
 
 impl Critic {
+    /// Fails for rows of so many numbers for which there is no network.
+    pub fn check_width(width: i64) -> Result<()> {
+        check_inputs("numbers in a row of a learned control variate", width, HIDDEN * 3)
+    }
+
     /// For rows of so many numbers. Starts at zero: its last layer is.
     pub fn new(path: &Path, width: i64) -> Self {
         let last = Linear::new(&(path / 4), HIDDEN, 1);

@@ -19,8 +19,9 @@ use super::estimator::Estimator;
 use super::expectation::Expectation;
 use super::facts::{Facts, Unbiased};
 use super::learned::Learned;
-use super::learned::{Moments, SLOW};
+use super::learned::{Moments, SLOW, check_inputs};
 use super::reinforce::scored;
+use crate::checks::real;
 use crate::nn::Linear;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
@@ -43,8 +44,11 @@ impl Nvil {
     /// the signal's normalisation.
     ///
     /// # Errors
-    /// When the device has no room.
+    /// When there are less than one feature, or the device has no room.
     pub fn new(features: Option<i64>, normalize: bool, device: Device) -> Result<Self> {
+        if let Some(features) = features {
+            check_inputs("features of NVIL's context", features, HIDDEN)?;
+        }
         let (learned, (network, moments)) = Learned::new(device, SLOW, |path| {
             let layers = |features| {
                 let path = path / "baseline";
@@ -69,7 +73,8 @@ impl Nvil {
                 expected: format!("the {made_for} features that it was made for"),
             });
         }
-        let hidden = first.forward(&context.to_kind(Kind::Float)).tanh();
+        let context = real(context, "context of NVIL's baseline", Kind::Float, context.device())?;
+        let hidden = first.forward(&context).tanh();
         Ok(Some(second.forward(&hidden).squeeze_dim(-1)))
     }
 }

@@ -48,7 +48,7 @@ impl Rebar {
     /// # Errors
     /// When the temperature is not positive and finite.
     pub fn new(temperature: f64, device: Device) -> Result<Self> {
-        check_temperature(temperature)?;
+        let temperature = check_temperature(temperature)?;
         let (learned, relaxed) = Learned::new(device, FAST, |path| RelaxedControl::new(path, temperature))?;
         Ok(Self { learned, relaxed })
     }

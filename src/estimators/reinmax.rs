@@ -35,7 +35,7 @@ impl ReinMax {
     /// # Errors
     /// When it is not positive and finite.
     pub fn new(temperature: f64) -> Result<Self> {
-        check_temperature(temperature)?;
+        let temperature = check_temperature(temperature)?;
         Ok(Self { temperature })
     }
 }

@@ -37,9 +37,10 @@ impl Relax {
     /// For rows of so many numbers (latents, times the atoms' own dimension); starts at this temperature.
     ///
     /// # Errors
-    /// When the temperature is not positive and finite.
+    /// When the temperature is not positive and finite, a row has less than one number, or the device has no room.
     pub fn new(width: i64, temperature: f64, device: Device) -> Result<Self> {
-        check_temperature(temperature)?;
+        let temperature = check_temperature(temperature)?;
+        Critic::check_width(width)?;
         let (learned, (relaxed, critic, moments)) = Learned::new(device, SLOW, |path| {
             let moments = Moments::new(&(path / "signal"));
             (RelaxedControl::new(path, temperature), Critic::new(&(path / "critic"), width), moments)

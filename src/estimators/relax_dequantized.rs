@@ -43,8 +43,9 @@ impl RelaxDequantized {
     /// For rows of so many latents.
     ///
     /// # Errors
-    /// When the device has no room.
+    /// When a row has less than one latent, or the device has no room.
     pub fn new(latents: i64, device: Device) -> Result<Self> {
+        Critic::check_width(latents)?;
         let (learned, (critic, moments)) = Learned::new(device, SLOW, |path| {
             (Critic::new(&(path / "critic"), latents), Moments::new(&(path / "signal")))
         })?;

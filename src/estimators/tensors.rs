@@ -1,5 +1,6 @@
 //! Small operations on tensors of latents that several estimators share.
 
+use crate::relaxation::COLDEST;
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
@@ -24,10 +25,10 @@ pub(super) fn gathered(of_atoms: &Tensor, index: &Tensor) -> Tensor {
     expanded.gather(-1, &index.unsqueeze(-1), false).squeeze_dim(-1)
 }
 
-/// Fails unless the temperature is positive and finite.
-pub(super) fn check_temperature(temperature: f64) -> Result<()> {
+/// The temperature, raised or lowered to what float32 can divide by; fails unless it is positive and finite.
+pub(super) fn check_temperature(temperature: f64) -> Result<f64> {
     if temperature > 0.0 && temperature.is_finite() {
-        return Ok(());
+        return Ok(temperature.clamp(COLDEST, 1.0 / COLDEST));
     }
     Err(Error::parameter("temperature of an estimator", temperature, "positive and finite"))
 }

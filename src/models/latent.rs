@@ -1,6 +1,7 @@
 //! A layer of discrete latents: its family, its prior, and how a network's output becomes a posterior.
 
 use crate::distributions::{Bernoulli, Binomial, Distribution, Geometric, NegativeBinomial, Poisson};
+use crate::platform::limits::check_shape;
 use crate::relaxation::{Forward, Relaxation};
 use crate::sampler::{DrawnBy, NoiseKey, OnePass, OnePassDraw};
 use crate::truncation::TruncatedDistribution;
@@ -98,6 +99,10 @@ impl Latent {
             let n = config.truncation.atoms().ok_or_else(|| {
                 Error::Config("a categorical latent has no tail: give --truncation as a number of classes".into())
             })?;
+            if n < 1 {
+                return Err(Error::parameter("number of classes", n, "at least 1"));
+            }
+            check_shape("one-hot vectors of a categorical latent", &[n, n], Kind::Float)?;
             (0.0, (0, n - 1), TruncatedDistribution::one_hot(&Tensor::zeros([n], float))?)
         } else {
             let mean = config.prior.unwrap_or(if config.family == Family::Bernoulli { 0.5 } else { 2.0 });
@@ -298,7 +303,7 @@ fn prior(config: &LatentConfig, mean: f64, device: Device) -> Result<Box<dyn Dis
             Box::new(NegativeBinomial::from_logits(&scalar(PRIOR_TOTAL_COUNT), &logits)?)
         }
         Family::Binomial => {
-            let trials = config.truncation.atoms().map(|n| n - 1).ok_or_else(|| {
+            let trials = config.truncation.atoms().map(|n| n.saturating_sub(1)).ok_or_else(|| {
                 Error::Config(
                     "a binomial latent needs --truncation as a number of atoms, one more than its trials".into(),
                 )

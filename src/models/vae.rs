@@ -9,8 +9,10 @@
 
 use super::latent::{Latent, LatentConfig};
 use super::pixels::{reconstruction, reconstruction_once};
+use crate::checks::real;
 use crate::estimators::{Estimate, Estimator, Expectation, Setting};
 use crate::nn::{Mlp, SparseProduct};
+use crate::platform::limits::check_shape;
 use crate::relaxation::Forward;
 use crate::sampler::{DrawnBy, NoiseKey};
 use crate::truncation::TruncatedDistribution;
@@ -136,10 +138,10 @@ impl Vae {
         &self.latent
     }
 
-    /// Pixel logits `[..., pixels]` of latents as they were drawn (`[..., latents]`, one-hot ones `[..., latents, n]`), numbers of any kind.
+    /// Pixel logits `[..., pixels]` of latents as they were drawn (`[..., latents]`, one-hot ones `[..., latents, n]`), real numbers of any kind.
     ///
     /// # Errors
-    /// When the latents have another shape, or lie on another device.
+    /// When the latents have another shape, or lie on another device, or there are more than memory holds.
     pub fn decode(&self, z: &Tensor) -> Result<Tensor> {
         let atoms = self.prior().atoms();
         let mut last = vec![self.latent.latents()];
@@ -152,7 +154,10 @@ impl Vae {
             return Err(Error::Shape { what: "latents to decode".into(), found, expected });
         }
         self.same_device(z)?;
-        Ok(self.logits(&z.f_to_kind(Kind::Float)?))
+        let rows = &z.size()[..z.dim() - last.len()];
+        check_shape("decoded images", &[rows, &[self.pixels]].concat(), Kind::Float)?;
+        let z = real(z, "latents to decode", Kind::Float, z.device())?;
+        Ok(self.logits(&z))
     }
 
     fn logits(&self, z: &Tensor) -> Tensor {
@@ -179,15 +184,16 @@ impl Vae {
             let allowed = "floating-point numbers from 0 to 1; divide bytes by 255";
             return Err(Error::parameter("kind of the images", format!("{:?}", x.kind()), allowed));
         }
+        check_shape("images", &x.size(), Kind::Float)?;
         self.same_device(x)?;
         if x.device() == tch::Device::Cpu {
             let (least, greatest) = x.detach().f_aminmax(None, false)?;
             for extreme in [least, greatest].map(|extreme| extreme.double_value(&[])) {
-                if !extreme.is_finite() {
+                if !(extreme as f32).is_finite() {
                     return Err(Error::parameter(
                         "a pixel",
                         extreme,
-                        "finite, and from 0 to 1 where a likelihood is meant",
+                        "finite in float32, and from 0 to 1 where a likelihood is meant",
                     ));
                 }
             }
@@ -305,10 +311,10 @@ impl Vae {
     /// Bounds from `samples` hard samples an image, without gradient.
     ///
     /// # Errors
-    /// When `samples` is below 1.
+    /// When `samples` is below 1 or above a million.
     pub fn importance_bound(&self, x: &Tensor, samples: i64) -> Result<ImportanceBound> {
-        if samples < 1 {
-            return Err(Error::parameter("number of importance samples", samples, "at least 1"));
+        if !(1..=1_000_000).contains(&samples) {
+            return Err(Error::parameter("number of importance samples", samples, "from 1 to 1000000"));
         }
         let _guard = no_grad_guard();
         let x = &self.images(x)?;

@@ -48,7 +48,7 @@ impl Adam {
             .into_iter()
             .filter(|(_, parameter)| parameter.requires_grad())
             .map(|(name, parameter)| {
-                let zeros = || parameter.detach().zeros_like();
+                let zeros = || parameter.detach().zeros_like().to_kind(kind_of_averages(parameter.kind()));
                 let slot = ParamState { name, exp_avg: zeros(), exp_avg_sq: zeros(), parameter };
                 [&slot.parameter, &slot.exp_avg, &slot.exp_avg_sq].into_iter().for_each(in_large_pages);
                 slot
@@ -177,9 +177,10 @@ impl Adam {
     }
 
     fn next(&mut self, finite: Option<Tensor>) -> AdamStep {
-        self.steps += 1;
-        let correction1 = 1.0 - BETA1.powi(self.steps as i32);
-        let correction2 = (1.0 - BETA2.powi(self.steps as i32)).sqrt();
+        self.steps = self.steps.saturating_add(1);
+        let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
+        let correction1 = 1.0 - BETA1.powi(steps);
+        let correction2 = (1.0 - BETA2.powi(steps)).sqrt();
         AdamStep { learning_rate: self.learning_rate / correction1, correction: 1.0 / correction2, finite }
     }
 
@@ -244,10 +245,15 @@ impl Adam {
             .collect()
     }
 
-    /// Continues as after `steps` updates; the tensors of [`state`](Self::state) are to be overwritten by the caller.
+    /// Continues as after `steps` updates, or as after none where the number is negative; the tensors of [`state`](Self::state) are to be overwritten by the caller.
     pub fn set_steps(&mut self, steps: i64) {
-        self.steps = steps;
+        self.steps = steps.max(0);
     }
+}
+
+/// Float32 for the kinds of 16 bits, in which squares of gradients vanish.
+fn kind_of_averages(kind: Kind) -> Kind {
+    if matches!(kind, Kind::Half | Kind::BFloat16) { Kind::Float } else { kind }
 }
 
 fn checked(learning_rate: f64) -> Result<f64> {

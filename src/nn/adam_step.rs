@@ -126,6 +126,7 @@ impl AdamStep {
         if let Some(finite) = &self.finite {
             return self.apply_where(finite, slot, gradient);
         }
+        let gradient = &gradient.to_kind(slot.exp_avg.kind());
         let _ = slot.exp_avg.lerp_(gradient, 1.0 - BETA1);
         let _ = slot.exp_avg_sq.g_mul_scalar_(BETA2);
         let _ = slot.exp_avg_sq.addcmul_(&(gradient * (1.0 - BETA2)), gradient);
@@ -136,8 +137,8 @@ impl AdamStep {
     /// The same where a flag on the device is up. Where it is down, every number is multiplied by 1 or gains 0: a gradient that is not finite must be replaced first,
     /// since 0 times infinity is no number.
     fn apply_where(&self, finite: &Tensor, slot: &mut ParamState, gradient: &Tensor) {
-        let gradient = gradient.where_self(finite, &gradient.zeros_like());
-        let share = finite.to_kind(slot.parameter.kind());
+        let gradient = gradient.where_self(finite, &gradient.zeros_like()).to_kind(slot.exp_avg.kind());
+        let share = finite.to_kind(slot.exp_avg.kind());
         let _ = slot.exp_avg.lerp_tensor_(&gradient, &(&share * (1.0 - BETA1)));
         let kept: Tensor = 1.0 - &share * (1.0 - BETA2);
         let _ = slot.exp_avg_sq.g_mul_(&kept);
