@@ -1,6 +1,6 @@
 //! Backward passes: an error where libtorch would end the process, and gradients that refuse to be differentiated again.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::borrow::Borrow;
 use tch::{Kind, Tensor};
 

@@ -1,7 +1,7 @@
 //! What is looked at before libtorch sees it: kinds, shapes and values that a user gives.
 
+use crate::error::{Error, Result};
 use crate::platform::limits::check_shape;
-use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// The largest integer, up to its sign, that a window or a finite support may reach: 2^24, where float32 stops counting.

@@ -1,7 +1,7 @@
 //! Runs that were trained: which of them a command takes, and their export for PyTorch.
 
 use super::{Common, print_line};
-use crate::Result;
+use crate::error::Result;
 use crate::training::{RunFolder, Session, Settings, TrainTask, weights};
 use clap::Args;
 use std::path::{Path, PathBuf};

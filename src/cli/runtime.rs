@@ -1,7 +1,7 @@
 //! Options that every command has, and exit codes.
 
 use super::output::ClosedPipe;
-use crate::Result;
+use crate::error::Result;
 use crate::platform::device::device;
 use clap::{Args, Parser};
 use std::io::Write;

@@ -129,7 +129,7 @@ fn train<C: Train + ?Sized>(
     session: &mut Session<C::Task>,
     out: &Path,
     stop: Interruption,
-) -> crate::Result<Option<ExitCode>> {
+) -> crate::error::Result<Option<ExitCode>> {
     let Running { resume, common, .. } = command.running();
     for warning in session.warnings() {
         tell(format_args!("warning: {warning}"));

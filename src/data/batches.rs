@@ -1,6 +1,6 @@
 //! A set of images in memory, the order of an epoch, and batches of it.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;

@@ -1,9 +1,9 @@
 //! The image sets that a run can name.
 
 use super::{Images, Pixels};
+use crate::error::{Error, Result};
 use crate::formats::idx;
 use crate::formats::npz::Archive;
-use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use tch::Device;
 

@@ -7,8 +7,8 @@ use super::distribution::{Distribution, Parameter, drawn_shape, values};
 use super::family_entry::FamilyEntry;
 use super::probability::Probability;
 use super::support::Support;
-use crate::Result;
 use crate::checks::{broadcast, log_zero_one, single};
+use crate::error::Result;
 use crate::recurrences::{LawBatch, Recurrences};
 use tch::{Kind, Tensor};
 

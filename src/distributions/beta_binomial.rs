@@ -6,8 +6,8 @@
 use super::distribution::{Distribution, Parameter, drawn_shape};
 use super::family_entry::FamilyEntry;
 use super::support::Support;
-use crate::Result;
 use crate::checks::{broadcast, check_count, check_positive, two};
+use crate::error::Result;
 use crate::math::special::{log_factorial, log_gamma_ratio};
 use tch::{Kind, Tensor};
 

@@ -7,7 +7,7 @@ use super::family_entry::{FamilyEntry, side_by_side};
 use super::support::Support;
 use crate::checks::check_logits;
 use crate::checks::{broadcast, extended, log_zero_one, single};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use tch::{Kind, Tensor};
 
 /// A batch of categorical distributions over the same number of classes.

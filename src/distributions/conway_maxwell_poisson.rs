@@ -8,8 +8,8 @@ use super::distribution::{Distribution, Parameter};
 use super::family_entry::FamilyEntry;
 use super::support::Support;
 use crate::checks::{LARGEST_ATOM, broadcast, check, check_positive, two};
+use crate::error::{Error, Result};
 use crate::math::gauss_sums::Grid;
-use crate::{Error, Result};
 use std::sync::Arc;
 use tch::{Kind, Tensor, no_grad_guard};
 

@@ -13,9 +13,9 @@ use super::farther::farther_mass;
 use super::sums::{self, Direction};
 use super::support::Support;
 use crate::checks::{broadcast, extended};
+use crate::error::{Error, Result};
 use crate::math::LOG_ZERO;
 use crate::platform::limits::check_shape;
-use crate::{Error, Result};
 use std::sync::{Arc, Mutex, PoisonError};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 

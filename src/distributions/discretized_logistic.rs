@@ -6,8 +6,8 @@
 use super::distribution::{Distribution, Parameter, drawn_shape};
 use super::family_entry::FamilyEntry;
 use super::support::Support;
-use crate::Result;
 use crate::checks::{LARGEST_ATOM, broadcast, check, two};
+use crate::error::Result;
 use crate::math::gauss_sums::Grid;
 use crate::math::special::log1mexp;
 use tch::{Kind, Tensor};

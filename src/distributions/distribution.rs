@@ -4,9 +4,9 @@ use super::quantiles::{Tails, find_window};
 use super::sums;
 use super::support::Support;
 use crate::checks::{broadcast_shape, broadcasts, extended, real};
+use crate::error::{Error, Result};
 use crate::platform::limits::check_shape;
 use crate::recurrences::LawBatch;
-use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// A parameter of a distribution.

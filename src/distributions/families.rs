@@ -5,7 +5,7 @@ use super::{
     bernoulli, beta_binomial, binomial, categorical, conway_maxwell_poisson, discretized_logistic, geometric,
     hypergeometric, mixture, negative_binomial, poisson, skellam, zero_inflated_poisson, zipf,
 };
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// All families that a name and numbers determine; the mixture is one of a Poisson and a geometric law.
 pub const FAMILIES: [FamilyEntry; 14] = [

@@ -2,7 +2,7 @@
 
 use super::distribution::Distribution;
 use crate::checks::{LARGEST_ATOM, broadcast};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use tch::{Kind, Tensor};
 
 /// A family, and a typical law of it.

@@ -10,8 +10,8 @@
 use super::distribution::{Distribution, Parameter};
 use super::family_entry::FamilyEntry;
 use super::support::Support;
-use crate::Result;
 use crate::checks::{broadcast, check, check_count, two};
+use crate::error::Result;
 use crate::math::special::{log_factorial, log_gamma_ratio};
 use tch::{Kind, Tensor};
 

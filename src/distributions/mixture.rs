@@ -8,8 +8,8 @@ use super::family_entry::{FamilyEntry, side_by_side};
 use super::support::Support;
 use super::{Geometric, Poisson};
 use crate::checks::{broadcast_shape, broadcasts, extended, log_zero_one, single};
+use crate::error::{Error, Result};
 use crate::math::LOG_ZERO;
-use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
 /// A batch of mixtures of the same families.

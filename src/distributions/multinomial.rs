@@ -6,9 +6,9 @@
 
 use crate::checks::real;
 use crate::checks::{broadcast, broadcast_shape, broadcasts, check, check_count, extended, single};
+use crate::error::{Error, Result};
 use crate::math::special::log_factorial;
 use crate::platform::limits::check_shape;
-use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// A batch of multinomial distributions with one number of draws.

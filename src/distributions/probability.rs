@@ -1,8 +1,8 @@
 //! A probability in (0, 1), given as itself or as a logit, kept as the pair of logarithms `(log p, log(1 - p))`.
 
 use super::distribution::Parameter;
-use crate::Result;
 use crate::checks::check;
+use crate::error::Result;
 use tch::Tensor;
 
 /// `(log p, log(1 - p))` in float64; neither is ever formed from a rounded or clamped probability.

@@ -2,7 +2,7 @@
 
 use super::sums::Pmf;
 use crate::checks::LARGEST_ATOM;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use tch::{Tensor, no_grad_guard};
 
 /// A law whose tails can be looked at.

@@ -6,8 +6,8 @@ use super::Poisson;
 use super::distribution::{Distribution, Parameter};
 use super::family_entry::FamilyEntry;
 use super::support::Support;
-use crate::Result;
 use crate::checks::{broadcast, check_positive, two};
+use crate::error::Result;
 use crate::math::special::{BESSEL_SWITCH, log_bessel_debye, log_bessel_series};
 use tch::{Kind, Tensor};
 

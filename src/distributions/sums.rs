@@ -7,11 +7,11 @@
 
 use super::support::Support;
 use crate::checks::{LARGEST_ATOM, check, log_zero_one};
+use crate::error::{Error, Result};
 use crate::math::LOG_ZERO;
 use crate::math::gauss_sums::{DOUBLINGS, Grid, SINGLES};
 use crate::math::special::log1mexp;
 use crate::platform::limits::check_shape;
-use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// What sums ask of a law; see the methods of the same names of [`Distribution`](super::Distribution).

@@ -8,8 +8,8 @@ use super::distribution::{Distribution, Parameter, drawn_shape};
 use super::family_entry::FamilyEntry;
 use super::probability::Probability;
 use super::support::Support;
-use crate::Result;
 use crate::checks::{broadcast, check, check_positive, log_zero_one, two};
+use crate::error::Result;
 use tch::{Kind, Tensor};
 
 /// A batch of zero-inflated Poisson distributions.

@@ -5,8 +5,8 @@
 use super::distribution::{Distribution, Parameter};
 use super::family_entry::FamilyEntry;
 use super::support::Support;
-use crate::Result;
 use crate::checks::{broadcast, check_count, check_positive, single};
+use crate::error::Result;
 use crate::math::gauss_sums::Grid;
 use tch::{Kind, Tensor};
 

@@ -25,8 +25,8 @@ use super::expectation::Expectation;
 use super::facts::{Facts, FunctionNeeds, LawNeeds, Unbiased};
 use super::tensors::check_temperature;
 use crate::checks::LARGEST_ATOM;
+use crate::error::{Error, Result};
 use crate::platform::limits::check_shape;
-use crate::{Error, Result};
 use tch::{Kind, Tensor, no_grad_guard};
 
 /// The soft step.

@@ -13,7 +13,7 @@
 
 use super::expectation::Expectation;
 use super::tensors::no_value;
-use crate::Result;
+use crate::error::Result;
 use crate::random::gumbel;
 use tch::{Kind, Tensor, no_grad_guard};
 

@@ -11,7 +11,7 @@ use super::estimator::Estimator;
 use super::expectation::Expectation;
 use super::facts::Facts;
 use super::tensors::over_latents;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
 /// Sums over all outcomes.

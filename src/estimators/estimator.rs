@@ -5,7 +5,7 @@ use super::expectation::Expectation;
 use super::facts::Facts;
 use super::learned::Learned;
 use super::tensors::check_temperature;
-use crate::Result;
+use crate::error::Result;
 
 /// Anything that estimates the gradient of `E_q[f(z)]`.
 pub trait Estimator: std::fmt::Debug + Send {

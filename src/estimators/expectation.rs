@@ -5,11 +5,11 @@ use super::tensors::{gathered, no_value, over_latents, total};
 use crate::autograd;
 use crate::checks::{check_floating, expands};
 use crate::distributions::Distribution;
+use crate::error::{Error, Result};
 use crate::math::LOG_ZERO_FLOAT;
 use crate::platform::limits::check_shape;
 use crate::random::gumbel;
 use crate::truncation::TruncatedDistribution;
-use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
 /// The function under the expectation, from values `[samples, rows..., latents]` (`+ [d]` for atoms that are vectors) to

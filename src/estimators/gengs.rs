@@ -19,7 +19,7 @@ use super::estimator::Estimator;
 use super::expectation::Expectation;
 use super::facts::{Facts, FunctionNeeds, Unbiased};
 use super::tensors::check_temperature;
-use crate::Result;
+use crate::error::Result;
 use crate::relaxation::{Forward, Relaxation};
 
 /// Differentiates relaxed samples.

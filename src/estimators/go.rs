@@ -30,7 +30,7 @@ use super::estimator::Estimator;
 use super::expectation::{Expectation, Hard};
 use super::facts::Facts;
 use super::tensors::over_latents;
-use crate::Result;
+use crate::error::Result;
 use tch::{Kind, Tensor, no_grad_guard};
 
 /// Steps from each atom to the next.

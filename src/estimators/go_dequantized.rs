@@ -28,7 +28,7 @@ use super::estimator::Estimator;
 use super::expectation::Expectation;
 use super::facts::{Facts, FunctionNeeds, LawNeeds, Unbiased};
 use super::tensors::over_latents;
-use crate::Result;
+use crate::error::Result;
 use tch::{Kind, no_grad};
 
 /// Differentiates between the integers.

@@ -20,7 +20,7 @@ use super::estimator::Estimator;
 use super::expectation::Expectation;
 use super::facts::{Facts, FunctionNeeds, Unbiased};
 use super::tensors::{check_temperature, no_value};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use tch::{Kind, Tensor};
 
 /// Relaxed samples that are averaged by default; the variance that they remove falls with their inverse, so that most of it is gone by ten.

@@ -16,7 +16,7 @@ use super::reinmax::{self, ReinMax};
 use super::relax::{self, Relax};
 use super::relax_dequantized::{self, RelaxDequantized};
 use super::vimco::{self, Vimco};
-use crate::Result;
+use crate::error::Result;
 use crate::relaxation::Forward;
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,9 @@
 //! What an estimator learns or remembers: a store of its own and an optimiser for it.
 
 use super::expectation::Expectation;
+use crate::error::{Error, Result};
 use crate::nn::{Adam, Linear};
 use crate::platform::limits::check_shape;
-use crate::{Error, Result};
 use tch::nn::{Path, VarStore};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 

@@ -20,7 +20,7 @@ use super::expectation::Expectation;
 use super::facts::{Facts, FunctionNeeds};
 use super::reinforce::scored;
 use super::tensors::no_value;
-use crate::Result;
+use crate::error::Result;
 use tch::{Kind, Tensor};
 
 /// The score function around a linear expansion at the mean.

@@ -22,8 +22,8 @@ use super::learned::Learned;
 use super::learned::{Moments, SLOW, check_inputs};
 use super::reinforce::scored;
 use crate::checks::real;
+use crate::error::{Error, Result};
 use crate::nn::Linear;
-use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
 /// The score function with a learned baseline.

@@ -31,7 +31,8 @@ use super::learned::FAST;
 use super::learned::Learned;
 use super::tensors::check_temperature;
 use super::tensors::total;
-use crate::{Result, autograd};
+use crate::autograd;
+use crate::error::Result;
 use tch::nn::{Init, Path};
 use tch::{Device, Kind, Tensor};
 

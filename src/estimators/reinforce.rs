@@ -27,7 +27,7 @@ use super::facts::Facts;
 use super::learned::Learned;
 use super::learned::{Moments, SLOW};
 use super::tensors::no_value;
-use crate::Result;
+use crate::error::Result;
 use tch::{Device, Kind, Tensor};
 
 /// What is subtracted from `f`.

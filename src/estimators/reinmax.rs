@@ -20,7 +20,7 @@ use super::estimator::Estimator;
 use super::expectation::Expectation;
 use super::facts::{Facts, FunctionNeeds, Unbiased};
 use super::tensors::{check_temperature, no_value};
-use crate::Result;
+use crate::error::Result;
 use tch::Kind;
 
 /// Differentiates straight-through of second order.

@@ -21,7 +21,7 @@ use super::learned::Learned;
 use super::learned::{Critic, Moments, SLOW};
 use super::rebar::{Draw, RelaxedControl, controlled};
 use super::tensors::check_temperature;
-use crate::Result;
+use crate::error::Result;
 use tch::Device;
 
 /// Score function and relaxation together, with a learned control variate.

@@ -28,7 +28,7 @@ use super::facts::{Facts, LawNeeds};
 use super::learned::Learned;
 use super::learned::{Critic, Moments, SLOW};
 use super::rebar::{Draw, controlled};
-use crate::Result;
+use crate::error::Result;
 use tch::Device;
 
 /// Score function with a learned control variate of dequantised counts.

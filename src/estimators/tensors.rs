@@ -1,7 +1,7 @@
 //! Small operations on tensors of latents that several estimators share.
 
+use crate::error::{Error, Result};
 use crate::relaxation::COLDEST;
-use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
 /// Zeros with the gradient of the tensor.

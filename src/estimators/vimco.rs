@@ -21,7 +21,7 @@ use super::expectation::Expectation;
 use super::facts::Facts;
 use super::reinforce::mean_of_others;
 use super::tensors::no_value;
-use crate::Result;
+use crate::error::Result;
 use tch::Tensor;
 
 /// The score function of a bound of several samples.

@@ -3,8 +3,8 @@
 use super::topics_source::{Member, topics_script};
 use super::vae::{Pickler, described, entries, write};
 use super::vae_source::Attribute;
+use crate::error::{Error, Result};
 use crate::training::TopicsTrainConfig;
-use crate::{Error, Result};
 use std::path::Path;
 use tch::Tensor;
 use tch::nn::VarStore;

@@ -4,11 +4,11 @@
 //! a pickle of the module with its tensors described; `data/N`, their numbers; `code/__torch__.py`, the classes; `extra/NAME`, texts.
 
 use super::vae_source::{Attribute, Script};
+use crate::error::{Error, Result};
 use crate::formats::safetensors::bytes_of;
 use crate::models::Vae;
 use crate::platform::files::replace;
 use crate::training::TrainConfig;
-use crate::{Error, Result};
 use std::io::{Cursor, Write};
 use std::path::Path;
 use tch::{Kind, Tensor};

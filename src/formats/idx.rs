@@ -2,7 +2,7 @@
 //! big-endian 32-bit number, the bytes.
 
 use super::bounded::most_content;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;

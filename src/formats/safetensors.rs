@@ -2,8 +2,8 @@
 
 use super::pytorch::Named;
 use super::rebuild::{MOST_DIMENSIONS, elements};
+use crate::error::{Error, Result};
 use crate::platform::files::replace;
-use crate::{Error, Result};
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::HashMap;

@@ -7,8 +7,8 @@
 //! # Source
 //! TensorFlow, `core/lib/io/record_writer.cc` (framing, masked checksums), `core/util/event.proto`, `core/framework/summary.proto`.
 
+use crate::error::{Error, Result};
 use crate::platform::files::operation;
-use crate::{Error, Result};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};

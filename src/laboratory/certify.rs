@@ -1,8 +1,8 @@
 //! Bias, variance and cost of an estimator, measured against the exact gradient.
 
 use super::problem::Problem;
+use crate::error::{Error, Result};
 use crate::estimators::{EstimatorKind, FunctionNeeds, LawNeeds, Setting, cosines};
-use crate::{Error, Result};
 use serde::Serialize;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};

@@ -11,11 +11,11 @@
 use super::curves::{Band, Curve, Panel};
 use super::scores::{Leaves, scores};
 use crate::distributions::{Binomial, Distribution, Multinomial, NegativeBinomial, Poisson};
+use crate::error::{Error, Result};
 use crate::estimators::{EstimatorKind, Expectation, Setting};
 use crate::nn::Adam;
 use crate::truncation::TruncatedDistribution;
 use crate::truncation::Truncation;
-use crate::{Error, Result};
 use std::time::Instant;
 use tch::nn::{Init, VarStore};
 use tch::{Device, Kind, Tensor, no_grad_guard};

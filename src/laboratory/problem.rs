@@ -3,10 +3,10 @@
 use super::objective::{ObjectiveKind, TestFunction};
 use super::scores::{Leaves, scores};
 use crate::distributions::{Distribution, FamilyEntry, Multinomial, whole_number};
+use crate::error::{Error, Result};
 use crate::estimators::{Enumeration, Estimate, Estimator, EstimatorKind, Expectation, LawNeeds};
 use crate::truncation::TruncatedDistribution;
 use crate::truncation::Truncation;
-use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// What is to be measured.

@@ -3,8 +3,9 @@
 //! The law and its scores are computed once; the rows of a batch are copies of its log weights, and what an estimator gives in
 //! them is carried on by the chain rule. So a million rows cost no more special functions than one.
 
+use crate::autograd;
+use crate::error::Result;
 use crate::truncation::TruncatedDistribution;
-use crate::{Result, autograd};
 use tch::{Kind, Tensor};
 
 /// Derivatives of log weights `[atoms]` in scalar parameters, `[atoms, parameters]`, without graph.

@@ -1,12 +1,12 @@
 //! A layer of discrete latents: its family, its prior, and how a network's output becomes a posterior.
 
 use crate::distributions::{Bernoulli, Binomial, Distribution, Geometric, NegativeBinomial, Poisson};
+use crate::error::{Error, Result};
 use crate::platform::limits::check_shape;
 use crate::relaxation::{Forward, Relaxation};
 use crate::sampler::{DrawnBy, NoiseKey, OnePass, OnePassDraw};
 use crate::truncation::TruncatedDistribution;
 use crate::truncation::Truncation;
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use tch::{Device, Kind, Tensor};

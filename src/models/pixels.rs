@@ -1,7 +1,7 @@
 //! Bernoulli pixels given their logits: `-log p(x | l) = sum_i log(1 + exp(l_i)) - x_i l_i`, whose derivative is `sigmoid(l_i) - x_i`.
 
-use crate::Result;
 use crate::autograd::differentiable_once;
+use crate::error::Result;
 use crate::math::lanes::softplus;
 use crate::platform::{slices, threads};
 use tch::{Device, Kind, Reduction, Tensor};

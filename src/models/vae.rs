@@ -10,13 +10,13 @@
 use super::latent::{Latent, LatentConfig};
 use super::pixels::{reconstruction, reconstruction_once};
 use crate::checks::real;
+use crate::error::{Error, Result};
 use crate::estimators::{Estimate, Estimator, Expectation, Setting};
 use crate::nn::{Mlp, SparseProduct};
 use crate::platform::limits::check_shape;
 use crate::relaxation::Forward;
 use crate::sampler::{DrawnBy, NoiseKey};
 use crate::truncation::TruncatedDistribution;
-use crate::{Error, Result};
 use tch::nn::Path;
 use tch::{Kind, Tensor, no_grad_guard};
 

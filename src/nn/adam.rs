@@ -11,8 +11,8 @@ use super::dense::{BETA1, BETA2};
 use super::finite::{Verdict, examine};
 use super::{Rows, SparseProduct};
 use crate::autograd::gradients as gradients_of;
+use crate::error::{Error, Result};
 use crate::platform::memory::in_large_pages;
-use crate::{Error, Result};
 use tch::nn::VarStore;
 use tch::{Kind, Tensor, no_grad_guard};
 

@@ -3,7 +3,7 @@
 use super::Rows;
 use super::dense::{A_PART, BETA1, BETA2, EPS, OfRows, Part, RowsPart, StepScale};
 use super::embedding::Terms;
-use crate::Result;
+use crate::error::Result;
 use crate::platform::{slices, threads};
 use tch::Tensor;
 

@@ -1,7 +1,7 @@
 //! Weighted sums of embedding rows, as `torch.nn.EmbeddingBag` has them, whose cost follows the rows that occur and not the table.
 
 use super::SparseIndex;
-use crate::Result;
+use crate::error::Result;
 use tch::nn::{Init, Path};
 use tch::{Kind, Tensor, no_grad_guard};
 

@@ -3,7 +3,7 @@
 //! On the CPU it is one pass over memory. On another device the answer stays there, so that a step waits for nothing.
 
 use super::dense::{is_plain, numbers};
-use crate::Result;
+use crate::error::Result;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// What an update found out about its loss and its gradients.

@@ -1,7 +1,7 @@
 //! Scalar products of pairs of rows.
 
 use super::dense::{numbers, prefetch};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use tch::{Kind, Tensor};
 
 /// Numbers that are summed side by side.

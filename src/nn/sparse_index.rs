@@ -1,6 +1,6 @@
 //! Entries of bags, in the order of the rows of a table that they stand for.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::sync::Arc;
 use tch::Tensor;
 

@@ -3,7 +3,7 @@
 //! The linker drops `libtorch_cuda` from a program that names none of its symbols, and a program that names them does not
 //! start without CUDA. So it is loaded at run time, before the first question about CUDA, and only when a GPU may be wanted.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::path::Path;
 use std::sync::OnceLock;
 use tch::{Cuda, Device};

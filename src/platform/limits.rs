@@ -1,6 +1,6 @@
 //! How much memory one call may ask for.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tch::Kind;
 

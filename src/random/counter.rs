@@ -8,8 +8,8 @@
 //! 2^64 keys (here the seed) and 2^128 counters (here step, row, latent, and block of atoms, 32 bits each).
 //! A float32 number takes one word, a float64 number two.
 
-use crate::Result;
 use crate::checks::LARGEST_ATOM;
+use crate::error::Result;
 use crate::math::lanes::{LANES, Lanes, Real, Words, each};
 use crate::platform::limits::check_shape;
 use tch::{Device, Kind, Tensor, no_grad_guard};

@@ -1,7 +1,7 @@
 //! The counter's noise as tensor operations: the same random words on every device, and the same noise but for the last digits of its two
 //! logarithms.
 
-use crate::Result;
+use crate::error::Result;
 use crate::random::counter::{NoiseKey, ROUNDS};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 

@@ -1,7 +1,7 @@
 //! Standard Gumbel noise that cannot be infinite.
 
+use crate::error::{Error, Result};
 use crate::platform::limits::check_shape;
-use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// Independent standard Gumbel noise, `-log E` with `E` exponential, drawn from libtorch's global generator.

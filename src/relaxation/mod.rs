@@ -27,9 +27,9 @@ pub use multinomial::{MultinomialRelaxation, Scheme};
 
 use crate::checks::{broadcast_shape, broadcasts, check};
 use crate::checks::{expands, real};
+use crate::error::{Error, Result};
 use crate::platform::limits::check_shape;
 use crate::truncation::TruncatedDistribution;
-use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
 /// The temperature of a relaxation.

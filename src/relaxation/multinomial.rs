@@ -3,9 +3,10 @@
 use super::{COLDEST, Forward, Relaxation};
 use crate::checks::extended;
 use crate::distributions::Multinomial;
+use crate::error::{Error, Result};
 use crate::platform::limits::check_shape;
 use crate::random::gumbel;
-use crate::{Error, Result, TruncatedDistribution};
+use crate::truncation::TruncatedDistribution;
 use tch::{Kind, Tensor};
 
 /// How a multinomial of `n` draws and `d` classes is relaxed.

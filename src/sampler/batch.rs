@@ -2,7 +2,7 @@
 
 use super::kernel::{Kernel, OfFamily, OfLogits, Outcome, Relaxed};
 use super::prior::Prior;
-use crate::Result;
+use crate::error::Result;
 use crate::math::lanes::{LANES, Real};
 use crate::platform::threads;
 use crate::random::counter::NoiseKey;

@@ -7,11 +7,11 @@
 use super::{DrawnBy, OnePassDraw};
 use crate::autograd::{differentiable_once, gradients};
 use crate::distributions::Parameter;
+use crate::error::{Error, Result};
 use crate::random::NoiseKey;
 use crate::random::counter_tensors::gumbel_on;
 use crate::relaxation::{Forward, Relaxation};
 use crate::truncation::TruncatedDistribution;
-use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
 /// Atoms of a part: tensors of 32 MB in float64.

@@ -1,11 +1,11 @@
 //! Each latent's own window, and the prior in all of them.
 
 use crate::distributions::Distribution;
+use crate::error::{Error, Result};
 use crate::math::lanes::LANES;
 use crate::platform::limits::check_shape;
 use crate::recurrences::LaneBlock;
 use crate::truncation::TruncatedDistribution;
-use crate::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// Log weights of the prior in the windows.

@@ -4,7 +4,7 @@
 //! (Arthur, Vassilvitskii, SODA 2007). A topic model that starts from random weights spends its first epochs on making topics different, and some never become so; from
 //! groups of documents, each topic is about something from the first step on. Nothing here depends on the number of threads.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use rand::RngExt;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;

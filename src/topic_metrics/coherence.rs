@@ -19,7 +19,7 @@
 //! ProdLDA (Srivastava and Sutton, arXiv 1703.01488).
 
 use super::words::{check, top_words};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use serde::Serialize;
 use std::collections::HashMap;
 

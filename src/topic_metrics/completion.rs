@@ -7,7 +7,7 @@
 //! # Source
 //! Wallach, Murray, Salakhutdinov and Mimno, "Evaluation methods for topic models", ICML 2009.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 

@@ -7,7 +7,7 @@
 //! Dieng, Ruiz and Blei, "Topic modeling in embedding spaces", arXiv 1907.04907.
 
 use super::words::{check, top_words};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::collections::HashSet;
 
 /// Top words by which diversity is usually measured.

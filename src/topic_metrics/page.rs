@@ -4,8 +4,8 @@
 //! that fold everything, and unfolds the page for printing. Light or dark follows the reader's choice.
 
 use super::tree::{Branch, Link, Tree, Word};
+use crate::error::{Error, Result};
 use crate::markup::escape;
-use crate::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
 

@@ -11,7 +11,7 @@
 use super::coherence::{COHERENCE_WORDS, Cooccurrence, mean};
 use super::diversity::{DIVERSITY_WORDS, diversity};
 use super::words::{check, top_words};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use serde::Serialize;
 
 /// Parents with less of a topic's weight are not listed: with ten upper topics, an indifferent one has as much.

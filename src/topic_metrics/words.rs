@@ -1,6 +1,6 @@
 //! Rows of word probabilities, and the words that stand for a topic.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// How far the sum of a topic may be from 1: float32 rows of 100,000 words are within it, unnormalised weights are not.
 const SUM: f64 = 1e-3;

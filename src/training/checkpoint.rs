@@ -3,11 +3,11 @@
 //! A file is written beside its place, synced, and renamed into it, so that a reader sees the old or the new one, whole. A checksum of all that it holds
 //! tells damage that leaves the format intact; files without one, of version 0.1, are read as they are.
 
+use crate::error::{Error, Result};
 use crate::formats::safetensors::{bytes_of, fits};
 use crate::nn::Adam;
 use crate::nn::is_finite;
 use crate::platform::files::replace;
-use crate::{Error, Result};
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! What a run does every now and then, and what it does about a step that is not finite, as settings.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 

@@ -3,8 +3,8 @@
 //! The kernel's lock on a file of the folder ends with the process that holds it, however it ends: there are no stale ones. The file holds the process's number, for whoever
 //! is refused. Readers of the run need no lock, since its files are replaced whole.
 
+use crate::error::{Error, Result};
 use crate::platform::files::operation;
-use crate::{Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! What settings allow, checked before anything is read or allocated.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::ops::RangeInclusive;
 
 /// An integer within a range.

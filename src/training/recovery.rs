@@ -5,7 +5,7 @@
 
 use super::checkpoint::Checkpoint;
 use super::run_folder::RunFolder;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// A checkpoint, and whether the best epoch's has to be found anew.
 pub(super) struct Recovered {

@@ -4,7 +4,7 @@
 
 use super::run_folder::RunFolder;
 use super::train_task::LogItem;
-use crate::Result;
+use crate::error::Result;
 use crate::formats::tensorboard::EventWriter;
 use std::time::{SystemTime, UNIX_EPOCH};
 

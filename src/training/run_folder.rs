@@ -2,8 +2,8 @@
 
 use super::lock::Lock;
 use super::settings::Settings;
+use crate::error::{Error, Result};
 use crate::platform::files::{operation, replace};
-use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! The numbers of the steps since a session last looked, on their device.
 
-use crate::Result;
+use crate::error::Result;
 use tch::{Device, Kind, Tensor};
 
 /// Sums of steps whose numbers are finite, and how many others there were.

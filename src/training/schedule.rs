@@ -1,7 +1,7 @@
 //! Settings that are written as short texts: `1.0..0.3`, `12`, `tail:1e-6`.
 
+use crate::error::{Error, Result};
 use crate::truncation::Truncation;
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 

@@ -14,7 +14,7 @@ use super::step_context::{StepContext, step_seed};
 use super::step_report::{Control, StepReport};
 use super::train_task::{Metric, Record, TrainTask, Trained};
 use super::weights;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::path::Path;
 use std::time::Instant;
 use tch::{Device, Tensor};

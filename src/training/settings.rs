@@ -3,7 +3,7 @@
 use super::checkpoint_interval::{Interval, OnNan};
 use super::ranges::{integer, number};
 use super::schedule::Schedule;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;

@@ -1,9 +1,9 @@
 //! What a truncation loses: total variation, error of the mean, error of the mean's derivatives.
 
 use super::window::Tail;
-use crate::Result;
 use crate::autograd::gradients;
 use crate::distributions::{Distribution, cloned};
+use crate::error::Result;
 use tch::{Kind, Tensor, no_grad_guard, with_grad};
 
 /// Room for the rounding of tails and excesses, which are right to 1e-8 or better, relative to each of their parts.

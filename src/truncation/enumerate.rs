@@ -2,8 +2,8 @@
 
 use super::TruncatedDistribution;
 use crate::distributions::Multinomial;
+use crate::error::{Error, Result};
 use crate::math::special::log_factorial;
-use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
 /// The most outcomes that are enumerated.

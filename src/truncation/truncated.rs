@@ -14,9 +14,9 @@ use super::window::{Tail, Truncation, Window, check_mass};
 use crate::checks::{LARGEST_ATOM, broadcasts};
 use crate::checks::{check_logits, expands, real};
 use crate::distributions::{Distribution, window_log_weights};
+use crate::error::{Error, Result};
 use crate::math::LOG_ZERO;
 use crate::platform::limits::check_shape;
-use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
 /// A batch of laws on the same finitely many atoms.

@@ -2,7 +2,7 @@
 
 use crate::checks::LARGEST_ATOM;
 use crate::distributions::{Distribution, find_window};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use tch::{Tensor, no_grad_guard};
 
 /// Which atoms are kept; one window for the whole batch.

@@ -4,7 +4,7 @@ use super::lines::Origin;
 use super::store::{Store, Writer};
 use super::vocabulary::{read_words, write_words};
 use super::{Corpus, Document, Documents};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Of so many documents the last is for testing.

@@ -1,7 +1,7 @@
 //! Documents to train on and to report on.
 
 use super::documents::Documents;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Documents to train on and to report on, over one vocabulary.
 #[derive(Debug)]

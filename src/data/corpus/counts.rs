@@ -5,7 +5,7 @@ use super::lines::{Lines, Origin};
 use super::texts::label;
 use super::vocabulary::read_words;
 use super::{Corpus, Document, Format};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// The most words that are numbered where no vocabulary names them: a wrong index must not become a table.
 const NUMBERED: u64 = 1 << 20;

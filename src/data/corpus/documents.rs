@@ -3,7 +3,7 @@
 use super::rows::{Document, Rows, tidy};
 use super::store::Store;
 use crate::data::batches::shuffled;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Documents: compressed sparse rows in memory, or a file of which only what was read last is in memory.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use super::builder::is_store;
 use super::lines::Origin;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 //! Files and bytes as lines with numbers, plain or gzipped.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};

@@ -1,8 +1,8 @@
 //! Corpora in NumPy's archives.
 
 use super::{Corpus, Documents};
+use crate::error::{Error, Result};
 use crate::formats::npz::Archive;
-use crate::{Error, Result};
 use std::io::{Read, Seek};
 use std::path::Path;
 

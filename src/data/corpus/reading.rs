@@ -4,8 +4,8 @@ use super::corpus::Corpus;
 use super::format::Format;
 use super::rules::TextRules;
 use super::{lines, npz, sets, texts};
+use crate::error::{Error, Result};
 use crate::formats::npz::Archive;
-use crate::{Error, Result};
 use std::path::Path;
 
 impl Corpus {

@@ -1,6 +1,6 @@
 //! Documents in memory: compressed sparse rows, and their labels.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// A document: its different words, ascending, each with its count.
 pub type Document = Vec<(u32, u32)>;

@@ -1,7 +1,7 @@
 //! How text becomes words.
 
 use super::stop_words::is_stop_word;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 

@@ -4,7 +4,7 @@ use super::builder::{CorpusBuilder, is_for_testing};
 use super::lines::Origin;
 use super::vocabulary::Counter;
 use super::{Corpus, TextRules};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};

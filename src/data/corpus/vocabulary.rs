@@ -2,7 +2,7 @@
 
 use super::lines::Origin;
 use super::{Document, TextRules};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! Documents as a model takes them.
 
+use crate::error::{Error, Result};
 use crate::platform::slices::read;
-use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
 /// Documents as bags of words: `N` entries, each a word of a document with its count.

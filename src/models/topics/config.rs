@@ -1,8 +1,8 @@
 //! The shape of a topic model, and what it starts from.
 
 use super::Likelihood;
+use crate::error::{Error, Result};
 use crate::models::{Family, Inference, vae};
-use crate::{Error, Result};
 use tch::Tensor;
 
 /// The shape of a topic model.

@@ -13,8 +13,8 @@
 //! start out weak are never used; without `g`, a document of five words is thought to be as surely about something as one of five hundred.
 
 use super::{Bags, TopicsConfig, TopicsStart};
+use crate::error::{Error, Result};
 use crate::nn::{BatchNorm, EmbeddingBag, Linear, Rows, SparseIndex};
-use crate::{Error, Result};
 use tch::nn::{Init, Path};
 use tch::{Kind, Tensor, no_grad_guard};
 

@@ -1,7 +1,7 @@
 //! What documents say about the words of topics.
 
 use super::Bags;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// For each word and each of the lowest topics, the sum over the documents that have the word of the square of the topic's posterior mean: where topics multiply, the

@@ -4,11 +4,11 @@ use super::super::latent::{before_softplus, count_law, count_shifts, positive};
 use super::super::{Family, Inference};
 use super::encoder::Output;
 use crate::distributions::{Distribution, Poisson};
+use crate::error::{Error, Result};
 use crate::relaxation::Forward;
 use crate::sampler::{NoiseKey, OnePass};
 use crate::truncation::TruncatedDistribution;
 use crate::truncation::Truncation;
-use crate::{Error, Result};
 use tch::nn::{Init, Path};
 use tch::{Kind, Tensor};
 

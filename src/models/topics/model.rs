@@ -5,10 +5,10 @@ use super::encoder::{Encoder, Output};
 use super::layer::{Layer, Posterior};
 use super::words::Words;
 use super::{Bags, Evidence, Likelihood};
+use crate::error::{Error, Result};
 use crate::nn::Rows;
 use crate::relaxation::Forward;
 use crate::sampler::NoiseKey;
-use crate::{Error, Result};
 use tch::nn::Path;
 use tch::{Kind, Tensor, no_grad_guard};
 

@@ -21,7 +21,7 @@ use super::slopes::{with_ones, with_slopes};
 use super::subsampled::SubsampledVocabulary;
 use super::tables::Tables;
 use super::{Bags, Likelihood};
-use crate::Result;
+use crate::error::Result;
 use crate::nn::{Rows, SparseIndex, rowwise_dot, weighted_sums};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 

@@ -1,7 +1,7 @@
 //! Values whose derivatives are computed beside them.
 
-use crate::Result;
 use crate::autograd::differentiable_once;
+use crate::error::Result;
 use tch::{Kind, Tensor};
 
 /// A value whose derivatives are known: in `x`, `[B, K]`, it has `slopes`, `[B, K]`, and in these it has `x`, as the scalar product of both.

@@ -17,7 +17,7 @@
 use super::Bags;
 use super::slopes::{with_ones, with_slopes};
 use super::tables::Tables;
-use crate::Result;
+use crate::error::Result;
 use crate::nn::{Rows, SparseIndex, rowwise_dot, weighted_sums};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 

@@ -1,5 +1,6 @@
 //! Runs whose files fail at every operation in turn, and runs with steps that are not finite, on a task of two numbers.
 
+use crate::error::{Error, Result};
 use crate::nn::Adam;
 use crate::platform::files::fault::{self, Fault};
 use crate::training::checkpoint::Checkpoint;
@@ -7,7 +8,6 @@ use crate::training::{
     Control, Interval, LogItem, LoopConfig, METRICS, Metric, OnNan, Record, RunFolder, Schedule, Session, Settings,
     StepContext, StepReport, TrainTask, Trained,
 };
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Documents on their way into a model.
 
-use crate::Result;
 use crate::data::{Document, Documents};
+use crate::error::Result;
 use crate::models::Bags;
 use tch::Device;
 

@@ -1,12 +1,12 @@
 //! Everything that a run is made of; what `config.toml` holds.
 
 use crate::data::{Corpus, CorpusSet, TextRules};
+use crate::error::{Error, Result};
 use crate::models::{Family, Inference, Likelihood, TopicsConfig};
 use crate::training::checkpoint_interval::{Interval, OnNan};
 use crate::training::ranges::{integer, number};
 use crate::training::schedule::Schedule;
 use crate::training::settings::{LoopConfig, Settings};
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

@@ -2,8 +2,8 @@
 
 use super::Overview;
 use super::batch::batches;
-use crate::Result;
 use crate::data::{Corpus, Document, Documents};
+use crate::error::Result;
 use crate::models::{Bags, TopicModel};
 use crate::topic_metrics::{Completion, Halves, ParentCoherence, split};
 use crate::training::ranges::all_finite;

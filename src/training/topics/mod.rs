@@ -17,7 +17,7 @@ pub(super) use start::blank;
 pub use task::TopicsTask;
 pub use trained::{Inferred, TrainedTopics};
 
-use crate::Result;
+use crate::error::Result;
 use tch::{Device, Kind, Tensor};
 
 /// Rows of probabilities as plain numbers, each summing to one in float64.

@@ -2,8 +2,8 @@
 
 use super::batch::batches;
 use super::{plain, rows};
-use crate::Result;
 use crate::data::Corpus;
+use crate::error::Result;
 use crate::models::TopicModel;
 use crate::topic_metrics::{Layer, Tree};
 use std::collections::HashMap;

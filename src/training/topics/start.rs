@@ -1,7 +1,7 @@
 //! What a topic model starts from, by its training documents.
 
-use crate::Result;
 use crate::data::{Corpus, Document};
+use crate::error::Result;
 use crate::models::TopicsStart;
 use crate::topic_metrics::{Clusters, Merged};
 use tch::{Device, Kind, Tensor};

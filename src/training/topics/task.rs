@@ -6,6 +6,7 @@ use super::record::TopicsRecord;
 use super::rows;
 use super::start::{blank, of_corpus};
 use crate::data::Corpus;
+use crate::error::{Error, Result};
 use crate::models::{TopicModel, TopicsStart};
 use crate::nn::Adam;
 use crate::platform::files::replace;
@@ -16,7 +17,6 @@ use crate::training::checkpoint::Checkpoint;
 use crate::training::run_folder::RunFolder;
 use crate::training::step_context::StepContext;
 use crate::training::train_task::{LogItem, TrainTask, Trained};
-use crate::{Error, Result};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
 

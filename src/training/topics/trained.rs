@@ -3,8 +3,8 @@
 use super::config::TopicsTrainConfig;
 use super::start::blank;
 use super::task::VOCABULARY;
-use crate::Result;
 use crate::data::Vocabulary;
+use crate::error::Result;
 use crate::models::{Bags, TopicModel};
 use crate::training::checkpoint::Checkpoint;
 use crate::training::run_folder::RunFolder;

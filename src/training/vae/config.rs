@@ -1,13 +1,13 @@
 //! Everything that a run is made of; what `config.toml` holds.
 
 use crate::data::ImageSet;
+use crate::error::{Error, Result};
 use crate::estimators::EstimatorKind;
 use crate::models::{Family, Inference, LatentConfig, VaeConfig};
 use crate::training::checkpoint_interval::{Interval, OnNan};
 use crate::training::ranges::{integer, number};
 use crate::training::schedule::{Schedule, TruncationSetting};
 use crate::training::settings::{LoopConfig, Settings};
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

@@ -5,8 +5,8 @@
 //! the leave-one-out score function. Two halves of the reference tell by their own angle how far it can be trusted.
 
 use super::config::TrainConfig;
-use crate::Result;
 use crate::autograd;
+use crate::error::Result;
 use crate::estimators::{Baseline, Estimator, EstimatorKind, Reinforce, cosines};
 use crate::models::Vae;
 use serde::{Deserialize, Deserializer, Serialize};

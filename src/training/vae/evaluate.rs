@@ -1,11 +1,11 @@
 //! Evaluation on hard samples.
 
 use crate::data::Images;
+use crate::error::{Error, Result};
 use crate::models::Vae;
 use crate::relaxation::Forward;
 use crate::sampler::{DrawnBy, NoiseKey};
 use crate::training::ranges::all_finite;
-use crate::{Error, Result};
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad_guard};
 

@@ -1,8 +1,8 @@
 //! Grids of images as PNG: of samples, and of test images above their reconstructions.
 
 use crate::data::Dataset;
+use crate::error::{Error, Result};
 use crate::models::Vae;
-use crate::{Error, Result};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 

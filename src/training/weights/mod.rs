@@ -23,11 +23,11 @@ pub use topic_model::read_topics;
 
 use super::TrainConfig;
 use super::checkpoint::is_no_parameter;
+use crate::error::{Error, Result};
 use crate::formats::pytorch::{self, Problem};
 use crate::formats::safetensors;
 use crate::models::Vae;
 use crate::nn::is_finite;
-use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tch::nn::VarStore;

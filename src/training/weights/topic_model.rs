@@ -1,10 +1,10 @@
 //! A topic model from a checkpoint by itself.
 
 use super::{load_into, read};
+use crate::error::{Error, Result};
 use crate::models::TopicModel;
 use crate::training::TopicsTrainConfig;
 use crate::training::topics::blank;
-use crate::{Error, Result};
 use std::path::Path;
 use tch::Device;
 use tch::nn::VarStore;

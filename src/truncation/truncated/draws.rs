@@ -3,8 +3,8 @@
 use super::{Place, TruncatedDistribution};
 use crate::checks::broadcasts;
 use crate::checks::real;
+use crate::error::{Error, Result};
 use crate::random::gumbel;
-use crate::{Error, Result};
 use tch::{Kind, Tensor, no_grad_guard};
 
 impl TruncatedDistribution {

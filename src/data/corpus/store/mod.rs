@@ -18,7 +18,7 @@ pub(super) use writer::Writer;
 
 use super::rows::Rows;
 use crate::data::batches::order_generator;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use flate2::Crc;
 use rand::seq::SliceRandom;
 use std::fs::File;

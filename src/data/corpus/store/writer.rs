@@ -3,7 +3,7 @@
 use super::{Block, HEADER, Header, Store, block, crc};
 use crate::data::corpus::Document;
 use crate::data::corpus::rows::tidy;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
