@@ -296,3 +296,17 @@ fn imports_go_down_and_never_round() {
     assert!(edges.len() > 400, "only {} imports found", edges.len());
     assert!(wrong.is_empty(), "{} faults:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+#[test]
+fn contributing_shows_the_same_floors() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("CONTRIBUTING.md")).unwrap();
+    for (floor, places) in FLOORS {
+        let row = text.lines().find(|line| line.starts_with(&format!("| {floor} |"))).unwrap_or_default();
+        let column = row.split('|').nth(2).unwrap_or_default();
+        let mut shown: Vec<&str> = column.split('`').skip(1).step_by(2).collect();
+        let mut places = places.to_vec();
+        shown.sort_unstable();
+        places.sort_unstable();
+        assert_eq!(shown, places, "floor {floor} of CONTRIBUTING.md");
+    }
+}

@@ -47,7 +47,7 @@ impl NoiseKey {
     /// As [`gumbel`](Self::gumbel), and when an atom is beyond [`LARGEST_ATOM`] on either side.
     pub fn gumbel_from(&self, lowest: i64, shape: &[i64], kind: Kind) -> Result<Tensor> {
         let &[ref rows @ .., latents, atoms] = shape else {
-            return Err(crate::Error::Shape {
+            return Err(crate::error::Error::Shape {
                 what: "noise by counter".into(),
                 found: shape.to_vec(),
                 expected: "[..., latents, atoms]".into(),
@@ -55,12 +55,16 @@ impl NoiseKey {
         };
         check_shape("noise by counter", shape, kind)?;
         if !matches!(kind, Kind::Float | Kind::Double) {
-            return Err(crate::Error::parameter("kind of noise by counter", format!("{kind:?}"), "Float or Double"));
+            return Err(crate::error::Error::parameter(
+                "kind of noise by counter",
+                format!("{kind:?}"),
+                "Float or Double",
+            ));
         }
         let reaches = lowest >= -LARGEST_ATOM && lowest.checked_add(atoms).is_some_and(|end| end <= LARGEST_ATOM + 1);
         if !reaches {
             let allowed = format!("so that all atoms are within -{LARGEST_ATOM}..={LARGEST_ATOM}");
-            return Err(crate::Error::parameter("lowest atom of noise", lowest, allowed));
+            return Err(crate::error::Error::parameter("lowest atom of noise", lowest, allowed));
         }
         if shape.contains(&0) {
             return Ok(Tensor::f_zeros(shape, (kind, Device::Cpu))?);
