@@ -73,13 +73,14 @@ impl Vae {
     /// Parameters are created under `path`, named `encoder.0.weight`, `encoder.0.bias`, `encoder.2.weight`, ...
     ///
     /// # Errors
-    /// When a width is below 1, or prior and truncation do not fit the family.
+    /// When a width is below 1 or the parameters are too many, or prior and truncation do not fit the family.
     pub fn new(path: &Path, config: &VaeConfig) -> Result<Self> {
         if config.latent.latents > MAX_LATENTS {
             return Err(Error::parameter("number of latents", config.latent.latents, format!("at most {MAX_LATENTS}")));
         }
-        if let Some(width) = config.hidden.iter().chain([&config.pixels]).find(|&&width| width < 1) {
-            return Err(Error::parameter("width of a layer", width, "at least 1"));
+        let sound = |width: i64| width >= 1 && i128::from(width) <= MOST_PARAMETERS;
+        if let Some(width) = config.hidden.iter().chain([&config.pixels]).find(|&&width| !sound(width)) {
+            return Err(Error::parameter("width of a layer", width, "at least 1 and at most 2^30"));
         }
         let latent = Latent::new(&config.latent, path.device())?;
         let layers = [&[config.pixels], config.hidden.as_slice()].concat();
