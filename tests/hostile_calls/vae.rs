@@ -70,7 +70,11 @@ pub const CALLS: &[(&str, Call)] = &[
             inference: s.pick(&[Inference::Explicit, Inference::Implicit]),
             latents: s.count(3),
         };
-        let hidden = if s.rarely(6) { vec![] } else { vec![s.count(8), s.count(7)] };
+        let hidden = match s.0.random_range(0..6) {
+            0 => vec![],
+            1 => vec![s.count(8); 3],
+            _ => vec![s.count(8), s.count(7)],
+        };
         let store = VarStore::new(CPU);
         let vae = Vae::new(&store.root(), &VaeConfig { pixels: s.count(PIXELS), hidden, latent })?;
         let x = Tensor::full([2, vae.pixels()], 0.5, (Kind::Float, CPU));
