@@ -81,7 +81,7 @@ pub(crate) fn check(name: &str, values: &Tensor, inside: &Tensor, allowed: &str)
         return Ok(());
     }
     let first = values.masked_select(&outside).double_value(&[0]);
-    Err(Error::parameter(name, first, allowed))
+    Err(Error::number(name, first, allowed))
 }
 
 /// Fails unless all values are positive and within 1e-300..=1e30, beyond which products and quotients of parameters leave float64. Reads

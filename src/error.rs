@@ -99,6 +99,12 @@ impl Error {
         Error::InvalidParameter { name: name.into(), value: value.to_string(), allowed: allowed.into() }
     }
 
+    /// As [`parameter`](Self::parameter), of a number, which is shown with an exponent where it would take many digits.
+    pub(crate) fn number(name: impl Into<String>, value: f64, allowed: impl Into<String>) -> Self {
+        let is_plain = value == 0.0 || !value.is_finite() || (1e-4..1e15).contains(&value.abs());
+        Self::parameter(name, if is_plain { value.to_string() } else { format!("{value:e}") }, allowed)
+    }
+
     pub(crate) fn file(path: impl Into<PathBuf>, problem: impl ToString) -> Self {
         Error::File { path: path.into(), problem: problem.to_string() }
     }

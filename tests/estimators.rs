@@ -483,6 +483,9 @@ fn what_does_not_fit_an_expectation_is_an_error() {
         assert!(estimate(of(&sum).prior(&other)).unwrap_err().to_string().contains("different atoms"), "{kind}");
         assert!(estimate(of(&sum).prior(&wide)).unwrap_err().to_string().contains("batch shape"), "{kind}");
         assert!(estimate(of(&sum).context(&context)).unwrap_err().to_string().contains("features"), "{kind}");
+        let holed = Tensor::from_slice(&[0.0f32, f32::NEG_INFINITY, 0.0, 0.0]);
+        let holed = TruncatedDistribution::from_logits(&holed, 0).unwrap();
+        assert!(estimate(of(&sum).prior(&holed)).unwrap_err().to_string().contains("infinite"), "{kind}");
         let many = of(&sum).samples(1 << 40).unwrap();
         let error = kind.build(&setting(2)).unwrap().estimate(&many).unwrap_err().to_string();
         assert!(error.contains("memory"), "{kind}: {error}");

@@ -8,11 +8,11 @@ use std::sync::Mutex;
 const VALUES: [&str; 9] =
     ["-1", "0", "1", "2147483648", "9223372036854775807", "4611686018427387904", "nan", "inf", ""];
 
-/// The numeric flags of a command, and a flag that ends it after the settings are checked: data that is not there.
-const COMMANDS: [(&str, &[&str], &[&str]); 2] = [
+/// The numeric flags of a command, with arguments that end it once they are checked: data or a run that is not there, or a name that is none.
+const COMMANDS: [(&str, &[&str], &[&str]); 9] = [
     (
         "gengs-vae",
-        &["--dataset", "no-such-file.npz"],
+        &["train", "--quiet", "--device", "cpu", "--dataset", "no-such-file.npz"],
         &[
             "latents",
             "hidden",
@@ -32,7 +32,7 @@ const COMMANDS: [(&str, &[&str], &[&str]); 2] = [
     ),
     (
         "gengs-topics",
-        &["--corpus", "no-such-file.txt"],
+        &["train", "--quiet", "--device", "cpu", "--corpus", "no-such-file.txt"],
         &[
             "topics",
             "hidden",
@@ -59,6 +59,28 @@ const COMMANDS: [(&str, &[&str], &[&str]); 2] = [
             "threads",
         ],
     ),
+    ("gengs-vae", &["eval", "--run", "no-such-run"], &["importance-samples", "batch-size", "seed", "threads"]),
+    ("gengs-vae", &["sample", "--run", "no-such-run"], &["seed", "threads"]),
+    ("gengs-topics", &["eval", "--run", "no-such-run"], &["importance-samples", "batch-size", "seed", "threads"]),
+    ("gengs-topics", &["topics", "--run", "no-such-run"], &["top", "threads"]),
+    ("gengs-topics", &["infer", "--run", "no-such-run", "--input", "no-such-file.txt"], &["threads"]),
+    (
+        "gengs-gradients",
+        &["certify", "--family", "no-such-family"],
+        &[
+            "parameter",
+            "target",
+            "temperature",
+            "latents",
+            "samples",
+            "draws",
+            "warm-up",
+            "truncation",
+            "seed",
+            "threads",
+        ],
+    ),
+    ("gengs-gradients", &["--estimator", "no-such-estimator"], &["steps", "seeds", "temperature", "lr", "threads"]),
 ];
 
 fn run(program: &str, arguments: &[&str]) -> Output {
@@ -76,26 +98,50 @@ fn in_one_sentence(output: &Output, what: &str) -> String {
     text
 }
 
-/// Settings are checked before data is read, and in a file as on the command line: each file of settings holds one value.
-#[test]
-fn every_flag_with_every_value_ends_with_a_sentence() {
-    let jobs: Vec<_> =
-        COMMANDS.iter().flat_map(|(program, end, flags)| flags.iter().map(move |flag| (program, end, flag))).collect();
-    let jobs = Mutex::new(jobs.into_iter());
+/// Starts each command with each of its numeric flags at each of these values.
+fn start_with(values: &(dyn Fn(&str) -> Vec<&'static str> + Sync)) {
+    let jobs = COMMANDS.iter().flat_map(|(program, end, flags)| flags.iter().map(move |flag| (program, end, flag)));
+    let jobs = Mutex::new(jobs.collect::<Vec<_>>().into_iter());
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some((program, end, flag)) = { jobs.lock().unwrap().next() } {
-                    // The values in between are as those beside them; three starts a flag keep this short.
-                    for value in ["9223372036854775807", "-1", if flag.len() % 2 == 0 { "nan" } else { "" }] {
+                    for value in values(flag) {
                         let typed = format!("--{flag}={value}");
-                        let arguments = [&["train", "--device", "cpu", "--quiet"][..], end, &[&typed]].concat();
-                        in_one_sentence(&run(program, &arguments), &format!("{program} {typed}"));
+                        let output = run(program, &[end, &[typed.as_str()][..]].concat());
+                        let text = in_one_sentence(&output, &format!("{program} {typed}"));
+                        assert_ne!(output.status.code(), Some(0), "{program} {typed}");
+                        assert!(text.contains(flag) || text.contains("no-such-"), "{program} {typed}: {text}");
                     }
                 }
             });
         }
     });
+}
+
+/// Settings are checked before data is read. The values in between are as those beside them; two starts a flag keep this short.
+#[test]
+fn every_flag_with_every_value_ends_with_a_sentence() {
+    start_with(&|flag| vec!["9223372036854775807", if flag.len() % 2 == 0 { "nan" } else { "-1" }]);
+}
+
+#[test]
+#[ignore = "a minute or more: every flag with every value"]
+fn every_flag_with_every_value_ends_with_a_sentence_at_length() {
+    start_with(&|_| VALUES.to_vec());
+}
+
+/// In a file, numbers may be written as such, and those that a flag takes as a text too.
+#[test]
+fn numbers_in_a_file_are_numbers() {
+    use gengs::training::TrainConfig;
+    let read = |text: &str| toml::from_str::<TrainConfig>(text).unwrap();
+    for (number, text) in [("temperature = 0.5", "temperature = \"0.5\""), ("truncation = 12", "truncation = \"12\"")] {
+        assert_eq!(format!("{:?}", read(number)), format!("{:?}", read(text)));
+    }
+    for wrong in ["temperature = nan", "temperature = 0", "truncation = -1", "truncation = 1.5", "temperature = true"] {
+        assert!(toml::from_str::<TrainConfig>(wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]

@@ -338,14 +338,15 @@ fn title(problem: &Problem) -> anyhow::Result<String> {
     let config = problem.config();
     let objective = serde_json::to_value(config.objective)?;
     Ok(format!(
-        "{}{:?}, {} latent{}, {} atoms{}, objective {}",
+        "{}{:?}, {} latent{}, {} atoms{}, objective {}{}",
         config.family,
         config.parameters,
         config.latents,
         if config.latents == 1 { "" } else { "s" },
         problem.atoms(),
         problem.window().map_or(String::new(), |(lo, hi)| format!(" from {lo} to {hi}")),
-        objective.as_str().unwrap_or_default()
+        objective.as_str().unwrap_or_default(),
+        if config.latents == 1 { "" } else { "; exact and bias are lengths over the latents, mean lies along exact" }
     ))
 }
 

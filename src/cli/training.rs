@@ -167,6 +167,8 @@ fn train<C: Train + ?Sized>(
         return Ok(None);
     }
     let program = C::PROGRAM;
-    common.say(format_args!("stopped and saved; go on with: {program} train --resume --out {}", out.display()));
+    let threads = common.threads.map_or(String::new(), |threads| format!(" --threads {threads}"));
+    common
+        .say(format_args!("stopped and saved; go on with: {program} train --resume --out {}{threads}", out.display()));
     Ok(Some(stop.exit_code()))
 }

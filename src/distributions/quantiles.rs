@@ -11,6 +11,9 @@ pub(crate) trait Tails: Pmf {
     fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)>;
 }
 
+/// The logarithm of the least mass that a second atom must have.
+const LEAST: f64 = -700.0;
+
 /// The smallest window with at most `mass` outside, and with two atoms.
 pub(crate) fn find_window(distribution: &(impl Tails + ?Sized), mass: f64) -> Result<(i64, i64)> {
     if !(mass > 0.0 && mass < 1.0) {
@@ -55,6 +58,10 @@ pub(crate) fn find_window(distribution: &(impl Tails + ?Sized), mass: f64) -> Re
     }
     let above = worst(distribution.log_tails(hi + 1)?.1);
     let below = worst(distribution.log_tails(lo)?.0);
+    // What float64 cannot hold has no gradient either.
+    if above.max(below) < LEAST {
+        return Ok((lo, hi));
+    }
     Ok(if hi < last && (lo == first || above >= below) { (lo, hi + 1) } else { (lo.saturating_sub(1).max(first), hi) })
 }
 

@@ -45,5 +45,8 @@ pub(crate) fn own_window(law: &impl PmfRecurrence, tail_mass: f64, widest: i64) 
     }
     let above = if hi < highest { law.ratio(Step::from(hi as f64)) } else { 0.0 };
     let below = if lo > 0 { 1.0 / law.ratio(Step::from(lo as f64 - 1.0)) } else { 0.0 };
+    if above.max(below) == 0.0 {
+        return Some((lo, hi));
+    }
     Some(if above >= below && hi < highest { (lo, hi + 1) } else { ((lo - 1).max(0), hi) })
 }

@@ -25,7 +25,7 @@ pub(super) fn number(name: &str, value: f64, allowed: RangeInclusive<f64>) -> Re
         0.0 | 1e-3.. => format!("at least {lowest}"),
         _ => format!("at least {lowest:e}"),
     };
-    Err(Error::parameter(name, value, format!("a number {from} and at most {}", allowed.end())))
+    Err(Error::number(name, value, format!("a number {from} and at most {}", allowed.end())))
 }
 
 /// Whether the results of an evaluation are finite; the error names the first that is not.

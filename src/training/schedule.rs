@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// A positive quantity that goes linearly from a first to a last value over a run; written `1.0..0.3`, or `0.5`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "TextOrNumber", into = "String")]
 pub struct Schedule {
     /// Value at the first step.
     pub first: f64,
@@ -43,7 +43,7 @@ impl std::fmt::Display for Schedule {
 
 /// A truncation as a setting: a number of atoms (`12`), or the mass that may be cut off (`tail:1e-6`).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "TextOrNumber", into = "String")]
 pub enum TruncationSetting {
     /// The first atoms of the support.
     Atoms(i64),
@@ -87,13 +87,26 @@ impl std::fmt::Display for TruncationSetting {
     }
 }
 
+/// How such a setting may stand in a file.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TextOrNumber {
+    Text(String),
+    Integer(i64),
+    Number(f64),
+}
+
 macro_rules! serde_as_text {
     ($($name:ty),*) => {$(
-        impl TryFrom<String> for $name {
+        impl TryFrom<TextOrNumber> for $name {
             type Error = Error;
 
-            fn try_from(text: String) -> Result<Self> {
-                text.parse()
+            fn try_from(written: TextOrNumber) -> Result<Self> {
+                match written {
+                    TextOrNumber::Text(text) => text.parse(),
+                    TextOrNumber::Integer(number) => number.to_string().parse(),
+                    TextOrNumber::Number(number) => number.to_string().parse(),
+                }
             }
         }
 

@@ -42,13 +42,13 @@ impl TextRules {
     /// When no word could pass; the message names the rule.
     pub fn check(&self) -> Result<()> {
         if self.min_letters > LONGEST {
-            return Err(Error::parameter("min_letters", self.min_letters, format!("at most {LONGEST}")));
+            return Err(Error::parameter("min-letters", self.min_letters, format!("at most {LONGEST}")));
         }
         if !(self.max_share > 0.0 && self.max_share <= 1.0) {
-            return Err(Error::parameter("max_share", self.max_share, "above 0 and at most 1"));
+            return Err(Error::parameter("max-share", self.max_share, "above 0 and at most 1"));
         }
         if self.max_words == 0 || u32::try_from(self.max_words).is_err() {
-            return Err(Error::parameter("max_words", self.max_words, format!("from 1 to {}", u32::MAX)));
+            return Err(Error::parameter("max-words", self.max_words, format!("from 1 to {}", u32::MAX)));
         }
         Ok(())
     }
@@ -163,10 +163,10 @@ mod tests {
     #[test]
     fn rules_that_let_nothing_pass_are_refused() {
         for (rules, part) in [
-            (TextRules { min_letters: 65, ..TextRules::default() }, "min_letters is 65"),
-            (TextRules { max_share: 0.0, ..TextRules::default() }, "max_share is 0"),
-            (TextRules { max_share: f64::NAN, ..TextRules::default() }, "max_share is NaN"),
-            (TextRules { max_words: 0, ..TextRules::default() }, "max_words is 0"),
+            (TextRules { min_letters: 65, ..TextRules::default() }, "min-letters is 65"),
+            (TextRules { max_share: 0.0, ..TextRules::default() }, "max-share is 0"),
+            (TextRules { max_share: f64::NAN, ..TextRules::default() }, "max-share is NaN"),
+            (TextRules { max_words: 0, ..TextRules::default() }, "max-words is 0"),
         ] {
             assert!(rules.check().unwrap_err().to_string().contains(part));
         }

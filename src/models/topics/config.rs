@@ -5,6 +5,9 @@ use crate::error::{Error, Result};
 use crate::models::{Family, Inference, vae};
 use tch::Tensor;
 
+/// The largest size, so that parameters can be counted.
+const LARGEST: i64 = 1 << 40;
+
 /// The shape of a topic model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopicsConfig {
@@ -48,8 +51,8 @@ impl TopicsConfig {
         let sizes = self.topics.iter().map(|&n| ("topics", n));
         let more = [("hidden", self.hidden), ("words of the vocabulary", self.words)];
         let sizes = sizes.chain(more).chain([("vocabulary-sample", self.vocabulary_sample)]);
-        if let Some((name, size)) = sizes.into_iter().find(|&(_, size)| size < 1) {
-            return Err(Error::parameter(name, size, "at least 1"));
+        if let Some((name, size)) = sizes.into_iter().find(|&(_, size)| !(1..=LARGEST).contains(&size)) {
+            return Err(Error::parameter(name, size, format!("from 1 to {LARGEST}")));
         }
         if self.atoms < 2 {
             return Err(Error::parameter("truncation", self.atoms, "at least 2 atoms"));
