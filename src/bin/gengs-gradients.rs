@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gengs::cli::{Common, Meter, print_line, tell};
+use gengs::cli::{Common, Meter, print_line, print_status};
 use gengs::distributions::FAMILIES;
 use gengs::estimators::EstimatorKind;
 use gengs::laboratory::{
@@ -210,11 +210,13 @@ impl Curves {
         } else {
             panels.iter().try_for_each(print_panel)?;
         }
-        self.common.say(format_args!("{}", self.out.join("report.html").display()));
+        self.common.print_status(format_args!("{}", self.out.join("report.html").display()));
         let mut curves = panels.iter().flat_map(|panel| &panel.curves);
         let any_arrived = curves.any(|curve| curve.ended_at.is_none());
         if !any_arrived {
-            tell("error: no estimator came to its end under any law: take a smaller --lr, or a larger --temperature");
+            print_status(
+                "error: no estimator came to its end under any law: take a smaller --lr, or a larger --temperature",
+            );
         }
         Ok(if any_arrived { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -296,14 +298,14 @@ impl Certify {
         }
         let refuted: Vec<&Certificate> = found.iter().filter(|certificate| certificate.is_refuted()).collect();
         for Certificate { estimator, family, parameter, z, .. } in &refuted {
-            tell(format_args!(
+            print_status(format_args!(
                 "{estimator} claims to be unbiased, but is {z:.1} standard errors off for {parameter} of {family}"
             ));
         }
         for Certificate { estimator, family, parameter, draws, .. } in
             found.iter().filter(|certificate| certificate.verdict == Verdict::CannotTell)
         {
-            tell(format_args!(
+            print_status(format_args!(
                 "cannot tell whether {estimator} is unbiased for {parameter} of {family}: hardly any of {draws} draws met the atoms that matter; \
                  take more --draws"
             ));

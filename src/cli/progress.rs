@@ -44,7 +44,7 @@ impl Meter {
         if let Some(bar) = &self.bar {
             bar.println(text);
         } else if self.lines {
-            super::runtime::tell(format_args!("{text}{}", self.left(done as u64)));
+            super::runtime::print_status(format_args!("{text}{}", self.left(done as u64)));
         }
     }
 

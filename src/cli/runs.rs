@@ -11,7 +11,7 @@ use tch::nn::VarStore;
 
 /// A checkpoint of a run.
 #[derive(Debug, Clone, Args)]
-pub struct Stored {
+pub struct CheckpointArgs {
     /// Run folder
     #[arg(long, value_name = "DIR")]
     pub run: PathBuf,
@@ -25,7 +25,7 @@ pub struct Stored {
 pub struct Trained {
     /// Which.
     #[command(flatten)]
-    pub stored: Stored,
+    pub checkpoint_args: CheckpointArgs,
     /// Folder with the files of named data [default: as in training]
     #[arg(long, env = "GENGS_DATA", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -41,7 +41,7 @@ impl Trained {
     /// When the device cannot be used, or those of [`Session::load`].
     pub fn load<T: TrainTask>(&self) -> Result<(T, T::Settings, Device)> {
         let device = self.common.prepare()?;
-        let Stored { run, checkpoint } = &self.stored;
+        let CheckpointArgs { run, checkpoint } = &self.checkpoint_args;
         let (task, settings) = Session::<T>::load(run, checkpoint, self.data_dir.as_deref(), device)?;
         Ok((task, settings, device))
     }
@@ -52,7 +52,7 @@ impl Trained {
     /// When the device cannot be used, or there is no run.
     pub fn settings<S: Settings>(&self) -> Result<(S, Device)> {
         let device = self.common.prepare()?;
-        let (_, mut settings) = RunFolder::open::<S>(&self.stored.run)?;
+        let (_, mut settings) = RunFolder::open::<S>(&self.checkpoint_args.run)?;
         if let Some(folder) = &self.data_dir {
             settings.set_data_dir(folder);
         }
@@ -64,7 +64,7 @@ impl Trained {
 #[derive(Debug, Args)]
 pub struct Export {
     #[command(flatten)]
-    stored: Stored,
+    checkpoint_args: CheckpointArgs,
     #[command(flatten)]
     target: Target,
     #[command(flatten)]
@@ -94,8 +94,8 @@ impl Export {
         torchscript: impl FnOnce(&Path, &VarStore, &M, &S) -> Result<()>,
     ) -> anyhow::Result<ExitCode> {
         let device = self.common.prepare()?;
-        let (folder, settings) = RunFolder::open::<S>(&self.stored.run)?;
-        let checkpoint = folder.file(&format!("{}.safetensors", self.stored.checkpoint));
+        let (folder, settings) = RunFolder::open::<S>(&self.checkpoint_args.run)?;
+        let checkpoint = folder.file(&format!("{}.safetensors", self.checkpoint_args.checkpoint));
         let (store, model) = read(&settings, &checkpoint, device)?;
         let target = &self.target;
         if let Some(path) = &target.torchscript {
@@ -108,7 +108,7 @@ impl Export {
         if self.common.json {
             print_line(serde_json::json!({ "torchscript": torchscript, "safetensors": safetensors }))?;
         } else if let Some(path) = torchscript.as_ref().or(safetensors.as_ref()) {
-            self.common.say(format_args!("{}", path.display()));
+            self.common.print_status(format_args!("{}", path.display()));
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -40,15 +40,15 @@ impl Common {
     }
 
     /// Says a sentence on stderr, unless quiet.
-    pub fn say(&self, sentence: impl std::fmt::Display) {
+    pub fn print_status(&self, sentence: impl std::fmt::Display) {
         if !self.quiet {
-            tell(sentence);
+            print_status(sentence);
         }
     }
 }
 
 /// A line on stderr. Where nobody listens any more (the terminal was closed), it is lost, and the program goes on.
-pub fn tell(sentence: impl std::fmt::Display) {
+pub fn print_status(sentence: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{sentence}");
 }
 
@@ -63,7 +63,7 @@ pub fn main<C: Parser>(run: impl FnOnce(C) -> anyhow::Result<ExitCode>) -> ExitC
         if error.is::<ClosedPipe>() {
             return ExitCode::SUCCESS;
         }
-        tell(format_args!("error: {error:#}"));
+        print_status(format_args!("error: {error:#}"));
         ExitCode::FAILURE
     })
 }

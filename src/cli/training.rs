@@ -1,6 +1,6 @@
 //! A run on a terminal: how it begins, what it shows while it trains, and how it ends.
 
-use super::{Common, Interruption, Meter, interrupted, print_line, tell};
+use super::{Common, Interruption, Meter, interrupted, print_line, print_status};
 use crate::training::{Control, OnNan, Record, Session, Settings, TrainTask, read_settings};
 use clap::Args;
 use std::cell::RefCell;
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// Flags that every command has which trains.
 #[derive(Debug, Clone, Args)]
-pub struct Running {
+pub struct RunArgs {
     /// Folder with the files of named data
     #[arg(long, env = "GENGS_DATA", value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -39,13 +39,13 @@ pub trait Train {
     const PROGRAM: &'static str;
 
     /// The flags that every such command has.
-    fn running(&self) -> &Running;
+    fn run_args(&self) -> &RunArgs;
 
     /// The number of epochs, if one was given.
     fn epochs(&self) -> Option<usize>;
 
     /// Puts what was typed over the settings that a run keeps for its whole life.
-    fn fix(&self, settings: &mut <Self::Task as TrainTask>::Settings);
+    fn apply_overrides(&self, settings: &mut <Self::Task as TrainTask>::Settings);
 
     /// The flags of settings that a run keeps for its whole life, with whether each was given.
     fn fixed(&self) -> Vec<(&'static str, bool)>;
@@ -57,7 +57,7 @@ pub trait Train {
     fn line(record: &<Self::Task as TrainTask>::Record) -> String;
 
     /// What is to be said at the end beside the best result: the rest of its sentence, and further ones.
-    fn closing(_trainee: &Self::Task, _out: &Path) -> (String, Vec<String>) {
+    fn closing(_task: &Self::Task, _out: &Path) -> (String, Vec<String>) {
         (String::new(), Vec::new())
     }
 
@@ -68,7 +68,7 @@ pub trait Train {
     fn run(&self) -> anyhow::Result<ExitCode> {
         let stop = interrupted();
         let (mut session, out) = begin(self)?;
-        let common = &self.running().common;
+        let common = &self.run_args().common;
         if let Some(code) = train(self, &mut session, &out, stop)? {
             if common.json {
                 print_line(serde_json::to_string(session.records())?)?;
@@ -78,9 +78,9 @@ pub trait Train {
         let (rest, sentences) = Self::closing(session.task(), &out);
         let seconds = session.progress().seconds;
         if let Some((best, epoch)) = session.best() {
-            common.say(format_args!("done in {seconds:.0} s of training; best {best} at epoch {epoch}{rest}"));
+            common.print_status(format_args!("done in {seconds:.0} s of training; best {best} at epoch {epoch}{rest}"));
         }
-        sentences.iter().for_each(|sentence| common.say(sentence));
+        sentences.iter().for_each(|sentence| common.print_status(sentence));
         if common.json {
             print_line(serde_json::to_string(session.records())?)?;
         }
@@ -90,7 +90,7 @@ pub trait Train {
 
 /// A new run, or one that goes on, and its folder.
 fn begin<C: Train + ?Sized>(command: &C) -> anyhow::Result<(Session<C::Task>, PathBuf)> {
-    let Running { data_dir, config, on_nan, out, resume, common } = command.running();
+    let RunArgs { data_dir, config, on_nan, out, resume, common } = command.run_args();
     let device = common.prepare()?;
     // What may change when a run is resumed.
     let change = |settings: &mut <C::Task as TrainTask>::Settings| {
@@ -116,7 +116,7 @@ fn begin<C: Train + ?Sized>(command: &C) -> anyhow::Result<(Session<C::Task>, Pa
     }
     // What was typed, over the settings file, over the defaults.
     let mut settings = config.as_ref().map_or_else(|| Ok(Default::default()), |file| read_settings(file))?;
-    command.fix(&mut settings);
+    command.apply_overrides(&mut settings);
     change(&mut settings);
     settings.check()?;
     let out = out.clone().unwrap_or_else(|| C::default_folder(&settings));
@@ -130,14 +130,14 @@ fn train<C: Train + ?Sized>(
     out: &Path,
     stop: Interruption,
 ) -> crate::error::Result<Option<ExitCode>> {
-    let Running { resume, common, .. } = command.running();
+    let RunArgs { resume, common, .. } = command.run_args();
     for warning in session.warnings() {
-        tell(format_args!("warning: {warning}"));
+        print_status(format_args!("warning: {warning}"));
     }
     let steps = session.steps_per_epoch();
     let epochs = session.epochs();
     let from = session.progress().epochs;
-    common.say(format_args!(
+    common.print_status(format_args!(
         "{} run in {}: epochs {} to {epochs}, {steps} steps each",
         if *resume { "resumed" } else { "new" },
         out.display(),
@@ -169,6 +169,6 @@ fn train<C: Train + ?Sized>(
     let program = C::PROGRAM;
     let threads = common.threads.map_or(String::new(), |threads| format!(" --threads {threads}"));
     common
-        .say(format_args!("stopped and saved; go on with: {program} train --resume --out {}{threads}", out.display()));
+        .print_status(format_args!("stopped and saved; go on with: {program} train --resume --out {}{threads}", out.display()));
     Ok(Some(stop.exit_code()))
 }

@@ -29,7 +29,8 @@ pub use settings::{LoopConfig, Settings};
 pub use step_context::StepContext;
 pub use step_report::{Control, StepReport};
 pub use topics::{
-    Inferred, Overview, TopicsEvaluation, TopicsRecord, TopicsTask, TopicsTrainConfig, TrainedTopics, evaluate_topics,
+    Inferred, TopicsEvaluation, TopicsRecord, TopicsReport, TopicsTask, TopicsTrainConfig, TrainedTopics,
+    evaluate_topics,
 };
 pub use train_task::{LogItem, Metric, Record, TrainTask, Trained};
 pub use vae::{

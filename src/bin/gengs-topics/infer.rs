@@ -1,7 +1,7 @@
 //! `gengs-topics infer`: what new texts are about.
 
 use clap::Args;
-use gengs::cli::{Common, Stored, flush, write_line};
+use gengs::cli::{CheckpointArgs, Common, flush, write_line};
 use gengs::data::visit_texts;
 use gengs::training::TrainedTopics;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ const BATCH: usize = 500;
 #[derive(Debug, Args)]
 pub struct Infer {
     #[command(flatten)]
-    stored: Stored,
+    checkpoint_args: CheckpointArgs,
     /// A text a line, a .jsonl file with a field 'text' in each line, or a folder of .txt files; cut into words as the run's corpus was
     #[arg(long, value_name = "PATH")]
     input: PathBuf,
@@ -26,7 +26,7 @@ impl Infer {
     /// --json one array of all.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let device = self.common.prepare()?;
-        let trained = TrainedTopics::load(&self.stored.run, &self.stored.checkpoint, device)?;
+        let trained = TrainedTopics::load(&self.checkpoint_args.run, &self.checkpoint_args.checkpoint, device)?;
         let json = self.common.json;
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         let (mut texts, mut number, mut known, mut unknown) = (Vec::new(), 0u64, 0, 0);
@@ -63,8 +63,9 @@ impl Infer {
             write_line(&mut out, if number == 0 { "[]" } else { "]" })?;
         }
         flush(&mut out)?;
-        self.common
-            .say(format_args!("{number} texts: {known} words known, {unknown} not in the vocabulary and left out"));
+        self.common.print_status(format_args!(
+            "{number} texts: {known} words known, {unknown} not in the vocabulary and left out"
+        ));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -5,7 +5,7 @@ use gengs::cli::{Trained, print_line};
 use gengs::data::Corpus;
 use gengs::topic_metrics::page::{About, Example, html};
 use gengs::topic_metrics::{COHERENCE_WORDS, DIVERSITY_WORDS, coherence, top_words};
-use gengs::training::{Overview, TopicsTask, TopicsTrainConfig};
+use gengs::training::{TopicsReport, TopicsTask, TopicsTrainConfig};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -47,18 +47,18 @@ struct Topic {
 }
 
 /// A run's topics, with the documents that it was trained on.
-fn overview(trained: &Trained) -> anyhow::Result<(Overview, TopicsTask, TopicsTrainConfig)> {
+fn report(trained: &Trained) -> anyhow::Result<(TopicsReport, TopicsTask, TopicsTrainConfig)> {
     let (task, config, device) = trained.load::<TopicsTask>()?;
-    let overview = Overview::new(task.model(), task.corpus(), EXAMPLES, device)?;
-    Ok((overview, task, config))
+    let report = TopicsReport::new(task.model(), task.corpus(), EXAMPLES, device)?;
+    Ok((report, task, config))
 }
 
 impl Topics {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let (overview, task, _) = overview(&self.trained)?;
+        let (report, task, _) = report(&self.trained)?;
         let corpus = task.corpus();
         let mut listed = Vec::new();
-        for (layer, (topics, prevalence)) in overview.topics.iter().zip(&overview.prevalence).enumerate() {
+        for (layer, (topics, prevalence)) in report.topics.iter().zip(&report.prevalence).enumerate() {
             let npmi = corpus.train.with_all(|documents| coherence(topics, documents, COHERENCE_WORDS))?.topics;
             let mut of_layer: Vec<Topic> = (0..topics.len())
                 .map(|topic| Topic {
@@ -98,11 +98,11 @@ fn words(topic: &[f64], corpus: &Corpus, count: usize) -> Vec<(String, f64)> {
 
 impl Tree {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let (overview, task, config) = overview(&self.trained)?;
+        let (report, task, config) = report(&self.trained)?;
         let corpus = task.corpus();
-        let tree = overview.tree(corpus)?;
+        let tree = report.tree(corpus)?;
         let mut examples = HashMap::new();
-        for (&place, documents) in &overview.examples {
+        for (&place, documents) in &report.examples {
             let shown = documents.iter().map(|&(number, weight)| Ok(Example { text: text(corpus, number)?, weight }));
             examples.insert(place, shown.collect::<gengs::Result<Vec<_>>>()?);
         }
@@ -130,7 +130,7 @@ impl Tree {
         if self.trained.common.json {
             print_line(serde_json::to_string(&tree)?)?;
         } else {
-            self.trained.common.say(format_args!("{}", self.html.display()));
+            self.trained.common.print_status(format_args!("{}", self.html.display()));
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,7 +1,7 @@
 //! `gengs-topics train`.
 
 use clap::Args;
-use gengs::cli::{self, Running};
+use gengs::cli::{self, RunArgs};
 use gengs::models::{Family, Inference, Likelihood};
 use gengs::training::{Interval, Schedule, TopicsRecord, TopicsTask, TopicsTrainConfig};
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ pub struct Train {
     #[arg(long)]
     seed: Option<u64>,
     #[command(flatten)]
-    running: Running,
+    run_args: RunArgs,
 }
 
 /// How text becomes words; counts of words are taken as they are.
@@ -154,15 +154,15 @@ impl cli::Train for Train {
 
     const PROGRAM: &'static str = "gengs-topics";
 
-    fn running(&self) -> &Running {
-        &self.running
+    fn run_args(&self) -> &RunArgs {
+        &self.run_args
     }
 
     fn epochs(&self) -> Option<usize> {
         self.epochs
     }
 
-    fn fix(&self, config: &mut TopicsTrainConfig) {
+    fn apply_overrides(&self, config: &mut TopicsTrainConfig) {
         macro_rules! take {
             ($($name:ident),*) => { $( if let Some(value) = &self.$name { config.$name = value.clone().into(); } )* };
         }

@@ -29,7 +29,7 @@ impl Sample {
         if common.json {
             print_line(serde_json::json!({ "samples": self.png, "reconstructions": reconstructions }))?;
         } else {
-            common.say(format_args!("{} and {}", self.png.display(), reconstructions.display()));
+            common.print_status(format_args!("{} and {}", self.png.display(), reconstructions.display()));
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,7 +1,7 @@
 //! `gengs-vae train`.
 
 use clap::{Args, ValueEnum};
-use gengs::cli::{self, Running};
+use gengs::cli::{self, RunArgs};
 use gengs::estimators::EstimatorKind;
 use gengs::models::{Family, Inference};
 use gengs::training::{EpochRecord, Interval, Schedule, TrainConfig, TruncationSetting, VaeTask};
@@ -68,7 +68,7 @@ pub struct Train {
     #[arg(long)]
     seed: Option<u64>,
     #[command(flatten)]
-    running: Running,
+    run_args: RunArgs,
 }
 
 /// The settings that a run keeps for its whole life.
@@ -102,15 +102,15 @@ impl cli::Train for Train {
 
     const PROGRAM: &'static str = "gengs-vae";
 
-    fn running(&self) -> &Running {
-        &self.running
+    fn run_args(&self) -> &RunArgs {
+        &self.run_args
     }
 
     fn epochs(&self) -> Option<usize> {
         self.epochs
     }
 
-    fn fix(&self, config: &mut TrainConfig) {
+    fn apply_overrides(&self, config: &mut TrainConfig) {
         macro_rules! take {
             ($($name:ident),*) => { $( if let Some(value) = &self.$name { config.$name = value.clone().into(); } )* };
         }

@@ -1,6 +1,6 @@
 //! What a topic model is worth: bounds, completion, coherence, diversity.
 
-use super::Overview;
+use super::TopicsReport;
 use super::batch::batches;
 use crate::data::{Corpus, Document, Documents};
 use crate::error::Result;
@@ -77,7 +77,7 @@ pub fn evaluate_topics(
     let completion = complete(model, &corpus.test, batch_size, device)?.perplexity()?;
     let means: Vec<Tensor> = means.iter().map(|means| Tensor::cat(means, 0).to_kind(Kind::Double)).collect();
     let active = |means: &Tensor| means.var_dim(0, false, false).gt(ACTIVE).sum(Kind::Int64).int64_value(&[]);
-    let tree = Overview::new(model, corpus, 0, device)?.tree(corpus)?;
+    let tree = TopicsReport::new(model, corpus, 0, device)?.tree(corpus)?;
     let [neg_elbo, neg_iwae, kl] = sums.total;
     let [document_elbo, document_iwae, _] = sums.per_token.map(|sum| (sum / sums.documents.max(1.0)).exp());
     let per_word = |sum: f64| (sum / sums.tokens.max(1.0)).exp();

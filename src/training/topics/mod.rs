@@ -12,7 +12,7 @@ mod trained;
 pub use config::TopicsTrainConfig;
 pub use evaluate::{TopicsEvaluation, evaluate_topics};
 pub use record::TopicsRecord;
-pub use report::Overview;
+pub use report::TopicsReport;
 pub(super) use start::blank;
 pub use task::TopicsTask;
 pub use trained::{Inferred, TrainedTopics};

@@ -14,7 +14,7 @@ const BATCH: usize = 500;
 
 /// The topics of a model, seen with the documents that it was trained on.
 #[derive(Debug)]
-pub struct Overview {
+pub struct TopicsReport {
     /// For each layer from the lowest, and each topic, the shares of words, which sum to one ([`TopicModel::topics`]).
     pub topics: Vec<Vec<Vec<f64>>>,
     /// For each layer from the lowest, and each topic, its mean count.
@@ -25,7 +25,7 @@ pub struct Overview {
     pub weights: Vec<Vec<Vec<f64>>>,
 }
 
-impl Overview {
+impl TopicsReport {
     /// One pass over the training documents, which keeps `examples` documents of each topic.
     ///
     /// # Errors
