@@ -168,7 +168,9 @@ fn train<C: Train + ?Sized>(
     }
     let program = C::PROGRAM;
     let threads = common.threads.map_or(String::new(), |threads| format!(" --threads {threads}"));
-    common
-        .print_status(format_args!("stopped and saved; go on with: {program} train --resume --out {}{threads}", out.display()));
+    common.print_status(format_args!(
+        "stopped and saved; go on with: {program} train --resume --out {}{threads}",
+        out.display()
+    ));
     Ok(Some(stop.exit_code()))
 }
