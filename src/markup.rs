@@ -1,4 +1,4 @@
-//! What the pages and pictures share: text as XML has it.
+//! What the pages and pictures share: text as XML has it, and the frame of a page.
 
 /// Text without what XML takes for its own, or does not allow.
 pub(crate) fn escape(text: &str) -> String {
@@ -17,6 +17,32 @@ pub(crate) fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// A whole HTML page: its title as the heading, what it was made from below, then the body; all in one file, style and script too.
+///
+/// `title` and `settings` are text; the others are markup.
+pub(crate) fn page(title: &str, settings: &str, style: &str, body: &str, script: &str) -> String {
+    let (title, settings) = (escape(title), escape(settings));
+    format!(
+        r#"<!DOCTYPE html>
+<html xmlns="http://www.w3.org/1999/xhtml" lang="en">
+<head>
+<meta charset="utf-8"/>
+<meta name="viewport" content="width=device-width, initial-scale=1"/>
+<title>{title}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<h1 dir="auto">{title}</h1>
+<p class="settings" dir="auto">{settings}</p>
+{body}<script>
+{script}</script>
+</body>
+</html>
+"#
+    )
 }
 
 #[cfg(test)]

@@ -13,5 +13,5 @@ pub use output::{flush, print_line, write_line};
 pub use progress::Meter;
 pub use runs::{CheckpointArgs, Export, Trained};
 pub use runtime::{Common, main, print_status};
-pub use training::{RunArgs, Train};
+pub use training::{RunArgs, Train, whole_number};
 pub use waiting::start_again;

@@ -3,6 +3,7 @@
 use super::{Common, Interruption, Meter, interrupted, print_line, print_status};
 use crate::training::{Control, OnNan, Record, Session, Settings, TrainTask, read_settings};
 use clap::Args;
+use serde::Serialize;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,8 +31,8 @@ pub struct RunArgs {
     common: Common,
 }
 
-/// The flags of a command that trains, and what it says.
-pub trait Train {
+/// The flags of a command that trains, and what it says. Serialised, they are settings: of those that were typed, under the names of a settings file.
+pub trait Train: Serialize {
     /// What is trained.
     type Task: TrainTask<Settings: Default>;
 
@@ -40,15 +41,6 @@ pub trait Train {
 
     /// The flags that every such command has.
     fn run_args(&self) -> &RunArgs;
-
-    /// The number of epochs, if one was given.
-    fn epochs(&self) -> Option<usize>;
-
-    /// Puts what was typed over the settings that a run keeps for its whole life.
-    fn apply_overrides(&self, settings: &mut <Self::Task as TrainTask>::Settings);
-
-    /// The flags of settings that a run keeps for its whole life, with whether each was given.
-    fn fixed(&self) -> Vec<(&'static str, bool)>;
 
     /// The run folder where none was given.
     fn default_folder(settings: &<Self::Task as TrainTask>::Settings) -> PathBuf;
@@ -66,10 +58,10 @@ pub trait Train {
     /// # Errors
     /// When the settings are not allowed, and those of [`Session::run`].
     fn run(&self) -> anyhow::Result<ExitCode> {
-        let stop = interrupted();
+        let stop = interrupted()?;
         let (mut session, out) = begin(self)?;
         let common = &self.run_args().common;
-        if let Some(code) = train(self, &mut session, &out, stop)? {
+        if let Some(code) = train(self, &mut session, &out, &stop)? {
             if common.json {
                 print_line(serde_json::to_string(session.records())?)?;
             }
@@ -88,15 +80,15 @@ pub trait Train {
     }
 }
 
+/// What may be typed when a run is resumed, beside the flags of [`RunArgs`].
+const CHANGEABLE: &str = "epochs";
+
 /// A new run, or one that goes on, and its folder.
 fn begin<C: Train + ?Sized>(command: &C) -> anyhow::Result<(Session<C::Task>, PathBuf)> {
     let RunArgs { data_dir, config, on_nan, out, resume, common } = command.run_args();
     let device = common.prepare()?;
-    // What may change when a run is resumed.
+    let typed = toml::Table::try_from(command)?;
     let change = |settings: &mut <C::Task as TrainTask>::Settings| {
-        if let Some(epochs) = command.epochs() {
-            settings.set_epochs(epochs);
-        }
         if let Some(on_nan) = *on_nan {
             settings.set_on_nan(on_nan);
         }
@@ -106,21 +98,63 @@ fn begin<C: Train + ?Sized>(command: &C) -> anyhow::Result<(Session<C::Task>, Pa
     };
     if *resume {
         let Some(out) = out else { anyhow::bail!("--resume needs the run folder: --out DIR") };
-        if let Some((name, _)) = command.fixed().into_iter().find(|&(_, given)| given) {
+        if let Some(name) = names(&typed).into_iter().find(|name| name != CHANGEABLE) {
             anyhow::bail!(
                 "--{} cannot be given with --resume: the run goes on with its own settings; start a new run for others",
                 name.replace('_', "-")
             );
         }
+        let epochs = typed.get(CHANGEABLE).and_then(toml::Value::as_integer).map(usize::try_from).transpose()?;
+        let change = |settings: &mut <C::Task as TrainTask>::Settings| {
+            change(settings);
+            if let Some(epochs) = epochs {
+                settings.set_epochs(epochs);
+            }
+        };
         return Ok((Session::resume_with(out, device, change)?, out.clone()));
     }
     // What was typed, over the settings file, over the defaults.
-    let mut settings = config.as_ref().map_or_else(|| Ok(Default::default()), |file| read_settings(file))?;
-    command.apply_overrides(&mut settings);
+    let settings: <C::Task as TrainTask>::Settings =
+        config.as_ref().map_or_else(|| Ok(Default::default()), |file| read_settings(file))?;
+    let mut merged = toml::Table::try_from(&settings)?;
+    merge(&mut merged, typed);
+    let mut settings: <C::Task as TrainTask>::Settings = merged.try_into()?;
     change(&mut settings);
     settings.check()?;
     let out = out.clone().unwrap_or_else(|| C::default_folder(&settings));
     Ok((Session::start(settings, &out, device)?, out))
+}
+
+/// Puts the entries of a table over those of another, and the entries of tables in it over theirs.
+fn merge(below: &mut toml::Table, above: toml::Table) {
+    for (name, value) in above {
+        match (below.get_mut(&name), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => merge(below, above),
+            (_, value) => {
+                below.insert(name, value);
+            }
+        }
+    }
+}
+
+/// The names of a table's entries, those of tables in it too.
+fn names(table: &toml::Table) -> Vec<String> {
+    let each = table.iter().flat_map(|(name, value)| match value {
+        toml::Value::Table(inner) => names(inner),
+        _ => vec![name.clone()],
+    });
+    each.collect()
+}
+
+/// A whole number that a settings file can hold.
+///
+/// # Errors
+/// When it is none, negative, or too large.
+pub fn whole_number(text: &str) -> Result<i64, String> {
+    text.parse()
+        .ok()
+        .filter(|number| *number >= 0)
+        .ok_or_else(|| format!("must be a whole number from 0 to {}", i64::MAX))
 }
 
 /// Returns how the program ends when it was stopped, and nothing at the end of the run.
@@ -128,7 +162,7 @@ fn train<C: Train + ?Sized>(
     command: &C,
     session: &mut Session<C::Task>,
     out: &Path,
-    stop: Interruption,
+    stop: &Interruption,
 ) -> crate::error::Result<Option<ExitCode>> {
     let RunArgs { resume, common, .. } = command.run_args();
     for warning in session.warnings() {

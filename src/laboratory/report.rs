@@ -7,7 +7,7 @@ use super::axis::number;
 use super::curves::{Band, Curve, Panel};
 use super::figure::{Figure, SWATCH, swatch};
 use super::palette::{COLOURS, Group};
-use crate::markup::escape;
+use crate::markup::{escape, page};
 
 /// One page: for each law its charts, a table of where every estimator ended, and what estimators learned.
 ///
@@ -18,28 +18,8 @@ use crate::markup::escape;
 pub fn html(panels: &[Panel], title: &str, settings: &str) -> String {
     let laws: String = panels.iter().map(law).collect();
     let (light, dark) = (style(&LIGHT), style(&DARK));
-    let (title, settings) = (escape(title), escape(settings));
-    format!(
-        r#"<!DOCTYPE html>
-<html xmlns="http://www.w3.org/1999/xhtml" lang="en">
-<head>
-<meta charset="utf-8"/>
-<meta name="viewport" content="width=device-width, initial-scale=1"/>
-<title>{title}</title>
-<style>
-{light}{PAGE}@media (prefers-color-scheme: dark) {{
-{dark}}}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-<p class="settings">{settings}</p>
-{laws}<script>
-{SCRIPT}</script>
-</body>
-</html>
-"#
-    )
+    let style = format!("{light}{PAGE}@media (prefers-color-scheme: dark) {{\n{dark}}}\n");
+    page(title, settings, &style, &laws, SCRIPT)
 }
 
 /// One picture of one law, on white: the charts of [`html`].

@@ -5,7 +5,7 @@
 
 use super::tree::{Branch, Link, Tree, Word};
 use crate::error::{Error, Result};
-use crate::markup::escape;
+use crate::markup::{self, escape};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -33,7 +33,6 @@ pub struct Example {
 
 /// The page.
 pub fn html(tree: &Tree, about: &About) -> String {
-    let (title, settings) = (escape(&about.title), escape(&about.settings));
     let numbers: String = about
         .numbers
         .iter()
@@ -43,25 +42,7 @@ pub fn html(tree: &Tree, about: &About) -> String {
     let layers = layers(tree);
     let most = most_prevalent(&tree.roots, tree.layers.len());
     let forest = Page { tree, about, most }.list(&tree.roots);
-    format!(
-        r#"<!DOCTYPE html>
-<html xmlns="http://www.w3.org/1999/xhtml" lang="en">
-<head>
-<meta charset="utf-8"/>
-<meta name="viewport" content="width=device-width, initial-scale=1"/>
-<title>{title}</title>
-<style>
-{STYLE}</style>
-</head>
-<body>
-<h1 dir="auto">{title}</h1>
-<p class="settings" dir="auto">{settings}</p>
-{numbers}{layers}{LEGEND}{TOOLS}{forest}<script>
-{SCRIPT}</script>
-</body>
-</html>
-"#
-    )
+    markup::page(&about.title, &about.settings, STYLE, &format!("{numbers}{layers}{LEGEND}{TOOLS}{forest}"), SCRIPT)
 }
 
 /// Writes a page to a file.

@@ -4,10 +4,11 @@ use clap::Args;
 use gengs::cli::{self, RunArgs};
 use gengs::models::{Family, Inference, Likelihood};
 use gengs::training::{Interval, Schedule, TopicsRecord, TopicsTask, TopicsTrainConfig};
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// Defaults are in brackets; a flag wins over --config, which wins over the default.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Serialize)]
 pub struct Train {
     /// reuters-395 (built in), 20news, reuters21578, rcv1-sample; a text a line, .jsonl with a field 'text', a folder of .txt files, .npz, or
     /// FORMAT:PATH with the format uci, ldac, svmlight or store [default: reuters-395]
@@ -50,8 +51,8 @@ pub struct Train {
     #[arg(long, value_name = "WORDS")]
     vocabulary_sample: Option<i64>,
     /// Passes over the training documents [default: 60]
-    #[arg(long)]
-    epochs: Option<usize>,
+    #[arg(long, value_parser = cli::whole_number)]
+    epochs: Option<i64>,
     /// Documents a step [default: 200]
     #[arg(long, value_name = "N")]
     batch_size: Option<i64>,
@@ -82,71 +83,35 @@ pub struct Train {
     #[command(flatten)]
     text: Text,
     /// Where all randomness starts [default: 0]
-    #[arg(long)]
-    seed: Option<u64>,
+    #[arg(long, value_parser = cli::whole_number)]
+    seed: Option<i64>,
     #[command(flatten)]
+    #[serde(skip)]
     run_args: RunArgs,
 }
 
 /// How text becomes words; counts of words are taken as they are.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Serialize)]
 #[command(next_help_heading = "Text")]
 struct Text {
     /// Whether Word and word are the same [default: true]
     #[arg(long, value_name = "true|false")]
     lower_case: Option<bool>,
     /// Letters of the shortest word [default: 3]
-    #[arg(long, value_name = "N")]
-    min_letters: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = cli::whole_number)]
+    min_letters: Option<i64>,
     /// Whether common English words are left out [default: true]
     #[arg(long, value_name = "true|false")]
     stop_words: Option<bool>,
     /// Words in fewer training documents are left out of the vocabulary [default: 3]
-    #[arg(long, value_name = "N")]
-    min_documents: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = cli::whole_number)]
+    min_documents: Option<i64>,
     /// Words in a larger share of the training documents are left out [default: 0.5]
     #[arg(long, value_name = "SHARE")]
     max_share: Option<f64>,
     /// Words of the vocabulary; those in the most documents are kept [default: 10000]
-    #[arg(long, value_name = "N")]
-    max_words: Option<usize>,
-}
-
-macro_rules! text_rules {
-    ($apply:ident) => {
-        $apply!(lower_case, min_letters, stop_words, min_documents, max_share, max_words)
-    };
-}
-
-/// The settings that a run keeps for its whole life: all but where the data lies and how long it lasts.
-macro_rules! fixed_settings {
-    ($apply:ident) => {
-        $apply!(
-            corpus,
-            topics,
-            family,
-            inference,
-            likelihood,
-            prior,
-            truncation,
-            temperature,
-            hidden,
-            dropout,
-            word_dropout,
-            gain,
-            vocabulary_sample,
-            batch_size,
-            lr,
-            kl_warmup,
-            upper_warmup,
-            checkpoint_every,
-            decay,
-            separation,
-            init_from,
-            store,
-            seed
-        )
-    };
+    #[arg(long, value_name = "N", value_parser = cli::whole_number)]
+    max_words: Option<i64>,
 }
 
 impl cli::Train for Train {
@@ -156,31 +121,6 @@ impl cli::Train for Train {
 
     fn run_args(&self) -> &RunArgs {
         &self.run_args
-    }
-
-    fn epochs(&self) -> Option<usize> {
-        self.epochs
-    }
-
-    fn apply_overrides(&self, config: &mut TopicsTrainConfig) {
-        macro_rules! take {
-            ($($name:ident),*) => { $( if let Some(value) = &self.$name { config.$name = value.clone().into(); } )* };
-        }
-        fixed_settings!(take);
-        macro_rules! take_rules {
-            ($($name:ident),*) => { $( config.text.$name = self.text.$name.unwrap_or(config.text.$name); )* };
-        }
-        text_rules!(take_rules);
-    }
-
-    fn fixed(&self) -> Vec<(&'static str, bool)> {
-        macro_rules! given {
-            ($($name:ident),*) => { [$( (stringify!($name), self.$name.is_some()) ),*] };
-        }
-        macro_rules! given_rules {
-            ($($name:ident),*) => { [$( (stringify!($name), self.text.$name.is_some()) ),*] };
-        }
-        fixed_settings!(given).into_iter().chain(text_rules!(given_rules)).collect()
     }
 
     fn default_folder(config: &TopicsTrainConfig) -> PathBuf {

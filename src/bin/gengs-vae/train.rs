@@ -5,10 +5,11 @@ use gengs::cli::{self, RunArgs};
 use gengs::estimators::EstimatorKind;
 use gengs::models::{Family, Inference};
 use gengs::training::{EpochRecord, Interval, Schedule, TrainConfig, TruncationSetting, VaeTask};
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// Defaults are in brackets; a flag wins over --config, which wins over the default.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Serialize)]
 pub struct Train {
     /// mnist-5k (built in), mnist, static-mnist, omniglot, an idx file, or an .npz with 'x' [N, height, width] [default: mnist-5k]
     #[arg(long, value_name = "NAME|FILE")]
@@ -32,8 +33,8 @@ pub struct Train {
     #[arg(long, value_name = "S")]
     samples: Option<i64>,
     /// Steps between two looks at the quality of the encoder's gradient, some seconds each, written to gradients.jsonl [default: 0, never]
-    #[arg(long, value_name = "STEPS")]
-    diagnose_every: Option<usize>,
+    #[arg(long, value_name = "STEPS", value_parser = cli::whole_number)]
+    diagnose_every: Option<i64>,
     /// Estimators that are looked at [default: gengs,reinforce-loo,rebar]
     #[arg(long, value_delimiter = ',', value_name = "NAME,NAME")]
     diagnose: Option<Vec<EstimatorKind>>,
@@ -47,8 +48,8 @@ pub struct Train {
     #[arg(long, value_delimiter = ',', value_name = "N,N")]
     hidden: Option<Vec<i64>>,
     /// Passes over the training images [default: 100]
-    #[arg(long)]
-    epochs: Option<usize>,
+    #[arg(long, value_parser = cli::whole_number)]
+    epochs: Option<i64>,
     /// Images a step [default: 100]
     #[arg(long, value_name = "N")]
     batch_size: Option<i64>,
@@ -65,36 +66,11 @@ pub struct Train {
     #[arg(long, value_name = "FILE")]
     init_from: Option<PathBuf>,
     /// Where all randomness starts [default: 0]
-    #[arg(long)]
-    seed: Option<u64>,
+    #[arg(long, value_parser = cli::whole_number)]
+    seed: Option<i64>,
     #[command(flatten)]
+    #[serde(skip)]
     run_args: RunArgs,
-}
-
-/// The settings that a run keeps for its whole life.
-macro_rules! fixed_settings {
-    ($apply:ident) => {
-        $apply!(
-            dataset,
-            family,
-            inference,
-            prior,
-            truncation,
-            estimator,
-            samples,
-            diagnose_every,
-            diagnose,
-            temperature,
-            latents,
-            hidden,
-            batch_size,
-            lr,
-            kl_warmup,
-            checkpoint_every,
-            init_from,
-            seed
-        )
-    };
 }
 
 impl cli::Train for Train {
@@ -104,24 +80,6 @@ impl cli::Train for Train {
 
     fn run_args(&self) -> &RunArgs {
         &self.run_args
-    }
-
-    fn epochs(&self) -> Option<usize> {
-        self.epochs
-    }
-
-    fn apply_overrides(&self, config: &mut TrainConfig) {
-        macro_rules! take {
-            ($($name:ident),*) => { $( if let Some(value) = &self.$name { config.$name = value.clone().into(); } )* };
-        }
-        fixed_settings!(take);
-    }
-
-    fn fixed(&self) -> Vec<(&'static str, bool)> {
-        macro_rules! given {
-            ($($name:ident),*) => { vec![$( (stringify!($name), self.$name.is_some()) ),*] };
-        }
-        fixed_settings!(given)
     }
 
     fn default_folder(config: &TrainConfig) -> PathBuf {
