@@ -167,10 +167,13 @@ fn omniglot(folder: Option<&Path>) -> Result<Dataset> {
 
 fn file(path: &Path) -> Result<Dataset> {
     if !path.is_file() {
-        return Err(Error::file(
-            path,
-            "no such file; --dataset takes mnist-5k, mnist, static-mnist, omniglot, an idx file, or an .npz with an array 'x'",
-        ));
+        let found = match path.metadata() {
+            Ok(metadata) if metadata.is_dir() => "is a folder",
+            Ok(_) => "is no regular file",
+            Err(_) => "no such file",
+        };
+        let allowed = "--dataset takes mnist-5k, mnist, static-mnist, omniglot, an idx file, or an .npz with an array 'x' of bytes from 0 to 255";
+        return Err(Error::file(path, format!("{found}; {allowed}")));
     }
     let (shape, bytes) = if path.extension().is_some_and(|extension| extension == "npz") {
         Archive::open(path)?.bytes("x")?

@@ -124,3 +124,31 @@ impl Bags {
         self.len() == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_bag_of_words_is_named() {
+        let sound = || Bags::from_documents(&[vec![(0, 2), (3, 1)], vec![(1, 5)]], Device::Cpu);
+        assert!(sound().check(4, Device::Cpu).is_ok());
+        let int = |values: &[i64]| Tensor::from_slice(values);
+        let float = |values: &[f32]| Tensor::from_slice(values);
+        let cases: [(Bags, &str); 9] = [
+            (Bags { words: int(&[0, 4, 1]), ..sound() }, "word of a document is 4"),
+            (Bags { words: int(&[0, -1, 1]), ..sound() }, "word of a document is -1"),
+            (Bags { words: float(&[0.0, 3.0, 1.0]), ..sound() }, "words of documents"),
+            (Bags { counts: float(&[2.0, -1.0, 5.0]), ..sound() }, "count of a word is -1"),
+            (Bags { counts: float(&[2.0, f32::NAN, 5.0]), ..sound() }, "count of a word is NaN"),
+            (Bags { counts: float(&[2.0]), ..sound() }, "counts of documents"),
+            (Bags { rows: int(&[0, 2, 1]), ..sound() }, "do not ascend"),
+            (Bags { offsets: int(&[0, 9]), ..sound() }, "point beyond"),
+            (Bags { lengths: float(&[]), ..sound() }, "of documents"),
+        ];
+        for (bags, expected) in cases {
+            let message = bags.check(4, Device::Cpu).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}, not {expected}");
+        }
+    }
+}

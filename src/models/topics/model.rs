@@ -5,8 +5,10 @@ use super::encoder::{Encoder, Output};
 use super::layer::{Layer, Posterior};
 use super::words::Words;
 use super::{Bags, Evidence, Likelihood};
+use crate::checks::real;
 use crate::error::{Error, Result};
 use crate::nn::Rows;
+use crate::platform::limits::check_shape;
 use crate::relaxation::Forward;
 use crate::sampler::NoiseKey;
 use tch::nn::Path;
@@ -201,10 +203,23 @@ impl TopicModel {
         Ok(sum / samples as f64)
     }
 
-    /// `log p(w | z)` of each word, `[..., words]`, of counts of the lowest topics `[..., topics]`, without a gradient.
-    pub fn log_probs(&self, z: &Tensor) -> Tensor {
+    /// `log p(w | z)` of each word, `[..., words]`, of counts of the lowest topics `[..., topics]`, real numbers of any kind, without a gradient.
+    ///
+    /// # Errors
+    /// When there is not a count for each topic, or more than memory holds.
+    pub fn log_probs(&self, z: &Tensor) -> Result<Tensor> {
         let _guard = no_grad_guard();
-        self.words.log_probs(z)
+        let topics = self.sizes().first().copied();
+        if !z.defined() || z.size().last().copied() != topics {
+            return Err(Error::Shape {
+                what: "counts of topics".into(),
+                found: if z.defined() { z.size() } else { Vec::new() },
+                expected: format!("[..., {}], a count for each of the lowest topics", topics.unwrap_or(0)),
+            });
+        }
+        let rows = &z.size()[..z.dim() - 1];
+        check_shape("log probabilities of words", &[rows, &[self.words()]].concat(), Kind::Float)?;
+        Ok(self.words.log_probs(&real(z, "counts of topics", Kind::Float, self.words.device())?))
     }
 
     /// The words of the topics of each layer from the lowest, `[topics, V]` each, rows of shares that sum to one. Where topics multiply, those of the lowest layer
