@@ -132,21 +132,45 @@ fn idx_files() -> Vec<Vec<u8>> {
     vec![plain, encoder.finish().unwrap()]
 }
 
+/// An archive with ten images `x` of this type and order.
+fn npz(kind: &str, order: &str, content: &[u8], method: zip::CompressionMethod) -> Vec<u8> {
+    let text = format!("{{'descr': '{kind}', 'fortran_order': {order}, 'shape': (10, 2, 3), }}");
+    let text = format!("{text:<117}\n");
+    let array =
+        [b"\x93NUMPY\x01\x00".as_slice(), &(text.len() as u16).to_le_bytes(), text.as_bytes(), content].concat();
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    writer.start_file("x.npy", zip::write::FileOptions::default().compression_method(method)).unwrap();
+    writer.write_all(&array).unwrap();
+    writer.finish().unwrap().into_inner()
+}
+
 fn npz_files() -> Vec<Vec<u8>> {
-    let header = |order: &str| {
-        let text = format!("{{'descr': '|u1', 'fortran_order': {order}, 'shape': (10, 2, 3), }}");
-        let text = format!("{text:<117}\n");
-        [b"\x93NUMPY\x01\x00".as_slice(), &(text.len() as u16).to_le_bytes(), text.as_bytes(), &images()].concat()
-    };
-    let archive = |array: &[u8], method| {
-        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        let options = zip::write::FileOptions::default().compression_method(method);
-        writer.start_file("x.npy", options).unwrap();
-        writer.write_all(array).unwrap();
-        writer.finish().unwrap().into_inner()
-    };
     use zip::CompressionMethod::{Deflated, Stored};
-    vec![archive(&header("False"), Stored), archive(&header("False"), Deflated), archive(&header("True"), Stored)]
+    let of = |order, method| npz("|u1", order, &images(), method);
+    vec![of("False", Stored), of("False", Deflated), of("True", Stored)]
+}
+
+/// Images of booleans, and of zeros and ones, are those of 0 and 255; what are no bytes is refused with the line of Python that makes them so.
+#[test]
+fn one_is_white_where_nothing_is_brighter() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.npz");
+    let ink: Vec<u8> = (0..60).map(|i| u8::from(i % 3 == 0)).collect();
+    let white: Vec<u8> = ink.iter().map(|byte| byte * 255).collect();
+    let read = |kind: &str, content: &[u8]| {
+        std::fs::write(&path, npz(kind, "False", content, zip::CompressionMethod::Stored)).unwrap();
+        let data = ImageSet::from_name(path.to_str().unwrap()).load(None)?;
+        let batch = data.test.batch(&tch::Tensor::arange(data.test.len(), (tch::Kind::Int64, Device::Cpu)));
+        Ok::<_, gengs::Error>(batch.sum(tch::Kind::Double).double_value(&[]))
+    };
+    let expected = read("|u1", &white).unwrap();
+    assert!(expected > 0.0);
+    assert_eq!(read("|b1", &ink).unwrap(), expected);
+    assert_eq!(read("|u1", &ink).unwrap(), expected);
+    for kind in ["|i1", "|S1"] {
+        let message = read(kind, &white).unwrap_err().to_string();
+        assert!(message.contains(kind) && message.contains("astype('uint8')"), "{message}");
+    }
 }
 
 /// A small run's checkpoint, its settings and its records.

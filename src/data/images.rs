@@ -172,11 +172,11 @@ fn file(path: &Path) -> Result<Dataset> {
             Ok(_) => "is no regular file",
             Err(_) => "no such file",
         };
-        let allowed = "--dataset takes mnist-5k, mnist, static-mnist, omniglot, an idx file, or an .npz with an array 'x' of bytes from 0 to 255";
+        let allowed = "--dataset takes mnist-5k, mnist, static-mnist, omniglot, an idx file, or an .npz with an array 'x' of bytes or booleans";
         return Err(Error::file(path, format!("{found}; {allowed}")));
     }
     let (shape, bytes) = if path.extension().is_some_and(|extension| extension == "npz") {
-        Archive::open(path)?.bytes("x")?
+        Archive::open(path)?.images("x")?
     } else {
         idx::read(path)?
     };

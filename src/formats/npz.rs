@@ -43,6 +43,23 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
         Ok((header.shape, bytes))
     }
 
+    /// Shape and content, in C order, of images: bytes from 0 to 255. Of booleans, and of bytes that are all 0 or 1, one is white.
+    pub fn images(&mut self, name: &str) -> Result<(Vec<i64>, Vec<u8>)> {
+        let Raw { header, bytes } = self.raw(name)?;
+        let kind = header.kind.trim_start_matches(['<', '>', '|', '=']);
+        if !matches!(kind, "u1" | "b1") {
+            let problem = format!(
+                "array '{name}' must hold bytes from 0 to 255 or booleans, but its type is '{}'; in Python: x.clip(0, 255).astype('uint8'), of \
+                 shares (x * 255).astype('uint8')",
+                header.kind
+            );
+            return Err(Error::file(self.path, problem));
+        }
+        let bytes = if header.fortran { transposed(&bytes, &header.shape)? } else { bytes };
+        let is_binary = bytes.iter().all(|&byte| byte <= 1);
+        Ok((header.shape, if is_binary { bytes.into_iter().map(|byte| byte * 255).collect() } else { bytes }))
+    }
+
     /// Content of an array of integers of one dimension.
     pub fn integers(&mut self, name: &str) -> Result<Vec<i64>> {
         let Raw { header, bytes } = self.raw(name)?;
