@@ -1,9 +1,9 @@
 //! What to train on: images (the built-in digits, MNIST, static MNIST, OMNIGLOT, and files of one's own), and corpora of documents.
 
 mod batches;
-mod corpus;
+mod corpora;
 mod images;
 
 pub use batches::{Images, Pixels, epoch_order};
-pub use corpus::{Corpus, CorpusSet, Document, Documents, Encoded, Format, TextRules, Vocabulary, visit_texts};
+pub use corpora::{Corpus, CorpusSet, Document, Documents, Encoded, Format, TextRules, Vocabulary, visit_texts};
 pub use images::{Dataset, ImageSet};

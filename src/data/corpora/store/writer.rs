@@ -1,8 +1,8 @@
 //! Writes a file of documents, a block at a time.
 
 use super::{Block, HEADER, Header, Store, block, crc};
-use crate::data::corpus::Document;
-use crate::data::corpus::rows::tidy;
+use crate::data::corpora::Document;
+use crate::data::corpora::rows::tidy;
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
