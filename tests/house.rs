@@ -25,7 +25,7 @@ const FLOORS: [(usize, &[&str]); 11] = [
 
 fn floor(file: &str) -> Option<usize> {
     let fits = |place: &&str| file == *place || place.ends_with('/') && file.starts_with(*place);
-    FLOORS.iter().find(|(_, places)| places.iter().any(|place| fits(&place))).map(|&(floor, _)| floor)
+    FLOORS.iter().find(|(_, places)| places.iter().any(fits)).map(|&(floor, _)| floor)
 }
 
 /// A name that a module brings in: the path behind it, and whether others may see it.
@@ -199,7 +199,7 @@ fn resolve(modules: &Modules, from: &[String], path: &[String], depth: usize) ->
 fn inside(modules: &Modules, module: &[String], path: &[String], depth: usize) -> Option<String> {
     let here = modules.get(module)?;
     let Some((first, rest)) = path.split_first() else { return Some(here.file.clone()) };
-    let child = [module, &[first.clone()]].concat();
+    let child = [module, std::slice::from_ref(first)].concat();
     if modules.contains_key(&child) {
         return inside(modules, &child, rest, depth);
     }

@@ -1,5 +1,10 @@
 //! Noise: from libtorch's generator, and by counter.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over lanes index many arrays alike, which reads as the mathematics does"
+)]
+
 pub(crate) mod counter;
 pub(crate) mod counter_tensors;
 mod gumbel;

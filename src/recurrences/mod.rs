@@ -1,5 +1,10 @@
 //! Laws as plain numbers: log weights and scores of the atoms of a window, from one atom to the next.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over lanes index many arrays alike, which reads as the mathematics does"
+)]
+
 mod batch;
 mod lane_block;
 mod recurrence;

@@ -195,7 +195,8 @@ fn long_tail(law: &impl PmfRecurrence, from: i64) -> Atom {
         k += 1.0;
         // What follows is at most a geometric series of the largest ratio to come. NaN ends it too.
         let largest = ratio.max(law.ratio_limit());
-        if !(term * largest > f64::EPSILON / 4.0 * sum * (1.0 - largest)) {
+        let goes_on = term * largest > f64::EPSILON / 4.0 * sum * (1.0 - largest);
+        if !goes_on {
             return Atom {
                 log_weight: log_weight + ln(sum),
                 scores: std::array::from_fn(|i| scores[i] + weighted[i] / sum),
