@@ -99,7 +99,7 @@ impl EventWriter {
         })
     }
 
-    /// A picture in the PNG format, as [`grid_png`](super::grid_png) makes it.
+    /// A picture in the PNG format, as [`grid_png`](crate::training::grid_png) makes it.
     ///
     /// # Errors
     /// When the bytes do not start as a PNG does, or the file cannot be written.

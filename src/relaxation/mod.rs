@@ -8,7 +8,7 @@
 //! ```
 //!
 //! As the temperature goes to zero `z` tends to an exact draw of the law. Everything is a graph of tensor operations, so that
-//! autograd gives gradients of any order; where a first derivative on the CPU is all that is needed, [`one_pass`] gives the same
+//! autograd gives gradients of any order; where a first derivative on the CPU is all that is needed, [`sampler`](crate::sampler) gives the same
 //! numbers without any tensor of the atoms.
 //!
 //! # Bias and variance

@@ -21,7 +21,7 @@ impl Corpus {
     /// of words that lies beside a file of counts; `rules` are for text.
     ///
     /// # Errors
-    /// As [`CorpusSet::load`].
+    /// As [`CorpusSet::load`](super::CorpusSet::load).
     pub fn parse(format: Format, name: &Path, bytes: &[u8], words: Option<&[u8]>, rules: &TextRules) -> Result<Self> {
         sets::parse(format, name, bytes, words, rules)
     }
