@@ -237,6 +237,11 @@ impl<'a> Expectation<'a> {
         over_latents(&gathered(&self.log_weights(), index))
     }
 
+    /// `log q - log p` of samples, summed over the latents, `[samples, rows...]`; nothing without a prior.
+    pub(super) fn log_ratio(&self, index: &Tensor) -> Option<Tensor> {
+        Some(self.log_prob(index) - self.log_prior(index)?)
+    }
+
     /// `log p` of samples, summed over the latents, `[samples, rows...]`; nothing without a prior.
     pub(super) fn log_prior(&self, index: &Tensor) -> Option<Tensor> {
         let prior = self.prior?.log_weights().expand_as(self.law.log_weights());

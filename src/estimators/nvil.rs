@@ -94,7 +94,7 @@ impl Estimator for Nvil {
         let includes_prior = log_prior.is_some();
         if let Some(log_prior) = log_prior {
             // The prior's own gradient is its log-probability's; that of the law is zero on average, and left out.
-            value = &value + of.log_prob(&hard.index).detach() - log_prior;
+            value = &value + (of.log_prob(&hard.index).detach() - log_prior);
         }
         let mut centred = value.detach() - self.moments.mean();
         let deviation = self.moments.deviation();

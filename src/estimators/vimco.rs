@@ -39,8 +39,8 @@ impl Estimator for Vimco {
         let hard = of.hard()?;
         let log_q = of.log_prob(&hard.index);
         let mut l = -of.value(&hard.z)?;
-        if let Some(log_prior) = of.log_prior(&hard.index) {
-            l -= &log_q - log_prior;
+        if let Some(log_ratio) = of.log_ratio(&hard.index) {
+            l -= log_ratio;
         }
         let samples = of.samples;
         let log_mean = |l: &Tensor| l.logsumexp(0, false) - (samples as f64).ln();
