@@ -8,7 +8,7 @@ use super::{
 use crate::error::{Error, Result};
 
 /// All families that a name and numbers determine; the mixture is one of a Poisson and a geometric law.
-pub const FAMILIES: [FamilyEntry; 14] = [
+pub const FAMILIES: &[FamilyEntry] = &[
     poisson::ENTRY,
     geometric::ENTRY,
     negative_binomial::ENTRY,
@@ -31,8 +31,8 @@ impl FamilyEntry {
     /// # Errors
     /// When there is none; lists those that there are.
     pub fn find(name: &str) -> Result<Self> {
-        FAMILIES.into_iter().find(|entry| entry.name == name).ok_or_else(|| {
-            let names = FAMILIES.map(|entry| entry.name).join(", ");
+        FAMILIES.iter().find(|entry| entry.name == name).copied().ok_or_else(|| {
+            let names = FAMILIES.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ");
             Error::parameter("family", format!("'{name}'"), format!("one of {names}"))
         })
     }

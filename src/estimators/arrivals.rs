@@ -22,7 +22,7 @@
 use super::estimate::Estimate;
 use super::estimator::Estimator;
 use super::expectation::Expectation;
-use super::facts::{Facts, FunctionNeeds, LawNeeds, Unbiased};
+use super::facts::{Approach, Facts, FunctionNeeds, LawNeeds, Unbiased};
 use super::tensors::check_temperature;
 use crate::checks::LARGEST_ATOM;
 use crate::error::{Error, Result};
@@ -85,6 +85,7 @@ impl ExponentialArrivals {
 }
 
 pub(super) const EAT_SIGMOID: Facts = Facts {
+    approach: Approach::Pathwise,
     unbiased: Unbiased::Never,
     has_temperature: true,
     needs_of_f: FunctionNeeds::SlopeBetween,
@@ -92,6 +93,7 @@ pub(super) const EAT_SIGMOID: Facts = Facts {
     ..Facts::new("eat-sigmoid")
 };
 pub(super) const EAT_CUBIC: Facts = Facts {
+    approach: Approach::Pathwise,
     unbiased: Unbiased::Never,
     has_temperature: true,
     needs_of_f: FunctionNeeds::SlopeBetween,

@@ -9,7 +9,7 @@
 use super::estimate::{Estimate, Info};
 use super::estimator::Estimator;
 use super::expectation::Expectation;
-use super::facts::Facts;
+use super::facts::{Approach, Facts};
 use super::tensors::over_latents;
 use crate::error::{Error, Result};
 use tch::{Device, Kind, Tensor};
@@ -26,7 +26,7 @@ impl Enumeration {
 /// Outcomes that `f` sees at once, over all rows.
 const AT_ONCE: i64 = 1 << 16;
 
-pub(super) const EXACT: Facts = Facts::new("exact");
+pub(super) const EXACT: Facts = Facts { approach: Approach::Reference, ..Facts::new("exact") };
 
 impl Estimator for Enumeration {
     fn facts(&self) -> &'static Facts {

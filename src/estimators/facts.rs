@@ -43,11 +43,28 @@ pub enum Unbiased {
     Always,
 }
 
+/// By what an estimator reaches the gradient; figures show those of one kind together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approach {
+    /// The sum over all outcomes, which the others are compared with.
+    Reference,
+    /// The slope of `f` along the sample.
+    Pathwise,
+    /// The slope of the log-probability.
+    ScoreFunction,
+    /// The same, with what is known of `f` subtracted.
+    ControlVariate,
+    /// Steps or slides from each atom to the next.
+    Steps,
+}
+
 /// What an estimator is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
     /// Its name, as it is typed.
     pub name: &'static str,
+    /// By what it reaches the gradient.
+    pub approach: Approach,
     /// Its claim; of its own objective, for a bound of several samples.
     pub unbiased: Unbiased,
     /// The fewest samples a row that it works with.
@@ -61,10 +78,11 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Of an estimator that claims to be unbiased, works with one sample, has no temperature, and asks for a value at the atoms alone.
+    /// Of an estimator by the score function that claims to be unbiased, works with one sample, has no temperature, and asks for a value at the atoms alone.
     pub const fn new(name: &'static str) -> Self {
         Self {
             name,
+            approach: Approach::ScoreFunction,
             unbiased: Unbiased::Always,
             fewest_samples: 1,
             has_temperature: false,

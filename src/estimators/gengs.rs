@@ -17,7 +17,7 @@
 use super::estimate::Estimate;
 use super::estimator::Estimator;
 use super::expectation::Expectation;
-use super::facts::{Facts, FunctionNeeds, Unbiased};
+use super::facts::{Approach, Facts, FunctionNeeds, Unbiased};
 use super::tensors::check_temperature;
 use crate::error::Result;
 use crate::relaxation::{Forward, Relaxation};
@@ -41,12 +41,14 @@ impl Gengs {
 }
 
 pub(super) const GENGS: Facts = Facts {
+    approach: Approach::Pathwise,
     unbiased: Unbiased::Never,
     has_temperature: true,
     needs_of_f: FunctionNeeds::SlopeBetween,
     ..Facts::new("gengs")
 };
 pub(super) const GENGS_ST: Facts = Facts {
+    approach: Approach::Pathwise,
     unbiased: Unbiased::Never,
     has_temperature: true,
     needs_of_f: FunctionNeeds::SlopeAtAtoms,

@@ -28,7 +28,7 @@ use super::dequantized::Flow;
 use super::estimate::Estimate;
 use super::estimator::Estimator;
 use super::expectation::{Expectation, Hard};
-use super::facts::Facts;
+use super::facts::{Approach, Facts};
 use super::tensors::over_latents;
 use crate::error::Result;
 use tch::{Kind, Tensor, no_grad_guard};
@@ -49,8 +49,8 @@ impl Go {
     }
 }
 
-pub(super) const GO: Facts = Facts::new("go");
-pub(super) const GO_ONE: Facts = Facts::new("go-one");
+pub(super) const GO: Facts = Facts { approach: Approach::Steps, ..Facts::new("go") };
+pub(super) const GO_ONE: Facts = Facts { approach: Approach::Steps, ..Facts::new("go-one") };
 
 impl Estimator for Go {
     fn facts(&self) -> &'static Facts {

@@ -26,7 +26,7 @@ use super::dequantized::Flow;
 use super::estimate::Estimate;
 use super::estimator::Estimator;
 use super::expectation::Expectation;
-use super::facts::{Facts, FunctionNeeds, LawNeeds, Unbiased};
+use super::facts::{Approach, Facts, FunctionNeeds, LawNeeds, Unbiased};
 use super::tensors::over_latents;
 use crate::error::Result;
 use tch::{Kind, no_grad};
@@ -45,12 +45,14 @@ impl GoDequantized {
 }
 
 pub(super) const GO_DEQUANTIZED: Facts = Facts {
+    approach: Approach::Steps,
     unbiased: Unbiased::OneLatent,
     needs_of_f: FunctionNeeds::SlopeBetween,
     needs_of_law: LawNeeds::Integers,
     ..Facts::new("go-dequantized")
 };
 pub(super) const GO_DEQUANTIZED_ONE: Facts = Facts {
+    approach: Approach::Steps,
     needs_of_f: FunctionNeeds::SlopeBetween,
     needs_of_law: LawNeeds::Integers,
     ..Facts::new("go-dequantized-one")

@@ -18,7 +18,7 @@ use super::conditional;
 use super::estimate::Estimate;
 use super::estimator::Estimator;
 use super::expectation::Expectation;
-use super::facts::{Facts, FunctionNeeds, Unbiased};
+use super::facts::{Approach, Facts, FunctionNeeds, Unbiased};
 use super::tensors::{check_temperature, no_value};
 use crate::error::{Error, Result};
 use tch::{Kind, Tensor};
@@ -48,6 +48,7 @@ impl GumbelRao {
 }
 
 pub(super) const GUMBEL_RAO: Facts = Facts {
+    approach: Approach::Pathwise,
     unbiased: Unbiased::Never,
     has_temperature: true,
     needs_of_f: FunctionNeeds::SlopeAtAtoms,

@@ -58,7 +58,7 @@ pub use enumeration::Enumeration;
 pub use estimate::{Estimate, Info};
 pub use estimator::Estimator;
 pub use expectation::{Expectation, Objective};
-pub use facts::{Facts, FunctionNeeds, LawNeeds, Setting, Unbiased};
+pub use facts::{Approach, Facts, FunctionNeeds, LawNeeds, Setting, Unbiased};
 pub use gengs::Gengs;
 pub use go::Go;
 pub use go_dequantized::GoDequantized;

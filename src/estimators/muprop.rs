@@ -17,7 +17,7 @@
 use super::estimate::Estimate;
 use super::estimator::Estimator;
 use super::expectation::Expectation;
-use super::facts::{Facts, FunctionNeeds};
+use super::facts::{Approach, Facts, FunctionNeeds};
 use super::reinforce::scored;
 use super::tensors::no_value;
 use crate::error::Result;
@@ -27,7 +27,8 @@ use tch::{Kind, Tensor};
 #[derive(Debug, Default, Clone, Copy)]
 pub struct MuProp;
 
-pub(super) const MUPROP: Facts = Facts { needs_of_f: FunctionNeeds::Between, ..Facts::new("muprop") };
+pub(super) const MUPROP: Facts =
+    Facts { approach: Approach::ControlVariate, needs_of_f: FunctionNeeds::Between, ..Facts::new("muprop") };
 
 impl Estimator for MuProp {
     fn facts(&self) -> &'static Facts {

@@ -26,7 +26,7 @@ use super::conditional;
 use super::estimate::Estimate;
 use super::estimator::Estimator;
 use super::expectation::{Expectation, Hard};
-use super::facts::{Facts, FunctionNeeds};
+use super::facts::{Approach, Facts, FunctionNeeds};
 use super::learned::FAST;
 use super::learned::Learned;
 use super::tensors::check_temperature;
@@ -55,7 +55,8 @@ impl Rebar {
     }
 }
 
-pub(super) const REBAR: Facts = Facts { needs_of_f: FunctionNeeds::SlopeBetween, ..Facts::new("rebar") };
+pub(super) const REBAR: Facts =
+    Facts { approach: Approach::ControlVariate, needs_of_f: FunctionNeeds::SlopeBetween, ..Facts::new("rebar") };
 
 impl Estimator for Rebar {
     fn facts(&self) -> &'static Facts {

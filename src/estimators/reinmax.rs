@@ -18,7 +18,7 @@ use super::conditional;
 use super::estimate::Estimate;
 use super::estimator::Estimator;
 use super::expectation::Expectation;
-use super::facts::{Facts, FunctionNeeds, Unbiased};
+use super::facts::{Approach, Facts, FunctionNeeds, Unbiased};
 use super::tensors::{check_temperature, no_value};
 use crate::error::Result;
 use tch::Kind;
@@ -40,8 +40,12 @@ impl ReinMax {
     }
 }
 
-pub(super) const REINMAX: Facts =
-    Facts { unbiased: Unbiased::Never, needs_of_f: FunctionNeeds::SlopeAtAtoms, ..Facts::new("reinmax") };
+pub(super) const REINMAX: Facts = Facts {
+    approach: Approach::Pathwise,
+    unbiased: Unbiased::Never,
+    needs_of_f: FunctionNeeds::SlopeAtAtoms,
+    ..Facts::new("reinmax")
+};
 
 impl Estimator for ReinMax {
     fn facts(&self) -> &'static Facts {

@@ -16,7 +16,7 @@
 use super::estimate::Estimate;
 use super::estimator::Estimator;
 use super::expectation::Expectation;
-use super::facts::{Facts, FunctionNeeds};
+use super::facts::{Approach, Facts, FunctionNeeds};
 use super::learned::Learned;
 use super::learned::{Critic, Moments, SLOW};
 use super::rebar::{Draw, RelaxedControl, controlled};
@@ -49,7 +49,8 @@ impl Relax {
     }
 }
 
-pub(super) const RELAX: Facts = Facts { needs_of_f: FunctionNeeds::SlopeBetween, ..Facts::new("relax") };
+pub(super) const RELAX: Facts =
+    Facts { approach: Approach::ControlVariate, needs_of_f: FunctionNeeds::SlopeBetween, ..Facts::new("relax") };
 
 impl Estimator for Relax {
     fn facts(&self) -> &'static Facts {

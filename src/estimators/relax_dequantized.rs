@@ -24,7 +24,7 @@ use super::dequantized::Flow;
 use super::estimate::Estimate;
 use super::estimator::Estimator;
 use super::expectation::Expectation;
-use super::facts::{Facts, LawNeeds};
+use super::facts::{Approach, Facts, LawNeeds};
 use super::learned::Learned;
 use super::learned::{Critic, Moments, SLOW};
 use super::rebar::{Draw, controlled};
@@ -54,7 +54,7 @@ impl RelaxDequantized {
 }
 
 pub(super) const RELAX_DEQUANTIZED: Facts =
-    Facts { needs_of_law: LawNeeds::Integers, ..Facts::new("relax-dequantized") };
+    Facts { approach: Approach::ControlVariate, needs_of_law: LawNeeds::Integers, ..Facts::new("relax-dequantized") };
 
 impl Estimator for RelaxDequantized {
     fn facts(&self) -> &'static Facts {

@@ -1,7 +1,7 @@
 //! Which estimators stand side by side, and how each is drawn, always in the same colour and dashes.
 
 use super::axis::number;
-use crate::estimators::EstimatorKind;
+use crate::estimators::{Approach, EstimatorKind};
 
 /// The six colours of Okabe and Ito ("Color universal design", 2008) that stand out from white and from black: people with any
 /// of the common colour blindnesses can tell them apart. No group has more estimators.
@@ -29,27 +29,12 @@ impl Group {
 
     /// Of an estimator; the exact gradient is the reference in all of them and belongs to none.
     pub fn of(kind: EstimatorKind) -> Option<Self> {
-        match kind {
-            EstimatorKind::Exact => None,
-            EstimatorKind::Gengs
-            | EstimatorKind::GengsSt
-            | EstimatorKind::GumbelRao
-            | EstimatorKind::ReinMax
-            | EstimatorKind::EatSigmoid
-            | EstimatorKind::EatCubic => Some(Self::Pathwise),
-            EstimatorKind::Reinforce
-            | EstimatorKind::ReinforceMa
-            | EstimatorKind::ReinforceLoo
-            | EstimatorKind::Nvil
-            | EstimatorKind::NvilBaseline
-            | EstimatorKind::Vimco => Some(Self::ScoreFunction),
-            EstimatorKind::MuProp | EstimatorKind::Rebar | EstimatorKind::Relax | EstimatorKind::RelaxDequantized => {
-                Some(Self::ControlVariates)
-            }
-            EstimatorKind::Go
-            | EstimatorKind::GoOne
-            | EstimatorKind::GoDequantized
-            | EstimatorKind::GoDequantizedOne => Some(Self::Steps),
+        match kind.facts().approach {
+            Approach::Reference => None,
+            Approach::Pathwise => Some(Self::Pathwise),
+            Approach::ScoreFunction => Some(Self::ScoreFunction),
+            Approach::ControlVariate => Some(Self::ControlVariates),
+            Approach::Steps => Some(Self::Steps),
         }
     }
 

@@ -50,8 +50,9 @@ pub fn try_family(name: &str, p: &[Tensor]) -> gengs::Result<Box<dyn Distributio
 }
 
 /// The families, each with parameters of a typical law and the index of the first that takes a gradient.
-pub const FAMILIES: [(&str, &[f64], usize); 15] = {
-    let mut families: [(&str, &[f64], usize); 15] = [("custom", &[0.6], 0); 15];
+pub const FAMILIES: [(&str, &[f64], usize); distributions::FAMILIES.len() + 1] = {
+    let mut families: [(&str, &[f64], usize); distributions::FAMILIES.len() + 1] =
+        [("custom", &[0.6], 0); distributions::FAMILIES.len() + 1];
     let mut i = 0;
     while i < distributions::FAMILIES.len() {
         families[i] = {
