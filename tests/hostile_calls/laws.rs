@@ -10,7 +10,7 @@ use tch::{Kind, Tensor};
 
 /// A law of some family, and the same law from plain tensors.
 pub fn law(s: &mut Source) -> Result<[Box<dyn Distribution>; 2]> {
-    let entry = s.pick(&FAMILIES);
+    let entry = s.pick(FAMILIES);
     let shape = s.pick(&[vec![], vec![3], vec![2, 3]]);
     let parameter = |s: &mut Source, i: usize| {
         if i < entry.whole { Tensor::from(entry.typical[i]) } else { s.tensor(entry.typical[i], &shape) }
