@@ -6,7 +6,7 @@
 //! `train`: tokens a second, `infer`: documents a second, on a corpus, with the default settings; `benches/peers/topics.py` runs them beside others.
 
 use gengs::data::Corpus;
-use gengs::models::{Bags, Likelihood, TopicModel, TopicsStart};
+use gengs::models::{BagOfWordsBatch, Likelihood, TopicModel, TopicsStart};
 use gengs::nn::Adam;
 use gengs::relaxation::Forward;
 use gengs::sampler::NoiseKey;
@@ -67,7 +67,7 @@ impl Contestant {
             let first = self.steps as usize % batches * BATCH;
             self.steps += 1;
             tch::manual_seed(self.steps as i64);
-            let bags = Bags::from_documents(&self.documents[first..first + BATCH], Device::Cpu);
+            let bags = BagOfWordsBatch::from_documents(&self.documents[first..first + BATCH], Device::Cpu);
             let key = NoiseKey::new(0, self.steps);
             let elbo = self.model.relaxed_elbo(&bags, 0.5, Forward::StraightThrough, key)?;
             let kl = Tensor::stack(&elbo.kl, 0).sum(None::<Kind>);
@@ -164,7 +164,7 @@ fn infer(path: &str) -> anyhow::Result<()> {
     let documents = corpus.test.iter().collect::<gengs::Result<Vec<_>>>()?;
     let once = || -> gengs::Result<()> {
         for batch in documents.chunks(500) {
-            task.model().infer(&Bags::from_documents(batch, Device::Cpu))?;
+            task.model().infer(&BagOfWordsBatch::from_documents(batch, Device::Cpu))?;
         }
         Ok(())
     };

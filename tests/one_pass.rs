@@ -4,7 +4,7 @@ mod common;
 
 use common::{close, double, doubles, family};
 use gengs::prelude::*;
-use gengs::sampler::{DrawnBy, NoiseKey, OnePass, OnePassDraw};
+use gengs::sampler::{Backend, NoiseKey, OnePass, OnePassDraw};
 use tch::{Device, Kind, Tensor};
 
 const CPU: Device = Device::Cpu;
@@ -258,13 +258,13 @@ fn partial_tiles_and_hostile_parameters_do_not_panic() {
             let values = Tensor::full(&shape, 0.4, (kind, CPU)).set_requires_grad(true);
             for sampler in [OnePass::new(0, 11, 0.5).unwrap(), OnePass::own_windows(1e-6, 0.5).unwrap()] {
                 let draw = sampler.draw(&Poisson::new(&values).unwrap(), key).unwrap();
-                assert_eq!((draw.z.size(), draw.drawn_by), (shape.clone(), DrawnBy::OnePass));
+                assert_eq!((draw.z.size(), draw.drawn_by), (shape.clone(), Backend::OnePass));
                 draw.z.sum(kind).backward();
             }
             let logits = Tensor::zeros([&shape[..], &[12]].concat(), (kind, CPU));
             let sampler = OnePass::new(0, 11, 0.5).unwrap();
             assert_eq!(sampler.draw_logits(&logits, key).unwrap().z.size(), shape);
-            let parts = sampler.draw_in_parts(&Poisson::new(&values).unwrap(), key, 24).unwrap();
+            let parts = sampler.draw_in_blocks(&Poisson::new(&values).unwrap(), key, 24).unwrap();
             assert_eq!((parts.z.size(), parts.z.kind()), (shape, kind));
         }
         for hostile in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -1.0, 1e300, 1e-300] {
@@ -411,10 +411,10 @@ fn parts_equal_the_graph_and_the_one_pass_sampler() {
                 let sampler = OnePass::new(lo, hi, 0.7).unwrap().forward(forward).kl_to(&prior).unwrap();
                 let draw = sampler.draw(law.as_ref(), key).unwrap();
                 let walks = law.rows().is_some();
-                assert_eq!(draw.drawn_by, if walks { DrawnBy::OnePass } else { DrawnBy::TensorGraph }, "{name}");
+                assert_eq!(draw.drawn_by, if walks { Backend::OnePass } else { Backend::TensorGraph }, "{name}");
                 // Parts of five latents, the last of two.
-                let parts = sampler.draw_in_parts(law.as_ref(), key, 5 * (hi - lo + 1)).unwrap();
-                assert_eq!(parts.drawn_by, DrawnBy::Blocks);
+                let parts = sampler.draw_in_blocks(law.as_ref(), key, 5 * (hi - lo + 1)).unwrap();
+                assert_eq!(parts.drawn_by, Backend::Blocks);
                 agree_with_gradients(&format!("{kind:?} {name} {forward:?}"), &parts, &draw, &leaves[first..], bound);
             }
         }
@@ -436,7 +436,7 @@ fn windows_are_looked_at_before_anything_is_drawn() {
         let found = [
             sampler.draw(law.as_ref(), key).map(drop),
             sampler.rsample(law.as_ref(), key).map(drop),
-            sampler.draw_in_parts(law.as_ref(), key, 12).map(drop),
+            sampler.draw_in_blocks(law.as_ref(), key, 12).map(drop),
         ];
         for error in found {
             assert_eq!(error.unwrap_err().to_string(), expected);
@@ -479,7 +479,7 @@ fn logits_have_their_kl_on_every_path() {
         let sampler = OnePass::new(lo, hi, 0.5).unwrap().kl_to_law(&prior).unwrap();
         let of = |kind: Kind| sampler.draw_logits(&values.to_kind(kind), key).unwrap();
         let (walked, by_graph) = (of(Kind::Float), of(Kind::BFloat16));
-        assert_eq!((walked.drawn_by, by_graph.drawn_by), (DrawnBy::OnePass, DrawnBy::TensorGraph));
+        assert_eq!((walked.drawn_by, by_graph.drawn_by), (Backend::OnePass, Backend::TensorGraph));
         let rounded = sampler.draw_logits(&values.to_kind(Kind::BFloat16).to_kind(Kind::Float), key).unwrap();
         for (found, expected) in [(by_graph.kl, rounded.kl), (Some(by_graph.z), Some(rounded.z))] {
             agree("half precision", &found.unwrap(), &expected.unwrap(), 1e-5);
@@ -516,7 +516,7 @@ fn second_derivatives_are_refused() {
     let sampler = OnePass::new(0, 11, 0.5).unwrap();
     for (z, leaf) in [
         (sampler.draw(&law, key).unwrap().z, &rate),
-        (sampler.draw_in_parts(&law, key, 12).unwrap().z, &rate),
+        (sampler.draw_in_blocks(&law, key, 12).unwrap().z, &rate),
         (sampler.draw_logits(&logits, key).unwrap().z, &logits),
     ] {
         for power in [1.0, 2.0] {
@@ -559,7 +559,7 @@ fn long_tails_and_extreme_parameters_equal_the_graph() {
         let (ours, theirs) = (leaves(), leaves());
         let key = NoiseKey::new(9, 2);
         let one = sampler.rsample(law(&ours).as_ref(), key).unwrap().unwrap();
-        let graph = sampler.draw_in_parts(law(&theirs).as_ref(), key, 1 << 20).unwrap();
+        let graph = sampler.draw_in_blocks(law(&theirs).as_ref(), key, 1 << 20).unwrap();
         for (what, a, b) in [("z", &one.z, &graph.z), ("KL", one.kl.as_ref().unwrap(), graph.kl.as_ref().unwrap())] {
             let slope = |of: &Tensor, leaves: &[Tensor]| Tensor::run_backward(&[of], leaves, true, false);
             let (a_slopes, b_slopes) = (slope(a, &ours), slope(b, &theirs));

@@ -377,7 +377,7 @@ fn walk(c: &Combination) -> &'static str {
             let (drawn, _) = leaves(c, kind);
             outcomes.push(("draw", sampler.draw(law(&drawn).as_ref(), c.key).map(|draw| found(draw, &drawn[first..]))));
             let (parted, _) = leaves(c, kind);
-            let parts = sampler.draw_in_parts(law(&parted).as_ref(), c.key, 4 * n);
+            let parts = sampler.draw_in_blocks(law(&parted).as_ref(), c.key, 4 * n);
             outcomes.push(("parts", parts.map(|draw| found(draw, &parted[first..]))));
         }
     }

@@ -5,7 +5,7 @@ mod common;
 use assert_cmd::Command;
 use common::python::{ask, numbers, python};
 use common::{doubles, seeded};
-use gengs::models::{Bags, Family, Inference, TopicModel, TopicsStart};
+use gengs::models::{BagOfWordsBatch, Family, Inference, TopicModel, TopicsStart};
 use gengs::training::{RunFolder, TopicsTrainConfig, weights};
 use serde_json::Value;
 use std::path::Path;
@@ -52,7 +52,7 @@ fn model(config: &TopicsTrainConfig) -> (VarStore, TopicModel) {
 }
 
 /// As many documents, the last without a word, and the same as word counts `[B, V]`.
-fn documents(count: u32) -> (Bags, Tensor) {
+fn documents(count: u32) -> (BagOfWordsBatch, Tensor) {
     let document =
         |d: u32| (0..WORDS as u32).filter(move |w| (w + d).is_multiple_of(4)).map(move |w| (w, 1 + (w * d) % 5));
     let mut documents: Vec<Vec<(u32, u32)>> = (0..count).map(|d| document(d).collect()).collect();
@@ -63,7 +63,7 @@ fn documents(count: u32) -> (Bags, Tensor) {
             let _ = counts.get(d as i64).get(i64::from(word)).fill_(f64::from(number));
         }
     }
-    (Bags::from_documents(&documents, Device::Cpu), counts)
+    (BagOfWordsBatch::from_documents(&documents, Device::Cpu), counts)
 }
 
 fn models() -> Vec<TopicsTrainConfig> {
@@ -175,7 +175,7 @@ fn the_binary_exports_a_run_without_its_corpus() {
         .iter()
         .map(|row| (0..).zip(row).filter(|&(_, &count)| count > 0.0).map(|(w, &count)| (w, count as u32)).collect())
         .collect();
-    let exact = Tensor::cat(&model.infer(&Bags::from_documents(&documents, Device::Cpu)).unwrap(), -1);
+    let exact = Tensor::cat(&model.infer(&BagOfWordsBatch::from_documents(&documents, Device::Cpu)).unwrap(), -1);
     let found = CModule::load(&script).unwrap().forward_ts(&[&counts]).unwrap();
     let error = ((found - &exact) / exact).abs().max().double_value(&[]);
     assert!(error < 1e-6, "{error:e}");

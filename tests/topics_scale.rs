@@ -3,7 +3,9 @@
 mod common;
 
 use common::{close, doubles, seeded};
-use gengs::models::{Bags, Family, Inference, Likelihood, TopicModel, TopicsConfig, TopicsElbo, TopicsStart};
+use gengs::models::{
+    BagOfWordsBatch, Family, Inference, Likelihood, TopicModel, TopicsConfig, TopicsElbo, TopicsStart,
+};
 use gengs::nn::{Adam, Rows};
 use gengs::prelude::*;
 use gengs::sampler::{NoiseKey, OnePass};
@@ -65,7 +67,7 @@ fn model(config: &TopicsConfig) -> (VarStore, TopicModel) {
 }
 
 /// Documents, of the first `words` words. A word is in sixteen documents, but for the last `rare` ones, which are in one to four each.
-fn bags(words: u32, rare: u32) -> Bags {
+fn bags(words: u32, rare: u32) -> BagOfWordsBatch {
     const DOCUMENTS: u32 = 24;
     let in_document = |w: u32, d: u32| {
         if w < words - rare { !(w + d).is_multiple_of(3) } else { (d + DOCUMENTS - w % DOCUMENTS) % DOCUMENTS <= w % 4 }
@@ -73,11 +75,11 @@ fn bags(words: u32, rare: u32) -> Bags {
     let documents: Vec<Vec<(u32, u32)>> = (0..DOCUMENTS)
         .map(|d| (0..words).filter(|&w| in_document(w, d)).map(|w| (w, 1 + (w * d) % 4)).collect())
         .collect();
-    Bags::from_documents(&documents, Device::Cpu)
+    BagOfWordsBatch::from_documents(&documents, Device::Cpu)
 }
 
 /// `[B, V]`.
-fn dense(bags: &Bags) -> Tensor {
+fn dense(bags: &BagOfWordsBatch) -> Tensor {
     let places = &bags.rows * WORDS + &bags.words;
     let zeros = Tensor::zeros([bags.len() * WORDS], (Kind::Float, Device::Cpu));
     zeros.index_add(0, &places, &bags.counts).reshape([bags.len(), WORDS])
@@ -87,7 +89,7 @@ fn sum(x: &Tensor, dim: i64) -> Tensor {
     x.sum_dim_intlist(dim, false, None::<Kind>)
 }
 
-fn elbo(model: &TopicModel, bags: &Bags) -> TopicsElbo {
+fn elbo(model: &TopicModel, bags: &BagOfWordsBatch) -> TopicsElbo {
     model.relaxed_elbo(bags, 0.5, Forward::Soft, KEY).unwrap()
 }
 
@@ -349,7 +351,7 @@ fn evaluation_is_exact_over_a_large_vocabulary() {
     let (store, model) = model(&shape);
     let documents: Vec<Vec<(u32, u32)>> =
         (0..20).map(|d| (0..d % 4).map(|w| (w * 1000 + d, 1 + w)).collect()).collect();
-    let bags = Bags::from_documents(&documents, Device::Cpu);
+    let bags = BagOfWordsBatch::from_documents(&documents, Device::Cpu);
     let bound = model.bound(&bags, 1).unwrap();
     let log_p = store.variables()["words.bias"].detach().log_softmax(-1, None::<Kind>);
     for ((document, neg_elbo), kl) in documents.iter().zip(doubles(&bound.neg_elbo)).zip(doubles(&bound.kl)) {

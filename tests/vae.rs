@@ -6,7 +6,7 @@ use common::{LATENT_FAMILIES, close, double, doubles, seeded};
 use gengs::estimators::EstimatorKind;
 use gengs::models::{Elbo, Family, Inference, LatentConfig, Vae, VaeConfig};
 use gengs::relaxation::Forward;
-use gengs::sampler::{DrawnBy, NoiseKey};
+use gengs::sampler::{Backend, NoiseKey};
 use gengs::{TruncatedDistribution, Truncation};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
@@ -180,7 +180,7 @@ fn a_key_fixes_the_noise() {
         let at = |key| doubles(&vae.relaxed_elbo(&x, 0.5, Forward::Soft, Some(key)).unwrap().reconstruction);
         assert_eq!(at(NoiseKey::new(1, 2)), at(NoiseKey::new(1, 2)), "{inference:?}");
         assert!(at(NoiseKey::new(1, 2)) != at(NoiseKey::new(1, 3)), "{inference:?}");
-        assert_eq!(vae.drawn_by(), Some(DrawnBy::OnePass));
+        assert_eq!(vae.drawn_by(), Some(Backend::OnePass));
     }
 }
 

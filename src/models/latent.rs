@@ -4,7 +4,7 @@ use crate::distributions::{Bernoulli, Binomial, Distribution, Geometric, Negativ
 use crate::error::{Error, Result};
 use crate::platform::limits::check_shape;
 use crate::relaxation::{Forward, Relaxation};
-use crate::sampler::{DrawnBy, NoiseKey, OnePass, OnePassDraw};
+use crate::sampler::{Backend, NoiseKey, OnePass, OnePassDraw};
 use crate::truncation::TruncatedDistribution;
 use crate::truncation::Truncation;
 use serde::{Deserialize, Serialize};
@@ -83,7 +83,7 @@ pub(crate) struct Latent {
     mean: f64,
     window: (i64, i64),
     prior: TruncatedDistribution,
-    drawn_by: Cell<Option<DrawnBy>>,
+    drawn_by: Cell<Option<Backend>>,
 }
 
 impl Latent {
@@ -181,7 +181,7 @@ impl Latent {
                 return Ok((z, kl));
             }
         }
-        self.drawn_by.set(Some(DrawnBy::TensorGraph));
+        self.drawn_by.set(Some(Backend::TensorGraph));
         let q = self.posterior(output)?;
         let z = Relaxation::new(&q, temperature)?.forward(forward).rsample(&[])?;
         Ok((z, q.kl(&self.prior)?))
@@ -206,7 +206,7 @@ impl Latent {
     }
 
     /// What drew last.
-    pub fn drawn_by(&self) -> Option<DrawnBy> {
+    pub fn drawn_by(&self) -> Option<Backend> {
         self.drawn_by.get()
     }
 

@@ -15,7 +15,7 @@ use crate::estimators::{Estimate, Estimator, Expectation, Setting};
 use crate::nn::{Mlp, SparseProduct};
 use crate::platform::limits::check_shape;
 use crate::relaxation::Forward;
-use crate::sampler::{DrawnBy, NoiseKey};
+use crate::sampler::{Backend, NoiseKey};
 use crate::truncation::TruncatedDistribution;
 use tch::nn::Path;
 use tch::{Kind, Tensor, no_grad_guard};
@@ -305,7 +305,7 @@ impl Vae {
     }
 
     /// What drew the last relaxed sample.
-    pub fn drawn_by(&self) -> Option<DrawnBy> {
+    pub fn drawn_by(&self) -> Option<Backend> {
         self.latent.drawn_by()
     }
 

@@ -1,6 +1,6 @@
 //! A batch through the one-pass sampler: tasks for the threads, lane blocks for the vectors, results straight into tensors.
 
-use super::kernel::{Kernel, OfFamily, OfLogits, Outcome, Relaxed};
+use super::kernel::{FamilyKernel, Kernel, LogitsKernel, Outcome, Relaxed};
 use super::prior::Prior;
 use crate::error::Result;
 use crate::math::lanes::{LANES, Real};
@@ -80,7 +80,8 @@ impl Batch<'_> {
                     self.open(lanes);
                 }
                 rows.fill(lanes, T::PRECISION);
-                let outcome = pulp::Arch::new().dispatch(OfFamily { kernel: self.kernel, lanes, relaxed, parameters });
+                let outcome =
+                    pulp::Arch::new().dispatch(FamilyKernel { kernel: self.kernel, lanes, relaxed, parameters });
                 let wanted = outcome.iter().step_by(3 - kinds);
                 for (column, values) in columns.iter_mut().zip(wanted) {
                     match self.windows {
@@ -115,7 +116,7 @@ impl Batch<'_> {
                 let at = |first: usize| first * n..(first + latents.len()) * n;
                 let (z, rest) = columns.split_at_mut(2);
                 let kl_slopes = rest.get_mut(1).map_or(&mut [][..], |slopes| &mut slopes[at(t * LANES)]);
-                let outcome: Outcome<T> = pulp::Arch::new().dispatch(OfLogits {
+                let outcome: Outcome<T> = pulp::Arch::new().dispatch(LogitsKernel {
                     kernel: self.kernel,
                     lanes,
                     relaxed,

@@ -4,7 +4,7 @@
 //! each latent in its own parameters, and is forgotten: nothing with an atom dimension outlives it. A batch that is one part has nothing to
 //! save, and keeps its graph.
 
-use super::{DrawnBy, OnePassDraw};
+use super::{Backend, OnePassDraw};
 use crate::autograd::{differentiable_once, gradients};
 use crate::distributions::Parameter;
 use crate::error::{Error, Result};
@@ -40,7 +40,7 @@ impl<F: Fn(Vec<Tensor>) -> Result<TruncatedDistribution>> Blocks<'_, F> {
         if count == 0 || part.is_none() && count <= latents {
             let values = self.parameters.iter().map(|p| p.value.shallow_clone()).collect();
             let (z, kl) = self.relax(values, self.shape, 0)?;
-            return Ok(OnePassDraw { z, kl, drawn_by: DrawnBy::TensorGraph });
+            return Ok(OnePassDraw { z, kl, drawn_by: Backend::TensorGraph });
         }
         let flat: Vec<Tensor> = self.parameters.iter().map(|p| p.value.detach().flatten_batch(self.shape)).collect();
         let mut columns: Vec<Vec<Tensor>> = Vec::new();
@@ -60,7 +60,7 @@ impl<F: Fn(Vec<Tensor>) -> Result<TruncatedDistribution>> Blocks<'_, F> {
             *value = attach(value, slopes)?;
         }
         let kl = (kinds == 2).then(|| values.swap_remove(1));
-        Ok(OnePassDraw { z: values.swap_remove(0), kl, drawn_by: DrawnBy::Blocks })
+        Ok(OnePassDraw { z: values.swap_remove(0), kl, drawn_by: Backend::Blocks })
     }
 
     /// `z`, the KL, and the derivatives of `z` and then of the KL in every parameter, of one part of the batch.

@@ -10,13 +10,13 @@ pub struct OnePassDraw {
     /// `KL(q || prior)` in nats, of the batch shape, if a prior was given.
     pub kl: Option<Tensor>,
     /// What drew them.
-    pub drawn_by: DrawnBy,
+    pub drawn_by: Backend,
 }
 
 /// What drew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum DrawnBy {
+pub enum Backend {
     /// The one-pass sampler.
     OnePass,
     /// The tensor graph in parts of bounded memory.
@@ -26,12 +26,12 @@ pub enum DrawnBy {
     TensorGraph,
 }
 
-impl std::fmt::Display for DrawnBy {
+impl std::fmt::Display for Backend {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            DrawnBy::OnePass => "one-pass sampler",
-            DrawnBy::Blocks => "tensor graph in parts",
-            DrawnBy::TensorGraph => "tensor graph",
+            Backend::OnePass => "one-pass sampler",
+            Backend::Blocks => "tensor graph in parts",
+            Backend::TensorGraph => "tensor graph",
         })
     }
 }

@@ -192,14 +192,14 @@ fn rounded<T: Real>(numbers: &Lanes<f64>) -> Lanes<T> {
 }
 
 /// A lanes of a family's latents.
-pub(super) struct OfFamily<'a, T> {
+pub(super) struct FamilyKernel<'a, T> {
     pub kernel: Kernel,
     pub lanes: &'a LaneBlock,
     pub relaxed: &'a mut Relaxed<T>,
     pub parameters: usize,
 }
 
-impl<T: Real> pulp::WithSimd for OfFamily<'_, T> {
+impl<T: Real> pulp::WithSimd for FamilyKernel<'_, T> {
     type Output = Outcome<T>;
 
     #[inline(always)]
@@ -223,7 +223,7 @@ impl<T: Real> pulp::WithSimd for OfFamily<'_, T> {
 }
 
 /// A lanes of latents with free logits, all of one number of atoms.
-pub(super) struct OfLogits<'a, T> {
+pub(super) struct LogitsKernel<'a, T> {
     pub kernel: Kernel,
     pub lanes: &'a mut LaneBlock,
     pub relaxed: &'a mut Relaxed<T>,
@@ -235,7 +235,7 @@ pub(super) struct OfLogits<'a, T> {
     pub kl_slopes: &'a mut [T],
 }
 
-impl<T: Real> pulp::WithSimd for OfLogits<'_, T> {
+impl<T: Real> pulp::WithSimd for LogitsKernel<'_, T> {
     type Output = Outcome<T>;
 
     #[inline(always)]

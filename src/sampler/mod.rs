@@ -26,7 +26,7 @@ mod kernel;
 mod prior;
 
 pub use crate::random::NoiseKey;
-pub use draw::{DrawnBy, OnePassDraw};
+pub use draw::{Backend, OnePassDraw};
 
 use crate::checks::LARGEST_ATOM;
 use crate::checks::{check_floating, check_logits};
@@ -171,7 +171,7 @@ impl<'a> OnePass<'a> {
     ///
     /// # Errors
     /// As [`draw`](Self::draw).
-    pub fn draw_in_parts(&self, distribution: &dyn Distribution, key: NoiseKey, atoms: i64) -> Result<OnePassDraw> {
+    pub fn draw_in_blocks(&self, distribution: &dyn Distribution, key: NoiseKey, atoms: i64) -> Result<OnePassDraw> {
         self.check(distribution)?;
         self.by_tensors(distribution, key, Some(atoms.max(1)))
     }
@@ -219,10 +219,10 @@ impl<'a> OnePass<'a> {
         };
         let truncation = Truncation::between(window.0, window.1).allow_low_mass();
         let law = |values| TruncatedDistribution::new(distribution.with_parameters(values).as_ref(), &truncation);
-        self.in_parts(&distribution.parameters(), &shape, window, key, law, part)
+        self.in_blocks(&distribution.parameters(), &shape, window, key, law, part)
     }
 
-    fn in_parts(
+    fn in_blocks(
         &self,
         parameters: &[Parameter],
         shape: &[i64],
@@ -270,7 +270,7 @@ impl<'a> OnePass<'a> {
             attach(&values[i], parameters.iter().zip(slopes))
         };
         let kl = (kinds == 2).then(|| value(1)).transpose()?;
-        Ok(Some(OnePassDraw { z: value(0)?, kl, drawn_by: DrawnBy::OnePass }))
+        Ok(Some(OnePassDraw { z: value(0)?, kl, drawn_by: Backend::OnePass }))
     }
 
     /// Draws of the shape `[..., latents]` from free logits `[..., latents, n]` on the atoms of the window (implicit inference), with
@@ -285,7 +285,7 @@ impl<'a> OnePass<'a> {
         }
         let (window, shape) = self.logits_window(logits)?;
         let law = |mut values: Vec<Tensor>| TruncatedDistribution::from_logits_unchecked(&values.remove(0), window.0);
-        self.in_parts(&[logits_parameter(logits)], &shape, window, key, law, None)
+        self.in_blocks(&[logits_parameter(logits)], &shape, window, key, law, None)
     }
 
     /// As [`draw_logits`](Self::draw_logits) by the one-pass sampler; nothing if they are not on the CPU, neither float32 nor float64, or more
@@ -343,7 +343,7 @@ impl<'a> OnePass<'a> {
         };
         let mut values = batch.of_logits::<T>(logits, n)?.chunks_exact(2).map(value).collect::<Result<Vec<_>>>()?;
         let kl = (values.len() == 2).then(|| values.swap_remove(1));
-        Ok(OnePassDraw { z: values.swap_remove(0), kl, drawn_by: DrawnBy::OnePass })
+        Ok(OnePassDraw { z: values.swap_remove(0), kl, drawn_by: Backend::OnePass })
     }
 }
 

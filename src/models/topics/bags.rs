@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 /// Documents as bags of words: `N` entries, each a word of a document with its count.
 #[derive(Debug)]
-pub struct Bags {
+pub struct BagOfWordsBatch {
     /// The word of each entry, int64 `[N]`.
     pub words: Tensor,
     /// Its count, float32 `[N]`.
@@ -19,7 +19,7 @@ pub struct Bags {
     pub lengths: Tensor,
 }
 
-impl Bags {
+impl BagOfWordsBatch {
     /// From documents of `(word, count)`, which may be empty.
     pub fn from_documents<D: AsRef<[(u32, u32)]>>(documents: &[D], device: Device) -> Self {
         let (mut words, mut counts, mut rows) = (Vec::<i64>::new(), Vec::<f32>::new(), Vec::<i64>::new());
@@ -48,7 +48,7 @@ impl Bags {
     }
 
     /// `size` documents at a time, each time with the number of the first.
-    pub(crate) fn parts(&self, size: i64) -> Result<Vec<(i64, Bags)>> {
+    pub(crate) fn parts(&self, size: i64) -> Result<Vec<(i64, BagOfWordsBatch)>> {
         if self.len() <= size {
             return Ok(vec![(0, self.part(0, self.len(), 0, self.words.size()[0]))]);
         }
@@ -64,8 +64,8 @@ impl Bags {
     }
 
     /// Documents `first ..` and their entries.
-    fn part(&self, first: i64, count: i64, start: i64, entries: i64) -> Bags {
-        Bags {
+    fn part(&self, first: i64, count: i64, start: i64, entries: i64) -> BagOfWordsBatch {
+        BagOfWordsBatch {
             words: self.words.narrow(0, start, entries),
             counts: self.counts.narrow(0, start, entries),
             rows: self.rows.narrow(0, start, entries) - first,
@@ -131,20 +131,20 @@ mod tests {
 
     #[test]
     fn what_is_no_bag_of_words_is_named() {
-        let sound = || Bags::from_documents(&[vec![(0, 2), (3, 1)], vec![(1, 5)]], Device::Cpu);
+        let sound = || BagOfWordsBatch::from_documents(&[vec![(0, 2), (3, 1)], vec![(1, 5)]], Device::Cpu);
         assert!(sound().check(4, Device::Cpu).is_ok());
         let int = |values: &[i64]| Tensor::from_slice(values);
         let float = |values: &[f32]| Tensor::from_slice(values);
-        let cases: [(Bags, &str); 9] = [
-            (Bags { words: int(&[0, 4, 1]), ..sound() }, "word of a document is 4"),
-            (Bags { words: int(&[0, -1, 1]), ..sound() }, "word of a document is -1"),
-            (Bags { words: float(&[0.0, 3.0, 1.0]), ..sound() }, "words of documents"),
-            (Bags { counts: float(&[2.0, -1.0, 5.0]), ..sound() }, "count of a word is -1"),
-            (Bags { counts: float(&[2.0, f32::NAN, 5.0]), ..sound() }, "count of a word is NaN"),
-            (Bags { counts: float(&[2.0]), ..sound() }, "counts of documents"),
-            (Bags { rows: int(&[0, 2, 1]), ..sound() }, "do not ascend"),
-            (Bags { offsets: int(&[0, 9]), ..sound() }, "point beyond"),
-            (Bags { lengths: float(&[]), ..sound() }, "of documents"),
+        let cases: [(BagOfWordsBatch, &str); 9] = [
+            (BagOfWordsBatch { words: int(&[0, 4, 1]), ..sound() }, "word of a document is 4"),
+            (BagOfWordsBatch { words: int(&[0, -1, 1]), ..sound() }, "word of a document is -1"),
+            (BagOfWordsBatch { words: float(&[0.0, 3.0, 1.0]), ..sound() }, "words of documents"),
+            (BagOfWordsBatch { counts: float(&[2.0, -1.0, 5.0]), ..sound() }, "count of a word is -1"),
+            (BagOfWordsBatch { counts: float(&[2.0, f32::NAN, 5.0]), ..sound() }, "count of a word is NaN"),
+            (BagOfWordsBatch { counts: float(&[2.0]), ..sound() }, "counts of documents"),
+            (BagOfWordsBatch { rows: int(&[0, 2, 1]), ..sound() }, "do not ascend"),
+            (BagOfWordsBatch { offsets: int(&[0, 9]), ..sound() }, "point beyond"),
+            (BagOfWordsBatch { lengths: float(&[]), ..sound() }, "of documents"),
         ];
         for (bags, expected) in cases {
             let message = bags.check(4, Device::Cpu).unwrap_err().to_string();

@@ -12,7 +12,7 @@
 //! documents: from the first step on, each topic has documents of its own, and the network bends from there. Without the batch normalisation, topics that
 //! start out weak are never used; without `g`, a document of five words is thought to be as surely about something as one of five hundred.
 
-use super::{Bags, TopicsConfig, TopicsStart};
+use super::{BagOfWordsBatch, TopicsConfig, TopicsStart};
 use crate::error::{Error, Result};
 use crate::nn::{BatchNorm, EmbeddingBag, Linear, Rows, SparseIndex};
 use tch::nn::{Init, Path};
@@ -109,7 +109,7 @@ impl Encoder {
     }
 
     /// Outputs of each layer from the lowest, as in training: with dropout, statistics of the batch, and a gradient.
-    pub fn train(&self, bags: &Bags) -> Result<(Vec<Output>, Rows)> {
+    pub fn train(&self, bags: &BagOfWordsBatch) -> Result<(Vec<Output>, Rows)> {
         let seen = self.seen(bags);
         let weights = bags.counts.log1p() * &seen;
         let tokens = bags.per_document(&(&bags.counts * &seen));
@@ -124,7 +124,7 @@ impl Encoder {
     }
 
     /// The same as in use, without a gradient.
-    pub fn infer(&self, bags: &Bags) -> Result<Vec<Output>> {
+    pub fn infer(&self, bags: &BagOfWordsBatch) -> Result<Vec<Output>> {
         let _guard = no_grad_guard();
         let weights = bags.counts.log1p();
         let sums = self.table.sums(&bags.words, &weights, &bags.offsets)?;
@@ -132,14 +132,14 @@ impl Encoder {
     }
 
     /// Which entries the encoder sees: of each document a share of its own, so that short documents and halves are nothing new to it.
-    fn seen(&self, bags: &Bags) -> Tensor {
+    fn seen(&self, bags: &BagOfWordsBatch) -> Tensor {
         let float = (Kind::Float, bags.counts.device());
         let hidden = Tensor::rand([bags.len()], float) * (2.0 * self.word_dropout).min(1.0);
         Tensor::rand([bags.counts.size()[0]], float).ge_tensor(&hidden.index_select(0, &bags.rows)).to_kind(Kind::Float)
     }
 
     /// `|w idf|` of each document, `[B, 1]`.
-    fn lengths(&self, bags: &Bags, weights: &Tensor) -> Tensor {
+    fn lengths(&self, bags: &BagOfWordsBatch, weights: &Tensor) -> Tensor {
         let squares = (weights * self.idf.index_select(0, &bags.words)).square();
         bags.per_document(&squares).clamp_min(1e-6).sqrt().unsqueeze(-1)
     }

@@ -1,6 +1,6 @@
 //! What documents say about the words of topics.
 
-use super::Bags;
+use super::BagOfWordsBatch;
 use crate::error::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -22,7 +22,7 @@ impl Evidence {
     ///
     /// # Errors
     /// When there is not a row of means for each document, or not a column for each topic.
-    pub fn add(&mut self, bags: &Bags, means: &Tensor) -> Result<()> {
+    pub fn add(&mut self, bags: &BagOfWordsBatch, means: &Tensor) -> Result<()> {
         let _guard = no_grad_guard();
         let expected = [bags.len(), self.sums.size()[1]];
         if means.size() != expected {
@@ -52,9 +52,9 @@ mod tests {
         let mut evidence = Evidence { sums: Tensor::zeros([4, 2], (Kind::Double, Device::Cpu)) };
         let documents = [vec![(0, 1), (2, 7)], vec![], vec![(2, 1), (3, 2)]];
         let means = Tensor::from_slice(&[1.0f32, 2.0, 50.0, 60.0, 0.5, 3.0]).reshape([3, 2]);
-        let bags = Bags::from_documents(&documents, Device::Cpu);
+        let bags = BagOfWordsBatch::from_documents(&documents, Device::Cpu);
         evidence.add(&bags, &means).unwrap();
-        evidence.add(&Bags::from_documents(&[vec![(0, 3)]], Device::Cpu), &means.narrow(0, 0, 1)).unwrap();
+        evidence.add(&BagOfWordsBatch::from_documents(&[vec![(0, 3)]], Device::Cpu), &means.narrow(0, 0, 1)).unwrap();
         let expected = [[2.0, 0.0, 1.25, 0.25], [8.0, 0.0, 13.0, 9.0]];
         assert_eq!(Vec::<Vec<f64>>::try_from(&evidence.by_topic()).unwrap(), expected);
         let refused = evidence.add(&bags, &means.narrow(1, 0, 1)).unwrap_err().to_string();

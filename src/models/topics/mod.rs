@@ -28,7 +28,7 @@ mod subsampled;
 mod tables;
 mod words;
 
-pub use bags::Bags;
+pub use bags::BagOfWordsBatch;
 pub use config::{TopicsConfig, TopicsStart};
 pub use evidence::Evidence;
 pub(crate) use layer::FROM_ABOVE;

@@ -4,7 +4,7 @@ use super::config::{TopicsConfig, TopicsStart};
 use super::encoder::{Encoder, Output};
 use super::layer::{Layer, Posterior};
 use super::words::Words;
-use super::{Bags, Evidence, Likelihood};
+use super::{BagOfWordsBatch, Evidence, Likelihood};
 use crate::checks::real;
 use crate::error::{Error, Result};
 use crate::nn::Rows;
@@ -99,7 +99,13 @@ impl TopicModel {
     ///
     /// # Errors
     /// When the temperature is not allowed.
-    pub fn relaxed_elbo(&self, bags: &Bags, temperature: f64, forward: Forward, key: NoiseKey) -> Result<TopicsElbo> {
+    pub fn relaxed_elbo(
+        &self,
+        bags: &BagOfWordsBatch,
+        temperature: f64,
+        forward: Forward,
+        key: NoiseKey,
+    ) -> Result<TopicsElbo> {
         bags.check(self.words(), self.words.device())?;
         let (outputs, rows) = self.encoder.train(bags)?;
         let draw = |l: usize, posterior: &Posterior| posterior.draw(temperature, forward, of_layer(key, l));
@@ -148,7 +154,7 @@ impl TopicModel {
     ///
     /// # Errors
     /// When a tensor cannot be made.
-    pub fn infer(&self, bags: &Bags) -> Result<Vec<Tensor>> {
+    pub fn infer(&self, bags: &BagOfWordsBatch) -> Result<Vec<Tensor>> {
         bags.check(self.words(), self.words.device())?;
         Ok(self.descend(&self.encoder.infer(bags)?, |_, posterior| Ok(posterior.truncated.mean()))?.1)
     }
@@ -157,7 +163,7 @@ impl TopicModel {
     ///
     /// # Errors
     /// When `samples` is below 1.
-    pub fn bound(&self, bags: &Bags, samples: i64) -> Result<TopicsBound> {
+    pub fn bound(&self, bags: &BagOfWordsBatch, samples: i64) -> Result<TopicsBound> {
         if samples < 1 {
             return Err(Error::parameter("number of importance samples", samples, "at least 1"));
         }
@@ -189,7 +195,7 @@ impl TopicModel {
     ///
     /// # Errors
     /// When `samples` is below 1.
-    pub fn predict(&self, bags: &Bags, samples: i64) -> Result<Tensor> {
+    pub fn predict(&self, bags: &BagOfWordsBatch, samples: i64) -> Result<Tensor> {
         if samples < 1 {
             return Err(Error::parameter("number of samples", samples, "at least 1"));
         }

@@ -20,7 +20,7 @@ use super::proposal::Proposal;
 use super::slopes::{with_ones, with_slopes};
 use super::subsampled::SubsampledVocabulary;
 use super::tables::Tables;
-use super::{Bags, Likelihood};
+use super::{BagOfWordsBatch, Likelihood};
 use crate::error::Result;
 use crate::nn::{Rows, SparseIndex, rowwise_dot, weighted_sums};
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -50,7 +50,7 @@ impl SampledTables {
     pub fn new(
         likelihood: Likelihood,
         tables: [&Tensor; 2],
-        bags: &Bags,
+        bags: &BagOfWordsBatch,
         (proposal, count): (&Proposal, i64),
         names: &[String; 2],
     ) -> Result<Self> {
@@ -85,7 +85,7 @@ impl SampledTables {
 /// once differentiable.
 impl SampledTables {
     /// `-log p(x | z)` in nats, `[B]`, and the rows that are leaves of its graph.
-    pub fn neg_log_prob(&self, z: &Tensor, bags: &Bags) -> Result<(Tensor, Vec<Rows>)> {
+    pub fn neg_log_prob(&self, z: &Tensor, bags: &BagOfWordsBatch) -> Result<(Tensor, Vec<Rows>)> {
         match &self.documents {
             Documents::Some(vocabulary) => vocabulary.neg_log_prob(&self.tables, z, bags, &self.names),
             Documents::All(entries) => self.additive(entries, z, bags),
@@ -93,7 +93,7 @@ impl SampledTables {
     }
 
     /// With rates `r = [z, 1] T'`, the sum of `x log r` has the gradient `(x / r) T` in `[z, 1]`; that of `r` over the vocabulary is linear in `z` and in `T`.
-    fn additive(&self, entries: &SparseIndex, z: &Tensor, bags: &Bags) -> Result<(Tensor, Vec<Rows>)> {
+    fn additive(&self, entries: &SparseIndex, z: &Tensor, bags: &BagOfWordsBatch) -> Result<(Tensor, Vec<Rows>)> {
         let Self { tables, shares, .. } = self;
         let inputs = with_ones(z);
         let no_grad = no_grad_guard();

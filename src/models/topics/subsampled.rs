@@ -14,7 +14,7 @@
 //! With logits `[z, 1] T'`, the gradient in them is `n softmax - x`, and its product with `T` is the one in `[z, 1]`. Words that documents share are rows of a
 //! matrix; those of a document alone are terms of its own weighted sum of the table's rows.
 
-use super::Bags;
+use super::BagOfWordsBatch;
 use super::slopes::{with_ones, with_slopes};
 use super::tables::Tables;
 use crate::error::Result;
@@ -46,7 +46,7 @@ impl SubsampledVocabulary {
     /// over the vocabulary. From libtorch's generator.
     pub fn new(
         tables: &[Tensor; 2],
-        bags: &Bags,
+        bags: &BagOfWordsBatch,
         entries: &SparseIndex,
         others: &[(i64, f32)],
     ) -> Result<(Self, Vec<f32>)> {
@@ -93,7 +93,7 @@ impl SubsampledVocabulary {
         &self,
         shared: &Tables,
         z: &Tensor,
-        bags: &Bags,
+        bags: &BagOfWordsBatch,
         names: &[String; 2],
     ) -> Result<(Tensor, Vec<Rows>)> {
         let Self { indices, log_shares, inside, outside, outside_numbers, tables: [weight, bias] } = self;
@@ -142,7 +142,7 @@ impl SubsampledVocabulary {
 }
 
 /// How many documents have each different word; [`FEW`] where one has it in several entries, which are no sample of documents.
-fn documents_by_word(entries: &SparseIndex, bags: &Bags) -> Result<Vec<usize>> {
+fn documents_by_word(entries: &SparseIndex, bags: &BagOfWordsBatch) -> Result<Vec<usize>> {
     let documents = Vec::<i64>::try_from(&bags.rows)?;
     let of_word = |place: usize| {
         let entries = entries.of(place);
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_word_that_a_document_has_twice_is_looked_at_by_all() {
-        let bags = Bags::from_documents(&[vec![(3, 1), (4, 2), (3, 1)], vec![(4, 1)]], Device::Cpu);
+        let bags = BagOfWordsBatch::from_documents(&[vec![(3, 1), (4, 2), (3, 1)], vec![(4, 1)]], Device::Cpu);
         let entries = SparseIndex::new(&bags.words, &bags.rows, &bags.offsets).unwrap();
         assert_eq!(documents_by_word(&entries, &bags).unwrap(), [FEW, 2]);
     }

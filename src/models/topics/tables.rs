@@ -1,6 +1,6 @@
 //! Words given topics by the rows of weights and background that are looked at: all of them, or those of a step of training (`sampled.rs`).
 
-use super::{Bags, Likelihood};
+use super::{BagOfWordsBatch, Likelihood};
 use tch::{Kind, Tensor};
 
 /// Rows of both tables.
@@ -58,7 +58,7 @@ impl Tables {
     }
 
     /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, by all rows.
-    pub fn neg_log_prob(&self, z: &Tensor, bags: &Bags) -> Tensor {
+    pub fn neg_log_prob(&self, z: &Tensor, bags: &BagOfWordsBatch) -> Tensor {
         if self.likelihood == Likelihood::LogLinear {
             let logits = self.bias.addmm(z, &self.weight.tr());
             let places = &bags.rows * self.weight.size()[0] + &bags.words;
@@ -73,7 +73,7 @@ impl Tables {
     }
 
     /// The same where topics add up: of the sums of rates over the vocabulary, and of their logarithms over the documents' words, `[B]`.
-    pub fn additive(&self, total: &Tensor, logs: &Tensor, bags: &Bags) -> Tensor {
+    pub fn additive(&self, total: &Tensor, logs: &Tensor, bags: &BagOfWordsBatch) -> Tensor {
         match self.likelihood {
             Likelihood::Poisson => total + bags.per_document(&(&bags.counts + 1.0).lgamma()) - logs,
             _ => total.log() * &bags.lengths - logs,

@@ -15,7 +15,7 @@ use super::config::TopicsStart;
 use super::proposal::Proposal;
 use super::sampled::SampledTables;
 use super::tables::Tables;
-use super::{Bags, Likelihood};
+use super::{BagOfWordsBatch, Likelihood};
 use crate::error::{Error, Result};
 use crate::nn::Rows;
 use std::cell::OnceCell;
@@ -56,7 +56,7 @@ impl StepTables {
     }
 
     /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, with a gradient, and rows that are leaves of its graph in place of the tables.
-    pub fn neg_log_prob(&self, z: &Tensor, bags: &Bags) -> Result<(Tensor, Vec<Rows>)> {
+    pub fn neg_log_prob(&self, z: &Tensor, bags: &BagOfWordsBatch) -> Result<(Tensor, Vec<Rows>)> {
         match self {
             Self::Whole(tables) => Ok((tables.neg_log_prob(z, bags), Vec::new())),
             Self::Sampled(sampled) => sampled.neg_log_prob(z, bags),
@@ -144,7 +144,7 @@ impl Words {
     }
 
     /// What a step of training looks at.
-    pub fn in_training(&self, bags: &Bags) -> Result<StepTables> {
+    pub fn in_training(&self, bags: &BagOfWordsBatch) -> Result<StepTables> {
         let Self { likelihood, weight, bias, names, sample, .. } = self;
         match *sample {
             Some(sample) => {
@@ -156,12 +156,12 @@ impl Words {
     }
 
     /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, exactly, for use without a gradient: in bounded memory.
-    pub fn neg_log_prob(&self, z: &Tensor, bags: &Bags) -> Result<Tensor> {
+    pub fn neg_log_prob(&self, z: &Tensor, bags: &BagOfWordsBatch) -> Result<Tensor> {
         let size = match self.likelihood {
             Likelihood::LogLinear => self.documents_at_once(),
             _ => bags.len(),
         };
-        let of_part = |(first, part): (i64, Bags)| {
+        let of_part = |(first, part): (i64, BagOfWordsBatch)| {
             let tables = Tables::whole(self.likelihood, &self.weight, &self.bias);
             tables.neg_log_prob(&z.narrow(0, first, part.len()), &part)
         };

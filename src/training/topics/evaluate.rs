@@ -4,7 +4,7 @@ use super::TopicsReport;
 use super::batch::batches;
 use crate::data::{Corpus, Document, Documents};
 use crate::error::Result;
-use crate::models::{Bags, TopicModel};
+use crate::models::{BagOfWordsBatch, TopicModel};
 use crate::topic_metrics::{Completion, Halves, ParentCoherence, split};
 use crate::training::ranges::all_finite;
 use serde::Serialize;
@@ -117,7 +117,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, bags: &Bags, parts: [&Tensor; 3]) {
+    fn add(&mut self, bags: &BagOfWordsBatch, parts: [&Tensor; 3]) {
         let sum = |tensor: &Tensor| tensor.sum(Kind::Double).double_value(&[]);
         for (i, part) in parts.into_iter().enumerate() {
             self.total[i] += sum(part);
@@ -140,7 +140,7 @@ fn complete(model: &TopicModel, documents: &Documents, batch_size: usize, device
     while halves.peek().is_some() {
         let batch: Vec<Halves> = halves.by_ref().take(batch_size).collect::<Result<_>>()?;
         let firsts: Vec<&Document> = batch.iter().map(|halves| &halves.first).collect();
-        let probabilities = model.predict(&Bags::from_documents(&firsts, device), COMPLETION_SAMPLES)?;
+        let probabilities = model.predict(&BagOfWordsBatch::from_documents(&firsts, device), COMPLETION_SAMPLES)?;
         for (row, Halves { second, .. }) in batch.iter().enumerate() {
             let words: Vec<i64> = second.iter().map(|&(word, _)| i64::from(word)).collect();
             let words = Tensor::from_slice(&words).to_device(device);

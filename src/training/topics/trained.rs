@@ -5,7 +5,7 @@ use super::start::blank;
 use super::task::VOCABULARY;
 use crate::data::Vocabulary;
 use crate::error::Result;
-use crate::models::{Bags, TopicModel};
+use crate::models::{BagOfWordsBatch, TopicModel};
 use crate::training::checkpoint::Checkpoint;
 use crate::training::run_folder::RunFolder;
 use std::path::Path;
@@ -64,7 +64,7 @@ impl TrainedTopics {
         }
         let encoded: Vec<_> = texts.iter().map(|text| self.vocabulary.encode(text.as_ref())).collect();
         let documents: Vec<_> = encoded.iter().map(|encoded| &encoded.document).collect();
-        let layers = self.model.infer(&Bags::from_documents(&documents, self.store.device()))?;
+        let layers = self.model.infer(&BagOfWordsBatch::from_documents(&documents, self.store.device()))?;
         let layers = layers
             .iter()
             .map(|means| Ok(Vec::<Vec<f64>>::try_from(&means.to_kind(Kind::Double).to_device(Device::Cpu))?));

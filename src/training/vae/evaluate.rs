@@ -4,7 +4,7 @@ use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::models::Vae;
 use crate::relaxation::Forward;
-use crate::sampler::{DrawnBy, NoiseKey};
+use crate::sampler::{Backend, NoiseKey};
 use crate::training::ranges::all_finite;
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad_guard};
@@ -29,7 +29,7 @@ pub struct Evaluation {
     /// Images.
     pub examples: i64,
     /// What drew the relaxed samples; nothing without images.
-    pub drawn_by: Option<DrawnBy>,
+    pub drawn_by: Option<Backend>,
 }
 
 /// The threshold of Burda et al. on the variance of a posterior mean.

@@ -11,7 +11,7 @@ use crate::estimators::{Estimator, EstimatorKind};
 use crate::models::{Elbo, Vae};
 use crate::nn::{Adam, SparseProduct};
 use crate::relaxation::Forward;
-use crate::sampler::{DrawnBy, NoiseKey};
+use crate::sampler::{Backend, NoiseKey};
 use crate::training::checkpoint::{Checkpoint, Progress};
 use crate::training::run_folder::RunFolder;
 use crate::training::step_context::StepContext;
@@ -51,7 +51,7 @@ impl VaeTask {
     }
 
     /// What drew the last relaxed sample; nothing before the first step.
-    pub fn drawn_by(&self) -> Option<DrawnBy> {
+    pub fn drawn_by(&self) -> Option<Backend> {
         self.vae.drawn_by()
     }
 
