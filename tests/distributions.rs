@@ -209,6 +209,16 @@ fn tails_of_extreme_negative_binomials() {
             assert!(double(&below) <= 0.0 && double(&below) > -1.0);
         }
     }
+    // Odds so large that mass lies beyond the longest sum: then the other side is summed, or there is none.
+    for logits in [20.0, 25.0, 28.0, 30.0, 100.0] {
+        let law = NegativeBinomial::from_logits(&Tensor::from(1e-9), &Tensor::from(logits)).unwrap();
+        let few =
+            double(&law.log_prob(&Tensor::arange_start(1, 10, (Kind::Double, CPU))).unwrap().exp().sum(Kind::Double));
+        // P(X >= 1) = 1 - (1 - p)^r, where -log(1 - p) is the logits' softplus.
+        let exact = -f64::exp_m1(-1e-9 * f64::ln_1p(f64::exp(logits))) - few;
+        let above = double(&law.log_tails(10).unwrap().1.exp());
+        assert!((above / exact - 1.0).abs() < 1e-7, "P(X >= 10) at logits {logits}: {above:e}, not {exact:e}");
+    }
     let poisson = Poisson::new(&Tensor::from(50.0)).unwrap();
     for r in [1e9, 1e12, 1e15, 1e20, 1e29] {
         let law = law(r, 50.0 / (50.0 + r));

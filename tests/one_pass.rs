@@ -528,53 +528,94 @@ fn second_derivatives_are_refused() {
     }
 }
 
+type Build = fn(&[Tensor]) -> Box<dyn Distribution>;
+
+fn negative_binomial(leaves: &[Tensor]) -> Box<dyn Distribution> {
+    Box::new(NegativeBinomial::new(&leaves[0], &leaves[1]).unwrap())
+}
+
+fn negative_binomial_of_logits(leaves: &[Tensor]) -> Box<dyn Distribution> {
+    Box::new(NegativeBinomial::from_logits(&leaves[0], &leaves[1]).unwrap())
+}
+
+fn poisson(leaves: &[Tensor]) -> Box<dyn Distribution> {
+    Box::new(Poisson::new(&leaves[0]).unwrap())
+}
+
+/// Draws of one law in one window, with the KL to a geometric law: values and gradients equal those of the tensor graph in float64.
+fn equals_the_graph(law: Build, parameters: &[f64], (lo, hi): (i64, i64)) -> Backend {
+    let leaves = || parameters.iter().map(|&x| Tensor::from_slice(&[x]).set_requires_grad(true)).collect::<Vec<_>>();
+    let prior = Geometric::new(&Tensor::from(0.1)).unwrap();
+    let sampler = OnePass::new(lo, hi, 1.0).unwrap().allow_low_mass().kl_to_law(&prior).unwrap();
+    let (ours, theirs) = (leaves(), leaves());
+    let key = NoiseKey::new(9, 2);
+    let one = sampler.draw(law(&ours).as_ref(), key).unwrap();
+    let graph = sampler.draw_in_blocks(law(&theirs).as_ref(), key, 1 << 20).unwrap();
+    for (what, a, b) in [("z", &one.z, &graph.z), ("KL", one.kl.as_ref().unwrap(), graph.kl.as_ref().unwrap())] {
+        let slope = |of: &Tensor, leaves: &[Tensor]| Tensor::run_backward(&[of], leaves, true, false);
+        let (a_slopes, b_slopes) = (slope(a, &ours), slope(b, &theirs));
+        // Log weights of counts of ten million are differences of numbers of a hundred million.
+        let bound = if lo > 1_000_000 { 1e-5 } else { 1e-7 };
+        let close = |what: String, a: f64, b: f64| {
+            assert!((a - b).abs() <= bound * b.abs() + 1e-9, "{what} of {parameters:?} in {lo}..={hi}: {a}, not {b}");
+        };
+        close(what.into(), doubles(a)[0], doubles(b)[0]);
+        for (i, (a, b)) in a_slopes.iter().zip(&b_slopes).enumerate() {
+            close(format!("derivative {i} of {what}"), doubles(a)[0], doubles(b)[0]);
+        }
+    }
+    one.drawn_by
+}
+
 /// Tails of more than ten thousand terms, and parameters at the ends of their ranges: values and gradients are those of the tensor graph in float64.
 #[test]
 fn long_tails_and_extreme_parameters_equal_the_graph() {
-    let of = |r: f64, p: f64, wide: (i64, i64)| {
-        let law = move |leaves: &[Tensor]| -> Box<dyn Distribution> {
-            Box::new(NegativeBinomial::new(&leaves[0], &leaves[1]).unwrap())
-        };
-        (Box::new(law) as Box<dyn Fn(&[Tensor]) -> Box<dyn Distribution>>, vec![r, p], wide)
-    };
-    let poisson = |rate: f64, window: (i64, i64)| {
-        let law = |leaves: &[Tensor]| -> Box<dyn Distribution> { Box::new(Poisson::new(&leaves[0]).unwrap()) };
-        (Box::new(law) as Box<dyn Fn(&[Tensor]) -> Box<dyn Distribution>>, vec![rate], window)
-    };
-    let cases = [
-        of(1.0, 0.997, (0, 12_000)),
-        of(1.0, 0.999, (0, 30_000)),
-        of(2.5, 0.999, (0, 50_000)),
-        of(1e-12, 0.998, (0, 5)),
-        of(1e-7, 0.999, (0, 200)),
-        of(1e12, 5e-11, (15, 20)),
-        of(1e20, 5e-20, (2, 14)),
-        poisson(1e7, (9_990_000, 10_019_000)),
+    let cases: [(Build, &[f64], (i64, i64)); 8] = [
+        (negative_binomial, &[1.0, 0.997], (0, 12_000)),
+        (negative_binomial, &[1.0, 0.999], (0, 30_000)),
+        (negative_binomial, &[2.5, 0.999], (0, 50_000)),
+        (negative_binomial, &[1e-12, 0.998], (0, 5)),
+        (negative_binomial, &[1e-7, 0.999], (0, 200)),
+        (negative_binomial, &[1e12, 5e-11], (15, 20)),
+        (negative_binomial, &[1e20, 5e-20], (2, 14)),
+        (poisson, &[1e7], (9_990_000, 10_019_000)),
     ];
-    for (law, parameters, (lo, hi)) in cases {
-        let leaves =
-            || parameters.iter().map(|&x| Tensor::from_slice(&[x]).set_requires_grad(true)).collect::<Vec<_>>();
-        let prior = Geometric::new(&Tensor::from(0.1)).unwrap();
-        let sampler = OnePass::new(lo, hi, 1.0).unwrap().allow_low_mass().kl_to_law(&prior).unwrap();
-        let (ours, theirs) = (leaves(), leaves());
-        let key = NoiseKey::new(9, 2);
-        let one = sampler.rsample(law(&ours).as_ref(), key).unwrap().unwrap();
-        let graph = sampler.draw_in_blocks(law(&theirs).as_ref(), key, 1 << 20).unwrap();
-        for (what, a, b) in [("z", &one.z, &graph.z), ("KL", one.kl.as_ref().unwrap(), graph.kl.as_ref().unwrap())] {
-            let slope = |of: &Tensor, leaves: &[Tensor]| Tensor::run_backward(&[of], leaves, true, false);
-            let (a_slopes, b_slopes) = (slope(a, &ours), slope(b, &theirs));
-            // Log weights of counts of ten million are differences of numbers of a hundred million.
-            let bound = if lo > 1_000_000 { 1e-5 } else { 1e-7 };
-            let close = |what: String, a: f64, b: f64| {
-                assert!(
-                    (a - b).abs() <= bound * b.abs() + 1e-9,
-                    "{what} of {parameters:?} in {lo}..={hi}: {a}, not {b}"
-                );
-            };
-            close(what.into(), doubles(a)[0], doubles(b)[0]);
-            for (i, (a, b)) in a_slopes.iter().zip(&b_slopes).enumerate() {
-                close(format!("derivative {i} of {what}"), doubles(a)[0], doubles(b)[0]);
-            }
-        }
+    for (law, parameters, window) in cases {
+        assert_eq!(equals_the_graph(law, parameters, window), Backend::OnePass, "{parameters:?} in {window:?}");
+    }
+}
+
+/// Where most of the mass lies below the window, the tail above it comes first.
+#[test]
+fn windows_above_the_mean_of_laws_with_long_tails_equal_the_graph() {
+    let cases: [(Build, &[f64], (i64, i64)); 9] = [
+        (poisson, &[6_000_000.95], (6_000_001, 6_014_000)),
+        (poisson, &[1e7], (10_000_500, 10_002_000)),
+        (poisson, &[1e7], (10_000_001, 10_000_002)),
+        (negative_binomial, &[0.5, 0.999], (600, 700)),
+        (negative_binomial, &[0.5, 0.999], (500, 20_000)),
+        (negative_binomial, &[1e-10, 0.9999], (2, 25)),
+        (negative_binomial, &[1.0, 0.999], (1_000, 1_001)),
+        (negative_binomial, &[3.0, 0.9995], (7_000, 9_000)),
+        (negative_binomial, &[20.0, 0.998], (12_000, 12_100)),
+    ];
+    for (law, parameters, window) in cases {
+        equals_the_graph(law, parameters, window);
+    }
+}
+
+/// Tails of more terms than are worth their time are summed by the tensor graph, in milliseconds.
+#[test]
+fn tails_without_end_are_left_to_the_graph() {
+    let cases: [(Build, &[f64], (i64, i64)); 5] = [
+        (negative_binomial_of_logits, &[1e-9, 12.0], (0, 10)),
+        (negative_binomial_of_logits, &[1e-9, 16.0], (0, 10)),
+        (negative_binomial_of_logits, &[1e-9, 20.0], (0, 10)),
+        (negative_binomial_of_logits, &[0.5, 14.0], (900_000, 900_100)),
+        // Below the window, too: sixteen million terms that rise towards zero.
+        (negative_binomial_of_logits, &[0.5, 18.0], (16_000_000, 16_000_050)),
+    ];
+    for (law, parameters, window) in cases {
+        assert_eq!(equals_the_graph(law, parameters, window), Backend::TensorGraph, "{parameters:?} in {window:?}");
     }
 }

@@ -36,6 +36,9 @@ pub(crate) const FROM: i64 = 400;
 /// How far below the first term, in nats, the rest of a sum may be left out.
 pub(crate) const NEGLIGIBLE: f64 = 42.0;
 
+/// The number of the last block of a graded sum, of those whose lengths double from [`SINGLES`] on: it ends at 2^40.
+const LAST_BLOCK: u32 = DOUBLINGS as u32 - 6;
+
 /// Which way a sum runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -94,7 +97,7 @@ fn plain_grid<D: Pmf + ?Sized>(distribution: &D, length: i64) -> Result<Grid> {
 /// terms times their lengths say so.
 fn smooth_reach(log_pmf: impl Fn(&Tensor) -> Tensor, device: Device) -> i64 {
     let _guard = no_grad_guard();
-    let starts: Vec<i64> = (0..DOUBLINGS as u32 - 6).map(|i| SINGLES << i).collect();
+    let starts: Vec<i64> = (0..=LAST_BLOCK).map(|i| SINGLES << i).collect();
     let positions: Vec<f64> = [0.0].into_iter().chain(starts.iter().map(|&start| start as f64)).collect();
     let positions = Tensor::from_slice(&positions).to_device(device);
     let terms = log_pmf(&positions) + positions.log1p() * 2.0;
@@ -188,15 +191,40 @@ fn remainder(terms: &Tensor, log_sum: &Tensor, no_more: bool) -> Tensor {
     nothing.where_self(&vanished, &rest)
 }
 
-/// Which of the two sides of `k` can be summed directly: both near the mean, else the one that runs away from it.
-fn directions<D: Pmf + ?Sized>(distribution: &D, k: f64) -> (Tensor, Tensor) {
+/// Which of the two sides of `k` can be summed directly: both near the mean, else the one that runs away from it; never one with mass beyond
+/// the longest sum.
+///
+/// # Errors
+/// When neither can be for some row.
+fn directions<D: Pmf + ?Sized>(distribution: &D, k: f64) -> Result<(Tensor, Tensor)> {
     if !distribution.is_smooth() {
         let always = Tensor::ones(distribution.batch_shape(), (Kind::Bool, distribution.device()));
-        return (always.shallow_clone(), always);
+        return Ok((always.shallow_clone(), always));
     }
     let (mean, deviation) = (distribution.mean().detach(), distribution.variance().detach().sqrt());
     let distance = mean.neg() + k;
-    (distance.ge_tensor(&(&deviation * -4.0)), distance.le_tensor(&(deviation * 4.0)))
+    let (up, down) = (distance.ge_tensor(&(&deviation * -4.0)), distance.le_tensor(&(deviation * 4.0)));
+    if distribution.support().highest.is_some() {
+        return Ok((up, down));
+    }
+    let endless = has_no_end(distribution, k.ceil());
+    if endless.logical_and(&down.logical_not()).any().int64_value(&[]) != 0 {
+        return Err(Error::parameter(
+            format!("tail of {} from {k} on", distribution.name()),
+            format!("still worth summing after 2^{DOUBLINGS} terms"),
+            "one that falls off within them; narrow the parameters",
+        ));
+    }
+    Ok((up.logical_and(&endless.logical_not()), down))
+}
+
+/// In which rows the last block of the longest sum from `from` on still counts.
+fn has_no_end<D: Pmf + ?Sized>(distribution: &D, from: f64) -> Tensor {
+    let _guard = no_grad_guard();
+    let offsets = Tensor::from_slice(&[0.0, (SINGLES << LAST_BLOCK) as f64]).to_device(distribution.device());
+    let terms = distribution.row()(&(&offsets + from)) + offsets.log1p() * 2.0;
+    // NaN, of a row whose parameters are none, is no reason to refuse the others.
+    terms.select(-1, 1).gt_tensor(&(terms.select(-1, 0) - NEGLIGIBLE))
 }
 
 /// `(log P(X < k), log P(X >= k))`; see [`Distribution::log_tails`].
@@ -211,7 +239,7 @@ pub(crate) fn log_tails<D: Pmf + ?Sized>(distribution: &D, k: i64) -> Result<(Te
         return Ok((sure, impossible));
     }
     both_sides(
-        directions(distribution, k as f64 - 0.5),
+        directions(distribution, k as f64 - 0.5)?,
         |direction| match direction {
             Direction::Up => one_sided(distribution, k, direction, false),
             Direction::Down => one_sided(distribution, k - 1, direction, false),
@@ -232,7 +260,7 @@ pub(crate) fn log_partial_expectations<D: Pmf + ?Sized>(distribution: &D, k: i64
         (true, true) => {}
     }
     both_sides(
-        directions(distribution, k as f64),
+        directions(distribution, k as f64)?,
         |direction| match direction {
             Direction::Up => one_sided(distribution, k + 1, direction, true),
             Direction::Down => one_sided(distribution, k - 1, direction, true),

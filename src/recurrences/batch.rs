@@ -14,15 +14,17 @@ const ROWS_BETWEEN_CLOSED_FORMS: usize = 128;
 
 /// All laws of a batch, one a latent.
 pub trait LawBatch: Send + Sync {
-    /// The smallest window around the mean of this latent's law with at most half of `tail_mass` beyond each end; nothing where it has more
-    /// than `widest` atoms.
+    /// A window around the mean of this latent's law, of two atoms or more, with at most half of `tail_mass` beyond each end; nothing where it
+    /// has more than `widest` atoms.
     fn window(&self, latent: usize, tail_mass: f64, widest: i64) -> Option<(i64, i64)>;
 
-    /// Log weights and scores of a lanes's latents in their windows, with tails merged to this relative precision.
-    fn fill(&self, lanes: &mut LaneBlock, precision: f64);
+    /// Log weights and scores of a block's latents in their windows, with tails merged to this relative precision. `false` where a tail has
+    /// too many terms to be summed: the block holds nothing of use then.
+    #[must_use]
+    fn fill(&self, lanes: &mut LaneBlock, precision: f64) -> bool;
 }
 
-/// A batch of walks made latent by latent from the values of one or two parameters.
+/// A batch of recurrences made latent by latent from the values of one or two parameters.
 #[derive(Debug)]
 pub struct Recurrences<F> {
     values: Vec<Vec<f64>>,
@@ -58,7 +60,7 @@ where
         (self.law)([value(0), value(1)])
     }
 
-    /// The laws of a lanes's lanes.
+    /// The laws of a block's lanes.
     #[inline(always)]
     fn laws(&self, lanes: &LaneBlock) -> Lanes<L> {
         let mut columns = [[0.0; LANES]; 2];
@@ -86,11 +88,11 @@ where
         own_window(&self.law(latent), tail_mass, widest)
     }
 
-    fn fill(&self, lanes: &mut LaneBlock, precision: f64) {
+    fn fill(&self, lanes: &mut LaneBlock, precision: f64) -> bool {
         if self.parameters > 1 {
-            pulp::Arch::new().dispatch(Fill::<F, L, 2> { walks: self, lanes, precision, law: PhantomData });
+            pulp::Arch::new().dispatch(Fill::<F, L, 2> { recurrences: self, lanes, precision, law: PhantomData })
         } else {
-            pulp::Arch::new().dispatch(Fill::<F, L, 1> { walks: self, lanes, precision, law: PhantomData });
+            pulp::Arch::new().dispatch(Fill::<F, L, 1> { recurrences: self, lanes, precision, law: PhantomData })
         }
     }
 }
@@ -110,7 +112,7 @@ impl pulp::WithSimd for Logs<'_> {
 }
 
 struct Fill<'a, F, L, const PARAMETERS: usize> {
-    walks: &'a Recurrences<F>,
+    recurrences: &'a Recurrences<F>,
     lanes: &'a mut LaneBlock,
     precision: f64,
     law: PhantomData<L>,
@@ -121,12 +123,12 @@ where
     F: Fn([f64; 2]) -> L + Send + Sync,
     L: PmfRecurrence,
 {
-    type Output = ();
+    type Output = bool;
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Self { walks, lanes, precision, .. } = self;
-        let laws = walks.laws(lanes);
+    fn with_simd<S: pulp::Simd>(self, _: S) -> bool {
+        let Self { recurrences, lanes, precision, .. } = self;
+        let laws = recurrences.laws(lanes);
         let shared = lanes.is_shared;
         let mut lines = [[0.0; LANES]; PARAMETERS];
         for (p, line) in lines.iter_mut().enumerate() {
@@ -152,7 +154,9 @@ where
             lanes.tail_corrections = [[[0.0; LANES]; 2]; 2];
             let below = below::<L, PARAMETERS>(&laws, lanes, precision).finish();
             for lane in 0..LANES {
-                merge(&laws[lane], lanes, lane, &below, &above);
+                if merge(&laws[lane], lanes, lane, &below, &above).is_none() {
+                    return false;
+                }
             }
         }
         for p in 0..PARAMETERS {
@@ -167,6 +171,7 @@ where
                 }
             }
         }
+        true
     }
 }
 

@@ -4,10 +4,10 @@ use crate::math::LOG_ZERO_FLOAT;
 use crate::math::lanes::{LANES, Lanes, each};
 use crate::random::counter::block_of;
 
-/// LawBatch start at a multiple of this, where a block of random words starts in every kind.
+/// Rows start at a multiple of this, where a block of random words starts in every kind.
 const ALIGNED: i64 = 4;
 
-/// LawBatch that are walked, and terms of tails that are summed, before lanes are looked at again.
+/// Rows that are walked, and terms of tails that are summed, before lanes are looked at again.
 pub(crate) const STRIDE: usize = 4;
 
 /// The laws of a few latents in their windows. Row `r` of lane `i` is the atom `origins[i] + r`.
@@ -23,7 +23,7 @@ pub struct LaneBlock {
     /// The same, and the last atom of each lane, as numbers.
     pub(crate) starts: Lanes<f64>,
     pub(crate) ends: Lanes<f64>,
-    /// LawBatch of the longest lane.
+    /// Rows of the longest lane.
     pub(crate) rows: usize,
     pub(crate) log_weights: Vec<Lanes<f64>>,
     /// Of each of up to two parameters, where they are kept.

@@ -5,7 +5,10 @@ use super::recurrence::{Atom, PmfRecurrence, Step, common_steps, first_steps, ln
 use crate::math::lanes::{LANES, Lanes, each};
 
 /// How many terms a tail may have beyond the window before lanes go their own ways.
-const LONGEST_TAIL: usize = 10_000;
+const LONG_TAIL: usize = 10_000;
+
+/// How many terms of a lane's tail are summed at all: half a millisecond. Laws with longer tails are left to others, who integrate.
+const LONGEST_TAIL: usize = 1 << 16;
 
 /// The logarithm of the smallest tail that is taken from what the window leaves, whose last digits it keeps; smaller ones are summed to their end.
 const LEAST_COMPLEMENT: f64 = -4.0;
@@ -92,7 +95,10 @@ pub(super) fn below<L: PmfRecurrence, const PARAMETERS: usize>(
 ) -> Sums<PARAMETERS> {
     let mut k = each(|i| lanes.windows[i].0 as f64);
     let mut below = Sums::start(each(|i| k[i] > 0.0 && k[i] <= laws[i].mean()));
-    while !below.is_complete() {
+    for _ in (0..LONGEST_TAIL).step_by(STRIDE) {
+        if below.is_complete() {
+            break;
+        }
         // At zero there is no further step; the term is made zero for good.
         let inside = |i: usize, j: usize| k[i] > j as f64;
         let step = |i: usize, j: usize| Step::from(if inside(i, j) { k[i] - 1.0 - j as f64 } else { 0.0 });
@@ -118,7 +124,7 @@ pub(super) fn above<L: PmfRecurrence, const PARAMETERS: usize>(
     let opens = |i: usize| laws[i].highest() != Some(lanes.windows[i].1) && lanes.ends[i] >= laws[i].mean();
     let mut above = Sums::start(each(opens));
     let first_steps = first_steps();
-    for term in (0..LONGEST_TAIL).step_by(STRIDE) {
+    for term in (0..LONG_TAIL).step_by(STRIDE) {
         if above.is_complete() {
             break;
         }
@@ -133,7 +139,8 @@ pub(super) fn above<L: PmfRecurrence, const PARAMETERS: usize>(
     above
 }
 
-/// Merges a lane's tails into its ends: series where they were summed, else what the rest of the law leaves.
+/// Merges a lane's tails into its ends: series where they were summed, else what the rest of the law leaves. `None` where a tail has too many
+/// terms to be summed.
 #[inline(always)]
 pub(super) fn merge<L: PmfRecurrence, const PARAMETERS: usize>(
     law: &L,
@@ -141,7 +148,7 @@ pub(super) fn merge<L: PmfRecurrence, const PARAMETERS: usize>(
     lane: usize,
     below: &Tail<PARAMETERS>,
     above: &Tail<PARAMETERS>,
-) {
+) -> Option<()> {
     let (lo, hi) = lanes.windows[lane];
     let (first, last) = (lanes.first(lane), lanes.last(lane));
     if lo == hi {
@@ -151,11 +158,15 @@ pub(super) fn merge<L: PmfRecurrence, const PARAMETERS: usize>(
         for (ends, score) in lanes.tail_corrections.iter_mut().zip(scores) {
             ends[0][lane] = -score;
         }
-        return;
+        return Some(());
     }
     let mean = law.mean();
-    let opens_below = lo > 0;
-    if opens_below && lo as f64 <= mean {
+    // Whether most of the mass is below the window: then it is what the window and the tail above it leave.
+    let most_is_below = lo > 0 && lo as f64 > mean;
+    if lo > 0 && !most_is_below {
+        if !below.complete[lane] {
+            return None;
+        }
         below.merge_into(lanes, first, 0, lane);
     }
     if law.highest() != Some(hi) {
@@ -163,27 +174,29 @@ pub(super) fn merge<L: PmfRecurrence, const PARAMETERS: usize>(
             lanes.put(law, 1, lane, tail);
         } else if above.complete[lane] && hi as f64 >= mean {
             above.merge_into(lanes, last, 1, lane);
+        } else if most_is_below {
+            lanes.put(law, 1, lane, long_tail(law, hi)?);
         } else {
             let mut rest = complement(law, lanes, lane, first..last);
             if hi as f64 >= mean && rest.log_weight < LEAST_COMPLEMENT {
-                rest = long_tail(law, hi);
+                rest = long_tail(law, hi)?;
             }
             lanes.put(law, 1, lane, rest);
         }
     }
-    if opens_below && lo as f64 > mean {
+    if most_is_below {
         let rest = complement(law, lanes, lane, first + 1..last + 1);
         lanes.put(law, 0, lane, rest);
     }
+    Some(())
 }
 
-/// What lies at and above an atom beyond the mean, however many terms that takes, as an atom.
-fn long_tail(law: &impl PmfRecurrence, from: i64) -> Atom {
+/// What lies at and above an atom beyond the mean, as an atom.
+fn long_tail(law: &impl PmfRecurrence, from: i64) -> Option<Atom> {
     let Atom { log_weight, scores } = law.atom(from as f64);
     let (mut term, mut sum, mut change, mut weighted) = (1.0, 1.0, [0.0; 2], [0.0; 2]);
-    let mut k = from as f64;
-    loop {
-        let step = Step::from(k);
+    for term_number in 0..LONGEST_TAIL {
+        let step = Step::from(from as f64 + term_number as f64);
         let ratio = law.ratio(step);
         term *= ratio;
         sum += term;
@@ -192,17 +205,17 @@ fn long_tail(law: &impl PmfRecurrence, from: i64) -> Atom {
             change[i] += steps[i];
             weighted[i] += term * change[i];
         }
-        k += 1.0;
         // What follows is at most a geometric series of the largest ratio to come. NaN ends it too.
         let largest = ratio.max(law.ratio_limit());
         let goes_on = term * largest > f64::EPSILON / 4.0 * sum * (1.0 - largest);
         if !goes_on {
-            return Atom {
+            return Some(Atom {
                 log_weight: log_weight + ln(sum),
                 scores: std::array::from_fn(|i| scores[i] + weighted[i] / sum),
-            };
+            });
         }
     }
+    None
 }
 
 /// What these rows leave of the mass, as an atom.

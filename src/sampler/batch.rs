@@ -9,6 +9,7 @@ use crate::random::counter::NoiseKey;
 use crate::recurrences::LaneBlock;
 use crate::recurrences::LawBatch;
 use crate::relaxation::Forward;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tch::{Device, Tensor};
 
 /// Latents that one task of the thread pool draws.
@@ -36,7 +37,7 @@ impl Batch<'_> {
         Kernel { temperature, forward, key, latents, with_kl }
     }
 
-    /// Gives the latents of a lanes their windows, and the prior in them.
+    /// Gives the latents of a block their windows, and the prior in them.
     fn open(&self, lanes: &mut LaneBlock) {
         match self.windows {
             Windows::Shared(window) => lanes.open(|_| window),
@@ -47,7 +48,7 @@ impl Batch<'_> {
         }
     }
 
-    /// What a thread works with: a lanes, which has its windows already where all latents share one, and room for its weights.
+    /// What a thread works with: a lane block, which has its windows already where all latents share one, and room for its weights.
     fn bench<T: Real>(&self) -> (LaneBlock, Relaxed<T>) {
         let mut lanes = LaneBlock::new(self.prior.is_some());
         if matches!(self.windows, Windows::Shared(_)) {
@@ -56,8 +57,9 @@ impl Batch<'_> {
         (lanes, Relaxed::new())
     }
 
-    /// Columns `z`, the KL if there is a prior, then for each parameter the derivatives of both.
-    pub fn of_family<T: Real>(&self, rows: &dyn LawBatch, parameters: usize) -> Result<Vec<Tensor>> {
+    /// Columns `z`, the KL if there is a prior, then for each parameter the derivatives of both; nothing where some law's tail has too many
+    /// terms to be summed.
+    pub fn of_family<T: Real>(&self, rows: &dyn LawBatch, parameters: usize) -> Result<Option<Vec<Tensor>>> {
         let kinds = if self.prior.is_some() { 2 } else { 1 };
         let columns = kinds * (1 + parameters);
         let mut tensors = zeros::<T>(&vec![self.count; columns])?;
@@ -67,11 +69,12 @@ impl Batch<'_> {
         };
         let tasks = split(&mut tensors, &vec![A_TASK; columns]);
         let bench = || self.bench::<T>();
+        let is_served = AtomicBool::new(true);
         share(tasks, atoms, bench, |(lanes, relaxed), task, mut columns: Vec<&mut [T]>| {
             let first = task * A_TASK;
             let mut latents: Vec<usize> = (first..first + columns[0].len()).collect();
             if let Windows::Own(windows) = self.windows {
-                // Lanes of a lanes walk together, as far as the longest.
+                // The lanes of a block walk together, as far as the longest.
                 latents.sort_by_key(|&latent| windows[latent].1 - windows[latent].0);
             }
             for latents in latents.chunks(LANES) {
@@ -79,7 +82,13 @@ impl Batch<'_> {
                 if let Windows::Own(_) = self.windows {
                     self.open(lanes);
                 }
-                rows.fill(lanes, T::PRECISION);
+                if !is_served.load(Ordering::Relaxed) {
+                    return;
+                }
+                if !rows.fill(lanes, T::PRECISION) {
+                    is_served.store(false, Ordering::Relaxed);
+                    return;
+                }
                 let outcome =
                     pulp::Arch::new().dispatch(FamilyKernel { kernel: self.kernel, lanes, relaxed, parameters });
                 let wanted = outcome.iter().step_by(3 - kinds);
@@ -97,7 +106,7 @@ impl Batch<'_> {
                 }
             }
         });
-        Ok(tensors)
+        Ok(is_served.into_inner().then_some(tensors))
     }
 
     /// Columns `z`, the derivatives of `z` in each logit, and the same for the KL if there is a prior.

@@ -1,4 +1,4 @@
-//! What is done to each lanes of latents: loops over its lanes, compiled for each instruction set of the machine.
+//! What is done to each block of latents: loops over its lanes, compiled for each instruction set of the machine.
 
 use crate::math::LOG_ZERO_FLOAT;
 use crate::math::lanes::{LANES, Lanes, Real, each};
@@ -18,7 +18,7 @@ pub(super) struct Kernel {
     pub with_kl: bool,
 }
 
-/// Relaxed weights of a lanes, and what its lanes leave.
+/// Relaxed weights of a lane block, and what its lanes leave.
 pub(super) struct Relaxed<T> {
     /// Relaxed weights up to a factor, a row for each atom.
     weights: Vec<Lanes<T>>,
@@ -32,7 +32,7 @@ pub(super) struct Relaxed<T> {
     squares: Lanes<T>,
 }
 
-/// Values and derivatives of a lanes's latents: `z`, the KL, then for each parameter the derivatives of both.
+/// Values and derivatives of a block's latents: `z`, the KL, then for each parameter the derivatives of both.
 pub(super) type Outcome<T> = [Lanes<T>; 6];
 
 impl<T: Real> Relaxed<T> {

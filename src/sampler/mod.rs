@@ -177,7 +177,7 @@ impl<'a> OnePass<'a> {
     }
 
     /// As [`draw`](Self::draw) by the one-pass sampler; nothing where it does not serve: elsewhere than on the CPU, for families without
-    /// [`LawBatch`], and in windows of more than 2^18 atoms.
+    /// [`LawBatch`], in windows of more than 2^18 atoms, and where a tail beyond the window has more than 2^16 terms that count.
     ///
     /// # Errors
     /// As [`draw`](Self::draw).
@@ -261,7 +261,8 @@ impl<'a> OnePass<'a> {
         };
         let prior = if count > 0 { self.prior_in(widest)? } else { None };
         let kernel = Batch::kernel(self.temperature, self.forward, key, latents, self.prior.is_some());
-        let columns = Batch { kernel, count, windows, prior }.of_family::<T>(rows, parameters.len())?;
+        let batch = Batch { kernel, count, windows, prior };
+        let Some(columns) = batch.of_family::<T>(rows, parameters.len())? else { return Ok(None) };
         let columns: Vec<Tensor> = columns.into_iter().map(|column| column.reshape(&shape)).collect();
         let kinds = if self.prior.is_some() { 2 } else { 1 };
         let (values, slopes) = columns.split_at(kinds);

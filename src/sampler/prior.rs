@@ -68,7 +68,7 @@ impl Prior {
         TruncatedDistribution::on_integers(Tensor::from_slice(&log_weights).to_device(device), lo)
     }
 
-    /// Writes the log weights of a lanes's lanes.
+    /// Writes the log weights of a block's lanes.
     pub fn fill(&self, lanes: &mut LaneBlock) {
         match self {
             Prior::Window(log_weights) => {
