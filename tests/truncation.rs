@@ -238,3 +238,33 @@ fn expectations_of_other_shapes_are_refused() {
         close("mean", doubles(&found)[1], mean[1], 1e-6);
     }
 }
+
+/// Mean and derivatives of laws far from zero are right to the rounding of their deviations, not of their counts.
+#[test]
+fn means_far_from_zero_keep_their_digits() {
+    let leaf = |x: f64| Tensor::from(x).set_requires_grad(true);
+    let mean_of = |law: &dyn Distribution, truncation: Truncation, leaf: &Tensor| {
+        let mean = TruncatedDistribution::new(law, &truncation).unwrap().mean();
+        (double(&mean), double(&Tensor::run_backward(&[&mean], &[leaf], true, false)[0]))
+    };
+    let close = |what: &str, found: f64, exact: f64, bound: f64| {
+        assert!((found - exact).abs() <= bound * exact.abs(), "{what}: {found}, not {exact}");
+    };
+    let merged = || Truncation::tail_mass(1e-12).merge_at_mean();
+
+    let probs = leaf(0.999_999);
+    let (mean, slope) = mean_of(&Binomial::new(1_000_000, &probs).unwrap(), merged(), &probs);
+    close("mean of a binomial", mean, 999_999.0, 1e-12);
+    close("its derivative", slope, 1e6, 1e-6);
+
+    let rate = leaf(1e7);
+    let (mean, slope) = mean_of(&Poisson::new(&rate).unwrap(), merged(), &rate);
+    close("mean of a Poisson", mean, 1e7, 1e-10);
+    close("its derivative", slope, 1.0, 1e-6);
+
+    let first = leaf(1e-10);
+    let law = Skellam::new(&first, &Tensor::from(1e4)).unwrap();
+    let (mean, slope) = mean_of(&law, merged(), &first);
+    close("mean of a Skellam", mean, 1e-10 - 1e4, 1e-10);
+    close("its derivative", slope, 1.0, 1e-5);
+}

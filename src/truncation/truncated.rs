@@ -212,7 +212,13 @@ impl TruncatedDistribution {
 
     /// `E[Z]`, of shape `batch_shape` (`+ [d]`).
     pub fn mean(&self) -> Tensor {
-        self.weigh(&self.log_weights.exp(), &self.atoms)
+        let weights = self.log_weights.exp();
+        if !matches!(self.place, Place::Integers { .. }) {
+            return self.weigh(&weights, &self.atoms);
+        }
+        // Weights sum to one but for their rounding, which atoms far from zero would multiply: distances from the middle do so less.
+        let middle = self.atoms.narrow(-1, self.len() / 2, 1).detach();
+        middle.squeeze_dim(-1) + self.weigh(&weights, &(&self.atoms - &middle))
     }
 
     /// `Var[Z]`, of shape `batch_shape` (`+ [d]`, coordinate by coordinate).
