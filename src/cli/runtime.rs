@@ -33,6 +33,7 @@ impl Common {
     pub fn prepare(&self) -> Result<Device> {
         crate::keep_freed_memory();
         super::interruption::report_full_files();
+        super::waiting::yield_to_other_processes();
         if let Some(threads) = self.threads {
             tch::set_num_threads(threads);
         }

@@ -1,10 +1,12 @@
 //! How libtorch's threads wait for work: briefly, so that a training leaves the cores to other processes.
 //!
 //! A thread of GNU's OpenMP that waits looks for work 300,000 times by default, during which it holds its core: two trainings on the same
-//! cores take ten times as long as one. With 10,000 times they share them (`benches/busy.py`). OpenMP reads the number from the environment when
+//! cores take ten times as long as one. With 10,000 times they share them, and with 1,000 times, while the cores are crowded, they share them
+//! well (`benches/busy.py`). OpenMP reads the number from the environment when
 //! it is loaded, so a program has to start again with it. It does so before the initialisers of its libraries run, of which libtorch's take a
 //! quarter of a second: so it costs some hundredths.
 
+use crate::platform::contention::watch_for_other_processes;
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 
@@ -52,6 +54,15 @@ pub unsafe extern "C" fn start_again(
         if length > 0 {
             libc::execve(path.as_ptr(), arguments, extended.as_ptr());
         }
+    }
+}
+
+/// Lets threads wait more briefly still while other processes want the same cores, unless the user has a setting of their own.
+pub(super) fn yield_to_other_processes() {
+    let ours = SETTING.to_bytes().strip_prefix(OWN[0]);
+    let found = std::env::var_os("GOMP_SPINCOUNT");
+    if found.as_ref().map(|value| value.as_encoded_bytes()) == ours && std::env::var_os("OMP_WAIT_POLICY").is_none() {
+        watch_for_other_processes();
     }
 }
 

@@ -1,5 +1,6 @@
 //! The machine: devices, threads, memory, and how much of it one call may ask for.
 
+pub(crate) mod contention;
 pub mod device;
 pub(crate) mod files;
 pub(crate) mod limits;

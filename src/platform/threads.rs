@@ -76,6 +76,18 @@ fn on_openmp(threads: usize, worker: &(dyn Fn() + Sync)) -> bool {
     true
 }
 
+/// Runs an empty region of OpenMP on as many threads as there are processors, and one more; false where there is no OpenMP of a known kind. The
+/// calling thread keeps the team, asleep, until it ends.
+pub(crate) fn start_team() -> bool {
+    // SAFETY: the symbol is part of the OpenMP standard: `int omp_get_num_procs(void)`.
+    let Some(processors) = (unsafe { loaded::<unsafe extern "C" fn() -> c_int>(b"omp_get_num_procs\0") }) else {
+        return false;
+    };
+    // SAFETY: the function takes nothing, and returns a number.
+    let processors = usize::try_from(unsafe { processors() }).unwrap_or(0);
+    on_openmp(processors + 1, &|| ())
+}
+
 #[cfg(not(target_os = "linux"))]
 fn on_openmp(_threads: usize, _worker: &(dyn Fn() + Sync)) -> bool {
     false
