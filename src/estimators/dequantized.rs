@@ -48,10 +48,22 @@ pub(super) struct Steps {
     pub from: Tensor,
     /// To which; where nothing flows, the same or one beyond the last.
     pub to: Tensor,
+    /// How fast mass flows past; a tensor of no value.
+    past: Tensor,
+    /// The mass that is drawn there.
+    mass: Tensor,
+}
+
+impl Steps {
     /// How fast mass flows past, divided by the mass that is drawn there; a tensor of no value.
-    pub speed: Tensor,
+    pub fn speed(&self) -> Tensor {
+        &self.past / &self.mass
+    }
+
     /// Whether some sample steps from another atom than its own.
-    pub leave_samples: bool,
+    pub fn leave_samples(&self, index: &Tensor) -> bool {
+        self.from.ne_tensor(index).any().int64_value(&[]) != 0
+    }
 }
 
 impl Flow {
@@ -70,28 +82,22 @@ impl Flow {
     /// From atoms `[samples, rows..., latents]`.
     pub fn steps(&self, of: &Expectation<'_>, index: &Tensor) -> Steps {
         let Some(groups) = &self.groups else {
-            let speed = gathered(&self.past, index) / mass(of, index);
-            return Steps { from: index.shallow_clone(), to: index + 1, speed, leave_samples: false };
+            let mass = gathered(&of.log_weights().detach(), index).exp();
+            return Steps { from: index.shallow_clone(), to: index + 1, past: gathered(&self.past, index), mass };
         };
-        let from = gathered(&groups.first, index);
-        let speed = gathered(&self.past, &gathered(&groups.last, index)) / gathered(&groups.mass, index);
-        let leave_samples = from.ne_tensor(index).any().int64_value(&[]) != 0;
-        Steps { to: gathered(&groups.next, index), from, speed, leave_samples }
+        let of_group = |each: &Tensor| gathered(each, index);
+        let past = gathered(&self.past, &of_group(&groups.last));
+        Steps { from: of_group(&groups.first), to: of_group(&groups.next), past, mass: of_group(&groups.mass) }
     }
 
     /// Counts spread evenly from their group to the next, by `u` `[samples, rows..., latents]` in `[0, 1]`: how far they are beyond the first atom of
     /// all, with the derivative at a fixed quantile.
     pub fn spread(&self, of: &Expectation<'_>, index: &Tensor, u: &Tensor) -> Tensor {
         let before = |first: &Tensor| gathered(&self.past, &(first - 1).clamp_min(0)).masked_fill(&first.eq(0), 0.0);
-        let Some(groups) = &self.groups else {
-            let flow = before(index) * (1.0 - u) + gathered(&self.past, index) * u;
-            return index + u + flow / mass(of, index);
-        };
-        let (first, next) = (gathered(&groups.first, index), gathered(&groups.next, index));
-        let width = (next - &first).clamp_min(1);
-        let past = gathered(&self.past, &gathered(&groups.last, index));
-        let flow = before(&first) * (1.0 - u) + past * u;
-        first + (u + flow / gathered(&groups.mass, index)) * width
+        let Steps { from, to, past, mass, .. } = self.steps(of, index);
+        let flow = before(&from) * (1.0 - u) + past * u;
+        let width = (to - &from).clamp_min(1);
+        (from + u * &width) + flow / mass * width
     }
 }
 
@@ -116,8 +122,4 @@ impl Groups {
         let mass = weights.zeros_like().scatter_add(-1, &first, weights).gather(-1, &first, false);
         Some(Self { first, next, last, mass })
     }
-}
-
-fn mass(of: &Expectation<'_>, index: &Tensor) -> Tensor {
-    gathered(&of.log_weights().detach(), index).exp()
 }

@@ -61,32 +61,32 @@ impl Estimator for Go {
         let hard = of.hard()?;
         let value = of.value(&hard.z)?;
         let steps = Flow::new(of).steps(of, &hard.index);
-        let latents = of.latents();
-        if self.one_at_a_time {
-            let chosen = steps.speed.rand_like().argmax(-1, true);
-            let one = hard.index.zeros_like().scatter_value(-1, &chosen, 1).to_kind(Kind::Bool);
-            let at = |place: &Tensor| values_at(of, &place.where_self(&one, &hard.index));
-            let of_chosen = |each: &Tensor| each.gather(-1, &chosen, false).squeeze_dim(-1);
-            let from = if steps.leave_samples { at(&steps.from)? } else { value.detach() };
-            let mut moved = of_chosen(&steps.speed) * (at(&steps.to)? - &from);
-            let mut evaluations = 2;
-            if steps.leave_samples {
-                moved += of_chosen(&of.scores(&hard.index)) * (value.detach() - from);
-                evaluations += 1;
+        let speed = steps.speed();
+        let chosen = self.one_at_a_time.then(|| speed.rand_like().argmax(-1, true));
+        // `f` with each of the moved latents at this atom, and what else there is of those latents; `[samples, rows..., moved latents]`.
+        let at = |place: &Tensor| match &chosen {
+            Some(chosen) => {
+                let one = hard.index.zeros_like().scatter_value(-1, chosen, 1).to_kind(Kind::Bool);
+                Ok(values_at(of, &place.where_self(&one, &hard.index))?.unsqueeze(-1))
             }
-            return Ok(Estimate::mean_of(&(value + moved * latents as f64), evaluations * of.samples));
-        }
-        let rest = value.detach().unsqueeze(-1);
-        let to = one_moved(of, &hard, &steps.to)?;
-        let mut evaluations = latents + 1;
-        let moved = if steps.leave_samples {
-            let from = one_moved(of, &hard, &steps.from)?;
-            evaluations += latents;
-            &steps.speed * (to - &from) + of.scores(&hard.index) * (rest - from)
-        } else {
-            &steps.speed * (to - rest)
+            None => one_moved(of, &hard, place),
         };
-        Ok(Estimate::mean_of(&(value + over_latents(&moved)), evaluations * of.samples))
+        let of_moved = |each: &Tensor| match &chosen {
+            Some(chosen) => each.gather(-1, chosen, false),
+            None => each.shallow_clone(),
+        };
+        let (moved_at_once, times) = if chosen.is_some() { (1, of.latents()) } else { (of.latents(), 1) };
+        let at_samples = value.detach().unsqueeze(-1);
+        let mut evaluations = 1 + moved_at_once;
+        let moved = if steps.leave_samples(&hard.index) {
+            evaluations += moved_at_once;
+            let from = at(&steps.from)?;
+            let between = of_moved(&of.scores(&hard.index)) * (&at_samples - &from);
+            of_moved(&speed) * (at(&steps.to)? - from) + between
+        } else {
+            of_moved(&speed) * (at(&steps.to)? - at_samples)
+        };
+        Ok(Estimate::mean_of(&(value + over_latents(&moved) * times as f64), evaluations * of.samples))
     }
 }
 

@@ -68,6 +68,7 @@ impl Estimator for GoDequantized {
         let value = of.value(&hard.z)?;
         let mut u = hard.z.rand_like();
         let steps = Flow::new(of).steps(of, &hard.index);
+        let leave_samples = steps.leave_samples(&hard.index);
         let takes_part = if self.one_at_a_time {
             let chosen = u.rand_like().argmax(-1, true);
             u.zeros_like().scatter_value(-1, &chosen, 1.0)
@@ -75,16 +76,16 @@ impl Estimator for GoDequantized {
             u.ones_like()
         };
         let width = (&steps.to - &steps.from) * &takes_part;
-        let from = if steps.leave_samples {
+        let from = if leave_samples {
             of.law.select(steps.from.where_self(&takes_part.to_kind(Kind::Bool), &hard.index))
         } else {
             hard.z.shallow_clone()
         };
         u *= &width;
         let (_, slope) = of.value_and_slope(&(&from + u))?;
-        let mut moved = over_latents(&(&steps.speed * width * slope));
+        let mut moved = over_latents(&(steps.speed() * width * slope));
         let mut evaluations = 2;
-        if steps.leave_samples {
+        if leave_samples {
             let rise = value.detach() - no_grad(|| of.value(&from))?;
             moved += over_latents(&(of.scores(&hard.index) * takes_part)) * rise;
             evaluations += 1;
