@@ -3,8 +3,8 @@
 use super::axis::Axis;
 use super::chart::{BELOW, Chart, HEIGHT, LEFT, LETTER, Line, WIDTH};
 use super::curves::{Band, Curve, Panel};
-use super::palette::{Group, dashes, marks};
-use crate::estimators::EstimatorKind;
+use super::palette::{COLUMNS, dashes, marks, members, title};
+use crate::estimators::{Approach, EstimatorKind};
 use crate::markup::escape;
 
 /// Between a column's names and the next column's frame.
@@ -123,9 +123,9 @@ impl Figure {
         Self { width, height: bottom + 6.0, content }
     }
 
-    /// One of the learned quantities of a group's estimators.
-    pub fn of_quantity(panel: &Panel, group: Group, name: &str) -> Self {
-        let members = group.members();
+    /// One of the learned quantities of the estimators of an approach.
+    pub fn of_quantity(panel: &Panel, approach: Approach, name: &str) -> Self {
+        let members = members(approach);
         let curves = members.iter().flat_map(|kind| panel.curves.iter().filter(move |curve| curve.estimator == *kind));
         let lines: Vec<Line<'_>> = curves
             .flat_map(|curve| {
@@ -155,17 +155,17 @@ pub(super) fn swatch(kind: EstimatorKind, x: f64, y: f64) -> String {
     format!("<g {}><path class=\"line\"{} d=\"M{x:.1} {y:.1}h{SWATCH}\"/></g>", marks(kind), dashes(kind))
 }
 
-/// The estimators that a panel has curves of, by group, with the reference first in each; the reference alone if there is no other.
+/// The estimators that a panel has curves of, by approach, with the reference first in each; the reference alone if there is no other.
 fn columns(panel: &Panel) -> Vec<(&'static str, Vec<&Curve>)> {
     let of = |kind: EstimatorKind| panel.curves.iter().filter(move |curve| curve.estimator == kind);
     let exact: Vec<&Curve> = of(EstimatorKind::Exact).collect();
-    let columns: Vec<(&str, Vec<&Curve>)> = Group::ALL
+    let columns: Vec<(&str, Vec<&Curve>)> = COLUMNS
         .into_iter()
-        .map(|group| (group.title(), group.members().into_iter().flat_map(of).collect::<Vec<_>>()))
+        .map(|approach| (title(approach), members(approach).into_iter().flat_map(of).collect::<Vec<_>>()))
         .filter(|(_, curves)| !curves.is_empty())
         .map(|(title, curves)| (title, [exact.clone(), curves].concat()))
         .collect();
-    if columns.is_empty() && !exact.is_empty() { vec![("exact", exact)] } else { columns }
+    if columns.is_empty() && !exact.is_empty() { vec![(title(Approach::Reference), exact)] } else { columns }
 }
 
 fn line<'a>(curve: &Curve, band: &'a Band) -> Line<'a> {

@@ -4,54 +4,30 @@ use super::axis::number;
 use crate::estimators::{Approach, EstimatorKind};
 
 /// The six colours of Okabe and Ito ("Color universal design", 2008) that stand out from white and from black: people with any
-/// of the common colour blindnesses can tell them apart. No group has more estimators.
+/// of the common colour blindnesses can tell them apart. No column has more estimators.
 pub(super) const COLOURS: [&str; 6] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
 
-/// The length of a dash and the gap after it, the same for all estimators of a group.
+/// The length of a dash and the gap after it, the same for all estimators of a column.
 const PERIOD: f64 = 24.0;
 
-/// Estimators of one idea, drawn in one column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Group {
-    /// Differentiate a relaxed sample.
-    Pathwise,
-    /// Differentiate the log-probability.
-    ScoreFunction,
-    /// The same, with what is known of the objective subtracted.
-    ControlVariates,
-    /// Step or slide from each atom to the next.
-    Steps,
+/// The approaches that have a column, in their order. The exact gradient is the reference in all of them.
+pub(super) const COLUMNS: [Approach; 4] =
+    [Approach::Pathwise, Approach::ScoreFunction, Approach::ControlVariate, Approach::Steps];
+
+/// The heading of a column.
+pub(super) fn title(approach: Approach) -> &'static str {
+    match approach {
+        Approach::Reference => "exact",
+        Approach::Pathwise => "pathwise and relaxed",
+        Approach::ScoreFunction => "score function",
+        Approach::ControlVariate => "control variates",
+        Approach::Steps => "from atom to atom",
+    }
 }
 
-impl Group {
-    /// In the order of the columns.
-    pub const ALL: [Self; 4] = [Self::Pathwise, Self::ScoreFunction, Self::ControlVariates, Self::Steps];
-
-    /// Of an estimator; the exact gradient is the reference in all of them and belongs to none.
-    pub fn of(kind: EstimatorKind) -> Option<Self> {
-        match kind.facts().approach {
-            Approach::Reference => None,
-            Approach::Pathwise => Some(Self::Pathwise),
-            Approach::ScoreFunction => Some(Self::ScoreFunction),
-            Approach::ControlVariate => Some(Self::ControlVariates),
-            Approach::Steps => Some(Self::Steps),
-        }
-    }
-
-    /// The heading of its column.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Pathwise => "pathwise and relaxed",
-            Self::ScoreFunction => "score function",
-            Self::ControlVariates => "control variates",
-            Self::Steps => "from atom to atom",
-        }
-    }
-
-    /// Its estimators, in the order in which they are listed and drawn.
-    pub fn members(self) -> Vec<EstimatorKind> {
-        EstimatorKind::ALL.into_iter().filter(|kind| Self::of(*kind) == Some(self)).collect()
-    }
+/// The estimators of a column, in the order in which they are listed and drawn.
+pub(super) fn members(approach: Approach) -> Vec<EstimatorKind> {
+    EstimatorKind::ALL.into_iter().filter(|kind| kind.facts().approach == approach).collect()
 }
 
 /// Attributes of an estimator's marks: the class that colours them, and the name under which they are highlighted together.
@@ -65,7 +41,7 @@ pub(super) fn marks(kind: EstimatorKind) -> String {
 
 /// The dashes of an estimator's line, as an attribute; nothing for a solid line.
 ///
-/// Along one path, the dashes of the n estimators of a group are nested: the first is solid, and each that is drawn over it is shorter
+/// Along one path, the dashes of the n estimators of a column are nested: the first is solid, and each that is drawn over it is shorter
 /// by an nth of the period. So where lines coincide, each shows for an nth of every period.
 pub(super) fn dashes(kind: EstimatorKind) -> String {
     match place(kind) {
@@ -83,9 +59,13 @@ pub(super) fn radius(kind: EstimatorKind) -> f64 {
     1.5 + over as f64
 }
 
-/// An estimator's place in its group, and the group's size.
+/// An estimator's place in its column, and the column's size; `None` for the reference.
 fn place(kind: EstimatorKind) -> Option<(usize, usize)> {
-    let members = Group::of(kind)?.members();
+    let approach = kind.facts().approach;
+    if approach == Approach::Reference {
+        return None;
+    }
+    let members = members(approach);
     Some((members.iter().position(|member| *member == kind)?, members.len()))
 }
 
@@ -94,10 +74,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_estimators_of_a_group_are_drawn_alike() {
+    fn no_two_estimators_of_a_column_are_drawn_alike() {
         let mut grouped = 0;
-        for group in Group::ALL {
-            let members = group.members();
+        for approach in COLUMNS {
+            let members = members(approach);
             grouped += members.len();
             for (index, one) in members.iter().enumerate() {
                 for other in &members[..index] {
@@ -112,8 +92,8 @@ mod tests {
 
     #[test]
     fn where_lines_coincide_each_shows_for_its_part_of_the_period() {
-        assert_eq!(Group::ScoreFunction.members().len(), 6);
-        let drawn: Vec<String> = Group::ScoreFunction.members().into_iter().map(dashes).collect();
+        assert_eq!(members(Approach::ScoreFunction).len(), 6);
+        let drawn: Vec<String> = members(Approach::ScoreFunction).into_iter().map(dashes).collect();
         assert_eq!(drawn[0], "");
         for (index, dashes) in drawn.iter().enumerate().skip(1) {
             let gap = 4.0 * index as f64;

@@ -6,7 +6,8 @@
 use super::axis::number;
 use super::curves::{Band, Curve, Panel};
 use super::figure::{Figure, SWATCH, swatch};
-use super::palette::{COLOURS, Group};
+use super::palette::{COLOURS, COLUMNS, title};
+use crate::estimators::Approach;
 use crate::markup::{escape, page};
 
 /// One page: for each law its charts, a table of where every estimator ended, and what estimators learned.
@@ -88,14 +89,14 @@ fn table(panel: &Panel) -> String {
     format!("<div class=\"wide\"><table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n")
 }
 
-/// A chart for each quantity that estimators of a group learned.
+/// A chart for each quantity that estimators of an approach learned.
 fn learned(panel: &Panel) -> String {
-    let charts: Vec<String> = Group::ALL
+    let charts: Vec<String> = COLUMNS
         .into_iter()
-        .flat_map(|group| quantities(panel, group).into_iter().map(move |name| (group, name)))
-        .map(|(group, name)| {
-            let figure = Figure::of_quantity(panel, group, name).svg(name, "");
-            format!("<figure><figcaption>{}: {}</figcaption>{figure}</figure>\n", group.title(), escape(name))
+        .flat_map(|approach| quantities(panel, approach).into_iter().map(move |name| (approach, name)))
+        .map(|(approach, name)| {
+            let figure = Figure::of_quantity(panel, approach, name).svg(name, "");
+            format!("<figure><figcaption>{}: {}</figcaption>{figure}</figure>\n", title(approach), escape(name))
         })
         .collect();
     if charts.is_empty() {
@@ -104,10 +105,10 @@ fn learned(panel: &Panel) -> String {
     format!("<h3>What was learned (first seed)</h3>\n<div class=\"learned\">\n{}</div>\n", charts.concat())
 }
 
-/// Names of the quantities of a group's estimators, each once.
-fn quantities(panel: &Panel, group: Group) -> Vec<&str> {
+/// Names of the quantities that estimators of an approach learned, each once.
+fn quantities(panel: &Panel, approach: Approach) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
-    for curve in panel.curves.iter().filter(|curve| Group::of(curve.estimator) == Some(group)) {
+    for curve in panel.curves.iter().filter(|curve| curve.estimator.facts().approach == approach) {
         for (name, _) in &curve.quantities {
             if !names.contains(&name.as_str()) {
                 names.push(name);
