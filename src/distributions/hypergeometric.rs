@@ -72,17 +72,7 @@ impl Hypergeometric {
         };
         Ok(Self { draws, population, successes, support, kind })
     }
-}
 
-pub(super) const ENTRY: FamilyEntry = FamilyEntry {
-    name: "hypergeometric",
-    parameters: &["draws", "population", "successes"],
-    typical: &[6.0, 20.0, 9.0],
-    whole: 1,
-    build: |n, p| Ok(Box::new(Hypergeometric::new(n[0], &p[0], &p[1])?)),
-};
-
-impl Hypergeometric {
     /// Population and successes, without a gradient where the law has none.
     fn values(&self) -> (Tensor, Tensor) {
         let n = self.draws as f64;
@@ -92,6 +82,14 @@ impl Hypergeometric {
         (cut(&self.population), cut(&self.successes))
     }
 }
+
+pub(super) const ENTRY: FamilyEntry = FamilyEntry {
+    name: "hypergeometric",
+    parameters: &["draws", "population", "successes"],
+    typical: &[6.0, 20.0, 9.0],
+    whole: 1,
+    build: |n, p| Ok(Box::new(Hypergeometric::new(n[0], &p[0], &p[1])?)),
+};
 
 impl Distribution for Hypergeometric {
     fn name(&self) -> &str {

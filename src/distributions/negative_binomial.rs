@@ -10,7 +10,7 @@ use super::sums;
 use super::support::Support;
 use crate::checks::{broadcast, check_positive, log_zero_one, two};
 use crate::error::Result;
-use crate::math::special::{log_gamma_ratio, log_incomplete_beta, plain_digamma, plain_ln_gamma, plain_log_factorial};
+use crate::math::special::{log_gamma_ratio, log_incomplete_beta, plain_log_factorial, plain_log_gamma_ratio};
 use crate::recurrences::{Atom, LawBatch, PmfRecurrence, Recurrences, Step, ln};
 use tch::{Kind, Tensor};
 
@@ -60,9 +60,6 @@ impl NegativeBinomial {
 /// Between these, tails are continued fractions.
 const FEWEST: f64 = 0.1;
 const MOST: f64 = 1e4;
-
-/// From here on, gamma functions are large and their differences small.
-const LARGE: f64 = 1e6;
 
 pub(super) const ENTRY: FamilyEntry = FamilyEntry {
     name: "negative-binomial",
@@ -164,16 +161,7 @@ impl PmfRecurrence for NegativeBinomialRecurrence {
         let (log_coefficient, of_count) = if k == 0.0 {
             (0.0, 0.0)
         } else {
-            let (log_gamma_ratio, of_count) = if self.r > LARGE {
-                // Stirling's series, less what is below a part in 10^18.
-                let (r, end) = (self.r, self.r + k);
-                let growth = (k / r).ln_1p();
-                let inverses = k / (r * end);
-                ((r - 0.5) * growth + k * (end.ln() - 1.0) - inverses / 12.0, growth + inverses / 2.0)
-            } else {
-                let of_count = plain_digamma(k + self.r) - plain_digamma(self.r);
-                (plain_ln_gamma(k + self.r) - plain_ln_gamma(self.r), of_count)
-            };
+            let (log_gamma_ratio, of_count) = plain_log_gamma_ratio(self.r, k);
             (log_gamma_ratio - plain_log_factorial(k), of_count)
         };
         Atom {

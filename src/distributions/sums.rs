@@ -12,6 +12,7 @@ use crate::math::LOG_ZERO;
 use crate::math::gauss_sums::{DOUBLINGS, Grid, SINGLES};
 use crate::math::special::log1mexp;
 use crate::platform::limits::check_shape;
+use std::cell::LazyCell;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// What sums ask of a law; see the methods of the same names of [`Distribution`](super::Distribution).
@@ -117,7 +118,7 @@ pub(crate) fn reach<D: Pmf + ?Sized>(distribution: &D, from: i64, direction: Dir
     let sign = if direction == Direction::Up { 1 } else { -1 };
     let device = distribution.device();
     let (mut start, mut size) = (0, 64);
-    let no_more = mass_ends(distribution, from, direction);
+    let mass_ends = LazyCell::new(|| mass_ends(distribution, from, direction));
     let mut total: Option<Tensor> = None;
     while start + size <= 2 * LARGEST_ATOM {
         let offsets = Tensor::arange_start(start, start + size, (Kind::Double, device));
@@ -134,7 +135,7 @@ pub(crate) fn reach<D: Pmf + ?Sized>(distribution: &D, from: i64, direction: Dir
         let sum = total.map_or_else(|| block.shallow_clone(), |total: Tensor| total.logaddexp(&block));
         start += size;
         let bound = distribution.log_tail_bound(from + sign * start);
-        let rest = bound.unwrap_or_else(|| remainder(&terms, &sum, no_more.is_some_and(|end| start > end)));
+        let rest = bound.unwrap_or_else(|| remainder(&terms, &sum, || mass_ends.is_some_and(|end| start > end)));
         if rest.le_tensor(&(&sum - NEGLIGIBLE)).all().int64_value(&[]) != 0 {
             return Ok(start);
         }
@@ -173,7 +174,7 @@ fn mass_ends<D: Pmf + ?Sized>(distribution: &D, from: i64, direction: Direction)
 /// An upper bound of the log sum of what follows these terms, if the ratio of their last two quarters bounds that of all later ones: plus
 /// infinity while quarters grow, minus infinity where a sum that was something (`log_sum`), or cannot become something any more (`no_more`), has come
 /// to a long run of nothing. Quarters, of 16 terms or more, and not single terms, so that an integer without mass says nothing.
-fn remainder(terms: &Tensor, log_sum: &Tensor, no_more: bool) -> Tensor {
+fn remainder(terms: &Tensor, log_sum: &Tensor, no_more: impl FnOnce() -> bool) -> Tensor {
     let quarter = terms.size().last().copied().unwrap_or(0) / 4;
     let sum_of = |number: i64| terms.narrow(-1, number * quarter, quarter).logsumexp(-1, false);
     let (third, last) = (sum_of(2), sum_of(3));
@@ -182,7 +183,7 @@ fn remainder(terms: &Tensor, log_sum: &Tensor, no_more: bool) -> Tensor {
     let infinite = bound.full_like(f64::INFINITY);
     let vanished = last.le(LOG_ZERO / 2.0);
     let ended = match quarter >= ENDED {
-        true if no_more => vanished.ones_like(),
+        true if no_more() => vanished.ones_like(),
         true => log_sum.gt(LOG_ZERO / 2.0),
         false => vanished.zeros_like(),
     };

@@ -204,6 +204,21 @@ pub fn log_factorial(k: f64) -> f64 {
     Tensor::from(k + 1.0).lgamma().double_value(&[])
 }
 
+/// `(log(Gamma(x + k) / Gamma(x)), digamma(x + k) - digamma(x))` of numbers: the logarithm, and its derivative in `x`.
+#[inline(always)]
+pub(crate) fn plain_log_gamma_ratio(x: f64, k: f64) -> (f64, f64) {
+    /// From here on, gamma functions are large and their differences small.
+    const LARGE: f64 = 1e6;
+    if x > LARGE {
+        // Stirling's series, less what is below a part in 10^18.
+        let end = x + k;
+        let growth = (k / x).ln_1p();
+        let inverses = k / (x * end);
+        return ((x - 0.5) * growth + k * (end.ln() - 1.0) - inverses / 12.0, growth + inverses / 2.0);
+    }
+    (plain_ln_gamma(k + x) - plain_ln_gamma(x), plain_digamma(k + x) - plain_digamma(x))
+}
+
 /// `log k!` of an integer, as a plain number.
 pub(crate) fn plain_log_factorial(k: f64) -> f64 {
     static TABLE: OnceLock<Vec<f64>> = OnceLock::new();
