@@ -3,6 +3,7 @@
 use crate::autograd::differentiable_once;
 use crate::error::Result;
 use crate::math::lanes::softplus;
+use crate::platform::device::is_host;
 use crate::platform::{slices, threads};
 use tch::{Device, Kind, Reduction, Tensor};
 
@@ -18,7 +19,7 @@ pub(super) fn reconstruction(logits: &Tensor, x: &Tensor) -> Tensor {
 
 /// As [`reconstruction`], for one derivative; a second one is an error: one pass over dense float32 on the CPU gives values and derivatives.
 pub(super) fn reconstruction_once(logits: &Tensor, x: &Tensor) -> Result<Tensor> {
-    let dense = |t: &Tensor| t.device() == Device::Cpu && t.kind() == Kind::Float && t.is_contiguous();
+    let dense = |t: &Tensor| is_host(t.device()) && t.kind() == Kind::Float && t.is_contiguous();
     let fits = logits.dim() == 2 && logits.numel() > 0 && logits.size() == x.size() && dense(logits) && dense(x);
     if !fits || !logits.requires_grad() || x.requires_grad() {
         return Ok(reconstruction(logits, x));

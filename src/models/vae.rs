@@ -13,6 +13,7 @@ use crate::checks::real;
 use crate::error::{Error, Result};
 use crate::estimators::{Estimate, Estimator, Expectation, Setting};
 use crate::nn::{Mlp, SparseProduct};
+use crate::platform::device::is_host;
 use crate::platform::limits::check_shape;
 use crate::relaxation::Forward;
 use crate::sampler::{Backend, NoiseKey};
@@ -187,7 +188,7 @@ impl Vae {
         }
         check_shape("images", &x.size(), Kind::Float)?;
         self.same_device(x)?;
-        if x.device() == tch::Device::Cpu {
+        if is_host(x.device()) {
             let (least, greatest) = x.detach().f_aminmax(None, false)?;
             for extreme in [least, greatest].map(|extreme| extreme.double_value(&[])) {
                 if !(extreme as f32).is_finite() {

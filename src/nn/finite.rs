@@ -4,7 +4,8 @@
 
 use super::dense::{is_plain, numbers};
 use crate::error::Result;
-use tch::{Device, Kind, Tensor, no_grad_guard};
+use crate::platform::device::is_host;
+use tch::{Kind, Tensor, no_grad_guard};
 
 /// What an update found out about its loss and its gradients.
 pub(super) enum Verdict {
@@ -19,7 +20,7 @@ pub(super) enum Verdict {
 /// Looks at tensors of one device, of which some may be undefined.
 pub(super) fn examine(tensors: &[&Tensor]) -> Result<Verdict> {
     let _guard = no_grad_guard();
-    let elsewhere = tensors.iter().find(|tensor| tensor.defined() && tensor.device() != Device::Cpu);
+    let elsewhere = tensors.iter().find(|tensor| tensor.defined() && !is_host(tensor.device()));
     let Some(device) = elsewhere.map(|tensor| tensor.device()) else {
         for (place, tensor) in tensors.iter().enumerate() {
             if tensor.defined() && !is_finite(tensor)? {
@@ -75,6 +76,7 @@ impl pulp::WithSimd for AllFinite<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::Device;
 
     #[test]
     fn one_number_anywhere_is_found() {

@@ -5,12 +5,13 @@
 //! those for the weights take three times as long (`benches/RESULTS.md`). Its tensors have a layout of their own, so they live from the first
 //! layer to the last, and its layers can be differentiated once, not twice.
 
+use crate::platform::device::is_host;
 use std::sync::OnceLock;
 use tch::{Device, Kind, Tensor};
 
 /// The tensor in oneDNN's layout, if the layers of a network can run there: float32 on the CPU, with a batch dimension.
 pub(super) fn enter(x: &Tensor) -> Option<Tensor> {
-    let fits = x.device() == Device::Cpu && x.kind() == Kind::Float && x.dim() >= 2 && x.numel() > 0;
+    let fits = is_host(x.device()) && x.kind() == Kind::Float && x.dim() >= 2 && x.numel() > 0;
     if !(fits && is_available()) {
         return None;
     }

@@ -6,6 +6,7 @@
 use crate::error::{Error, Result};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tch::{Cuda, Device};
 
 /// A device from `auto`, `cpu`, `cuda` or `cuda:N`.
@@ -25,6 +26,28 @@ pub fn device(name: &str) -> Result<Device> {
             None => Err(Error::parameter("device", format!("'{name}'"), "auto, cpu, cuda or cuda:N")),
         },
     }
+}
+
+/// The environment variable that makes a program treat the host as a device.
+const HOST_AS_DEVICE: &str = "GENGS_HOST_AS_DEVICE";
+
+/// Whether tensors of this device lie in the memory of this process, where loops reach their numbers and looking at one waits for nothing.
+///
+/// A switch for tests makes this false for the host as well: then everything takes the path that a GPU takes, on a machine that has none. It is
+/// the environment variable `GENGS_HOST_AS_DEVICE=1`, or [`treat_host_as_device`].
+pub(crate) fn is_host(device: Device) -> bool {
+    device == Device::Cpu && !host_as_device().load(Ordering::Relaxed)
+}
+
+/// For tests: from now on, this process treats the host as a device, or no longer. Results are the same but for rounding.
+#[doc(hidden)]
+pub fn treat_host_as_device(whether: bool) {
+    host_as_device().store(whether, Ordering::Relaxed);
+}
+
+fn host_as_device() -> &'static AtomicBool {
+    static SWITCH: OnceLock<AtomicBool> = OnceLock::new();
+    SWITCH.get_or_init(|| AtomicBool::new(std::env::var_os(HOST_AS_DEVICE).is_some_and(|value| value == "1")))
 }
 
 /// Whether NVIDIA's driver shows a GPU; asks no library.

@@ -4,13 +4,14 @@
 //! do; a slice that is written must share none with another. [`together`] checks that for all slices that are in use at once. [`write`] looks
 //! at one tensor, which its caller has just made.
 
+use super::device::is_host;
 use std::ops::Range;
+use tch::Tensor;
 use tch::kind::Element;
-use tch::{Device, Tensor};
 
 /// Where the numbers of a dense tensor on the CPU lie, as addresses of bytes.
 pub(crate) fn addresses(tensor: &Tensor) -> Option<Range<usize>> {
-    let strided = tensor.defined() && tensor.device() == Device::Cpu && !tensor.is_sparse() && !tensor.is_mkldnn();
+    let strided = tensor.defined() && is_host(tensor.device()) && !tensor.is_sparse() && !tensor.is_mkldnn();
     if !strided || !tensor.is_contiguous() {
         return None;
     }
@@ -78,7 +79,7 @@ pub(crate) fn together<'a, T: Element>(written: Vec<&'a mut Tensor>, seen: Vec<&
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Kind;
+    use tch::{Device, Kind};
 
     #[test]
     fn only_dense_tensors_of_the_kind_on_the_cpu_are_slices() {

@@ -2,6 +2,7 @@
 //! logarithms.
 
 use crate::error::Result;
+use crate::platform::device::is_host;
 use crate::random::counter::{NoiseKey, ROUNDS};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -14,7 +15,7 @@ pub(crate) fn gumbel_on(
     kind: Kind,
     device: Device,
 ) -> Result<Tensor> {
-    if device == Device::Cpu {
+    if is_host(device) {
         return Ok(key.gumbel_at(place, latents, window, kind));
     }
     gumbel(key, place, latents, window, kind, device)

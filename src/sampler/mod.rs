@@ -33,6 +33,7 @@ use crate::checks::{check_floating, check_logits};
 use crate::distributions::{Distribution, Parameter};
 use crate::error::{Error, Result};
 use crate::math::lanes::Real;
+use crate::platform::device::is_host;
 use crate::recurrences::LawBatch;
 use crate::relaxation::{COLDEST, Forward};
 use crate::truncation::TruncatedDistribution;
@@ -183,7 +184,7 @@ impl<'a> OnePass<'a> {
     /// As [`draw`](Self::draw).
     pub fn rsample(&self, distribution: &dyn Distribution, key: NoiseKey) -> Result<Option<OnePassDraw>> {
         self.check(distribution)?;
-        if distribution.device() != Device::Cpu {
+        if !is_host(distribution.device()) {
             return Ok(None);
         }
         let Some(rows) = distribution.rows() else { return Ok(None) };
@@ -299,7 +300,7 @@ impl<'a> OnePass<'a> {
         if !self.allow_low_mass {
             check_logits("a truncated distribution", logits)?;
         }
-        if logits.device() != Device::Cpu || window.1 - window.0 >= WIDEST {
+        if !is_host(logits.device()) || window.1 - window.0 >= WIDEST {
             return Ok(None);
         }
         match logits.kind() {

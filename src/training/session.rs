@@ -15,6 +15,7 @@ use super::step_report::{Control, StepReport};
 use super::train_task::{Metric, Record, TrainTask, Trained};
 use super::weights;
 use crate::error::{Error, Result};
+use crate::platform::device::is_host;
 use std::path::Path;
 use std::time::Instant;
 use tch::{Device, Tensor};
@@ -238,7 +239,7 @@ impl<T: TrainTask> Session<T> {
             let curve = (step + 1) % STEPS_BETWEEN_LOOKS == 0;
             let due = matches!(pace.checkpoint_every, Interval::Steps(every) if done.is_multiple_of(every));
             let last = step + 1 == steps;
-            if curve || due || last || device == Device::Cpu {
+            if curve || due || last || is_host(device) {
                 self.look(&mut recent, &mut clock, epoch)?;
                 if curve {
                     let [neg_elbo, kl] = [0, 1].map(|i| sums.double_value(&[i]) / size as f64);

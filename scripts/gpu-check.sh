@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Whether gengs does on a GPU what it does on the host, and how fast.
+#
+#   scripts/gpu-check.sh --bundle DIR     collects programs and scripts in a folder (needs what a build needs; under 60 MB)
+#   DIR/gpu-check.sh [--out DIR]          runs them there, within nine minutes (needs python3 with PyTorch 2.11, no Rust; a Linux of the same age
+#                                         or newer). Leaves results.json and results.md. Without a GPU it runs what needs none, and says so.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+
+if [ "${1:-}" != --bundle ]; then
+    exec python3 "$here/gpu-check/check.py" "$@"
+fi
+
+bundle=${2:?"the folder to make, as in: scripts/gpu-check.sh --bundle gpu-check"}
+cd "$here/.."
+cargo build --release
+# The executables of a test and a bench, built as cargo test builds them.
+executable() {
+    cargo build --message-format=json "$@" |
+        python3 -c 'import json, sys
+found = [json.loads(line).get("executable") for line in sys.stdin if line.startswith("{")]
+print([name for name in found if name][-1])'
+}
+device_test=$(executable --test device)
+device_bench=$(executable --bench device)
+mkdir -p "$bundle"
+programs="${CARGO_TARGET_DIR:-target}/release"
+cp "$programs/gengs-vae" "$programs/gengs-topics" "$programs/gengs-gradients" "$bundle/"
+cp "$device_test" "$bundle/device-test"
+cp "$device_bench" "$bundle/device-bench"
+strip "$bundle"/gengs-* "$bundle"/device-*
+cp scripts/gpu-check.sh "$bundle/"
+mkdir -p "$bundle/gpu-check"
+cp scripts/gpu-check/check.py scripts/gpu-check/peers.py "$bundle/gpu-check/"
+gcc -shared -fPIC -O1 -o "$bundle/gpu-check/count.so" scripts/gpu-check/count.c -ldl
+du -sm "$bundle" | cut -f 1 | {
+    read -r megabytes
+    echo "$bundle: $megabytes MB"
+    [ "$megabytes" -lt 60 ] || { echo "a bundle of 60 MB or more is hard to carry" >&2; exit 1; }
+}
