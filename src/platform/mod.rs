@@ -1,5 +1,6 @@
 //! The machine: devices, threads, memory, and how much of it one call may ask for.
 
+#[cfg(feature = "cli")]
 pub(crate) mod contention;
 pub mod device;
 pub(crate) mod files;

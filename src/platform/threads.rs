@@ -78,6 +78,7 @@ fn on_openmp(threads: usize, worker: &(dyn Fn() + Sync)) -> bool {
 
 /// Runs an empty region of OpenMP on as many threads as there are processors, and one more; false where there is no OpenMP of a known kind. The
 /// calling thread keeps the team, asleep, until it ends.
+#[cfg(feature = "cli")]
 pub(crate) fn start_team() -> bool {
     // SAFETY: the symbol is part of the OpenMP standard: `int omp_get_num_procs(void)`.
     let Some(processors) = (unsafe { loaded::<unsafe extern "C" fn() -> c_int>(b"omp_get_num_procs\0") }) else {
