@@ -1,9 +1,11 @@
 //! The image sets that a run can name.
 
-use super::{Images, Pixels};
+use super::batches::{Images, Pixels};
+use super::identity::{ContentHash, Identity};
 use crate::error::{Error, Result};
 use crate::formats::idx;
 use crate::formats::npz::Archive;
+use crate::platform::files::absolute_text;
 use std::path::{Path, PathBuf};
 use tch::Device;
 
@@ -21,6 +23,25 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// What these images are.
+    ///
+    /// # Errors
+    /// When they cannot be copied from their device.
+    pub fn identity(&self) -> Result<Identity> {
+        let parts = [&self.train, &self.validation, &self.test];
+        let (mut content, mut shape) = (ContentHash::default(), ContentHash::default());
+        for images in parts {
+            images.hash_into(&mut content)?;
+        }
+        shape.add(format!("{:?}", self.shape).as_bytes());
+        Ok(Identity {
+            examples: parts.map(|images| images.len() as u64),
+            features: self.train.size() as u64,
+            features_hash: shape.shown(),
+            content_hash: content.shown(),
+        })
+    }
+
     /// The images on a device.
     #[must_use]
     pub fn to_device(&self, device: Device) -> Self {
@@ -59,6 +80,14 @@ impl ImageSet {
             "static-mnist" => ImageSet::StaticMnist,
             "omniglot" => ImageSet::Omniglot,
             path => ImageSet::File(path.into()),
+        }
+    }
+
+    /// A name of a set as it is, and a path made absolute, where the current folder is known and both are UTF-8.
+    pub fn absolute_name(name: &str) -> String {
+        match Self::from_name(name) {
+            ImageSet::File(path) => absolute_text(&path).unwrap_or_else(|| name.into()),
+            _ => name.into(),
         }
     }
 
@@ -210,6 +239,9 @@ fn find(folder: Option<&Path>, set: &str, names: &[&str]) -> Result<PathBuf> {
     let candidates = || names.iter().map(|name| folder.join(name));
     candidates().find(|path| path.is_file()).ok_or_else(|| {
         let looked: Vec<String> = candidates().map(|path| path.display().to_string()).collect();
-        Error::Config(format!("the data set {set} is missing: looked for {}; it is {source}", looked.join(" and ")))
+        Error::Config(format!(
+            "the data set {set} is missing: looked for {}; name its folder with --data-dir (it is {source})",
+            looked.join(" and ")
+        ))
     })
 }

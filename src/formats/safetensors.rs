@@ -53,6 +53,12 @@ pub(crate) fn read(
     Ok(named)
 }
 
+/// The metadata of a file.
+pub(crate) fn metadata(bytes: &[u8]) -> std::result::Result<HashMap<String, String>, String> {
+    let (_, header): (usize, Metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+    Ok(header.metadata().clone().unwrap_or_default())
+}
+
 /// The shape of a tensor in a file, if it can be one of libtorch's and has as many bytes as it should.
 pub(crate) fn fits(view: &TensorView<'_>, kind: Kind) -> Option<Vec<i64>> {
     let shape: Vec<i64> = view.shape().iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
@@ -66,8 +72,18 @@ pub(crate) fn fits(view: &TensorView<'_>, kind: Kind) -> Option<Vec<i64>> {
 /// # Errors
 /// When the file cannot be written; what stood at `path` is then still there.
 pub fn write_safetensors(path: &Path, store: &VarStore) -> Result<()> {
+    let named: Vec<(String, Tensor)> = store.variables().into_iter().collect();
+    // The format's name for PyTorch, which some readers ask for.
+    write_named(path, named, HashMap::from([("format".to_string(), "pt".to_string())]))
+}
+
+/// Writes tensors in their own kinds, and metadata, atomically.
+pub(crate) fn write_named(
+    path: &Path,
+    mut named: Vec<(String, Tensor)>,
+    mut metadata: HashMap<String, String>,
+) -> Result<()> {
     let failed = |problem: &dyn std::fmt::Display| Error::file(path, format!("cannot be written ({problem})"));
-    let mut named: Vec<(String, Tensor)> = store.variables().into_iter().collect();
     named.sort_by(|a, b| a.0.cmp(&b.0));
     let contents = named.iter().map(|(_, tensor)| bytes_of(tensor)).collect::<Result<Vec<_>>>()?;
     let views = named.iter().zip(&contents).map(|((name, tensor), bytes)| {
@@ -77,11 +93,7 @@ pub fn write_safetensors(path: &Path, store: &VarStore) -> Result<()> {
         Ok((name.as_str(), TensorView::new(dtype, shape, bytes).map_err(|error| failed(&error))?))
     });
     let views = views.collect::<Result<Vec<_>>>()?;
-    // The format's name for PyTorch, which some readers ask for.
-    let metadata = HashMap::from([
-        ("format".to_string(), "pt".to_string()),
-        ("gengs.version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
-    ]);
+    metadata.insert("gengs.version".into(), env!("CARGO_PKG_VERSION").into());
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| failed(&error))?;
     replace(path, &bytes).map_err(|error| failed(&error))
 }
