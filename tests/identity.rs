@@ -72,7 +72,7 @@ fn accidents() -> Vec<(&'static str, Vec<String>, &'static str)> {
 #[test]
 fn a_corpus_that_is_another_one_is_refused_and_the_run_keeps_its_own_words() {
     // With all words, and with a vocabulary that is full.
-    for more in ["", "--max-words 6"] {
+    for more in ["", "--max-words 9"] {
         let (_home, home) = trained(more);
         let shown = json(&topics(&home, "topics --run run --json"));
         let measured = json(&topics(&home, "eval --run run --json"));
@@ -81,11 +81,13 @@ fn a_corpus_that_is_another_one_is_refused_and_the_run_keeps_its_own_words() {
             let counted = lines.len();
             // Documents are counted by part; a number of lines stands for the sum of these.
             let part = if difference.parse() == Ok(counted) { "training and test documents, not" } else { difference };
-            for line in ["eval --run run", "train --resume --out run --epochs 3"] {
+            let resume = "train --resume --out run --epochs 3";
+            let both = ["eval --run run", resume];
+            for line in if what == "another order" { &both[..] } else { &both[..1] } {
                 refused(&topics(&home, line), &["news.txt", "is not what the run was trained on", part, "--corpus"]);
             }
-            assert_eq!(json(&topics(&home, "topics --run run --json")), shown, "{what}");
         }
+        assert_eq!(json(&topics(&home, "topics --run run --json")), shown);
         std::fs::write(home.join("news.txt"), self::lines().join("\n")).unwrap();
         assert_eq!(json(&topics(&home, "eval --run run --json")), measured);
         assert!(topics(&home, "train --resume --out run --epochs 3 --quiet").status.success());
@@ -121,7 +123,7 @@ fn other_documents_are_evaluated_in_the_words_of_the_run_when_asked_for() {
     assert_eq!(json(&topics(&home, "eval --run run --corpus moved.txt --json")), own);
     std::fs::write(home.join("strange.txt"), "quite another thing\n").unwrap();
     let none = topics(&home, "eval --run run --corpus strange.txt");
-    refused(&none, &["none of its 1 documents has a word of the run's vocabulary, and 3 words are not in it"]);
+    refused(&none, &["none of its 1 documents has a word of the run's vocabulary"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{Common, print_line, print_status};
 use crate::error::Result;
+use crate::training::weights::FromFile;
 use crate::training::{Loaded, RunFolder, Settings, TrainTask, weights};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -112,13 +113,13 @@ impl Export {
     /// When there is no such checkpoint, or a file cannot be written.
     pub fn run<S: Settings, M>(
         &self,
-        read: impl FnOnce(&S, &Path, Device) -> Result<(VarStore, M)>,
+        read: impl FnOnce(&S, &Path, Device) -> Result<FromFile<M>>,
         torchscript: impl FnOnce(&Path, &VarStore, &M, &S) -> Result<()>,
     ) -> anyhow::Result<ExitCode> {
         let device = self.common.prepare()?;
         let (folder, settings) = RunFolder::open::<S>(&self.checkpoint_args.run)?;
         let checkpoint = folder.file(&format!("{}.safetensors", self.checkpoint_args.checkpoint));
-        let (store, model) = read(&settings, &checkpoint, device)?;
+        let FromFile { store, model, .. } = read(&settings, &checkpoint, device)?;
         let target = &self.target;
         if let Some(path) = &target.torchscript {
             torchscript(path, &store, &model, &settings)?;

@@ -3,6 +3,7 @@
 mod batches;
 mod corpora;
 mod identity;
+mod image_files;
 mod images;
 
 pub use batches::{Images, Pixels, epoch_order};

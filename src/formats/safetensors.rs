@@ -1,6 +1,6 @@
 //! Tensors in safetensors files: anybody's are read; a store's are written under PyTorch's names.
 
-use super::pytorch::Named;
+use super::pytorch::{Named, Problem};
 use super::rebuild::{MOST_DIMENSIONS, elements};
 use crate::error::{Error, Result};
 use crate::platform::files::replace;
@@ -25,6 +25,9 @@ const KINDS: [(Dtype, Kind); 10] = [
     (Dtype::BOOL, Kind::Bool),
 ];
 
+/// How Python loads a file.
+const LOAD: &str = "__import__('safetensors.torch').torch.load_file(sys.argv[1])";
+
 /// Whether a file starts as a safetensors file does: with a length, and a JSON object.
 pub(crate) fn is_one(bytes: &[u8]) -> bool {
     bytes.get(8) == Some(&b'{')
@@ -34,7 +37,7 @@ pub(crate) fn is_one(bytes: &[u8]) -> bool {
 pub(crate) fn read(
     bytes: &[u8],
     leave_out: impl Fn(Option<&HashMap<String, String>>, &str) -> bool,
-) -> std::result::Result<Named, String> {
+) -> std::result::Result<Named, Problem> {
     let (_, header): (usize, Metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
     let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
     let mut named = Vec::new();
@@ -43,8 +46,9 @@ pub(crate) fn read(
             continue;
         }
         let kind = KINDS.iter().find(|(dtype, _)| *dtype == view.dtype());
-        let kind =
-            kind.map(|&(_, kind)| kind).ok_or_else(|| format!("{name} is {:?}, which is not read", view.dtype()))?;
+        let kind = kind
+            .map(|&(_, kind)| kind)
+            .ok_or_else(|| Problem::unread_kind(name, &format!("{:?}", view.dtype()), LOAD))?;
         let shape = fits(&view, kind).ok_or_else(|| format!("{name} has the impossible shape {:?}", view.shape()))?;
         let tensor = Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|error| error.to_string())?;
         named.push((name.to_string(), tensor));

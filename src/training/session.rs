@@ -57,12 +57,13 @@ impl<T: TrainTask> Session<T> {
         tch::manual_seed(settings.loop_config().seed as i64);
         let mut task = T::new(&settings, device)?;
         task.init_from_data(&settings)?;
-        if let Some(source) = settings.init_from() {
-            weights::load_into(task.store(), &weights::read(source, device)?, source)?;
-        }
+        let note = match settings.init_from() {
+            Some(source) => weights::load_into(task.store(), &weights::read(source, device)?, source)?,
+            None => None,
+        };
         let folder = RunFolder::create(path)?;
         DataRecord::write(&folder, &task)?;
-        let mut session = Self::assemble(settings, folder, task);
+        let mut session = Self { warnings: note.into_iter().collect(), ..Self::assemble(settings, folder, task) };
         session.save()?;
         // Last, so that what holds a run can go on.
         session.folder.write_settings(&session.settings)?;
@@ -192,7 +193,7 @@ impl<T: TrainTask> Session<T> {
         &self.records
     }
 
-    /// What was damaged when the run was resumed, and what that means, in sentences.
+    /// What was damaged when the run was resumed, what could not be checked, and what was done to the first weights, in sentences.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }

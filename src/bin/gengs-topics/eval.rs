@@ -5,6 +5,7 @@ use anyhow::Context;
 use clap::Args;
 use gengs::Error;
 use gengs::cli::{Trained, print_line, print_status, warn};
+use gengs::training::weights::FromFile;
 use gengs::training::{
     OtherDocuments, TopicsEvaluation, TopicsShown, TopicsTask, TopicsTrainConfig, TrainedTopics, check_data,
     evaluate_documents, evaluate_topics, weights,
@@ -93,7 +94,8 @@ impl Eval {
     fn own_documents_with(&self, weights: &Path) -> gengs::Result<TopicsEvaluation> {
         let (folder, mut config, device) = self.trained.settings::<TopicsTrainConfig>()?;
         place(&mut config, self.corpus.as_deref());
-        let (_, model) = weights::read_topics(&config, weights, device)?;
+        let FromFile { model, note, .. } = weights::read_topics(&config, weights, device)?;
+        warn(note.as_slice());
         let corpus = config.load()?;
         warn(check_data(&folder, &config, &corpus.identity()?)?.as_slice());
         let (words, found) = (model.words(), corpus.vocabulary.len());

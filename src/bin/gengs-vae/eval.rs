@@ -4,6 +4,7 @@ use clap::Args;
 use gengs::cli::{Trained, print_line, warn};
 use gengs::data::Images;
 use gengs::models::Vae;
+use gengs::training::weights::FromFile;
 use gengs::training::{TrainConfig, VaeTask, check_data, evaluate, weights};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -72,7 +73,8 @@ impl Eval {
     fn model_of(&self, weights: &Path) -> anyhow::Result<(Vae, Images, TrainConfig)> {
         let (folder, mut config, device) = self.trained.settings::<TrainConfig>()?;
         place(&mut config, self.dataset.as_deref());
-        let (_, vae) = weights::read_vae(&config, weights, device)?;
+        let FromFile { model: vae, note, .. } = weights::read_vae(&config, weights, device)?;
+        warn(note.as_slice());
         let data = config.image_set().load(config.data_dir.as_deref())?;
         warn(check_data(&folder, &config, &data.identity()?)?.as_slice());
         let images = data.test.to_device(device);

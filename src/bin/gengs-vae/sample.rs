@@ -50,7 +50,7 @@ impl Sample {
             }
         };
         let checkpoint = folder.file(&format!("{}.safetensors", self.trained.checkpoint_args.checkpoint));
-        let (_, vae) = weights::read_vae(&config, &checkpoint, device)?;
+        let vae = weights::read_vae(&config, &checkpoint, device)?.model;
         if shown.size() != vae.pixels() {
             let (run, found, pixels) = (folder.path().display(), shown.size(), vae.pixels());
             anyhow::bail!("{run}: its images have {found} pixels, but its model is of images of {pixels}");
