@@ -54,6 +54,19 @@ pub enum Error {
         /// Atoms of the second.
         right: String,
     },
+    /// Data are not those that a run was trained on.
+    #[error(
+        "{data} is not what the run was trained on: it has {difference}; \
+         say where the run's own data are now with {flag}, or, of a named set, with --data-dir"
+    )]
+    OtherData {
+        /// What was read.
+        data: String,
+        /// What is other.
+        difference: String,
+        /// The option that names the data.
+        flag: String,
+    },
     /// A file is missing, truncated or malformed.
     #[error("{}: {problem}", path.display())]
     File {

@@ -89,7 +89,7 @@ fn every_setting_has_a_flag_that_reaches_the_run() {
     let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/data/digits/images-idx3-ubyte.gz");
     let values = [
         ("dataset", digits.to_str().unwrap()),
-        ("data_dir", "."),
+        ("data_dir", folder.path().to_str().unwrap()),
         ("family", "geometric"),
         ("inference", "explicit"),
         ("prior", "1.5"),

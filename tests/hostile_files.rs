@@ -125,51 +125,160 @@ fn images() -> Vec<u8> {
     (0..60).map(|i| (i * 4) as u8).collect()
 }
 
-fn idx_files() -> Vec<Vec<u8>> {
-    let plain = [&[0, 0, 8, 3, 0, 0, 0, 10, 0, 0, 0, 2, 0, 0, 0, 3][..], &images()].concat();
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(&plain).unwrap();
-    vec![plain, encoder.finish().unwrap()]
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Plain, gzipped, in two members, and of floating-point shares.
+fn idx_files() -> Vec<Vec<u8>> {
+    let header = |kind| [0, 0, kind, 3, 0, 0, 0, 10, 0, 0, 0, 2, 0, 0, 0, 3];
+    let plain = [&header(8)[..], &images()].concat();
+    let shares = images().into_iter().flat_map(|byte| (f32::from(byte) / 255.0).to_be_bytes());
+    let members = [gzipped(&plain[..30]), gzipped(&plain[30..])].concat();
+    vec![plain.clone(), gzipped(&plain), members, header(0xd).into_iter().chain(shares).collect()]
+}
+
+/// An `.npy` of an array with this header.
+fn npy(header: &str, content: &[u8]) -> Vec<u8> {
+    let text = format!("{header:<117}\n");
+    [b"\x93NUMPY\x01\x00".as_slice(), &(text.len() as u16).to_le_bytes(), text.as_bytes(), content].concat()
+}
+
+/// An archive of arrays.
+fn zipped(arrays: &[(&str, Vec<u8>)], method: zip::CompressionMethod) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, array) in arrays {
+        writer
+            .start_file(format!("{name}.npy"), zip::write::FileOptions::default().compression_method(method))
+            .unwrap();
+        writer.write_all(array).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+fn header(kind: &str, order: &str, shape: &str) -> String {
+    format!("{{'descr': '{kind}', 'fortran_order': {order}, 'shape': ({shape}), }}")
 }
 
 /// An archive with ten images `x` of this type and order.
 fn npz(kind: &str, order: &str, content: &[u8], method: zip::CompressionMethod) -> Vec<u8> {
-    let text = format!("{{'descr': '{kind}', 'fortran_order': {order}, 'shape': (10, 2, 3), }}");
-    let text = format!("{text:<117}\n");
-    let array =
-        [b"\x93NUMPY\x01\x00".as_slice(), &(text.len() as u16).to_le_bytes(), text.as_bytes(), content].concat();
-    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    writer.start_file("x.npy", zip::write::FileOptions::default().compression_method(method)).unwrap();
-    writer.write_all(&array).unwrap();
-    writer.finish().unwrap().into_inner()
+    zipped(&[("x", npy(&header(kind, order, "10, 2, 3"), content))], method)
+}
+
+/// Ten images as 64-bit shares and integers.
+fn wide() -> [Vec<u8>; 2] {
+    let shares = images().into_iter().flat_map(|byte| (f64::from(byte) / 255.0).to_le_bytes()).collect();
+    [shares, images().into_iter().flat_map(|byte| i64::from(byte).to_le_bytes()).collect()]
 }
 
 fn npz_files() -> Vec<Vec<u8>> {
     use zip::CompressionMethod::{Deflated, Stored};
-    let of = |order, method| npz("|u1", order, &images(), method);
-    vec![of("False", Stored), of("False", Deflated), of("True", Stored)]
+    let of = |kind, order, method| npz(kind, order, &images(), method);
+    let [shares, integers] = wide();
+    let part = || npy(&header("|u1", "False", "10, 2, 3"), &images());
+    let keras = zipped(&[("x_train", part()), ("y_train", b"not looked at".to_vec()), ("x_test", part())], Deflated);
+    vec![
+        of("|u1", "False", Stored),
+        of("|u1", "False", Deflated),
+        of("|u1", "True", Stored),
+        npz("<f8", "True", &shares, Deflated),
+        npz("<i8", "False", &integers, Stored),
+        keras,
+    ]
 }
 
-/// Images of booleans, and of zeros and ones, are those of 0 and 255; what are no bytes is refused with the line of Python that makes them so.
+fn npy_files() -> Vec<Vec<u8>> {
+    let [shares, _] = wide();
+    let channel = npy(&header("|u1", "False", "10, 2, 3, 1"), &images());
+    vec![channel.clone(), gzipped(&channel), npy(&header("<f8", "True", "10, 2, 3"), &shares)]
+}
+
+/// The mean of the images of a file, or why it is refused.
+fn mean(bytes: &[u8], name: &str) -> gengs::Result<f64> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    let data = ImageSet::from_name(path.to_str().unwrap()).load(None)?;
+    let sum = |images: &gengs::data::Images| images.content().0.sum(tch::Kind::Double).double_value(&[]);
+    let parts = [&data.train, &data.validation, &data.test];
+    Ok(parts.map(sum).iter().sum::<f64>() / parts.map(|images| images.len() as f64).iter().sum::<f64>())
+}
+
+/// Images of booleans, and of zeros and ones, are those of 0 and 255; what are no intensities is refused with the line of Python that makes them so.
 #[test]
 fn one_is_white_where_nothing_is_brighter() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.npz");
     let ink: Vec<u8> = (0..60).map(|i| u8::from(i % 3 == 0)).collect();
     let white: Vec<u8> = ink.iter().map(|byte| byte * 255).collect();
-    let read = |kind: &str, content: &[u8]| {
-        std::fs::write(&path, npz(kind, "False", content, zip::CompressionMethod::Stored)).unwrap();
-        let data = ImageSet::from_name(path.to_str().unwrap()).load(None)?;
-        let batch = data.test.batch(&tch::Tensor::arange(data.test.len(), (tch::Kind::Int64, Device::Cpu)));
-        Ok::<_, gengs::Error>(batch.sum(tch::Kind::Double).double_value(&[]))
-    };
+    let read = |kind: &str, content: &[u8]| mean(&npz(kind, "False", content, zip::CompressionMethod::Stored), "x.npz");
     let expected = read("|u1", &white).unwrap();
-    assert!(expected > 0.0);
-    assert_eq!(read("|b1", &ink).unwrap(), expected);
-    assert_eq!(read("|u1", &ink).unwrap(), expected);
-    for kind in ["|i1", "|S1"] {
+    assert_eq!(expected, 510.0);
+    for kind in ["|b1", "|u1", "|i1"] {
+        assert_eq!(read(kind, &ink).unwrap(), expected);
+    }
+    for (kind, found) in [("|i1", "from -1 to 0"), ("|S1", "text of type '|S1'")] {
         let message = read(kind, &white).unwrap_err().to_string();
-        assert!(message.contains(kind) && message.contains("astype('uint8')"), "{message}");
+        assert!(message.contains(kind) && message.contains(found) && message.contains("astype('uint8')"), "{message}");
+        // Nor are they OMNIGLOT.
+        let folder = tempfile::tempdir().unwrap();
+        let x = npy(&header(kind, "False", "2, 28, 28"), &[255; 2 * 784]);
+        let is_test = npy(&header("|b1", "False", "2,"), &[0, 1]);
+        let archive = zipped(&[("x", x), ("is_test", is_test)], zip::CompressionMethod::Stored);
+        std::fs::write(folder.path().join("omniglot28.npz"), archive).unwrap();
+        let message = ImageSet::Omniglot.load(Some(folder.path())).unwrap_err().to_string();
+        assert!(
+            message.contains("array 'x' must hold intensities") && message.contains("astype('uint8')"),
+            "{message}"
+        );
+    }
+}
+
+/// What NumPy, gzip, Keras and Python 2 write is read by what it holds, whatever it is called.
+#[test]
+fn content_decides_how_a_file_is_read() {
+    use zip::CompressionMethod::Stored;
+    let expected = images().iter().map(|&byte| f64::from(byte)).sum::<f64>() / 10.0;
+    for files in [idx_files(), npz_files(), npy_files()] {
+        for (number, file) in files.iter().enumerate() {
+            for name in ["x.npz", "x.NPZ", "x.gz", "images", "x.txt"] {
+                let found = mean(file, name).unwrap();
+                assert!((found - expected).abs() < 1e-9, "{number} {name}: {found}");
+            }
+        }
+    }
+    let squares = |shape: &str| npy(&header("|u1", "False", shape), &[7; 10 * 4]);
+    for shape in ["10, 4", "10, 2, 2", "10, 2, 2, 1", "10, 1, 2, 2", "10L, 2L, 2L"] {
+        assert_eq!(mean(&squares(shape), "x").unwrap(), 28.0, "{shape}");
+    }
+    let quoted = header("|u1", "False", "10, 4").replace('\'', "\"");
+    assert_eq!(mean(&npy(&quoted, &[7; 40]), "x").unwrap(), 28.0);
+    // numpy.savez without a name.
+    assert_eq!(mean(&zipped(&[("arr_0", squares("10, 4"))], Stored), "x").unwrap(), 28.0);
+
+    let [shares, _] = wide();
+    let doubled: Vec<u8> =
+        shares.chunks(8).flat_map(|x| (2.0 * f64::from_le_bytes(x.try_into().unwrap())).to_le_bytes()).collect();
+    let mut lzma = zipped(&[("x", squares("10, 4"))], Stored);
+    // The method in the local and in the central header.
+    lzma[8] = 14;
+    let central = lzma.windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();
+    lzma[central + 10] = 14;
+    for (file, parts) in [
+        (npz("<f8", "False", &doubled, Stored), ["from 0 to 1.85", "x.clip(0, 255).astype('uint8')"]),
+        (lzma, ["array 'x' is packed by LZMA", "numpy.savez_compressed('again.npz', **numpy.load("]),
+        (squares("10, 2, 1, 2"), ["has shape [10, 2, 1, 2], but images are [N, height, width]", "x.reshape(len(x)"]),
+        (squares("5, 8"), ["has shape [5, 8]", "squares as [N, pixels]"]),
+        (squares("4, 10, 1"), ["holds 4 images", "at least 10"]),
+        (zipped(&[("a", squares("10, 4")), ("b", squares("10, 4"))], Stored), ["no array 'x'", "[NAME]"]),
+        (zipped(&[("archive/data", vec![])], Stored), ["array 'archive/data' is damaged", ""]),
+        (b"\x89PNG and so on".to_vec(), ["holds no images that are known: it starts with [89, 50, 4e, 47]", ".npz"]),
+    ] {
+        let message = mean(&file, "x").unwrap_err().to_string();
+        assert!(
+            parts.iter().all(|part| message.contains(part)) && !message.contains("get the file again"),
+            "{message}"
+        );
     }
 }
 
@@ -216,6 +325,7 @@ fn read_all(cases: usize) {
     let image_set = |path: &Path| ImageSet::File(path.into()).load(None).map(|_| ());
     read_mutations(("idx", "mutated"), cases, &idx_files(), image_set);
     read_mutations(("npz", "mutated.npz"), cases, &npz_files(), image_set);
+    read_mutations(("npy", "mutated.npy"), cases, &npy_files(), image_set);
     read_mutations(("checkpoint", "mutated"), cases, std::slice::from_ref(&checkpoint), |path| {
         Checkpoint::read(path).map(|_| ())
     });

@@ -166,9 +166,12 @@ fn the_binary_exports_a_run_without_its_corpus() {
     );
     let (_, config) = RunFolder::open::<TopicsTrainConfig>(Path::new(&run)).unwrap();
     let read = |name: &str| weights::read_topics(&config, &folder.path().join(name), Device::Cpu).unwrap();
-    let (store, model) = read("run/best.safetensors");
+    let weights::FromFile { store, model, .. } = read("run/best.safetensors");
     let words = store.variables()["words.bias"].numel() as i64;
-    assert_eq!(numbers(read("a.safetensors").0.variables()), numbers(read("run/last.safetensors").0.variables()));
+    assert_eq!(
+        numbers(read("a.safetensors").store.variables()),
+        numbers(read("run/last.safetensors").store.variables())
+    );
     let counts = Tensor::randint(3, [5, words], (Kind::Float, Device::Cpu));
     let documents: Vec<Vec<(u32, u32)>> = Vec::<Vec<f32>>::try_from(&counts)
         .unwrap()

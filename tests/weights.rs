@@ -349,3 +349,59 @@ fn our_own_checkpoints_give_their_parameters() {
     Checkpoint::write(&path, &named, &Progress::default()).unwrap();
     assert_eq!(numbers(weights::read(&path, Device::Cpu).unwrap()), expected("weights"));
 }
+
+/// Names as wrapped models have them are those of the model; a model that has such names keeps them.
+#[test]
+fn what_pytorch_puts_in_front_of_names_is_taken_off_and_said() {
+    let source = fixture("state_dict.pt");
+    let plain = weights::read(&source, Device::Cpu).unwrap();
+    let renamed = |prefix: &str| -> Vec<(String, Tensor)> {
+        plain.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor.shallow_clone())).collect()
+    };
+    for prefix in ["module.", "_orig_mod.", "_orig_mod.module."] {
+        let store = store(Kind::Float);
+        let note = weights::load_into(&store, &renamed(prefix), &source).unwrap().unwrap();
+        assert!(note.contains(&format!("'{prefix}' was taken off")) && note.contains("state_dict.pt"), "{note}");
+        assert_eq!(numbers(store.variables()), expected("weights"));
+    }
+    assert_eq!(weights::load_into(&store(Kind::Float), &plain, &source).unwrap(), None);
+    let message = weights::load_into(&store(Kind::Float), &renamed("model."), &source).unwrap_err().to_string();
+    assert!(message.contains("the model has no model."), "{message}");
+    let own = VarStore::new(Device::Cpu);
+    let path = own.root() / "module";
+    let _ = path.var("weight", &[1], tch::nn::Init::Const(0.0));
+    let given = [("module.weight".to_string(), Tensor::from_slice(&[3f32]))];
+    assert_eq!(weights::load_into(&own, &given, &source).unwrap(), None);
+}
+
+#[test]
+fn kinds_that_are_not_read_and_lists_of_parts_are_called_what_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = r#"{"w":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}"#;
+    let float8 = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0, 1]].concat();
+    // {'w': _rebuild_tensor_v3(storage 0, 0, (1,), (1,), False, {}, torch.float8_e4m3fn)}
+    let pickle = b"\x80\x02}X\x01\x00\x00\x00wctorch._utils\n_rebuild_tensor_v3\n((X\x07\x00\x00\x00storagectorch\nUntypedStorage\n\
+        X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x01tQK\x00K\x01\x85K\x01\x85\x89}ctorch\nfloat8_e4m3fn\ntRs.";
+    let saved = zipped(&[("data.pkl", pickle), ("data/0", &[0])], zip::CompressionMethod::Stored);
+    let list = br#"{"metadata": {"total_size": 8}, "weight_map": {"a": "model-00002.safetensors", "b": "model-00001.safetensors"}}"#;
+    for (name, bytes, parts) in [
+        ("a.safetensors", float8, ["its tensor w holds numbers of the kind F8_E4M3", "load_file(sys.argv[1]).items()"]),
+        (
+            "a.pt",
+            saved,
+            ["its tensor w holds numbers of the kind float8_e4m3fn", "torch.load(sys.argv[1], weights_only=True)"],
+        ),
+        (
+            "model.safetensors.index.json",
+            list.to_vec(),
+            ["model-00001.safetensors, model-00002.safetensors", "weight_map"],
+        ),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let message = weights::read(&path, Device::Cpu).unwrap_err().to_string();
+        let parts = [&parts[..], &[name, "convert it with: python"]].concat();
+        assert!(parts.iter().all(|part| message.contains(part)) && message.lines().count() == 1, "{message}");
+        assert!(!message.contains("get it again"), "{message}");
+    }
+}

@@ -11,7 +11,7 @@ mod waiting;
 pub use interruption::{Interruption, interrupted};
 pub use output::{flush, print_line, write_line};
 pub use progress::Meter;
-pub use runs::{CheckpointArgs, Export, Trained};
+pub use runs::{CheckpointArgs, Export, Trained, warn};
 pub use runtime::{Common, main, print_status};
 pub use training::{RunArgs, Train, whole_number};
 pub use waiting::start_again;

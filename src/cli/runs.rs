@@ -1,8 +1,9 @@
 //! Runs that were trained: which of them a command takes, and their export for PyTorch.
 
-use super::{Common, print_line};
+use super::{Common, print_line, print_status};
 use crate::error::Result;
-use crate::training::{RunFolder, Session, Settings, TrainTask, weights};
+use crate::training::weights::FromFile;
+use crate::training::{Loaded, RunFolder, Settings, TrainTask, weights};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,8 +27,8 @@ pub struct Trained {
     /// Which.
     #[command(flatten)]
     pub checkpoint_args: CheckpointArgs,
-    /// Folder with the files of named data [default: as in training]
-    #[arg(long, env = "GENGS_DATA", value_name = "DIR")]
+    /// Folder with the files of named data [default: the one of the training, or GENGS_DATA where that had none]
+    #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// What every command has.
     #[command(flatten)]
@@ -35,28 +36,50 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// The model with its data, the run's settings, and the device.
+    /// The model with its data, the run's settings, and the device; `change` says where the data are now. Warnings are printed.
     ///
     /// # Errors
-    /// When the device cannot be used, or those of [`Session::load`].
-    pub fn load<T: TrainTask>(&self) -> Result<(T, T::Settings, Device)> {
+    /// When the device cannot be used, or those of [`Loaded::read`].
+    pub fn load<T: TrainTask>(&self, change: impl FnOnce(&mut T::Settings)) -> Result<(T, T::Settings, Device)> {
         let device = self.common.prepare()?;
         let CheckpointArgs { run, checkpoint } = &self.checkpoint_args;
-        let (task, settings) = Session::<T>::load(run, checkpoint, self.data_dir.as_deref(), device)?;
+        let Loaded { task, settings, warnings } = Loaded::<T>::read(run, checkpoint, device, |settings| {
+            change(settings);
+            set_data_dir(settings, self.data_dir.as_deref());
+        })?;
+        warn(&warnings);
         Ok((task, settings, device))
     }
 
-    /// The run's settings, with the folder of data that was given, and the device.
+    /// The run's folder, its settings with the folder of data that was given, and the device.
     ///
     /// # Errors
     /// When the device cannot be used, or there is no run.
-    pub fn settings<S: Settings>(&self) -> Result<(S, Device)> {
+    pub fn settings<S: Settings>(&self) -> Result<(RunFolder, S, Device)> {
         let device = self.common.prepare()?;
-        let (_, mut settings) = RunFolder::open::<S>(&self.checkpoint_args.run)?;
-        if let Some(folder) = &self.data_dir {
-            settings.set_data_dir(folder);
-        }
-        Ok((settings, device))
+        let (folder, mut settings) = RunFolder::open::<S>(&self.checkpoint_args.run)?;
+        set_data_dir(&mut settings, self.data_dir.as_deref());
+        Ok((folder, settings, device))
+    }
+}
+
+/// The folder of named data: the one that was typed, or the run's own, or, where there is neither, the environment's.
+pub(super) fn set_data_dir(settings: &mut impl Settings, typed: Option<&Path>) {
+    let environment = || std::env::var_os("GENGS_DATA").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let folder = match (typed, settings.data_dir()) {
+        (Some(typed), _) => Some(typed.to_path_buf()),
+        (None, Some(_)) => None,
+        (None, None) => environment(),
+    };
+    if let Some(folder) = folder {
+        settings.set_data_dir(&folder);
+    }
+}
+
+/// Prints warnings on stderr.
+pub fn warn(warnings: &[String]) {
+    for warning in warnings {
+        print_status(format_args!("warning: {warning}"));
     }
 }
 
@@ -90,13 +113,13 @@ impl Export {
     /// When there is no such checkpoint, or a file cannot be written.
     pub fn run<S: Settings, M>(
         &self,
-        read: impl FnOnce(&S, &Path, Device) -> Result<(VarStore, M)>,
+        read: impl FnOnce(&S, &Path, Device) -> Result<FromFile<M>>,
         torchscript: impl FnOnce(&Path, &VarStore, &M, &S) -> Result<()>,
     ) -> anyhow::Result<ExitCode> {
         let device = self.common.prepare()?;
         let (folder, settings) = RunFolder::open::<S>(&self.checkpoint_args.run)?;
         let checkpoint = folder.file(&format!("{}.safetensors", self.checkpoint_args.checkpoint));
-        let (store, model) = read(&settings, &checkpoint, device)?;
+        let FromFile { store, model, .. } = read(&settings, &checkpoint, device)?;
         let target = &self.target;
         if let Some(path) = &target.torchscript {
             torchscript(path, &store, &model, &settings)?;

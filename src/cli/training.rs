@@ -1,6 +1,8 @@
 //! A run on a terminal: how it begins, what it shows while it trains, and how it ends.
 
-use super::{Common, Interruption, Meter, interrupted, print_line, print_status};
+use super::runs::set_data_dir;
+use super::{Common, Interruption, Meter, interrupted, print_line, warn};
+use crate::error::Error;
 use crate::training::{Control, OnNan, Record, Session, Settings, TrainTask, read_settings};
 use clap::Args;
 use serde::Serialize;
@@ -11,8 +13,8 @@ use std::process::ExitCode;
 /// Flags that every command has which trains.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// Folder with the files of named data
-    #[arg(long, env = "GENGS_DATA", value_name = "DIR")]
+    /// Folder with the files of named data [default: GENGS_DATA from the environment]
+    #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Settings in TOML, the names of these flags with _ for -
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
@@ -24,7 +26,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Go on with the run in --out at its last checkpoint, with its settings; only --epochs (what changes over a run then follows the new length),
-    /// --on-nan and --data-dir may be given anew, and are kept
+    /// --on-nan, and where its data are now may be given anew, and are kept
     #[arg(long)]
     resume: bool,
     #[command(flatten)]
@@ -35,6 +37,9 @@ pub struct RunArgs {
 pub trait Train: Serialize {
     /// What is trained.
     type Task: TrainTask<Settings: Default>;
+
+    /// The settings that say where the data are, which may change when a run is resumed.
+    const PLACES: &'static [&'static str];
 
     /// The program's name.
     const PROGRAM: &'static str;
@@ -92,37 +97,41 @@ fn begin<C: Train + ?Sized>(command: &C) -> anyhow::Result<(Session<C::Task>, Pa
         if let Some(on_nan) = *on_nan {
             settings.set_on_nan(on_nan);
         }
-        if let Some(folder) = data_dir {
-            settings.set_data_dir(folder);
-        }
+        set_data_dir(settings, data_dir.as_deref());
     };
     if *resume {
         let Some(out) = out else { anyhow::bail!("--resume needs the run folder: --out DIR") };
-        if let Some(name) = names(&typed).into_iter().find(|name| name != CHANGEABLE) {
+        if let Some(name) =
+            names(&typed).into_iter().find(|name| name != CHANGEABLE && !C::PLACES.contains(&name.as_str()))
+        {
             anyhow::bail!(
                 "--{} cannot be given with --resume: the run goes on with its own settings; start a new run for others",
                 name.replace('_', "-")
             );
         }
-        let epochs = typed.get(CHANGEABLE).and_then(toml::Value::as_integer).map(usize::try_from).transpose()?;
         let change = |settings: &mut <C::Task as TrainTask>::Settings| {
+            *settings = with_typed(settings, typed)?;
             change(settings);
-            if let Some(epochs) = epochs {
-                settings.set_epochs(epochs);
-            }
+            Ok(())
         };
         return Ok((Session::resume_with(out, device, change)?, out.clone()));
     }
     // What was typed, over the settings file, over the defaults.
     let settings: <C::Task as TrainTask>::Settings =
         config.as_ref().map_or_else(|| Ok(Default::default()), |file| read_settings(file))?;
-    let mut merged = toml::Table::try_from(&settings)?;
-    merge(&mut merged, typed);
-    let mut settings: <C::Task as TrainTask>::Settings = merged.try_into()?;
+    let mut settings = with_typed(&settings, typed)?;
     change(&mut settings);
     settings.check()?;
     let out = out.clone().unwrap_or_else(|| C::default_folder(&settings));
     Ok((Session::start(settings, &out, device)?, out))
+}
+
+/// Settings with what was typed in place of their own.
+fn with_typed<S: Settings>(settings: &S, typed: toml::Table) -> crate::error::Result<S> {
+    let wrong = |problem: String| Error::Config(problem.trim_end().to_string());
+    let mut merged = toml::Table::try_from(settings).map_err(|error| wrong(error.to_string()))?;
+    merge(&mut merged, typed);
+    merged.try_into().map_err(|error: toml::de::Error| wrong(error.to_string()))
 }
 
 /// Puts the entries of a table over those of another, and the entries of tables in it over theirs.
@@ -165,9 +174,7 @@ fn train<C: Train + ?Sized>(
     stop: &Interruption,
 ) -> crate::error::Result<Option<ExitCode>> {
     let RunArgs { resume, common, .. } = command.run_args();
-    for warning in session.warnings() {
-        print_status(format_args!("warning: {warning}"));
-    }
+    warn(session.warnings());
     let steps = session.steps_per_epoch();
     let epochs = session.epochs();
     let from = session.progress().epochs;

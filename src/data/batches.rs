@@ -1,5 +1,6 @@
 //! A set of images in memory, the order of an epoch, and batches of it.
 
+use super::identity::ContentHash;
 use crate::error::{Error, Result};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -14,6 +15,9 @@ pub enum Pixels {
     /// An intensity from 0 to 255: the probability of a 1, drawn anew for every batch (dynamic binarisation).
     Intensity,
 }
+
+/// Images that are hashed at once.
+const HASHED: i64 = 1024;
 
 /// Images as bytes, `[N, height * width]`.
 #[derive(Debug)]
@@ -72,6 +76,33 @@ impl Images {
             ));
         }
         Ok(Self { bytes: self.bytes.narrow(0, from, to - from), pixels: self.pixels })
+    }
+
+    /// Adds the images to a hash of what a run is trained on.
+    ///
+    /// # Errors
+    /// When they cannot be copied from their device.
+    pub(super) fn hash_into(&self, hash: &mut ContentHash) -> Result<()> {
+        hash.add_count(self.len() as usize);
+        hash.add(&[u8::from(self.pixels == Pixels::Binary)]);
+        for start in (0..self.len()).step_by(HASHED as usize) {
+            let images = self.bytes.narrow(0, start, HASHED.min(self.len() - start));
+            hash.add(&Vec::<u8>::try_from(&images.f_to_device(Device::Cpu)?.f_reshape([-1])?)?);
+        }
+        Ok(())
+    }
+
+    /// So many of the images, or all, spread evenly: a set may be sorted.
+    #[must_use]
+    pub fn spread(&self, count: i64) -> Self {
+        let count = count.clamp(1, self.len());
+        let rows = Tensor::arange(count, (Kind::Int64, self.bytes.device())) * (self.len() / count);
+        Self { bytes: self.bytes.index_select(0, &rows), pixels: self.pixels }
+    }
+
+    /// The bytes of all images, `[N, size]`, on the device, and what they mean.
+    pub fn content(&self) -> (&Tensor, Pixels) {
+        (&self.bytes, self.pixels)
     }
 
     /// Every `period`-th image, starting at `first`, and the others.

@@ -1,9 +1,12 @@
 //! The image sets that a run can name.
 
-use super::{Images, Pixels};
+use super::batches::{Images, Pixels};
+use super::identity::{ContentHash, Identity};
+use super::image_files::{self, ImageBytes, ImageFile};
 use crate::error::{Error, Result};
 use crate::formats::idx;
 use crate::formats::npz::Archive;
+use crate::platform::files::absolute_text;
 use std::path::{Path, PathBuf};
 use tch::Device;
 
@@ -21,6 +24,25 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// What these images are.
+    ///
+    /// # Errors
+    /// When they cannot be copied from their device.
+    pub fn identity(&self) -> Result<Identity> {
+        let parts = [&self.train, &self.validation, &self.test];
+        let (mut content, mut shape) = (ContentHash::default(), ContentHash::default());
+        for images in parts {
+            images.hash_into(&mut content)?;
+        }
+        shape.add(format!("{:?}", self.shape).as_bytes());
+        Ok(Identity {
+            examples: parts.map(|images| images.len() as u64),
+            features: self.train.size() as u64,
+            features_hash: shape.shown(),
+            content_hash: content.shown(),
+        })
+    }
+
     /// The images on a device.
     #[must_use]
     pub fn to_device(&self, device: Device) -> Self {
@@ -45,8 +67,9 @@ pub enum ImageSet {
     StaticMnist,
     /// OMNIGLOT at 28x28, dynamically binarised; the last 1,345 training images are for validation.
     Omniglot,
-    /// An idx file, or an `.npz` with an array `x`, of intensities `[N, height, width]`: of every ten images the last is for
-    /// testing, the one before it for validation.
+    /// An idx file, an `.npy`, both also gzipped, or an `.npz` with an array `x` (or only one), of intensities from 0 to 255 or from 0 to 1, `[N, height, width]`,
+    /// `[N, height, width, 1]`, or squares as `[N, pixels]`: of every ten images the last is for testing, the one before it for validation. An `.npz` with
+    /// `x_train` and `x_test`, as Keras has MNIST, says itself which are for testing; of the others every ninth is for validation.
     File(PathBuf),
 }
 
@@ -59,6 +82,14 @@ impl ImageSet {
             "static-mnist" => ImageSet::StaticMnist,
             "omniglot" => ImageSet::Omniglot,
             path => ImageSet::File(path.into()),
+        }
+    }
+
+    /// A name of a set as it is, and a path made absolute, where the current folder is known and both are UTF-8.
+    pub fn absolute_name(name: &str) -> String {
+        match Self::from_name(name) {
+            ImageSet::File(path) => absolute_text(&path).unwrap_or_else(|| name.into()),
+            _ => name.into(),
         }
     }
 
@@ -136,7 +167,8 @@ fn omniglot(folder: Option<&Path>) -> Result<Dataset> {
     const VALIDATION: i64 = 1_345;
     let path = find(folder, "omniglot", &["omniglot28.npz"])?;
     let mut archive = Archive::open(&path)?;
-    let (shape, bytes) = archive.bytes("x")?;
+    let x = archive.array("x")?;
+    let shape = x.shape.clone();
     let (flags_shape, is_test) = archive.bytes("is_test")?;
     if shape.len() != 3 || shape[1..] != [SIDE, SIDE] || flags_shape != shape[..1] {
         return Err(Error::file(
@@ -144,6 +176,7 @@ fn omniglot(folder: Option<&Path>) -> Result<Dataset> {
             format!("holds 'x' {shape:?} and 'is_test' {flags_shape:?}, not [N, 28, 28] and [N]"),
         ));
     }
+    let ImageBytes { bytes, .. } = image_files::images(&path, Some("x"), x)?;
     let (mut train, mut test) = (Vec::new(), Vec::new());
     for (image, flag) in bytes.chunks_exact((SIDE * SIDE) as usize).zip(&is_test) {
         if *flag == 0 { &mut train } else { &mut test }.extend_from_slice(image);
@@ -165,6 +198,9 @@ fn omniglot(folder: Option<&Path>) -> Result<Dataset> {
     })
 }
 
+/// The fewest images of a file, so that there are some for each use.
+const FEWEST: i64 = 10;
+
 fn file(path: &Path) -> Result<Dataset> {
     if !path.is_file() {
         let found = match path.metadata() {
@@ -172,24 +208,32 @@ fn file(path: &Path) -> Result<Dataset> {
             Ok(_) => "is no regular file",
             Err(_) => "no such file",
         };
-        let allowed = "--dataset takes mnist-5k, mnist, static-mnist, omniglot, an idx file, or an .npz with an array 'x' of bytes or booleans";
+        let allowed = "--dataset takes mnist-5k, mnist, static-mnist, omniglot, an idx file, or NumPy's .npz or .npy";
         return Err(Error::file(path, format!("{found}; {allowed}")));
     }
-    let (shape, bytes) = if path.extension().is_some_and(|extension| extension == "npz") {
-        Archive::open(path)?.images("x")?
-    } else {
-        idx::read(path)?
+    let of = |ImageBytes { count, height, width, bytes }: ImageBytes| {
+        if count < FEWEST {
+            return Err(Error::file(path, format!("holds {count} images, but at least {FEWEST} are needed")));
+        }
+        Ok((Images::new(&bytes, count, height * width, Pixels::Intensity)?, (height, width)))
     };
-    let [count @ (10..), height @ (1..), width @ (1..)] = shape[..] else {
-        return Err(Error::file(
-            path,
-            format!("holds an array of shape {shape:?}, not at least 10 images [N, height, width]"),
-        ));
+    let (rest, test, shape) = match image_files::read(path)? {
+        ImageFile::Whole(images) => {
+            let (images, shape) = of(images)?;
+            let (test, rest) = images.every(9, 10);
+            (rest, test, shape)
+        }
+        ImageFile::Split { train, test } => {
+            let ((train, shape), (test, of_test)) = (of(train)?, of(test)?);
+            if shape != of_test {
+                let problem = format!("has images of {shape:?} in 'x_train', but of {of_test:?} in 'x_test'");
+                return Err(Error::file(path, problem));
+            }
+            (train, test, shape)
+        }
     };
-    let images = Images::new(&bytes, count, height * width, Pixels::Intensity)?;
-    let (test, rest) = images.every(9, 10);
     let (validation, train) = rest.every(8, 9);
-    Ok(Dataset { train, validation, test, shape: (height, width) })
+    Ok(Dataset { train, validation, test, shape })
 }
 
 /// The first of these files that is there.
@@ -210,6 +254,9 @@ fn find(folder: Option<&Path>, set: &str, names: &[&str]) -> Result<PathBuf> {
     let candidates = || names.iter().map(|name| folder.join(name));
     candidates().find(|path| path.is_file()).ok_or_else(|| {
         let looked: Vec<String> = candidates().map(|path| path.display().to_string()).collect();
-        Error::Config(format!("the data set {set} is missing: looked for {}; it is {source}", looked.join(" and ")))
+        Error::Config(format!(
+            "the data set {set} is missing: looked for {}; name its folder with --data-dir (it is {source})",
+            looked.join(" and ")
+        ))
     })
 }

@@ -2,8 +2,14 @@
 
 mod batches;
 mod corpora;
+mod identity;
+mod image_files;
 mod images;
 
 pub use batches::{Images, Pixels, epoch_order};
-pub use corpora::{Corpus, CorpusSet, Document, Documents, Encoded, Format, TextRules, Vocabulary, visit_texts};
+pub use corpora::{
+    Corpus, CorpusSet, Counted, Document, Documents, Encoded, Format, TextRules, Vocabulary, visit_texts,
+};
+pub use identity::Identity;
+pub(crate) use identity::document_hash;
 pub use images::{Dataset, ImageSet};

@@ -1,13 +1,18 @@
-//! The idx format of MNIST, plain or gzipped: two zero bytes, kind 8 (bytes), the number of dimensions, each dimension as a
-//! big-endian 32-bit number, the bytes.
+//! The idx format of MNIST, plain or gzipped: two zero bytes, the kind of numbers (8 is bytes), the number of dimensions, each dimension as a
+//! big-endian 32-bit number, the numbers.
 
+use super::array::{Array, Number};
 use super::bounded::most_content;
 use crate::error::{Error, Result};
+use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-/// The shape and the bytes of an idx file.
+/// How a gzipped file starts.
+pub(crate) const GZIP: &[u8] = &[0x1f, 0x8b];
+
+/// The shape and the bytes of an idx file of bytes.
 pub(crate) fn read(path: &Path) -> Result<(Vec<i64>, Vec<u8>)> {
     let file = File::open(path).map_err(|error| Error::file(path, error))?;
     let length = file.metadata().map_err(|error| Error::file(path, error))?.len();
@@ -19,20 +24,34 @@ pub(crate) fn parse(name: &Path, mut source: impl Read, length: u64) -> Result<(
     let mut start = [0; 2];
     fill(name, &mut source, &mut start, "the first two bytes")?;
     let source = start.chain(source);
-    if start == [0x1f, 0x8b] {
-        parse_plain(name, flate2::read::GzDecoder::new(source), most_content(length))
+    let array = if start == GZIP {
+        parse_plain(name, MultiGzDecoder::new(source), most_content(length))
     } else {
         parse_plain(name, source, length)
+    }?;
+    if !array.is_bytes() {
+        return Err(Error::file(name, format!("must hold bytes, but holds {}", array.kind)));
     }
+    array.into_bytes()
 }
 
-fn parse_plain(name: &Path, mut source: impl Read, most: u64) -> Result<(Vec<i64>, Vec<u8>)> {
+/// An array that is not packed, with at most so many bytes.
+pub(crate) fn parse_plain(name: &Path, mut source: impl Read, most: u64) -> Result<Array> {
     let mut magic = [0; 4];
     fill(name, &mut source, &mut magic, "the idx header")?;
-    let [0, 0, 8, dimensions @ 1..=4] = magic else {
+    let kind = match magic[2] {
+        8 => Some((Number::Unsigned, 1, "bytes")),
+        9 => Some((Number::Signed, 1, "signed bytes")),
+        0xb => Some((Number::Signed, 2, "integers of 16 bits")),
+        0xc => Some((Number::Signed, 4, "integers of 32 bits")),
+        0xd => Some((Number::Float, 4, "floating-point numbers of 32 bits")),
+        0xe => Some((Number::Float, 8, "floating-point numbers of 64 bits")),
+        _ => None,
+    };
+    let ([0, 0, _, dimensions @ 1..=4], Some((number, item, kind))) = (magic, kind) else {
         return Err(Error::file(
             name,
-            format!("not an idx file of bytes: it starts with {magic:02x?}, not [00, 00, 08, 01..04]"),
+            format!("not an idx file: it starts with {magic:02x?}, not [00, 00, 08, 01..04]"),
         ));
     };
     let mut shape = Vec::new();
@@ -41,7 +60,7 @@ fn parse_plain(name: &Path, mut source: impl Read, most: u64) -> Result<(Vec<i64
         fill(name, &mut source, &mut size, "the idx header")?;
         shape.push(i64::from(u32::from_be_bytes(size)));
     }
-    let expected = shape.iter().try_fold(1u64, |product, &size| product.checked_mul(size as u64));
+    let expected = shape.iter().try_fold(item as u64, |product, &size| product.checked_mul(size as u64));
     let Some(expected) = expected else {
         return Err(Error::file(
             name,
@@ -66,7 +85,7 @@ fn parse_plain(name: &Path, mut source: impl Read, most: u64) -> Result<(Vec<i64
             format!("its header announces {expected} bytes, but {found} follow; get the file again"),
         ));
     }
-    Ok((shape, bytes))
+    Ok(Array { number, item, big_endian: true, fortran: false, shape, kind: kind.into(), bytes })
 }
 
 fn fill(name: &Path, source: &mut impl Read, buffer: &mut [u8], what: &str) -> Result<()> {
@@ -90,7 +109,13 @@ mod tests {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(&plain).unwrap();
         let gzipped = encoder.finish().unwrap();
-        for bytes in [plain.to_vec(), gzipped] {
+        // A file of several members is one file.
+        let members = plain.chunks(7).flat_map(|part| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(part).unwrap();
+            encoder.finish().unwrap()
+        });
+        for bytes in [plain.to_vec(), gzipped, members.collect()] {
             assert_eq!(parse_bytes(&bytes).unwrap(), (vec![2, 3], vec![1, 2, 3, 4, 5, 6]));
         }
     }

@@ -1,8 +1,10 @@
 //! Files of other programs: NumPy, MNIST, PyTorch, safetensors, TensorBoard. Nothing here knows what they are for.
 
 mod archive;
-mod bounded;
+pub(crate) mod array;
+pub(crate) mod bounded;
 pub(crate) mod idx;
+pub(crate) mod npy;
 pub(crate) mod npz;
 mod pickle;
 pub(crate) mod pytorch;

@@ -1,12 +1,19 @@
-//! Arrays of bytes and integers out of NumPy's `.npz` archives: zip files of `.npy` files, each of them a header in Python's notation and the numbers.
+//! Arrays out of NumPy's `.npz` archives: zip files of `.npy` files.
 
+use super::array::{Array, Number};
 use super::bounded::most_content;
+use super::npy;
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
-use tch::Tensor;
 use zip::{CompressionMethod, ZipArchive};
+
+/// How a zip archive starts.
+pub(crate) const MAGIC: &[u8] = b"PK";
+
+/// Names that a message lists.
+const LISTED: usize = 12;
 
 /// An open archive.
 pub(crate) struct Archive<'a, R> {
@@ -32,48 +39,42 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
         Ok(Self { path, zip, most })
     }
 
-    /// Shape and content, in C order, of an array of unsigned bytes or booleans.
-    pub fn bytes(&mut self, name: &str) -> Result<(Vec<i64>, Vec<u8>)> {
-        let Raw { header, bytes } = self.raw(name)?;
-        if header.item != 1 {
-            let problem = format!("array '{name}' must hold bytes, but its type is '{}'", header.kind);
-            return Err(Error::file(self.path, problem));
-        }
-        let bytes = if header.fortran { transposed(&bytes, &header.shape)? } else { bytes };
-        Ok((header.shape, bytes))
+    /// The names of all arrays, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            self.zip.file_names().filter_map(|name| name.strip_suffix(".npy")).map(String::from).collect();
+        names.sort_unstable();
+        names
     }
 
-    /// Shape and content, in C order, of images: bytes from 0 to 255. Of booleans, and of bytes that are all 0 or 1, one is white.
-    pub fn images(&mut self, name: &str) -> Result<(Vec<i64>, Vec<u8>)> {
-        let Raw { header, bytes } = self.raw(name)?;
-        let kind = header.kind.trim_start_matches(['<', '>', '|', '=']);
-        if !matches!(kind, "u1" | "b1") {
-            let problem = format!(
-                "array '{name}' must hold bytes from 0 to 255 or booleans, but its type is '{}'; in Python: x.clip(0, 255).astype('uint8'), of \
-                 shares (x * 255).astype('uint8')",
-                header.kind
-            );
+    /// Whether it is an archive of PyTorch.
+    pub fn is_pytorch(&self) -> bool {
+        self.zip.file_names().any(|name| name.ends_with("/data.pkl"))
+    }
+
+    /// Shape and content, in C order, of an array of unsigned bytes or booleans.
+    pub fn bytes(&mut self, name: &str) -> Result<(Vec<i64>, Vec<u8>)> {
+        let array = self.array(name)?;
+        if !array.is_bytes() {
+            let problem = format!("array '{name}' must hold bytes, but its type is '{}'", array.kind);
             return Err(Error::file(self.path, problem));
         }
-        let bytes = if header.fortran { transposed(&bytes, &header.shape)? } else { bytes };
-        let is_binary = bytes.iter().all(|&byte| byte <= 1);
-        Ok((header.shape, if is_binary { bytes.into_iter().map(|byte| byte * 255).collect() } else { bytes }))
+        array.into_bytes()
     }
 
     /// Content of an array of integers of one dimension.
     pub fn integers(&mut self, name: &str) -> Result<Vec<i64>> {
-        let Raw { header, bytes } = self.raw(name)?;
+        let Array { number, item, big_endian, shape, kind, bytes, .. } = self.array(name)?;
         let wrong = |expected: &str, found: String| {
             Error::file(self.path, format!("array '{name}' must {expected}, but its {found}"))
         };
-        if header.shape.len() != 1 {
-            return Err(wrong("have one dimension", format!("shape is {}", header.shown_shape())));
+        if shape.len() != 1 {
+            return Err(wrong("have one dimension", format!("shape is {:?}", &shape[..shape.len().min(8)])));
         }
-        let signed = match header.kind.trim_start_matches(['<', '|']) {
-            "u1" | "u2" | "u4" | "u8" => false,
-            "i1" | "i2" | "i4" | "i8" => true,
-            _ => return Err(wrong("hold integers in little-endian order", format!("type is '{}'", header.kind))),
-        };
+        let signed = number == Number::Signed;
+        if !(signed || number == Number::Unsigned) || big_endian {
+            return Err(wrong("hold integers in little-endian order", format!("type is '{kind}'")));
+        }
         let integer = |item: &[u8]| {
             let negative = signed && item.last().is_some_and(|byte| byte & 0x80 != 0);
             let mut whole = [if negative { 0xff } else { 0 }; 8];
@@ -85,114 +86,48 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
                 i64::MAX
             })
         };
-        Ok(bytes.chunks_exact(header.item.max(1)).map(integer).collect())
+        Ok(bytes.chunks_exact(item.max(1)).map(integer).collect())
     }
 
-    fn raw(&mut self, name: &str) -> Result<Raw> {
+    /// An array as it is stored.
+    pub fn array(&mut self, name: &str) -> Result<Array> {
         let path = self.path;
         let damaged = |problem: String| Error::file(path, format!("array '{name}' {problem}"));
         let entry = format!("{name}.npy");
         if !self.zip.file_names().any(|name| name == entry) {
-            let names = self.zip.file_names().filter_map(|name| name.strip_suffix(".npy"));
-            let mut names: Vec<String> = names.map(|name| name.chars().take(40).collect()).collect();
-            names.sort_unstable();
-            names.truncate(12);
+            let names = self.names().into_iter().map(|name| name.chars().take(40).collect()).take(LISTED);
+            let names: Vec<String> = names.collect();
             return Err(Error::file(path, format!("has no array '{name}', only {names:?}")));
         }
+        self.check_packing(&entry).map_err(damaged)?;
         let mut file = self.zip.by_name(&entry).map_err(|error| damaged(format!("is damaged: {error}")))?;
-        if !matches!(file.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
-            return Err(damaged(format!("is packed by {}, not as NumPy does", file.compression())));
+        npy::read(&mut file, self.most).map_err(damaged)
+    }
+
+    /// NumPy stores arrays or deflates them; other programs have other ways.
+    fn check_packing(&mut self, entry: &str) -> std::result::Result<(), String> {
+        let place =
+            (0..self.zip.len()).find(|&place| self.zip.by_index_raw(place).is_ok_and(|file| file.name() == entry));
+        let Some(place) = place else { return Ok(()) };
+        let Ok(file) = self.zip.by_index_raw(place) else { return Ok(()) };
+        let compression = file.compression();
+        if matches!(compression, CompressionMethod::Stored | CompressionMethod::Deflated) {
+            return Ok(());
         }
-        let header = Header::read(&mut file).map_err(damaged)?;
-        let mut sizes = header.shape.iter().map(|&size| size as u64);
-        let expected = sizes.try_fold(header.item as u64, |product, size| product.checked_mul(size));
-        let Some(expected) = expected.filter(|&expected| expected <= self.most) else {
-            return Err(damaged(format!("announces a shape {}, too large for the file", header.shown_shape())));
+        // The numbers of the zip format.
+        #[allow(deprecated)]
+        let number = compression.to_u16();
+        let name = match number {
+            9 => "deflate64".into(),
+            12 => "bzip2".into(),
+            14 => "LZMA".into(),
+            93 => "zstd".into(),
+            95 => "xz".into(),
+            number => format!("method {number}"),
         };
-        let mut bytes = Vec::new();
-        file.take(expected + 1).read_to_end(&mut bytes).map_err(|error| damaged(format!("is damaged: {error}")))?;
-        if bytes.len() as u64 != expected {
-            return Err(damaged(format!("announces {expected} bytes, but holds {}", bytes.len())));
-        }
-        Ok(Raw { header, bytes })
+        let file = self.path.to_string_lossy();
+        Err(format!(
+            "is packed by {name}, and not as NumPy does; in Python: numpy.savez_compressed('again.npz', **numpy.load({file:?}))"
+        ))
     }
-}
-
-/// An array as it is stored.
-struct Raw {
-    header: Header,
-    bytes: Vec<u8>,
-}
-
-/// What a `.npy` file says of its array.
-struct Header {
-    /// NumPy's name of its type.
-    kind: String,
-    /// Bytes of an item.
-    item: usize,
-    /// Whether the first dimension is the fastest.
-    fortran: bool,
-    shape: Vec<i64>,
-}
-
-/// The longest header: NumPy's own are of 128 bytes.
-const LONGEST_HEADER: u32 = 1 << 16;
-
-/// The most dimensions of an array, as in NumPy.
-const DIMENSIONS: usize = 64;
-
-impl Header {
-    /// Reads up to the numbers; fails with a few words.
-    fn read(source: &mut impl Read) -> std::result::Result<Self, String> {
-        let mut start = [0; 8];
-        let cut = |error| format!("is damaged: its header cannot be read ({error})");
-        source.read_exact(&mut start).map_err(cut)?;
-        let [b"\x93NUMPY", [version @ 1..=3, _]] = [&start[..6], &start[6..]] else {
-            return Err("is damaged: it does not start as an array".into());
-        };
-        let mut length = [0; 4];
-        source.read_exact(&mut length[..if *version == 1 { 2 } else { 4 }]).map_err(cut)?;
-        let length = u32::from_le_bytes(length);
-        if length > LONGEST_HEADER {
-            return Err(format!("is damaged: it announces a header of {length} bytes"));
-        }
-        let mut text = vec![0; length as usize];
-        source.read_exact(&mut text).map_err(cut)?;
-        let text = String::from_utf8_lossy(&text);
-        Self::parse(&text).ok_or_else(|| {
-            let start: String = text.trim().chars().take(100).collect();
-            format!("must hold plain numbers, but its header is {start:?}")
-        })
-    }
-
-    /// From `{'descr': '<u2', 'fortran_order': False, 'shape': (3,), }`.
-    fn parse(text: &str) -> Option<Self> {
-        let value = |key: &str| {
-            let (_, after) = text.split_once(&format!("'{key}':"))?;
-            Some(after.trim_start())
-        };
-        let (kind, _) = value("descr")?.strip_prefix('\'')?.split_once('\'')?;
-        let item = match kind.trim_start_matches(['<', '>', '|', '=']).split_at_checked(1)? {
-            ("b" | "i" | "u" | "f" | "S", bytes) => bytes.parse().ok()?,
-            _ => return None,
-        };
-        let fortran = value("fortran_order")?.starts_with("True");
-        let (shape, _) = value("shape")?.strip_prefix('(')?.split_once(')')?;
-        let sizes = shape.split(',').map(str::trim).filter(|size| !size.is_empty());
-        let shape: Vec<i64> =
-            sizes.map(|size| size.parse().ok().filter(|size| *size >= 0)).collect::<Option<Vec<i64>>>()?;
-        (shape.len() <= DIMENSIONS).then(|| Self { kind: kind.into(), item, fortran, shape })
-    }
-
-    fn shown_shape(&self) -> String {
-        format!("{:?}", &self.shape[..self.shape.len().min(8)])
-    }
-}
-
-/// From Fortran order, first dimension fastest, to C order.
-fn transposed(bytes: &[u8], shape: &[i64]) -> Result<Vec<u8>> {
-    let reversed: Vec<i64> = shape.iter().rev().copied().collect();
-    let dimensions: Vec<i64> = (0..shape.len() as i64).rev().collect();
-    let tensor = Tensor::from_slice(bytes).reshape(reversed).permute(dimensions);
-    Ok(Vec::try_from(tensor.reshape([-1]))?)
 }

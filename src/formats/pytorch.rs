@@ -20,6 +20,16 @@ pub(crate) enum Problem {
     Foreign { what: String, code: String },
 }
 
+impl Problem {
+    /// A tensor of a kind that is not read, in what Python loads by `load`.
+    pub fn unread_kind(name: &str, kind: &str, load: &str) -> Self {
+        Problem::Foreign {
+            what: format!("its tensor {name} holds numbers of the kind {kind}, which are not read"),
+            code: format!("torch.save({{k: v.float() for k, v in {load}.items()}}, sys.argv[2])"),
+        }
+    }
+}
+
 impl<T: Into<String>> From<T> for Problem {
     fn from(text: T) -> Self {
         Problem::Damaged(text.into())
@@ -102,6 +112,9 @@ fn from_root(pickle: &Pickle, root: &Value, rebuilder: &mut Rebuilder) -> Result
                 .iter()
                 .map(|&(key, value)| match pickle.get(key) {
                     Value::Text(name) => {
+                        if let Some(kind) = rebuilder.unread_kind(value) {
+                            return Err(Problem::unread_kind(name, kind, &load(pickle)));
+                        }
                         let tensor = rebuilder.tensor(value).map_err(|problem| format!("{name}: {problem}"))?;
                         Ok((name.to_string(), tensor))
                     }
@@ -173,7 +186,7 @@ fn load(pickle: &Pickle) -> String {
     let harmless = pickle.globals().all(|(module, name)| {
         matches!((module, name), ("collections", "OrderedDict" | "defaultdict"))
             || (module == "torch._utils" && name.starts_with("_rebuild_"))
-            || (module == "torch" && (name.ends_with("Storage") || name == "Size"))
+            || (module == "torch" && (name.ends_with("Storage") || name == "Size" || name.starts_with("float8_")))
     });
     format!("torch.load(sys.argv[1], weights_only={})", if harmless { "True" } else { "False" })
 }

@@ -39,6 +39,28 @@ impl<'a> Rebuilder<'a> {
             .is_some_and(|(module, name)| module == "torch._utils" && name.starts_with("_rebuild_"))
     }
 
+    /// What PyTorch calls the numbers of a tensor, where they are of a kind that is not read.
+    pub fn unread_kind(&self, id: Id) -> Option<&'a str> {
+        let Value::Call(call) = self.pickle.get(id) else { return None };
+        let arguments = self.pickle.tuple(call.arguments)?;
+        match (self.pickle.function(call)?.1, arguments) {
+            // Kinds that have no storage of their own, as float8, are named after the tensor's shape.
+            ("_rebuild_tensor_v3", [_, _, _, _, _, _, kind, ..]) => match self.pickle.get(*kind) {
+                Value::Global("torch", kind) => Some(kind),
+                _ => None,
+            },
+            ("_rebuild_tensor_v2", [storage, ..]) => {
+                let Value::Persistent(id) = self.pickle.get(*storage) else { return None };
+                let [_, kind, ..] = self.pickle.tuple(*id)? else { return None };
+                match self.pickle.get(*kind) {
+                    Value::Global("torch", kind) if kind_of(kind).is_err() => Some(kind),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
     /// The tensor that a value would become.
     pub fn tensor(&mut self, mut id: Id) -> Result<Tensor, String> {
         loop {

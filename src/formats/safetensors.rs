@@ -1,6 +1,6 @@
 //! Tensors in safetensors files: anybody's are read; a store's are written under PyTorch's names.
 
-use super::pytorch::Named;
+use super::pytorch::{Named, Problem};
 use super::rebuild::{MOST_DIMENSIONS, elements};
 use crate::error::{Error, Result};
 use crate::platform::files::replace;
@@ -25,6 +25,9 @@ const KINDS: [(Dtype, Kind); 10] = [
     (Dtype::BOOL, Kind::Bool),
 ];
 
+/// How Python loads a file.
+const LOAD: &str = "__import__('safetensors.torch').torch.load_file(sys.argv[1])";
+
 /// Whether a file starts as a safetensors file does: with a length, and a JSON object.
 pub(crate) fn is_one(bytes: &[u8]) -> bool {
     bytes.get(8) == Some(&b'{')
@@ -34,7 +37,7 @@ pub(crate) fn is_one(bytes: &[u8]) -> bool {
 pub(crate) fn read(
     bytes: &[u8],
     leave_out: impl Fn(Option<&HashMap<String, String>>, &str) -> bool,
-) -> std::result::Result<Named, String> {
+) -> std::result::Result<Named, Problem> {
     let (_, header): (usize, Metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
     let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
     let mut named = Vec::new();
@@ -43,14 +46,21 @@ pub(crate) fn read(
             continue;
         }
         let kind = KINDS.iter().find(|(dtype, _)| *dtype == view.dtype());
-        let kind =
-            kind.map(|&(_, kind)| kind).ok_or_else(|| format!("{name} is {:?}, which is not read", view.dtype()))?;
+        let kind = kind
+            .map(|&(_, kind)| kind)
+            .ok_or_else(|| Problem::unread_kind(name, &format!("{:?}", view.dtype()), LOAD))?;
         let shape = fits(&view, kind).ok_or_else(|| format!("{name} has the impossible shape {:?}", view.shape()))?;
         let tensor = Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|error| error.to_string())?;
         named.push((name.to_string(), tensor));
     }
     named.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(named)
+}
+
+/// The metadata of a file.
+pub(crate) fn metadata(bytes: &[u8]) -> std::result::Result<HashMap<String, String>, String> {
+    let (_, header): (usize, Metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+    Ok(header.metadata().clone().unwrap_or_default())
 }
 
 /// The shape of a tensor in a file, if it can be one of libtorch's and has as many bytes as it should.
@@ -66,8 +76,18 @@ pub(crate) fn fits(view: &TensorView<'_>, kind: Kind) -> Option<Vec<i64>> {
 /// # Errors
 /// When the file cannot be written; what stood at `path` is then still there.
 pub fn write_safetensors(path: &Path, store: &VarStore) -> Result<()> {
+    let named: Vec<(String, Tensor)> = store.variables().into_iter().collect();
+    // The format's name for PyTorch, which some readers ask for.
+    write_named(path, named, HashMap::from([("format".to_string(), "pt".to_string())]))
+}
+
+/// Writes tensors in their own kinds, and metadata, atomically.
+pub(crate) fn write_named(
+    path: &Path,
+    mut named: Vec<(String, Tensor)>,
+    mut metadata: HashMap<String, String>,
+) -> Result<()> {
     let failed = |problem: &dyn std::fmt::Display| Error::file(path, format!("cannot be written ({problem})"));
-    let mut named: Vec<(String, Tensor)> = store.variables().into_iter().collect();
     named.sort_by(|a, b| a.0.cmp(&b.0));
     let contents = named.iter().map(|(_, tensor)| bytes_of(tensor)).collect::<Result<Vec<_>>>()?;
     let views = named.iter().zip(&contents).map(|((name, tensor), bytes)| {
@@ -77,11 +97,7 @@ pub fn write_safetensors(path: &Path, store: &VarStore) -> Result<()> {
         Ok((name.as_str(), TensorView::new(dtype, shape, bytes).map_err(|error| failed(&error))?))
     });
     let views = views.collect::<Result<Vec<_>>>()?;
-    // The format's name for PyTorch, which some readers ask for.
-    let metadata = HashMap::from([
-        ("format".to_string(), "pt".to_string()),
-        ("gengs.version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
-    ]);
+    metadata.insert("gengs.version".into(), env!("CARGO_PKG_VERSION").into());
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| failed(&error))?;
     replace(path, &bytes).map_err(|error| failed(&error))
 }

@@ -20,6 +20,14 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
+/// A path made absolute, as text; `None` for standard input (`-`), which has none, where there is no current folder, and where it is not UTF-8.
+pub(crate) fn absolute_text(path: &Path) -> Option<String> {
+    if path == Path::new("-") {
+        return None;
+    }
+    std::path::absolute(path).ok()?.into_os_string().into_string().ok()
+}
+
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = create(path)?;
     write(&mut file, bytes)?;

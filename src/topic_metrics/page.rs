@@ -6,6 +6,7 @@
 use super::tree::{Branch, Link, Tree, Word};
 use crate::error::{Error, Result};
 use crate::markup::{self, escape};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -23,7 +24,7 @@ pub struct About {
 }
 
 /// A document that is typical of a topic.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Example {
     /// Its title, or its first words.
     pub text: String,

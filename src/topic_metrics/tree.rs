@@ -12,7 +12,7 @@ use super::coherence::{COHERENCE_WORDS, Cooccurrence, mean};
 use super::diversity::{DIVERSITY_WORDS, diversity};
 use super::words::{check, top_words};
 use crate::error::{Error, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Parents with less of a topic's weight are not listed: with ten upper topics, an indifferent one has as much.
 pub const NOTABLE_SHARE: f64 = 0.1;
@@ -27,7 +27,7 @@ pub struct Layer<'a> {
 }
 
 /// Layers of topics, and each topic of the lower ones under its parent.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tree {
     /// The layers in numbers, the lowest first.
     pub layers: Vec<LayerSummary>,
@@ -36,7 +36,7 @@ pub struct Tree {
 }
 
 /// A layer in numbers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerSummary {
     /// How many topics it has.
     pub topics: usize,
@@ -49,7 +49,7 @@ pub struct LayerSummary {
 }
 
 /// Mean NPMI of lower topics with upper ones.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ParentCoherence {
     /// With their parents in the tree.
     pub npmi: Option<f64>,
@@ -58,7 +58,7 @@ pub struct ParentCoherence {
 }
 
 /// A topic, and those under it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Branch {
     /// Its layer; 0 is the lowest.
     pub layer: usize,
@@ -79,7 +79,7 @@ pub struct Branch {
 }
 
 /// A word of a topic.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Word {
     /// As the vocabulary has it.
     pub word: String,
@@ -88,7 +88,7 @@ pub struct Word {
 }
 
 /// From a lower topic to one of the layer above.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     /// The upper topic's number in its layer.
     pub topic: usize,

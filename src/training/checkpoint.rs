@@ -62,6 +62,8 @@ pub struct Checkpoint {
     path: PathBuf,
     tensors: BTreeMap<String, Tensor>,
     progress: Progress,
+    /// The checksum of all that it holds.
+    mark: String,
 }
 
 impl Checkpoint {
@@ -118,7 +120,8 @@ impl Checkpoint {
             return Err(damaged(&format!("tensor {name} is {:?}, not F32", view.dtype())));
         }
         let expected = metadata.and_then(|metadata| metadata.get(CHECKSUM));
-        if expected.is_some_and(|expected| *expected != checksum(text, &views)) {
+        let mark = checksum(text, &views);
+        if expected.is_some_and(|expected| *expected != mark) {
             return Err(damaged(&"its checksum is another one than when it was written"));
         }
         let mut tensors = BTreeMap::new();
@@ -131,12 +134,17 @@ impl Checkpoint {
             }
             tensors.insert(name.to_string(), tensor);
         }
-        Ok(Self { path: path.to_path_buf(), tensors, progress })
+        Ok(Self { path: path.to_path_buf(), tensors, progress, mark })
     }
 
     /// How far the run had come.
     pub fn progress(&self) -> Progress {
         self.progress.clone()
+    }
+
+    /// What tells it from other checkpoints.
+    pub(super) fn mark(&self) -> &str {
+        &self.mark
     }
 
     /// Whether it holds what a model consists of, and nothing else, before anything of it is copied.

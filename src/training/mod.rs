@@ -3,6 +3,8 @@
 
 mod checkpoint;
 mod checkpoint_interval;
+mod data_record;
+mod loaded;
 mod lock;
 mod ranges;
 mod recovery;
@@ -12,6 +14,7 @@ mod running_sums;
 mod schedule;
 mod session;
 mod settings;
+mod side_file;
 mod step_context;
 mod step_report;
 mod topics;
@@ -22,18 +25,20 @@ pub mod weights;
 pub use crate::formats::tensorboard::EventWriter;
 pub use checkpoint::{Checkpoint, Progress};
 pub use checkpoint_interval::{Interval, OnNan};
+pub use data_record::{DataRecord, check_data};
+pub use loaded::Loaded;
 pub use run_folder::{METRICS, RunFolder, read_settings};
 pub use schedule::{Schedule, TruncationSetting};
 pub use session::Session;
-pub use settings::{LoopConfig, Settings};
+pub use settings::{DataWords, LoopConfig, Settings};
 pub use step_context::StepContext;
 pub use step_report::{Control, StepReport};
 pub use topics::{
-    Inferred, TopicsEvaluation, TopicsRecord, TopicsReport, TopicsTask, TopicsTrainConfig, TrainedTopics,
-    evaluate_topics,
+    Inferred, OtherDocuments, TopicsEvaluation, TopicsRecord, TopicsReport, TopicsShown, TopicsTask, TopicsTrainConfig,
+    TrainedTopics, evaluate_documents, evaluate_topics,
 };
 pub use train_task::{LogItem, Metric, Record, TrainTask, Trained};
 pub use vae::{
-    EpochRecord, Evaluation, GRADIENTS, GradientRecord, TrainConfig, VaeTask, draw_pictures, evaluate, grid_png,
-    write_grid,
+    EpochRecord, Evaluation, GRADIENTS, GradientRecord, ShownImages, TrainConfig, VaeTask, draw_pictures, evaluate,
+    grid_png, write_grid,
 };

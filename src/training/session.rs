@@ -5,6 +5,8 @@
 
 use super::checkpoint::{Checkpoint, Progress};
 use super::checkpoint_interval::{Interval, OnNan};
+use super::data_record::{DataRecord, unreadable_data};
+use super::loaded::{Loaded, recognise, restore};
 use super::recovery::{self, Recovered};
 use super::run_events::RunEvents;
 use super::run_folder::{METRICS, RunFolder};
@@ -51,14 +53,18 @@ impl<T: TrainTask> Session<T> {
     /// When a setting is wrong, the data or the first weights cannot be read, or the folder cannot be made.
     pub fn start(settings: T::Settings, path: &Path, device: Device) -> Result<Self> {
         settings.check()?;
+        let mut settings = settings;
+        settings.make_absolute();
         tch::manual_seed(settings.loop_config().seed as i64);
         let mut task = T::new(&settings, device)?;
         task.init_from_data(&settings)?;
-        if let Some(source) = settings.init_from() {
-            weights::load_into(task.store(), &weights::read(source, device)?, source)?;
-        }
+        let note = match settings.init_from() {
+            Some(source) => weights::load_into(task.store(), &weights::read(source, device)?, source)?,
+            None => None,
+        };
         let folder = RunFolder::create(path)?;
-        let mut session = Self::assemble(settings, folder, task);
+        DataRecord::write(&folder, &task)?;
+        let mut session = Self { warnings: note.into_iter().collect(), ..Self::assemble(settings, folder, task) };
         session.save()?;
         // Last, so that what holds a run can go on.
         session.folder.write_settings(&session.settings)?;
@@ -77,6 +83,7 @@ impl<T: TrainTask> Session<T> {
             if let Some(data_dir) = data_dir {
                 settings.set_data_dir(data_dir);
             }
+            Ok(())
         })
     }
 
@@ -84,14 +91,23 @@ impl<T: TrainTask> Session<T> {
     /// what was damaged.
     ///
     /// # Errors
-    /// When there is no run, another process trains in it, no checkpoint can be read, or what it holds is not what the settings describe.
-    pub fn resume_with(path: &Path, device: Device, change: impl FnOnce(&mut T::Settings)) -> Result<Self> {
+    /// When there is no run, another process trains in it, no checkpoint can be read, what it holds is not what the settings describe, or the data are not
+    /// those of the run; and those of `change`.
+    pub fn resume_with(
+        path: &Path,
+        device: Device,
+        change: impl FnOnce(&mut T::Settings) -> Result<()>,
+    ) -> Result<Self> {
         let (folder, mut settings) = RunFolder::open::<T::Settings>(path)?;
         let folder = folder.locked()?;
-        change(&mut settings);
+        change(&mut settings)?;
         settings.check()?;
-        let Recovered { checkpoint, best_lost, warnings } = recovery::newest(&folder)?;
-        let task = T::new(&settings, device)?;
+        settings.make_absolute();
+        let Recovered { checkpoint, best_lost, mut warnings } = recovery::newest(&folder)?;
+        let task = T::new(&settings, device).map_err(|error| unreadable_data(&settings, error))?;
+        let unknown_data = recognise(&folder, &settings, &task)?;
+        let data_are_unknown = unknown_data.is_some();
+        warnings.extend(unknown_data);
         let mut session = Self { warnings, ..Self::assemble(settings, folder, task) };
         restore(&mut session.task, &checkpoint)?;
         session.progress = checkpoint.progress();
@@ -113,23 +129,24 @@ impl<T: TrainTask> Session<T> {
             session.warnings.push(warning);
         }
         session.task.load_extra_files(&session.folder, &checkpoint)?;
+        if data_are_unknown {
+            DataRecord::write(&session.folder, &session.task)?;
+        }
         session.folder.write_settings(&session.settings)?;
         Ok(session)
     }
 
-    /// The task of a finished or unfinished run at its checkpoint `best` or `last`, and the settings.
+    /// The task of a finished or unfinished run at its checkpoint `best` or `last`, and the settings. [`Loaded::read`] also has the warnings.
     ///
     /// # Errors
-    /// When there is no run, or no such checkpoint.
+    /// As [`Loaded::read`].
     pub fn load(path: &Path, checkpoint: &str, data_dir: Option<&Path>, device: Device) -> Result<(T, T::Settings)> {
-        let (folder, mut settings) = RunFolder::open::<T::Settings>(path)?;
-        if let Some(data_dir) = data_dir {
-            settings.set_data_dir(data_dir);
-        }
-        let checkpoint = Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?;
-        let mut task = T::new(&settings, device)?;
-        restore(&mut task, &checkpoint)?;
-        Ok((task, settings))
+        let loaded = Loaded::<T>::read(path, checkpoint, device, |settings| {
+            if let Some(data_dir) = data_dir {
+                settings.set_data_dir(data_dir);
+            }
+        })?;
+        Ok((loaded.task, loaded.settings))
     }
 
     fn assemble(settings: T::Settings, folder: RunFolder, task: T) -> Self {
@@ -177,7 +194,7 @@ impl<T: TrainTask> Session<T> {
         &self.records
     }
 
-    /// What was damaged when the run was resumed, and what that means, in sentences.
+    /// What was damaged when the run was resumed, what could not be checked, and what was done to the first weights, in sentences.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -374,14 +391,4 @@ impl<T: TrainTask> Session<T> {
         self.saved = Instant::now();
         Ok(())
     }
-}
-
-/// A task as it was at a checkpoint, after all of that was compared with what the task consists of.
-fn restore<T: TrainTask>(task: &mut T, checkpoint: &Checkpoint) -> Result<()> {
-    checkpoint.check(&task.contents())?;
-    task.restore(checkpoint)?;
-    for (optimiser, updates) in task.optimisers().into_iter().skip(1).zip(checkpoint.progress().other_updates) {
-        optimiser.set_steps(updates);
-    }
-    Ok(())
 }

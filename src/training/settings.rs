@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The settings that every run has.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,10 +59,24 @@ impl LoopConfig {
     }
 }
 
+/// What a user calls the data of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataWords {
+    /// The option that names them.
+    pub flag: &'static str,
+    /// Examples.
+    pub examples: &'static str,
+    /// What an example is made of.
+    pub features: &'static str,
+}
+
 /// Everything that a run is made of; what `config.toml` holds.
 pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
     /// The program whose runs have these settings; empty where there is none.
     const PROGRAM: &'static str = "";
+
+    /// What a user calls its data.
+    const DATA: DataWords = DataWords { flag: "", examples: "examples", features: "numbers" };
 
     /// Fails when a setting is out of its range; the model checks its own.
     ///
@@ -82,8 +96,30 @@ pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
     /// Another place of the data.
     fn set_data_dir(&mut self, folder: &Path);
 
+    /// Where the files of named data lie, if the run knows it.
+    fn data_dir(&self) -> Option<&Path> {
+        None
+    }
+
+    /// The data's name or path, for messages.
+    fn data_name(&self) -> String {
+        String::new()
+    }
+
+    /// Makes all paths absolute, so that a run can be used from any folder.
+    fn make_absolute(&mut self) {}
+
     /// The file that a new run's weights come from, if any.
     fn init_from(&self) -> Option<&Path> {
         None
+    }
+}
+
+/// Makes a path absolute, without looking whether it is there. Where there is no current folder, it stays as it is.
+pub(super) fn absolute(path: &mut Option<PathBuf>) {
+    if let Some(path) = path
+        && let Ok(whole) = std::path::absolute(&*path)
+    {
+        *path = whole;
     }
 }

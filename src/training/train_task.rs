@@ -4,11 +4,12 @@ use super::checkpoint::Checkpoint;
 use super::run_folder::RunFolder;
 use super::settings::Settings;
 use super::step_context::StepContext;
-use crate::data::epoch_order;
+use crate::data::{Identity, epoch_order};
 use crate::error::Result;
 use crate::nn::Adam;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::fmt::{Debug, Display, Formatter};
 use tch::nn::VarStore;
 use tch::{Device, Tensor};
@@ -110,6 +111,30 @@ pub trait TrainTask: Sized {
 
     /// The optimisers, the model's first.
     fn optimisers(&mut self) -> Vec<&mut Adam>;
+
+    /// What the data are; `None` where there are none.
+    ///
+    /// # Errors
+    /// When the data cannot be read.
+    fn identity(&self) -> Result<Option<Identity>> {
+        Ok(None)
+    }
+
+    /// What a run keeps of its data for commands that have no others at hand, by name.
+    ///
+    /// # Errors
+    /// When the data cannot be read.
+    fn kept_of_data(&self) -> Result<BTreeMap<String, Tensor>> {
+        Ok(BTreeMap::new())
+    }
+
+    /// For a run that does not know its data: what in its folder does not fit the data that were found, in words.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn mismatch(&self, _folder: &RunFolder) -> Result<Option<String>> {
+        Ok(None)
+    }
 
     /// The order in which an epoch visits the examples.
     fn order(&self, seed: u64, epoch: usize) -> Tensor {

@@ -1,9 +1,16 @@
 //! `gengs-topics eval`.
 
+use super::topics::place;
+use anyhow::Context;
 use clap::Args;
-use gengs::cli::{Trained, print_line};
-use gengs::training::{TopicsEvaluation, TopicsTask, TopicsTrainConfig, evaluate_topics, weights};
-use std::path::PathBuf;
+use gengs::Error;
+use gengs::cli::{Trained, print_line, print_status, warn};
+use gengs::training::weights::FromFile;
+use gengs::training::{
+    OtherDocuments, TopicsEvaluation, TopicsShown, TopicsTask, TopicsTrainConfig, TrainedTopics, check_data,
+    evaluate_documents, evaluate_topics, weights,
+};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What the numbers mean.
@@ -34,6 +41,9 @@ pub struct Eval {
     /// only its tensors are read, nothing in it runs)
     #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
     weights: Option<PathBuf>,
+    /// Where the run's documents are now; or other documents, which are then counted by the run's own vocabulary and rules, without those that it was trained on
+    #[arg(long, value_name = "NAME|PATH")]
+    corpus: Option<String>,
     /// Hard samples a document, for the ELBO and the importance-weighted bound
     #[arg(long, default_value_t = 10, value_name = "S", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     importance_samples: i64,
@@ -57,19 +67,69 @@ impl Eval {
     }
 
     fn evaluate(&self) -> anyhow::Result<TopicsEvaluation> {
-        let (samples, batch) = (self.importance_samples, self.batch_size as usize);
-        let Some(weights) = &self.weights else {
-            let (task, _, device) = self.trained.load::<TopicsTask>()?;
-            return Ok(evaluate_topics(task.model(), task.corpus(), samples, batch, self.seed, device)?);
+        let own = match &self.weights {
+            Some(weights) => self.own_documents_with(weights),
+            None => self.own_documents(),
         };
-        let (config, device) = self.trained.settings::<TopicsTrainConfig>()?;
-        let (_, model) = weights::read_topics(&config, weights, device)?;
-        let corpus = config.load()?;
-        let (file, words, found) = (weights.display(), model.words(), corpus.vocabulary.len());
-        if words != found as i64 {
-            anyhow::bail!("{file}: its weights are for {words} words, but the run's vocabulary has {found}");
+        match (own, &self.corpus) {
+            (Err(error), Some(corpus)) if self.weights.is_none() => self.other_documents(corpus).with_context(|| {
+                format!("{corpus} is neither what the run was trained on ({error}), nor can it be counted by the run's words")
+            }),
+            (Err(error @ Error::OtherData { .. }), None) => {
+                Err(anyhow::anyhow!("{error}; eval --corpus also takes other documents, in the run's own words"))
+            }
+            (own, _) => Ok(own?),
         }
-        Ok(evaluate_topics(&model, &corpus, samples, batch, self.seed, device)?)
+    }
+
+    /// The run's checkpoint on its test documents.
+    fn own_documents(&self) -> gengs::Result<TopicsEvaluation> {
+        let load = |config: &mut TopicsTrainConfig| place(config, self.corpus.as_deref());
+        let (task, _, device) = self.trained.load::<TopicsTask>(load)?;
+        let (samples, batch) = (self.importance_samples, self.batch_size as usize);
+        evaluate_topics(task.model(), task.corpus(), samples, batch, self.seed, device)
+    }
+
+    /// The weights of a file on the run's test documents.
+    fn own_documents_with(&self, weights: &Path) -> gengs::Result<TopicsEvaluation> {
+        let (folder, mut config, device) = self.trained.settings::<TopicsTrainConfig>()?;
+        place(&mut config, self.corpus.as_deref());
+        let FromFile { model, note, .. } = weights::read_topics(&config, weights, device)?;
+        warn(note.as_slice());
+        let corpus = config.load()?;
+        warn(check_data(&folder, &config, &corpus.identity()?)?.as_slice());
+        let (words, found) = (model.words(), corpus.vocabulary.len());
+        if words != found as i64 {
+            let problem = format!("its weights are for {words} words, but the run's vocabulary has {found}");
+            return Err(Error::File { path: weights.into(), problem });
+        }
+        evaluate_topics(&model, &corpus, self.importance_samples, self.batch_size as usize, self.seed, device)
+    }
+
+    /// The run's checkpoint on documents of another source.
+    fn other_documents(&self, corpus: &str) -> anyhow::Result<TopicsEvaluation> {
+        let (folder, config, device) = self.trained.settings::<TopicsTrainConfig>()?;
+        let checkpoint = &self.trained.checkpoint_args.checkpoint;
+        let Some(shown) = TopicsShown::read(&folder, checkpoint)? else {
+            anyhow::bail!(
+                "the run has not come to its end: go on with train --resume before other documents are evaluated"
+            );
+        };
+        let trained = TrainedTopics::load(folder.path(), checkpoint, device)?;
+        let OtherDocuments { documents, left_out, unknown } =
+            OtherDocuments::read(corpus, config.data_dir.as_deref(), &folder, &trained)?;
+        let left_out = match left_out {
+            Some(count) => format!("{count} with the words of a document that it was trained on are left out"),
+            None => "which of them it was trained on, a run of this age does not know".into(),
+        };
+        print_status(format_args!(
+            "{corpus} is not what the run was trained on: {} other documents are counted by the run's own vocabulary and rules, which do not have \
+             {unknown} of their words; {left_out}",
+            documents.len()
+        ));
+        let (samples, batch) = (self.importance_samples, self.batch_size as usize);
+        let layers = &shown.tree.layers;
+        Ok(evaluate_documents(&trained.model, &documents, layers, samples, batch, self.seed, device)?)
     }
 }
 

@@ -1,26 +1,23 @@
 //! `gengs-topics topics` and `gengs-topics tree`: what the topics of a run are.
 
+use anyhow::Context;
 use clap::Args;
 use gengs::cli::{Trained, print_line};
-use gengs::data::Corpus;
-use gengs::topic_metrics::page::{About, Example, html};
-use gengs::topic_metrics::{COHERENCE_WORDS, DIVERSITY_WORDS, coherence, top_words};
-use gengs::training::{TopicsReport, TopicsTask, TopicsTrainConfig};
+use gengs::topic_metrics::page::{About, html};
+use gengs::topic_metrics::{COHERENCE_WORDS, DIVERSITY_WORDS, top_words};
+use gengs::training::{TopicsShown, TopicsTask, TopicsTrainConfig};
 use serde::Serialize;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// Documents that are shown with a topic.
-const EXAMPLES: usize = 3;
-
-/// Words of a document that has no text of its own.
-const WORDS_SHOWN: usize = 12;
 
 #[derive(Debug, Args)]
 pub struct Topics {
     #[command(flatten)]
     trained: Trained,
+    /// Where the run's documents are now; needed only before the run has come to its end
+    #[arg(long, value_name = "NAME|PATH")]
+    corpus: Option<String>,
     /// Words of each topic
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     top: u32,
@@ -30,6 +27,12 @@ pub struct Topics {
 pub struct Tree {
     #[command(flatten)]
     trained: Trained,
+    /// Where the run's documents are now; needed only before the run has come to its end
+    #[arg(long, value_name = "NAME|PATH")]
+    corpus: Option<String>,
+    /// Show no documents, for a page that is shared
+    #[arg(long)]
+    no_text: bool,
     /// The page, which stands alone
     #[arg(long, value_name = "FILE")]
     html: PathBuf,
@@ -46,27 +49,40 @@ struct Topic {
     words: Vec<(String, f64)>,
 }
 
-/// A run's topics, with the documents that it was trained on.
-fn report(trained: &Trained) -> anyhow::Result<(TopicsReport, TopicsTask, TopicsTrainConfig)> {
-    let (task, config, device) = trained.load::<TopicsTask>()?;
-    let report = TopicsReport::new(task.model(), task.corpus(), EXAMPLES, device)?;
-    Ok((report, task, config))
+/// What a run keeps of its topics. Before it comes to its end it keeps none, and its documents are read.
+fn shown(trained: &Trained, corpus: Option<&str>, text: bool) -> anyhow::Result<(TopicsShown, TopicsTrainConfig)> {
+    let (folder, config, device) = trained.settings::<TopicsTrainConfig>()?;
+    if let Some(shown) = TopicsShown::read(&folder, &trained.checkpoint_args.checkpoint)? {
+        return Ok((shown, config));
+    }
+    let (task, config, _) = trained.load::<TopicsTask>(|config| place(config, corpus)).with_context(|| {
+        let run = folder.path().display();
+        format!("{run} keeps no topics of this checkpoint, as a run does at its end (train --resume), and its documents are needed")
+    })?;
+    Ok((TopicsShown::new(task.model(), task.corpus(), text && !config.no_text, device)?, config))
+}
+
+/// Says where the documents of a run are now, and that they are read there, whatever a store holds.
+pub fn place(config: &mut TopicsTrainConfig, corpus: Option<&str>) {
+    if let Some(corpus) = corpus {
+        config.corpus = corpus.into();
+        config.store = None;
+    }
 }
 
 impl Topics {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let (report, task, _) = report(&self.trained)?;
-        let corpus = task.corpus();
+        let (shown, _) = shown(&self.trained, self.corpus.as_deref(), false)?;
+        let (report, npmi) = (&shown.report, &shown.npmi);
         let mut listed = Vec::new();
         for (layer, (topics, prevalence)) in report.topics.iter().zip(&report.prevalence).enumerate() {
-            let npmi = corpus.train.with_all(|documents| coherence(topics, documents, COHERENCE_WORDS))?.topics;
             let mut of_layer: Vec<Topic> = (0..topics.len())
                 .map(|topic| Topic {
                     layer,
                     topic,
                     prevalence: prevalence[topic],
-                    npmi: npmi[topic],
-                    words: words(&topics[topic], corpus, self.top as usize),
+                    npmi: npmi[layer][topic],
+                    words: words(&topics[topic], &shown.vocabulary, self.top as usize),
                 })
                 .collect();
             of_layer.sort_by(|one, other| other.prevalence.total_cmp(&one.prevalence));
@@ -91,24 +107,19 @@ impl Topics {
     }
 }
 
-fn words(topic: &[f64], corpus: &Corpus, count: usize) -> Vec<(String, f64)> {
+fn words(topic: &[f64], vocabulary: &[String], count: usize) -> Vec<(String, f64)> {
     let top = top_words(topic, count);
-    top.into_iter().map(|word| (corpus.vocabulary[word as usize].clone(), topic[word as usize])).collect()
+    top.into_iter().map(|word| (vocabulary[word as usize].clone(), topic[word as usize])).collect()
 }
 
 impl Tree {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let (report, task, config) = report(&self.trained)?;
-        let corpus = task.corpus();
-        let tree = report.tree(corpus)?;
-        let mut examples = HashMap::new();
-        for (&place, documents) in &report.examples {
-            let shown = documents.iter().map(|&(number, weight)| Ok(Example { text: text(corpus, number)?, weight }));
-            examples.insert(place, shown.collect::<gengs::Result<Vec<_>>>()?);
-        }
+        let (shown, config) = shown(&self.trained, self.corpus.as_deref(), !self.no_text)?;
+        let examples = if self.no_text { HashMap::new() } else { shown.examples };
+        let tree = shown.tree;
         let sizes: Vec<String> = config.topics.iter().map(i64::to_string).collect();
         let about = About {
-            title: format!("Topics of {}", config.corpus),
+            title: format!("Topics of {}", name(&config.corpus)),
             settings: format!(
                 "{} topics, {} counts, {} words; {} epochs, seed {}",
                 sizes.join(" under "),
@@ -118,9 +129,9 @@ impl Tree {
                 config.seed
             ),
             numbers: vec![
-                ("documents".into(), corpus.train.len().to_string()),
-                ("words".into(), corpus.train.tokens().to_string()),
-                ("vocabulary".into(), corpus.vocabulary.len().to_string()),
+                ("documents".into(), shown.documents.to_string()),
+                ("words".into(), shown.tokens.to_string()),
+                ("vocabulary".into(), shown.vocabulary.len().to_string()),
                 (format!("coherence of {COHERENCE_WORDS} words by"), "training documents".into()),
                 ("diversity of".into(), format!("{DIVERSITY_WORDS} words")),
             ],
@@ -136,13 +147,7 @@ impl Tree {
     }
 }
 
-/// A document's label, or its most frequent words where its source has no text.
-fn text(corpus: &Corpus, number: usize) -> gengs::Result<String> {
-    if let Some(label) = corpus.train.label(number)? {
-        return Ok(label);
-    }
-    let mut document = corpus.train.get(number)?;
-    document.sort_by_key(|&(word, count)| (std::cmp::Reverse(count), word));
-    let words = document.iter().take(WORDS_SHOWN).map(|&(word, _)| corpus.vocabulary[word as usize].as_str());
-    Ok(words.collect::<Vec<_>>().join(" "))
+/// A corpus as a page is headed: its path is nobody else's concern.
+fn name(corpus: &str) -> String {
+    Path::new(corpus).file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -80,6 +80,9 @@ pub struct Train {
     /// Keep the documents in this folder while they are trained on, in place of memory; where it holds the same corpus already, that is used as it is
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
+    /// Keep no text of documents in the run folder: 'tree' then shows none
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    no_text: Option<bool>,
     #[command(flatten)]
     text: Text,
     /// Where all randomness starts [default: 0]
@@ -116,6 +119,8 @@ struct Text {
 
 impl cli::Train for Train {
     type Task = TopicsTask;
+
+    const PLACES: &'static [&'static str] = &["corpus", "store"];
 
     const PROGRAM: &'static str = "gengs-topics";
 

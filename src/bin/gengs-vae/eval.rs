@@ -1,10 +1,11 @@
 //! `gengs-vae eval`.
 
 use clap::Args;
-use gengs::cli::{Trained, print_line};
+use gengs::cli::{Trained, print_line, warn};
 use gengs::data::Images;
 use gengs::models::Vae;
-use gengs::training::{TrainConfig, VaeTask, evaluate, weights};
+use gengs::training::weights::FromFile;
+use gengs::training::{TrainConfig, VaeTask, check_data, evaluate, weights};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,6 +13,9 @@ use std::process::ExitCode;
 pub struct Eval {
     #[command(flatten)]
     trained: Trained,
+    /// Where the run's images are now
+    #[arg(long, value_name = "NAME|FILE")]
+    dataset: Option<String>,
     /// Where the randomness starts
     #[arg(long, default_value_t = 0)]
     seed: i64,
@@ -36,7 +40,7 @@ impl Eval {
                 (&vae, &images, config)
             }
             None => {
-                (task, config, _) = self.trained.load::<VaeTask>()?;
+                (task, config, _) = self.trained.load::<VaeTask>(|config| place(config, self.dataset.as_deref()))?;
                 (task.vae(), &task.data().test, config)
             }
         };
@@ -67,13 +71,24 @@ impl Eval {
 
     /// The run's model with the weights of a file, and the run's test images.
     fn model_of(&self, weights: &Path) -> anyhow::Result<(Vae, Images, TrainConfig)> {
-        let (config, device) = self.trained.settings::<TrainConfig>()?;
-        let (_, vae) = weights::read_vae(&config, weights, device)?;
-        let images = config.image_set().load(config.data_dir.as_deref())?.test.to_device(device);
+        let (folder, mut config, device) = self.trained.settings::<TrainConfig>()?;
+        place(&mut config, self.dataset.as_deref());
+        let FromFile { model: vae, note, .. } = weights::read_vae(&config, weights, device)?;
+        warn(note.as_slice());
+        let data = config.image_set().load(config.data_dir.as_deref())?;
+        warn(check_data(&folder, &config, &data.identity()?)?.as_slice());
+        let images = data.test.to_device(device);
         if images.size() != vae.pixels() {
             let (file, pixels, size) = (weights.display(), vae.pixels(), images.size());
             anyhow::bail!("{file}: its weights are for images of {pixels} pixels, but those of the run have {size}");
         }
         Ok((vae, images, config))
+    }
+}
+
+/// Says where the images of a run are now.
+pub fn place(config: &mut TrainConfig, dataset: Option<&str>) {
+    if let Some(dataset) = dataset {
+        config.dataset = dataset.into();
     }
 }

@@ -76,6 +76,8 @@ pub struct Train {
 impl cli::Train for Train {
     type Task = VaeTask;
 
+    const PLACES: &'static [&'static str] = &["dataset"];
+
     const PROGRAM: &'static str = "gengs-vae";
 
     fn run_args(&self) -> &RunArgs {

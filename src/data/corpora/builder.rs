@@ -5,6 +5,7 @@ use super::store::{Store, Writer};
 use super::vocabulary::{read_words, write_words};
 use super::{Corpus, Document, Documents};
 use crate::error::{Error, Result};
+use crate::platform::files::absolute_text;
 use std::path::{Path, PathBuf};
 
 /// Of so many documents the last is for testing.
@@ -120,7 +121,7 @@ pub(super) fn open_or_create(folder: &Path, source: &str, state: Option<&str>) -
         // Without its file, a store is what there is of the corpus.
         let wanted = format!("{source}{}", state.unwrap_or_default());
         let mut lines = held.lines().zip(wanted.lines());
-        let different = lines.find(|(held, wanted)| held != wanted);
+        let different = lines.find(|(held, wanted)| held != wanted && !is_same_path(held, wanted));
         if different.is_none() && held.lines().count() >= wanted.lines().count() {
             return Ok(false);
         }
@@ -132,6 +133,16 @@ pub(super) fn open_or_create(folder: &Path, source: &str, state: Option<&str>) -
     let source = format!("{source}{}", state.unwrap_or_default());
     std::fs::write(&path, source).map_err(|error| Error::file(&path, format!("cannot be written: {error}")))?;
     Ok(true)
+}
+
+/// Whether two lines that name a corpus mean one file: stores of before may hold a relative path.
+fn is_same_path(held: &str, wanted: &str) -> bool {
+    let Some(held) = held.strip_prefix("corpus: ") else { return false };
+    let (format, path) = match held.split_once(':') {
+        Some((format, path)) if format.bytes().all(|byte| byte.is_ascii_alphanumeric()) => (format!("{format}:"), path),
+        _ => (String::new(), held),
+    };
+    absolute_text(Path::new(path)).is_some_and(|path| format!("corpus: {format}{path}") == wanted)
 }
 
 /// Whether a folder holds a stored corpus.

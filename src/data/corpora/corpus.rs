@@ -1,6 +1,7 @@
 //! Documents to train on and to report on.
 
 use super::documents::Documents;
+use crate::data::identity::{ContentHash, Identity};
 use crate::error::{Error, Result};
 
 /// Documents to train on and to report on, over one vocabulary.
@@ -27,5 +28,26 @@ impl Corpus {
             }
         }
         Ok(Self { vocabulary, train, test })
+    }
+
+    /// What these documents are: their words, and their counts of them.
+    ///
+    /// # Errors
+    /// When a document on disk cannot be read.
+    pub fn identity(&self) -> Result<Identity> {
+        let (mut words, mut content) = (ContentHash::default(), ContentHash::default());
+        for word in &self.vocabulary {
+            words.add(word.as_bytes());
+            words.add(b"\n");
+        }
+        for documents in [&self.train, &self.test] {
+            content.add(documents.content_hash()?.as_bytes());
+        }
+        Ok(Identity {
+            examples: [self.train.len() as u64, 0, self.test.len() as u64],
+            features: self.vocabulary.len() as u64,
+            features_hash: words.shown(),
+            content_hash: content.shown(),
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! Documents, one after the other, in memory or on disk.
 
 use super::rows::{Document, Rows, tidy};
-use super::store::Store;
+use super::store::{Store, hash};
 use crate::data::batches::shuffled;
 use crate::error::{Error, Result};
 
@@ -133,6 +133,16 @@ impl Documents {
         let mut unreadable = Ok(());
         let found = look(&mut self.iter().map_while(|document| document.map_err(|error| unreadable = Err(error)).ok()));
         unreadable.and(found)
+    }
+
+    /// The hash of all documents in order; a store of them knows its own.
+    pub(super) fn content_hash(&self) -> Result<String> {
+        if let Place::Disk(store) = &self.place
+            && let Some(known) = store.known_hash()
+        {
+            return Ok(known);
+        }
+        hash(self.len(), self.iter())
     }
 
     /// The order in which an epoch visits the documents, each once; a function of run seed and epoch alone, the same on every machine.

@@ -2,6 +2,7 @@
 
 mod builder;
 mod corpus;
+mod counted;
 mod counts;
 mod documents;
 mod format;
@@ -17,6 +18,7 @@ mod texts;
 mod vocabulary;
 
 pub use corpus::Corpus;
+pub use counted::Counted;
 pub use documents::Documents;
 pub use format::Format;
 pub use reading::visit_texts;

@@ -7,6 +7,7 @@ use super::texts::{self, Texts};
 use super::{Corpus, Format, TextRules, npz};
 use crate::error::{Error, Result};
 use crate::formats::npz::Archive;
+use crate::platform::files::absolute_text;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -47,6 +48,13 @@ impl CorpusSet {
                 }
             }
         }
+    }
+
+    /// A name of a corpus as it is, and a path made absolute, where the current folder is known and both are UTF-8.
+    pub fn absolute_name(name: &str) -> String {
+        let CorpusSet::Path { path, format } = Self::from_name(name) else { return name.into() };
+        let Some(path) = absolute_text(&path) else { return name.into() };
+        format.map_or(path.clone(), |format| format!("{}:{path}", format.name()))
     }
 
     /// Reads the corpus. `folder` is where the files of the named sets are looked for, and its subfolder `text`; `rules` are for sources that hold text.
@@ -92,8 +100,10 @@ impl CorpusSet {
             CorpusSet::TwentyNews => "20news".into(),
             CorpusSet::Reuters21578 => "reuters21578".into(),
             CorpusSet::Rcv1Sample => "rcv1-sample".into(),
-            CorpusSet::Path { path, format: Some(format) } => format!("{}:{}", format.name(), path.display()),
-            CorpusSet::Path { path, format: None } => path.display().to_string(),
+            CorpusSet::Path { path, format } => {
+                let path = absolute_text(path).unwrap_or_else(|| path.display().to_string());
+                format.map_or(path.clone(), |format| format!("{}:{path}", format.name()))
+            }
         };
         let TextRules { lower_case, min_letters, stop_words, min_documents, max_share, max_words } = rules;
         format!(
@@ -175,8 +185,9 @@ fn find(folder: Option<&Path>, set: &str, name: &str) -> Result<PathBuf> {
     };
     let candidates = [folder.join(name), folder.join("text").join(name)];
     let looked = candidates.each_ref().map(|path| path.display().to_string()).join(" and ");
-    candidates
-        .into_iter()
-        .find(|path| path.is_file())
-        .ok_or_else(|| Error::Config(format!("the corpus {set} is missing: looked for {looked}; it is {SOURCE}")))
+    candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+        Error::Config(format!(
+            "the corpus {set} is missing: looked for {looked}; name its folder with --data-dir (it is {SOURCE})"
+        ))
+    })
 }

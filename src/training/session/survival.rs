@@ -263,7 +263,10 @@ fn a_step_that_is_not_finite_stops_the_run_before_it_changes_anything() {
         assert_eq!((done(&kept), bits(&mut kept)), (4, found));
         // The same step again, and this time it is left out.
         drop(kept);
-        let kept = Session::<Line>::resume_with(&out, Device::Cpu, |settings| settings.on_nan = OnNan::Skip);
+        let kept = Session::<Line>::resume_with(&out, Device::Cpu, |settings| {
+            settings.on_nan = OnNan::Skip;
+            Ok(())
+        });
         let kept = run(kept).1.unwrap();
         assert_eq!(kept.records().iter().map(|record| record.skipped_steps).collect::<Vec<_>>(), [0, 1, 0]);
         assert_eq!(kept.progress().updates, 8);

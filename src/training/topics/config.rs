@@ -6,9 +6,12 @@ use crate::models::{Family, Inference, Likelihood, TopicsConfig};
 use crate::training::checkpoint_interval::{Interval, OnNan};
 use crate::training::ranges::{integer, number};
 use crate::training::schedule::Schedule;
-use crate::training::settings::{LoopConfig, Settings};
+use crate::training::settings::{DataWords, LoopConfig, Settings, absolute};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+
+/// The file of a run's words, one a line.
+pub(super) const VOCABULARY: &str = "vocabulary.txt";
 
 /// The settings of a topic run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,6 +68,8 @@ pub struct TopicsTrainConfig {
     pub checkpoint_every: Interval,
     /// What to do about a step that is not finite.
     pub on_nan: OnNan,
+    /// Whether the run keeps no text of documents: `tree` then shows none.
+    pub no_text: bool,
     /// A file that the weights of a new run come from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init_from: Option<PathBuf>,
@@ -101,6 +106,7 @@ impl Default for TopicsTrainConfig {
             upper_warmup: 0.6,
             checkpoint_every: Interval::Seconds(10.0),
             on_nan: OnNan::Stop,
+            no_text: false,
             init_from: None,
             seed: 0,
             text: TextRules::default(),
@@ -154,6 +160,8 @@ impl TopicsTrainConfig {
 impl Settings for TopicsTrainConfig {
     const PROGRAM: &'static str = "gengs-topics";
 
+    const DATA: DataWords = DataWords { flag: "--corpus", examples: "documents", features: "words of the vocabulary" };
+
     fn check(&self) -> Result<()> {
         self.loop_config().check()?;
         self.text.check()?;
@@ -190,6 +198,19 @@ impl Settings for TopicsTrainConfig {
 
     fn set_data_dir(&mut self, folder: &Path) {
         self.data_dir = Some(folder.to_path_buf());
+    }
+
+    fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
+    }
+
+    fn data_name(&self) -> String {
+        self.corpus.clone()
+    }
+
+    fn make_absolute(&mut self) {
+        self.corpus = CorpusSet::absolute_name(&self.corpus);
+        [&mut self.data_dir, &mut self.store, &mut self.init_from].into_iter().for_each(absolute);
     }
 
     fn init_from(&self) -> Option<&Path> {

@@ -5,7 +5,7 @@ use super::batch::batches;
 use crate::data::{Corpus, Document, Documents};
 use crate::error::Result;
 use crate::models::{BagOfWordsBatch, TopicModel};
-use crate::topic_metrics::{Completion, Halves, ParentCoherence, split};
+use crate::topic_metrics::{Completion, Halves, LayerSummary, ParentCoherence, split};
 use crate::training::ranges::all_finite;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -59,11 +59,28 @@ pub fn evaluate_topics(
     seed: i64,
     device: Device,
 ) -> Result<TopicsEvaluation> {
+    let tree = TopicsReport::new(model, corpus, 0, device)?.tree(corpus)?;
+    evaluate_documents(model, &corpus.test, &tree.layers, samples, batch_size, seed, device)
+}
+
+/// The same on any documents in the model's words; `layers` are the topics as the documents that were trained on show them.
+///
+/// # Errors
+/// As [`evaluate_topics`].
+pub fn evaluate_documents(
+    model: &TopicModel,
+    documents: &Documents,
+    layers: &[LayerSummary],
+    samples: i64,
+    batch_size: usize,
+    seed: i64,
+    device: Device,
+) -> Result<TopicsEvaluation> {
     let _guard = no_grad_guard();
     tch::manual_seed(seed);
     let mut sums = Sums::default();
     let mut means: Vec<Vec<Tensor>> = Vec::new();
-    for batch in batches(corpus.test.iter(), batch_size, device) {
+    for batch in batches(documents.iter(), batch_size, device) {
         let (_, bags) = batch?;
         let bound = model.bound(&bags, samples)?;
         sums.add(&bags, [&bound.neg_elbo, &bound.neg_iwae, &bound.kl]);
@@ -74,10 +91,9 @@ pub fn evaluate_topics(
             means[layer].push(mean);
         }
     }
-    let completion = complete(model, &corpus.test, batch_size, device)?.perplexity()?;
+    let completion = complete(model, documents, batch_size, device)?.perplexity()?;
     let means: Vec<Tensor> = means.iter().map(|means| Tensor::cat(means, 0).to_kind(Kind::Double)).collect();
     let active = |means: &Tensor| means.var_dim(0, false, false).gt(ACTIVE).sum(Kind::Int64).int64_value(&[]);
-    let tree = TopicsReport::new(model, corpus, 0, device)?.tree(corpus)?;
     let [neg_elbo, neg_iwae, kl] = sums.total;
     let [document_elbo, document_iwae, _] = sums.per_token.map(|sum| (sum / sums.documents.max(1.0)).exp());
     let per_word = |sum: f64| (sum / sums.tokens.max(1.0)).exp();
@@ -98,9 +114,9 @@ pub fn evaluate_topics(
         iwae_perplexity_word: per_word(neg_iwae),
         importance_samples: samples,
         kl: kl / sums.documents.max(1.0),
-        npmi: tree.layers.iter().map(|layer| layer.npmi).collect(),
-        diversity: tree.layers.iter().map(|layer| layer.diversity).collect(),
-        parent_npmi: tree.layers.iter().filter_map(|layer| layer.parents).collect(),
+        npmi: layers.iter().map(|layer| layer.npmi).collect(),
+        diversity: layers.iter().map(|layer| layer.diversity).collect(),
+        parent_npmi: layers.iter().filter_map(|layer| layer.parents).collect(),
         active_topics: means.iter().map(active).collect(),
         documents: sums.documents as u64,
         tokens: sums.tokens as u64,

@@ -3,16 +3,20 @@
 mod batch;
 mod config;
 mod evaluate;
+mod others;
 mod record;
 mod report;
+mod shown;
 mod start;
 mod task;
 mod trained;
 
 pub use config::TopicsTrainConfig;
-pub use evaluate::{TopicsEvaluation, evaluate_topics};
+pub use evaluate::{TopicsEvaluation, evaluate_documents, evaluate_topics};
+pub use others::OtherDocuments;
 pub use record::TopicsRecord;
 pub use report::TopicsReport;
+pub use shown::TopicsShown;
 pub(super) use start::blank;
 pub use task::TopicsTask;
 pub use trained::{Inferred, TrainedTopics};

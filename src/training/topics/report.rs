@@ -6,22 +6,27 @@ use crate::data::Corpus;
 use crate::error::Result;
 use crate::models::TopicModel;
 use crate::topic_metrics::{Layer, Tree};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use tch::{Device, no_grad_guard};
 
 /// Documents at once.
 const BATCH: usize = 500;
 
-/// The topics of a model, seen with the documents that it was trained on.
-#[derive(Debug)]
+/// The topics of a model, seen with the documents that it was trained on. As a record, it leaves out what is large or of use only beside these documents.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TopicsReport {
     /// For each layer from the lowest, and each topic, the shares of words, which sum to one ([`TopicModel::topics`]).
+    #[serde(skip)]
     pub topics: Vec<Vec<Vec<f64>>>,
     /// For each layer from the lowest, and each topic, its mean count.
     pub prevalence: Vec<Vec<f64>>,
     /// By layer and topic, the numbers of the training documents with the largest counts of it, and these.
+    #[serde(skip)]
     pub examples: HashMap<(usize, usize), Vec<(usize, f64)>>,
     /// For each layer but the top one, the weights from the topics above, `[upper][lower]`.
+    #[serde(skip)]
     pub weights: Vec<Vec<Vec<f64>>>,
 }
 

@@ -1,11 +1,12 @@
 //! A topic model, its corpus, and what trains it.
 
 use super::batch::{bags, batches};
-use super::config::TopicsTrainConfig;
+use super::config::{TopicsTrainConfig, VOCABULARY};
 use super::record::TopicsRecord;
 use super::rows;
+use super::shown::TopicsShown;
 use super::start::{blank, of_corpus};
-use crate::data::Corpus;
+use crate::data::{Corpus, Identity, TextRules, Vocabulary, document_hash};
 use crate::error::{Error, Result};
 use crate::models::{TopicModel, TopicsStart};
 use crate::nn::Adam;
@@ -17,6 +18,7 @@ use crate::training::checkpoint::Checkpoint;
 use crate::training::run_folder::RunFolder;
 use crate::training::step_context::StepContext;
 use crate::training::train_task::{LogItem, TrainTask, Trained};
+use std::collections::{BTreeMap, HashSet};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
 
@@ -26,8 +28,8 @@ const VALIDATION_PERIOD: i64 = 20;
 /// Documents of a validation batch.
 const VALIDATION_BATCH: usize = 500;
 
-/// The file of a run's words, one a line.
-pub(super) const VOCABULARY: &str = "vocabulary.txt";
+/// The name of the hashes of training documents in what a run keeps of its data.
+pub(super) const TRAINED_ON: &str = "trained_on";
 
 /// A topic model in training.
 #[derive(Debug)]
@@ -126,6 +128,40 @@ impl TrainTask for TopicsTask {
         Ok(())
     }
 
+    fn identity(&self) -> Result<Option<Identity>> {
+        self.corpus.identity().map(Some)
+    }
+
+    /// A hash of each training document that has a word, ascending: `eval` of other documents leaves these out.
+    fn kept_of_data(&self) -> Result<BTreeMap<String, Tensor>> {
+        let mut hashes = Vec::new();
+        for document in self.corpus.train.iter() {
+            let document = document?;
+            if !document.is_empty() {
+                hashes.push(document_hash(&document));
+            }
+        }
+        hashes.sort_unstable();
+        hashes.dedup();
+        Ok(BTreeMap::from([(TRAINED_ON.to_string(), Tensor::from_slice(&hashes))]))
+    }
+
+    /// The run's words are those of its first day.
+    fn mismatch(&self, folder: &RunFolder) -> Result<Option<String>> {
+        let path = folder.file(VOCABULARY);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let words = Vocabulary::read(&path, TextRules::default())?.into_words();
+        let (found, known) = (&self.corpus.vocabulary, words.len());
+        if found.len() != known {
+            return Ok(Some(format!("{} words of the vocabulary, not {known}", found.len())));
+        }
+        let found: HashSet<&String> = found.iter().collect();
+        let lost = words.iter().find(|word| !found.contains(word));
+        Ok(lost.map(|word| format!("as many words of the vocabulary, but not the run's word '{word}'")))
+    }
+
     fn examples(&self) -> i64 {
         let documents = self.corpus.train.len() as i64;
         documents - documents / VALIDATION_PERIOD
@@ -213,5 +249,25 @@ impl TrainTask for TopicsTask {
         }
         let words = self.corpus.vocabulary.join("\n") + "\n";
         replace(&path, words.as_bytes()).map_err(|error| Error::file(&path, format!("cannot be written ({error})")))
+    }
+
+    /// Keeps what `topics` and `tree` show of both checkpoints.
+    fn finish(&mut self, config: &TopicsTrainConfig, folder: &RunFolder) -> Result<()> {
+        let _guard = LibtorchOnOneThread::new();
+        let last = Checkpoint::read(&folder.file("last.safetensors"))?;
+        let mut shown = TopicsShown::new(&self.model, &self.corpus, !config.no_text, self.device())?;
+        shown.write(folder, "last", &last)?;
+        let best = folder.file("best.safetensors");
+        if !best.exists() {
+            return Ok(());
+        }
+        let best = Checkpoint::read(&best)?;
+        if best.progress().updates == last.progress().updates {
+            return shown.write(folder, "best", &best);
+        }
+        let words = self.corpus.vocabulary.len() as i64;
+        let (store, model, _) = build(config, words, &blank(words, &config.topics, self.device()), self.device())?;
+        best.restore(&store)?;
+        TopicsShown::new(&model, &self.corpus, !config.no_text, self.device())?.write(folder, "best", &best)
     }
 }

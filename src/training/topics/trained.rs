@@ -1,8 +1,7 @@
 //! A trained model by itself, for new documents: no corpus is read.
 
-use super::config::TopicsTrainConfig;
+use super::config::{TopicsTrainConfig, VOCABULARY};
 use super::start::blank;
-use super::task::VOCABULARY;
 use crate::data::Vocabulary;
 use crate::error::Result;
 use crate::models::{BagOfWordsBatch, TopicModel};

@@ -7,7 +7,7 @@ use crate::models::{Family, Inference, LatentConfig, VaeConfig};
 use crate::training::checkpoint_interval::{Interval, OnNan};
 use crate::training::ranges::{integer, number};
 use crate::training::schedule::{Schedule, TruncationSetting};
-use crate::training::settings::{LoopConfig, Settings};
+use crate::training::settings::{DataWords, LoopConfig, Settings, absolute};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -116,6 +116,8 @@ impl TrainConfig {
 impl Settings for TrainConfig {
     const PROGRAM: &'static str = "gengs-vae";
 
+    const DATA: DataWords = DataWords { flag: "--dataset", examples: "images", features: "pixels an image" };
+
     fn check(&self) -> Result<()> {
         self.loop_config().check()?;
         check_diagnosed(&self.diagnose)?;
@@ -166,6 +168,19 @@ impl Settings for TrainConfig {
 
     fn set_data_dir(&mut self, folder: &Path) {
         self.data_dir = Some(folder.to_path_buf());
+    }
+
+    fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
+    }
+
+    fn data_name(&self) -> String {
+        self.dataset.clone()
+    }
+
+    fn make_absolute(&mut self) {
+        self.dataset = ImageSet::absolute_name(&self.dataset);
+        [&mut self.data_dir, &mut self.init_from].into_iter().for_each(absolute);
     }
 
     fn init_from(&self) -> Option<&Path> {

@@ -10,6 +10,6 @@ mod task;
 pub use config::TrainConfig;
 pub use diagnose::{GRADIENTS, GradientRecord};
 pub use evaluate::{Evaluation, evaluate};
-pub use pictures::{draw_pictures, grid_png, write_grid};
+pub use pictures::{ShownImages, draw_pictures, grid_png, write_grid};
 pub use record::EpochRecord;
 pub use task::VaeTask;

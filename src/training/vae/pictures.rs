@@ -1,8 +1,11 @@
 //! Grids of images as PNG: of samples, and of test images above their reconstructions.
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Images, Pixels};
 use crate::error::{Error, Result};
 use crate::models::Vae;
+use crate::training::data_record::DataRecord;
+use crate::training::run_folder::RunFolder;
+use std::collections::BTreeMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -13,37 +16,90 @@ const GAP: i64 = 2;
 const GREY: f64 = 0.35;
 
 /// Columns and rows of the pictures at the end of a run.
-const GRID: (i64, i64) = (10, 10);
+const COLUMNS: i64 = 10;
+const ROWS: i64 = 10;
+
+/// Test images that are shown above their reconstructions, at most.
+const PAIRS: i64 = COLUMNS * ROWS / 2;
+
+/// The name of the bytes of these images in what a run keeps of its data; behind it, what a byte means.
+const SHOWN: &str = "shown";
+
+/// Test images that are shown above their reconstructions; a run keeps them.
+#[derive(Debug)]
+pub struct ShownImages {
+    images: Images,
+    /// Height and width.
+    shape: (i64, i64),
+}
+
+impl ShownImages {
+    /// Spread over the test set, which may be sorted.
+    pub fn of(data: &Dataset) -> Self {
+        Self { images: data.test.spread(PAIRS), shape: data.shape }
+    }
+
+    /// Those of a run; `None` for a run of before, which keeps none.
+    ///
+    /// # Errors
+    /// When its file is damaged.
+    pub fn of_run(run: &RunFolder, device: Device) -> Result<Option<Self>> {
+        let Some(DataRecord { tensors, .. }) = DataRecord::read(run)? else { return Ok(None) };
+        for pixels in [Pixels::Binary, Pixels::Intensity] {
+            let Some(tensor) = tensors.get(&name(pixels)) else { continue };
+            let [count, height, width] = tensor.size()[..] else { continue };
+            let bytes = Vec::<u8>::try_from(&tensor.to_kind(Kind::Uint8).reshape([-1]))?;
+            let images = Images::new(&bytes, count, height * width, pixels)?.to_device(device);
+            return Ok(Some(Self { images, shape: (height, width) }));
+        }
+        Ok(None)
+    }
+
+    /// Pixels of an image.
+    pub fn size(&self) -> i64 {
+        self.images.size()
+    }
+
+    pub(super) fn kept(&self) -> BTreeMap<String, Tensor> {
+        let (bytes, pixels) = self.images.content();
+        let (height, width) = self.shape;
+        BTreeMap::from([(name(pixels), bytes.to_device(Device::Cpu).reshape([-1, height, width]))])
+    }
+}
+
+fn name(pixels: Pixels) -> String {
+    let meaning = match pixels {
+        Pixels::Binary => "binary",
+        Pixels::Intensity => "intensity",
+    };
+    format!("{SHOWN}.{meaning}")
+}
 
 /// Draws a grid of samples, and one of test images above their reconstructions.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn draw_pictures(vae: &Vae, data: &Dataset, samples: &Path, reconstructions: &Path) -> Result<()> {
-    for (path, png) in [samples, reconstructions].into_iter().zip(pictures(vae, data)?) {
+pub fn draw_pictures(vae: &Vae, shown: &ShownImages, samples: &Path, reconstructions: &Path) -> Result<()> {
+    for (path, png) in [samples, reconstructions].into_iter().zip(pictures(vae, shown)?) {
         write(path, &png)?;
     }
     Ok(())
 }
 
 /// The same two as PNGs.
-pub(super) fn pictures(vae: &Vae, data: &Dataset) -> Result<[Vec<u8>; 2]> {
-    let (columns, rows) = GRID;
-    let samples = grid_png(&vae.generate(columns * rows)?, data.shape, columns)?;
-    let device = vae.prior().device();
-    let pairs = (columns * rows / 2).min(data.test.len());
-    // Spread over the test set, which may be sorted.
-    let indices = Tensor::arange(pairs, (Kind::Int64, device)) * (data.test.len() / pairs);
-    let x = data.test.batch(&indices);
+pub(super) fn pictures(vae: &Vae, shown: &ShownImages) -> Result<[Vec<u8>; 2]> {
+    let samples = grid_png(&vae.generate(COLUMNS * ROWS)?, shown.shape, COLUMNS)?;
+    let pairs = shown.images.len();
+    let x = shown.images.batch(&Tensor::arange(pairs, (Kind::Int64, vae.prior().device())));
     let decoded = vae.reconstruct(&x)?;
     let rows: Vec<Tensor> = (0..pairs)
-        .step_by(columns as usize)
+        .step_by(COLUMNS as usize)
         .flat_map(|start| {
-            let length = columns.min(pairs - start);
+            let length = COLUMNS.min(pairs - start);
             [x.narrow(0, start, length), decoded.narrow(0, start, length)]
         })
         .collect();
-    Ok([samples, grid_png(&Tensor::cat(&rows, 0), data.shape, columns)?])
+    Ok([samples, grid_png(&Tensor::cat(&rows, 0), shown.shape, COLUMNS)?])
 }
 
 /// Writes images as [`grid_png`] draws them.

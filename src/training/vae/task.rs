@@ -3,9 +3,9 @@
 use super::config::TrainConfig;
 use super::diagnose::{Diagnosis, GRADIENTS, GradientRecord};
 use super::evaluate::evaluate;
-use super::pictures::{draw_pictures, pictures};
+use super::pictures::{ShownImages, draw_pictures, pictures};
 use super::record::EpochRecord;
-use crate::data::Dataset;
+use crate::data::{Dataset, Identity};
 use crate::error::Result;
 use crate::estimators::{Estimator, EstimatorKind};
 use crate::models::{Elbo, Vae};
@@ -16,6 +16,7 @@ use crate::training::checkpoint::{Checkpoint, Progress};
 use crate::training::run_folder::RunFolder;
 use crate::training::step_context::StepContext;
 use crate::training::train_task::{LogItem, TrainTask, Trained};
+use std::collections::BTreeMap;
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -116,6 +117,15 @@ impl TrainTask for VaeTask {
         Ok(Self { data, store, vae, adam, estimator, diagnosis, gradients: Vec::new() })
     }
 
+    fn identity(&self) -> Result<Option<Identity>> {
+        self.data.identity().map(Some)
+    }
+
+    /// The test images that pictures show.
+    fn kept_of_data(&self) -> Result<BTreeMap<String, Tensor>> {
+        Ok(ShownImages::of(&self.data).kept())
+    }
+
     fn examples(&self) -> i64 {
         self.data.train.len()
     }
@@ -170,7 +180,7 @@ impl TrainTask for VaeTask {
         let count = VALIDATION_BATCH.min(self.data.validation.len());
         let x = self.data.validation.batch(&Tensor::arange(count, (Kind::Int64, self.device())));
         let means = self.vae.posterior(&x)?.mean();
-        let [samples, reconstructions] = pictures(&self.vae, &self.data)?;
+        let [samples, reconstructions] = pictures(&self.vae, &ShownImages::of(&self.data))?;
         Ok(vec![
             ("posterior/mean".into(), LogItem::Histogram(means)),
             ("pictures/samples".into(), LogItem::Picture(samples)),
@@ -209,6 +219,7 @@ impl TrainTask for VaeTask {
 
     /// Draws pictures of samples and of reconstructions.
     fn finish(&mut self, _: &TrainConfig, folder: &RunFolder) -> Result<()> {
-        draw_pictures(&self.vae, &self.data, &folder.file("samples.png"), &folder.file("reconstructions.png"))
+        let shown = ShownImages::of(&self.data);
+        draw_pictures(&self.vae, &shown, &folder.file("samples.png"), &folder.file("reconstructions.png"))
     }
 }

@@ -33,6 +33,9 @@ use std::path::Path;
 use tch::nn::VarStore;
 use tch::{Device, Tensor, no_grad_guard};
 
+/// What PyTorch puts in front of the names of a wrapped model.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+
 /// Names that a message lists before it only counts.
 const LISTED: usize = 3;
 
@@ -48,7 +51,9 @@ pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
     } else if bytes.starts_with(pytorch::LEGACY) {
         pytorch::from_legacy(&bytes)
     } else if safetensors::is_one(&bytes) {
-        safetensors::read(&bytes, is_no_parameter).map_err(Problem::Damaged)
+        safetensors::read(&bytes, is_no_parameter)
+    } else if let Some(problem) = parts(&bytes) {
+        Err(problem)
     } else {
         return Err(Error::file(
             path,
@@ -68,6 +73,26 @@ pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
     named.into_iter().map(|(name, tensor)| Ok((name, tensor.f_to_device(device)?))).collect()
 }
 
+/// The list of a checkpoint in several safetensors files (`model.safetensors.index.json`), which is no weights itself.
+fn parts(bytes: &[u8]) -> Option<Problem> {
+    #[derive(serde::Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let Index { weight_map } = bytes.starts_with(b"{").then(|| serde_json::from_slice(bytes).ok()).flatten()?;
+    let files: std::collections::BTreeSet<String> = weight_map.into_values().collect();
+    Some(Problem::Foreign {
+        what: format!(
+            "it is the list of a checkpoint in parts ({}), and holds no weights",
+            listed(files.into_iter().collect())?
+        ),
+        code: "import json, os; from safetensors.torch import load_file; d = os.path.dirname(sys.argv[1]); \
+               files = set(json.load(open(sys.argv[1]))['weight_map'].values()); \
+               torch.save({k: v for f in files for k, v in load_file(os.path.join(d, f)).items()}, sys.argv[2])"
+            .into(),
+    })
+}
+
 /// The command line that runs Python code on a file, and leaves what it makes beside it.
 fn command(path: &Path, code: &str) -> String {
     let mut name = path.file_stem().unwrap_or_default().to_os_string();
@@ -81,9 +106,14 @@ fn command(path: &Path, code: &str) -> String {
 ///
 /// # Errors
 /// When anything does not fit; one sentence lists all of it, and nothing was copied. `source` is the file that it names.
-pub fn load_into(store: &VarStore, tensors: &[(String, Tensor)], source: &Path) -> Result<()> {
+///
+/// Where all names begin with what PyTorch puts in front of those of a wrapped model (`module.`, `_orig_mod.`) and the model's do not, that is taken off, and
+/// what is returned says so.
+pub fn load_into(store: &VarStore, tensors: &[(String, Tensor)], source: &Path) -> Result<Option<String>> {
     let variables: BTreeMap<String, Tensor> = store.variables().into_iter().collect();
-    let given: BTreeMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let prefix = prefix(tensors, |name| variables.contains_key(name));
+    let given = tensors.iter().map(|(name, tensor)| (name.strip_prefix(&prefix).unwrap_or(name), tensor));
+    let given: BTreeMap<&str, &Tensor> = given.collect();
     let missing = variables.keys().filter(|name| !given.contains_key(name.as_str())).cloned().collect();
     let surplus = given.keys().filter(|name| !variables.contains_key(**name)).map(|name| name.to_string()).collect();
     let pairs = || variables.iter().filter_map(|(name, variable)| Some((name, variable, *given.get(name.as_str())?)));
@@ -120,7 +150,41 @@ pub fn load_into(store: &VarStore, tensors: &[(String, Tensor)], source: &Path) 
     for (_, variable, tensor) in pairs() {
         variable.shallow_clone().f_copy_(&tensor.f_to_kind(variable.kind())?)?;
     }
-    Ok(())
+    let note = || format!("{}: '{prefix}' was taken off the names of its weights", source.display());
+    Ok((!prefix.is_empty()).then(note))
+}
+
+/// What every name has in front that PyTorch puts there: `module.` by DataParallel and its kin, `_orig_mod.` by torch.compile; nothing where a model has a
+/// variable of one of these names.
+fn prefix(tensors: &[(String, Tensor)], is_variable: impl Fn(&str) -> bool) -> String {
+    let mut prefix = String::new();
+    if tensors.iter().any(|(name, _)| is_variable(name)) {
+        return prefix;
+    }
+    let all_have = |prefix: &str| !tensors.is_empty() && tensors.iter().all(|(name, _)| name.starts_with(prefix));
+    while let Some(longer) = WRAPPERS.iter().map(|wrapper| format!("{prefix}{wrapper}")).find(|longer| all_have(longer))
+    {
+        prefix = longer;
+    }
+    prefix
+}
+
+/// A tensor by the name that it has without such a prefix.
+fn named<'a>(tensors: &'a [(String, Tensor)], name: &str) -> Option<&'a Tensor> {
+    let prefix = prefix(tensors, |found| found == name);
+    let found = tensors.iter().find(|(found, _)| found.strip_prefix(&prefix) == Some(name));
+    found.map(|(_, tensor)| tensor)
+}
+
+/// A model with the weights of a file.
+#[derive(Debug)]
+pub struct FromFile<M> {
+    /// Where the weights lie.
+    pub store: VarStore,
+    /// The model.
+    pub model: M,
+    /// What was done to the names of the weights, in a sentence.
+    pub note: Option<String>,
 }
 
 /// The first few, and how many more there are.
@@ -134,14 +198,14 @@ fn listed(names: Vec<String>) -> Option<String> {
     }
 }
 
-/// A VAE of a run's architecture with the weights of a file, and the store that they lie in. The images' size is that of the file's
+/// A VAE of a run's architecture with the weights of a file. The images' size is that of the file's
 /// `encoder.0.weight`.
 ///
 /// # Errors
 /// As [`read`] and [`load_into`].
-pub fn read_vae(config: &TrainConfig, path: &Path, device: Device) -> Result<(VarStore, Vae)> {
+pub fn read_vae(config: &TrainConfig, path: &Path, device: Device) -> Result<FromFile<Vae>> {
     let tensors = read(path, device)?;
-    let first = tensors.iter().find(|(name, _)| name == "encoder.0.weight").map(|(_, tensor)| tensor.size());
+    let first = named(&tensors, "encoder.0.weight").map(Tensor::size);
     let Some(&[_, pixels]) = first.as_deref() else {
         return Err(Error::file(
             path,
@@ -149,7 +213,7 @@ pub fn read_vae(config: &TrainConfig, path: &Path, device: Device) -> Result<(Va
         ));
     };
     let store = VarStore::new(device);
-    let vae = Vae::new(&store.root(), &config.vae(pixels))?;
-    load_into(&store, &tensors, path)?;
-    Ok((store, vae))
+    let model = Vae::new(&store.root(), &config.vae(pixels))?;
+    let note = load_into(&store, &tensors, path)?;
+    Ok(FromFile { store, model, note })
 }

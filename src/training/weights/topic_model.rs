@@ -1,22 +1,22 @@
 //! A topic model from a checkpoint by itself.
 
-use super::{load_into, read};
+use super::{FromFile, load_into, named, read};
 use crate::error::{Error, Result};
 use crate::models::TopicModel;
 use crate::training::TopicsTrainConfig;
 use crate::training::topics::blank;
 use std::path::Path;
-use tch::Device;
 use tch::nn::VarStore;
+use tch::{Device, Tensor};
 
-/// A topic model of a run's architecture with the weights of a file, and the store that they lie in. The vocabulary's size is that of the file's `words.bias`;
+/// A topic model of a run's architecture with the weights of a file. The vocabulary's size is that of the file's `words.bias`;
 /// no corpus is read.
 ///
 /// # Errors
 /// As [`read`] and [`load_into`].
-pub fn read_topics(config: &TopicsTrainConfig, path: &Path, device: Device) -> Result<(VarStore, TopicModel)> {
+pub fn read_topics(config: &TopicsTrainConfig, path: &Path, device: Device) -> Result<FromFile<TopicModel>> {
     let tensors = read(path, device)?;
-    let bias = tensors.iter().find(|(name, _)| name == "words.bias").map(|(_, tensor)| tensor.size());
+    let bias = named(&tensors, "words.bias").map(Tensor::size);
     let Some(&[words]) = bias.as_deref() else {
         return Err(Error::file(
             path,
@@ -27,6 +27,6 @@ pub fn read_topics(config: &TopicsTrainConfig, path: &Path, device: Device) -> R
     shape.check()?;
     let store = VarStore::new(device);
     let model = TopicModel::new(&store.root(), &shape, &blank(words, &config.topics, device))?;
-    load_into(&store, &tensors, path)?;
-    Ok((store, model))
+    let note = load_into(&store, &tensors, path)?;
+    Ok(FromFile { store, model, note })
 }

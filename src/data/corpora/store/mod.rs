@@ -12,8 +12,10 @@
 //! them, and `first word` is what is subtracted.
 
 mod block;
+mod hash;
 mod writer;
 
+pub(super) use hash::hash;
 pub(super) use writer::Writer;
 
 use super::rows::Rows;

@@ -88,6 +88,8 @@ impl Writer {
             .and_then(|()| self.file.get_ref().sync_all())
             .and_then(|()| std::fs::rename(&self.temporary, &self.path));
         written.map_err(|error| self.wrong(error))?;
+        Store::open(&self.path)?.keep_hash()?;
+        // Anew, without the blocks that were read.
         Store::open(&self.path)
     }
 

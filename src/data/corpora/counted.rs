@@ -1,0 +1,76 @@
+//! Documents of another source, counted by a vocabulary that there is already.
+
+use super::lines::Origin;
+use super::texts::Texts;
+use super::{CorpusSet, Document, Documents, Format, TextRules, Vocabulary};
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// All documents of a source in the words of a vocabulary, whether its own split would train on them or test.
+#[derive(Debug, Default)]
+pub struct Counted {
+    /// The documents, in order; one without a known word keeps its place.
+    pub documents: Documents,
+    /// Words that the vocabulary does not have, each as often as it occurs; of text, those that pass the vocabulary's rules.
+    pub unknown: u64,
+}
+
+impl Counted {
+    /// Cuts text by the vocabulary's rules, and finds the words of counts by their names. `folder` is where the files of named sets are looked for.
+    ///
+    /// # Errors
+    /// When the source cannot be read, or has no word that the vocabulary has.
+    pub fn read(set: &CorpusSet, folder: Option<&Path>, vocabulary: &Vocabulary) -> Result<Self> {
+        let counted = match set {
+            CorpusSet::Path { path, format } => {
+                let format = format.map_or_else(|| Format::recognise(path), Ok)?;
+                match format {
+                    Format::Text => Self::of_texts(&Texts::Lines(Origin::File(path)), vocabulary)?,
+                    Format::JsonLines => Self::of_texts(&Texts::JsonLines(Origin::File(path)), vocabulary)?,
+                    Format::Folder => Self::of_texts(&Texts::of_folder(path)?, vocabulary)?,
+                    _ => Self::of_counts(set, folder, vocabulary)?,
+                }
+            }
+            _ => Self::of_counts(set, folder, vocabulary)?,
+        };
+        if counted.documents.tokens() == 0 {
+            let problem = format!(
+                "none of its {} documents has a word of the run's vocabulary, and {} words are not in it",
+                counted.documents.len(),
+                counted.unknown
+            );
+            return Err(match set {
+                CorpusSet::Path { path, .. } => Error::file(path, problem),
+                _ => Error::Config(format!("the corpus: {problem}")),
+            });
+        }
+        Ok(counted)
+    }
+
+    fn of_texts(texts: &Texts<'_>, vocabulary: &Vocabulary) -> Result<Self> {
+        let mut counted = Self::default();
+        texts.visit(&mut |text, _| {
+            let encoded = vocabulary.encode(text);
+            counted.unknown += encoded.unknown;
+            counted.documents.push(encoded.document)
+        })?;
+        Ok(counted)
+    }
+
+    fn of_counts(set: &CorpusSet, folder: Option<&Path>, vocabulary: &Vocabulary) -> Result<Self> {
+        let corpus = set.load(folder, &TextRules::default(), None)?;
+        let numbers: Vec<Option<u32>> = corpus.vocabulary.iter().map(|word| vocabulary.number(word)).collect();
+        let mut counted = Self::default();
+        for document in corpus.train.iter().chain(corpus.test.iter()) {
+            let mut known = Document::new();
+            for (word, count) in document? {
+                match numbers.get(word as usize).copied().flatten() {
+                    Some(number) => known.push((number, count)),
+                    None => counted.unknown += u64::from(count),
+                }
+            }
+            counted.documents.push(known)?;
+        }
+        Ok(counted)
+    }
+}

@@ -1,0 +1,58 @@
+//! The hash of the documents of a store, kept beside its file so that opening it does not read it whole.
+
+use super::Store;
+use crate::data::corpora::Document;
+use crate::data::corpora::rows::Rows;
+use crate::data::identity::ContentHash;
+use crate::error::{Error, Result};
+use crate::platform::files::replace;
+use std::path::{Path, PathBuf};
+
+/// Bytes of the longest file beside a store that is looked at.
+const LONGEST: u64 = 256;
+
+/// The hash of documents, of which there are so many.
+pub(in crate::data::corpora) fn hash(
+    count: usize,
+    documents: impl Iterator<Item = Result<Document>>,
+) -> Result<String> {
+    let mut hash = ContentHash::default();
+    hash.add_count(count);
+    for document in documents {
+        hash.add_document(&document?);
+    }
+    Ok(hash.shown())
+}
+
+impl Store {
+    /// The hash that was written beside the file, if it is that of this file: its line starts with the checksum of the file's header, which holds that of the
+    /// index, which holds those of all blocks. Stores of before have none.
+    pub fn known_hash(&self) -> Option<String> {
+        let path = beside(&self.path);
+        if !path.metadata().is_ok_and(|found| found.is_file() && found.len() <= LONGEST) {
+            return None;
+        }
+        let line = std::fs::read_to_string(path).ok()?;
+        let (of, hash) = line.trim_end().split_once(' ')?;
+        (of == self.mark() && hash.starts_with("blake3:")).then(|| hash.to_string())
+    }
+
+    /// Reads all documents once, and writes their hash beside the file.
+    pub(super) fn keep_hash(&self) -> Result<()> {
+        let documents = (0..self.len()).filter_map(|number| self.with(number, Rows::get).transpose());
+        let line = format!("{} {}\n", self.mark(), hash(self.len(), documents)?);
+        let path = beside(&self.path);
+        replace(&path, line.as_bytes()).map_err(|error| Error::file(&path, format!("cannot be written: {error}")))
+    }
+
+    fn mark(&self) -> String {
+        format!("{:08x}", super::crc(&self.header.to_bytes()))
+    }
+}
+
+/// Where the hash of a file of documents lies.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".hash");
+    path.with_file_name(name)
+}

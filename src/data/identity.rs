@@ -1,0 +1,129 @@
+//! What data are, in a few numbers and two hashes, so that a run can tell whether it has before it what it was trained on.
+//!
+//! What is hashed is what a model sees: images as bytes, documents as counts of words, each part in its order. A file that is packed, renamed or moved has the
+//! same identity; one that gains, loses, swaps or changes an example has another. The hash is BLAKE3: one pass over the data after they were read. A store of
+//! documents keeps its own, and is not passed over again.
+
+use serde::{Deserialize, Serialize};
+
+/// What data are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// How many examples each part has: those to train on, to choose by (none where they are taken from the first), to report on.
+    pub examples: [u64; 3],
+    /// What an example is made of: pixels of an image, or words of the vocabulary.
+    pub features: u64,
+    /// Hash of the words, or of height and width.
+    pub features_hash: String,
+    /// Hash of all examples.
+    pub content_hash: String,
+}
+
+impl Identity {
+    /// What is other than these data in data that were found in their place, in words; `None` where they are the same. `example` and `feature` are what a user
+    /// calls these, in the plural.
+    pub fn difference(&self, found: &Self, example: &str, feature: &str) -> Option<String> {
+        let counted = |of: &Self| match of.examples {
+            [train, 0, test] => format!("{train} and {test}"),
+            [train, validation, test] => format!("{train}, {validation} and {test}"),
+        };
+        if self.examples != found.examples {
+            let parts = if found.examples[1] == 0 { "training and test" } else { "training, validation and test" };
+            return Some(format!("{} {parts} {example}, not {}", counted(found), counted(self)));
+        }
+        if self.features != found.features {
+            return Some(format!("{} {feature}, not {}", found.features, self.features));
+        }
+        if self.features_hash != found.features_hash {
+            return Some(format!("as many {feature}, but other ones"));
+        }
+        (self.content_hash != found.content_hash).then(|| format!("as many {example}, but other content"))
+    }
+}
+
+/// A hash in the making.
+#[derive(Debug, Default)]
+pub(super) struct ContentHash {
+    hasher: blake3::Hasher,
+    buffer: Vec<u8>,
+}
+
+impl ContentHash {
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+    }
+
+    /// A number of examples.
+    pub fn add_count(&mut self, count: usize) {
+        self.hasher.update(&(count as u64).to_le_bytes());
+    }
+
+    /// A document: its words, ascending, with their counts.
+    pub fn add_document(&mut self, document: &[(u32, u32)]) {
+        self.buffer.clear();
+        self.buffer.extend((document.len() as u64).to_le_bytes());
+        for (word, count) in document {
+            self.buffer.extend(word.to_le_bytes());
+            self.buffer.extend(count.to_le_bytes());
+        }
+        self.hasher.update(&self.buffer);
+    }
+
+    /// The hash as it is written down.
+    pub fn shown(&self) -> String {
+        format!("blake3:{}", self.hasher.finalize().to_hex())
+    }
+}
+
+/// The start of the hash of one document, by which a run knows those that it was trained on.
+pub(crate) fn document_hash(document: &[(u32, u32)]) -> i64 {
+    let mut hash = ContentHash::default();
+    hash.add_document(document);
+    let mut start = [0; 8];
+    start.copy_from_slice(&hash.hasher.finalize().as_bytes()[..8]);
+    i64::from_le_bytes(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_said_in_words() {
+        let identity = Identity {
+            examples: [90, 0, 10],
+            features: 50,
+            features_hash: "words".into(),
+            content_hash: "content".into(),
+        };
+        let difference = |found: &Identity| identity.difference(found, "documents", "words of the vocabulary");
+        assert_eq!(difference(&identity), None);
+        for (found, said) in [
+            (
+                Identity { examples: [91, 0, 10], ..identity.clone() },
+                "91 and 10 training and test documents, not 90 and 10",
+            ),
+            (Identity { features: 49, ..identity.clone() }, "49 words of the vocabulary, not 50"),
+            (
+                Identity { features_hash: "x".into(), ..identity.clone() },
+                "as many words of the vocabulary, but other ones",
+            ),
+            (Identity { content_hash: "x".into(), ..identity.clone() }, "as many documents, but other content"),
+        ] {
+            assert_eq!(difference(&found).as_deref(), Some(said));
+        }
+    }
+
+    #[test]
+    fn hashes_do_not_change() {
+        // Pinned: another hash would have every run refuse its own data.
+        let mut hash = ContentHash::default();
+        hash.add_document(&[(1, 2), (70_000, 1)]);
+        assert_eq!(hash.shown(), "blake3:04cccabd32f34395319300ccf0c794c915be82f42c43deb1c3a021641370943b");
+        assert_eq!(
+            document_hash(&[(1, 2), (70_000, 1)]).to_le_bytes(),
+            [0x04, 0xcc, 0xca, 0xbd, 0x32, 0xf3, 0x43, 0x95]
+        );
+    }
+}

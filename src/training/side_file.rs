@@ -1,0 +1,74 @@
+//! What a run keeps beside its checkpoints: a record and tensors in one safetensors file, with a checksum of both.
+
+use super::run_folder::RunFolder;
+use crate::error::{Error, Result};
+use crate::formats::safetensors::{bytes_of, metadata, read as read_tensors, write_named};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use tch::Tensor;
+
+const RECORD: &str = "gengs.record";
+const CHECKSUM: &str = "gengs.crc32";
+
+/// Writes a record and tensors, atomically.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(super) fn write(
+    folder: &RunFolder,
+    name: &str,
+    record: &impl Serialize,
+    named: Vec<(String, Tensor)>,
+) -> Result<()> {
+    let path = folder.file(name);
+    let record = serde_json::to_string(record).map_err(|error| Error::file(&path, error))?;
+    let checksum = checksum(&record, &named)?;
+    let metadata = HashMap::from([(RECORD.to_string(), record), (CHECKSUM.to_string(), checksum)]);
+    write_named(&path, named, metadata)
+}
+
+/// Reads them; `None` where there is no such file.
+///
+/// # Errors
+/// When the file is damaged, or none of these.
+pub(super) fn read<R: DeserializeOwned>(
+    folder: &RunFolder,
+    name: &str,
+) -> Result<Option<(R, BTreeMap<String, Tensor>)>> {
+    let path = folder.file(name);
+    if !path.exists() {
+        return Ok(None);
+    }
+    parse(&path).map(Some)
+}
+
+fn parse<R: DeserializeOwned>(path: &Path) -> Result<(R, BTreeMap<String, Tensor>)> {
+    let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+    let damaged = |problem: String| {
+        Error::file(path, format!("is damaged ({problem}); the run does without it if you remove it"))
+    };
+    let metadata = metadata(&bytes).map_err(damaged)?;
+    let (Some(record), Some(expected)) = (metadata.get(RECORD), metadata.get(CHECKSUM)) else {
+        return Err(damaged("it has no record".into()));
+    };
+    let named = read_tensors(&bytes, |_, _| false).map_err(|problem| damaged(format!("{problem:?}")))?;
+    if *expected != checksum(record, &named)? {
+        return Err(damaged("its checksum is another one than when it was written".into()));
+    }
+    let record = serde_json::from_str(record).map_err(|error| damaged(error.to_string()))?;
+    Ok((record, named.into_iter().collect()))
+}
+
+/// Of the record, and of names, kinds, shapes and numbers in the order of the names.
+fn checksum(record: &str, named: &[(String, Tensor)]) -> Result<String> {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(record.as_bytes());
+    let sorted: BTreeMap<&str, &Tensor> = named.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    for (name, tensor) in sorted {
+        hasher.update(format!("\n{name} {:?} {:?}\n", tensor.kind(), tensor.size()).as_bytes());
+        hasher.update(&bytes_of(tensor)?);
+    }
+    Ok(format!("{:08x}", hasher.finalize()))
+}

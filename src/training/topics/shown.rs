@@ -1,0 +1,155 @@
+//! What `topics` and `tree` show of a checkpoint, kept in the run folder: they need no documents then, and the folder may be moved.
+
+use super::config::VOCABULARY;
+use super::report::TopicsReport;
+use crate::data::{Corpus, TextRules, Vocabulary};
+use crate::error::{Error, Result};
+use crate::models::TopicModel;
+use crate::topic_metrics::page::Example;
+use crate::topic_metrics::{COHERENCE_WORDS, Tree, coherence};
+use crate::training::checkpoint::Checkpoint;
+use crate::training::run_folder::RunFolder;
+use crate::training::side_file;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use tch::{Device, Kind, Tensor};
+
+/// Documents that are shown with a topic.
+const EXAMPLES: usize = 3;
+
+/// Words of a document that has no text of its own.
+const WORDS_SHOWN: usize = 12;
+
+/// What is shown of the topics of a checkpoint.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TopicsShown {
+    /// The topics and their shares; of its documents and weights there is none.
+    pub report: TopicsReport,
+    /// Coherence by the training documents, by layer and topic.
+    pub npmi: Vec<Vec<Option<f64>>>,
+    /// The hierarchy.
+    pub tree: Tree,
+    /// Typical documents by layer and topic; none where the run keeps no text.
+    #[serde(with = "by_place")]
+    pub examples: HashMap<(usize, usize), Vec<Example>>,
+    /// Training documents.
+    pub documents: usize,
+    /// Their words, each as often as it occurs.
+    pub tokens: u64,
+    /// The words by their numbers.
+    #[serde(skip)]
+    pub vocabulary: Vec<String>,
+    /// The checkpoint that this is of.
+    checkpoint: String,
+}
+
+impl TopicsShown {
+    /// Of a model and the documents that it was trained on; `text` says whether documents are shown.
+    ///
+    /// # Errors
+    /// When a document cannot be read.
+    pub fn new(model: &TopicModel, corpus: &Corpus, text: bool, device: Device) -> Result<Self> {
+        let examples = if text { EXAMPLES } else { 0 };
+        let report = TopicsReport::new(model, corpus, examples, device)?;
+        let npmi = report
+            .topics
+            .iter()
+            .map(|topics| corpus.train.with_all(|documents| Ok(coherence(topics, documents, COHERENCE_WORDS)?.topics)));
+        let npmi = npmi.collect::<Result<_>>()?;
+        let mut shown = HashMap::new();
+        for (&place, documents) in report.examples.iter().filter(|(_, documents)| !documents.is_empty()) {
+            let texts =
+                documents.iter().map(|&(number, weight)| Ok(Example { text: text_of(corpus, number)?, weight }));
+            shown.insert(place, texts.collect::<Result<Vec<_>>>()?);
+        }
+        Ok(Self {
+            npmi,
+            tree: report.tree(corpus)?,
+            examples: shown,
+            documents: corpus.train.len(),
+            tokens: corpus.train.tokens(),
+            vocabulary: corpus.vocabulary.clone(),
+            checkpoint: String::new(),
+            report,
+        })
+    }
+
+    /// What the run keeps for its checkpoint `best` or `last`; `None` where it keeps nothing, or that of an earlier checkpoint, since it has not come to its end.
+    ///
+    /// # Errors
+    /// When a file is damaged.
+    pub fn read(folder: &RunFolder, name: &str) -> Result<Option<Self>> {
+        let file = file_name(name);
+        let found = side_file::read::<Self>(folder, &file)?;
+        let Some((mut shown, tensors)) = found else { return Ok(None) };
+        let checkpoint = Checkpoint::read(&folder.file(&format!("{name}.safetensors")))?;
+        if shown.checkpoint != checkpoint.mark() {
+            return Ok(None);
+        }
+        shown.vocabulary = Vocabulary::read(&folder.file(VOCABULARY), TextRules::default())?.into_words();
+        shown.report.topics = (0..shown.npmi.len())
+            .map_while(|layer| tensors.get(&layer_name(layer)))
+            .map(|rows| Ok(Vec::<Vec<f64>>::try_from(&rows.to_kind(Kind::Double))?))
+            .collect::<Result<_>>()?;
+        if !shown.fits() {
+            let problem = "does not fit the run's vocabulary; remove it, and `topics` reads the documents again";
+            return Err(Error::file(folder.file(&file), problem));
+        }
+        Ok(Some(shown))
+    }
+
+    pub(super) fn write(&mut self, folder: &RunFolder, name: &str, checkpoint: &Checkpoint) -> Result<()> {
+        self.checkpoint = checkpoint.mark().into();
+        let named = self.report.topics.iter().enumerate().map(|(layer, topics)| {
+            let rows = Tensor::from_slice(&topics.concat()).reshape([topics.len() as i64, -1]);
+            (layer_name(layer), rows)
+        });
+        side_file::write(folder, &file_name(name), self, named.collect())
+    }
+
+    /// Whether every topic has its numbers, and a share of every word.
+    fn fits(&self) -> bool {
+        let Self { report, npmi, vocabulary, tree, .. } = self;
+        let topics: Vec<usize> = report.topics.iter().map(Vec::len).collect();
+        npmi.iter().map(Vec::len).eq(topics.iter().copied())
+            && report.prevalence.iter().map(Vec::len).eq(topics.iter().copied())
+            && tree.layers.iter().map(|layer| layer.topics).eq(topics)
+            && report.topics.iter().flatten().all(|topic| topic.len() == vocabulary.len())
+    }
+}
+
+fn file_name(checkpoint: &str) -> String {
+    format!("topics-{checkpoint}.safetensors")
+}
+
+fn layer_name(layer: usize) -> String {
+    format!("layer{layer}")
+}
+
+/// A document's label, or its most frequent words where its source has no text.
+fn text_of(corpus: &Corpus, number: usize) -> Result<String> {
+    if let Some(label) = corpus.train.label(number)? {
+        return Ok(label);
+    }
+    let mut document = corpus.train.get(number)?;
+    document.sort_by_key(|&(word, count)| (std::cmp::Reverse(count), word));
+    let words = document.iter().take(WORDS_SHOWN).map(|&(word, _)| corpus.vocabulary[word as usize].as_str());
+    Ok(words.collect::<Vec<_>>().join(" "))
+}
+
+/// A map by layer and topic as a list: JSON's names are text.
+mod by_place {
+    use super::{BTreeMap, Example, HashMap};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    type Examples = HashMap<(usize, usize), Vec<Example>>;
+
+    pub fn serialize<S: Serializer>(examples: &Examples, serializer: S) -> Result<S::Ok, S::Error> {
+        let sorted: BTreeMap<_, _> = examples.iter().collect();
+        sorted.into_iter().collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Examples, D::Error> {
+        Ok(Vec::deserialize(deserializer)?.into_iter().collect())
+    }
+}
