@@ -1,7 +1,7 @@
 //! Files of images: what they hold decides how they are read, not what they are called.
 
 use crate::error::{Error, Result};
-use crate::formats::array::Array;
+use crate::formats::array::{Array, Number};
 use crate::formats::bounded::most_content;
 use crate::formats::{idx, npy, npz};
 use flate2::read::MultiGzDecoder;
@@ -100,16 +100,14 @@ pub(super) fn images(path: &Path, name: Option<&str>, array: Array) -> Result<Im
     let file = path.to_string_lossy();
     let loaded = name.map_or(format!("numpy.load({file:?})"), |name| format!("numpy.load({file:?})[{name:?}]"));
     let again = |made: &str| format!("in Python, with x = {loaded}: numpy.savez_compressed('images.npz', x={made})");
+    let made = match (array.number, array.item) {
+        (Number::Text, 1) => "x.view('uint8')",
+        (Number::Text, _) => "x.astype('uint8')",
+        _ => "x.clip(0, 255).astype('uint8')",
+    };
     let array = array.into_intensities()?.map_err(|found| {
-        let made = "x.clip(0, 255).astype('uint8')";
-        let shares = "of other shares (x - x.min()) / (x.max() - x.min())";
-        Error::file(
-            path,
-            format!(
-                "{what} must hold intensities from 0 to 255 or from 0 to 1, but holds {found}; {}, {shares}",
-                again(made)
-            ),
-        )
+        let problem = format!("{what} must hold intensities from 0 to 255 or from 0 to 1, but holds {found}");
+        Error::file(path, format!("{problem}; {}", again(made)))
     })?;
     let (shape, bytes) = array.into_bytes()?;
     let side = |pixels: i64| (1..=1 << 15).find(|side| side * side == pixels);
