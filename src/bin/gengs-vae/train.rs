@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 /// Defaults are in brackets; a flag wins over --config, which wins over the default.
 #[derive(Debug, Args, Serialize)]
 pub struct Train {
-    /// mnist-5k (built in), mnist, static-mnist, omniglot, an idx file, or an .npz with 'x' [N, height, width] [default: mnist-5k]
+    /// mnist-5k (built in), mnist, static-mnist, omniglot, or a file: idx, .npy, .npz with 'x' or with 'x_train' and 'x_test', of images [N, height, width]
+    /// [default: mnist-5k]
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
     /// Law of the latents [default: poisson]
