@@ -6,7 +6,7 @@ use common::plain::{Plain, Side};
 use common::{FAMILIES, close, double, doubles, family, seeded};
 use gengs::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// How far a bound may lie above the truth in the median.
 const MEDIAN: f64 = 10.0;
@@ -217,4 +217,46 @@ fn nothing_is_lost_of_laws_that_were_finite() {
     assert_eq!(double(&error.mean_derivatives[0].1), 0.0);
     let side: Side = Plain::new("binomial", &[5.0, 0.3]).above(5);
     assert_eq!((side.mass, side.excess), (0.0, 0.0));
+}
+
+/// Renormalised windows that hold next to nothing: the errors are those of plain sums, and the bounds hold.
+#[test]
+fn bounds_of_windows_with_little_mass_hold() {
+    let _guard = seeded(0);
+    let cases: [(&str, &[f64], usize, (i64, i64)); 8] = [
+        ("negative-binomial", &[3.0, 0.4], 0, (40, 45)),
+        ("geometric", &[0.5], 0, (30, 35)),
+        ("negative-binomial", &[1e-6, 0.5], 0, (1, 5)),
+        ("poisson", &[300.0], 0, (0, 30)),
+        ("poisson", &[5.0], 0, (60, 70)),
+        ("binomial", &[1000.0, 0.999], 1, (500, 520)),
+        ("geometric", &[0.001], 0, (9000, 9020)),
+        ("poisson", &[2.0], 0, (1, 6)),
+    ];
+    for (name, parameters, first, (lo, hi)) in cases {
+        let mean_error = |shift: &dyn Fn(usize, f64) -> f64| {
+            let shifted: Vec<f64> = parameters.iter().enumerate().map(|(i, &x)| shift(i, x)).collect();
+            let law = family(name, &shifted.iter().map(|&x| Tensor::from(x)).collect::<Vec<_>>());
+            let ks = Tensor::arange_start(lo, hi + 1, (Kind::Double, Device::Cpu));
+            let weights: Vec<f64> = doubles(&law.log_prob(&ks).unwrap().softmax(-1, Kind::Double));
+            let inside: f64 = weights.iter().zip(lo..).map(|(weight, k)| weight * k as f64).sum();
+            law.mean().double_value(&[]) - inside
+        };
+        let law = family(name, &parameters.iter().map(|&x| Tensor::from(x)).collect::<Vec<_>>());
+        let truncation = Truncation::between(lo, hi).renormalize().allow_low_mass();
+        let error = TruncatedDistribution::new(law.as_ref(), &truncation).unwrap().truncation_error().unwrap();
+        let bounds = |what: String, bound: f64, truth: f64, rounding: f64| {
+            let truth = truth.abs();
+            let holds = bound >= truth * (1.0 - rounding) && bound <= truth * (1.0 + 1e-5 + rounding);
+            assert!(holds, "{name} {parameters:?} in {lo}..={hi}: bound {bound:e} of {what}, which is {truth:e}");
+        };
+        bounds("the mean".into(), error.mean.double_value(&[]), mean_error(&|_, x| x), 1e-12);
+        for (i, (parameter, bound)) in error.mean_derivatives.iter().enumerate() {
+            let i = i + first;
+            let h = parameters[i] * 1e-4;
+            let at = |steps: f64| mean_error(&|j, x| if i == j { x + steps * h } else { x });
+            let slope = (8.0 * (at(1.0) - at(-1.0)) - (at(2.0) - at(-2.0))) / (12.0 * h);
+            bounds(parameter.clone(), bound.double_value(&[]), slope, 1e-6);
+        }
+    }
 }

@@ -87,6 +87,10 @@ impl Distribution for Bernoulli {
         true
     }
 
+    fn has_closed_tails(&self) -> bool {
+        true
+    }
+
     fn mean(&self) -> Tensor {
         self.success.log_p.exp()
     }

@@ -156,6 +156,16 @@ impl CustomBuilder {
         for (name, values) in self.names.iter().zip(&parameters) {
             crate::checks::check(&format!("{name} of {}", self.name), values, &values.isfinite(), "finite")?;
         }
+        if let (Some(lowest), Some(highest)) = (self.support.lowest, self.support.highest)
+            && lowest > highest
+        {
+            let what = format!("support of {}", self.name);
+            return Err(Error::parameter(
+                what,
+                format!("{lowest}..={highest}"),
+                "not empty: from the lowest atom to the highest",
+            ));
+        }
         let anywhere = self.support.nearest(0);
         let law = Law {
             name: self.name,

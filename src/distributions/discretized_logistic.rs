@@ -8,8 +8,9 @@ use super::family_entry::FamilyEntry;
 use super::support::Support;
 use crate::checks::{LARGEST_ATOM, broadcast, check, two};
 use crate::error::Result;
-use crate::math::gauss_sums::Grid;
+use crate::math::gauss_sums::{DOUBLINGS, Grid};
 use crate::math::special::log1mexp;
+use crate::platform::device::is_host;
 use tch::{Kind, Tensor};
 
 /// A batch of discretised logistic distributions.
@@ -53,12 +54,22 @@ impl DiscretizedLogistic {
         below + above + log1mexp(&scale.reciprocal().neg())
     }
 
+    /// A grid that ends where the widest law of the batch has nothing to speak of any more.
+    fn far_enough(&self) -> Grid {
+        /// Scales beyond the centre, and integers: `exp(-64)` of the mass lies farther out.
+        const FAR: f64 = 64.0;
+        let widest = if self.scale.numel() == 0 { 1.0 } else { self.scale.detach().max().double_value(&[]) };
+        let length = (FAR * (widest.max(0.0) + 1.0)).log2().ceil();
+        // Infinity too goes as far as any law may reach.
+        if length < DOUBLINGS as f64 { Grid::graded(1 << length as u32) } else { Grid::half_line() }
+    }
+
     /// `E[f(X - centre)]` with the integer nearest to `loc` as the centre; both are returned.
     fn about_centre(&self, f: impl Fn(&Tensor) -> Tensor) -> (Tensor, Tensor) {
         let centre = self.loc.detach().round();
         let distance = (&centre - &self.loc).unsqueeze(-1);
         let scale = self.scale.unsqueeze(-1);
-        let grid = Grid::half_line();
+        let grid = if is_host(self.loc.device()) { self.far_enough() } else { Grid::half_line() };
         let (offsets, log_weights) = (grid.offsets(self.loc.device()), grid.log_weights(self.loc.device()));
         let side = |offsets: &Tensor, log_weights: &Tensor| {
             let weights = (self.log_pmf_at(&(&distance + offsets), &scale) + log_weights).exp();
@@ -102,6 +113,10 @@ impl Distribution for DiscretizedLogistic {
 
     /// Of tiny scales, weights fall below what float32 holds.
     fn is_smooth(&self) -> bool {
+        true
+    }
+
+    fn has_closed_tails(&self) -> bool {
         true
     }
 

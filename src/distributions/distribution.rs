@@ -82,6 +82,11 @@ pub trait Distribution: std::fmt::Debug + Send {
         None
     }
 
+    /// Whether [`log_tails`](Self::log_tails) is a closed form, which takes less time than [`mean`](Self::mean) and [`variance`](Self::variance) do.
+    fn has_closed_tails(&self) -> bool {
+        false
+    }
+
     /// `(log P(X < k), log P(X >= k))`, each of shape `batch_shape`, float64, both accurate however small.
     ///
     /// # Errors

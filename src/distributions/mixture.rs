@@ -30,6 +30,9 @@ impl Mixture {
     /// When a logit is NaN or plus infinity, a row has no finite logit, there is not one component for each weight, or shapes
     /// do not fit. The check reads the logits back from their device.
     pub fn new(logits: &Tensor, components: Vec<Box<dyn Distribution>>) -> Result<Self> {
+        if components.is_empty() {
+            return Err(Error::parameter("components of Mixture", "none", "at least one"));
+        }
         // The weights are a categorical law, and are checked and normalised as one.
         let weights = Categorical::new(logits)?;
         let count = components.len() as i64;

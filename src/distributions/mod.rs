@@ -23,6 +23,9 @@
 //! | [`Mixture`] | that of its components | `logits`, and those of its components |
 //! | [`Custom`] | any | any: a closure |
 //!
+//! Positive parameters lie within 1e-300..=1e30 and probabilities within 1e-30..1, beyond which their products leave float64. Atoms lie within
+//! plus and minus [`LARGEST_ATOM`], 2^24, the integers that float32 holds.
+//!
 //! [`Multinomial`] is a law of vectors; it is sampled through [`MultinomialRelaxation`](crate::relaxation::MultinomialRelaxation).
 
 mod bernoulli;

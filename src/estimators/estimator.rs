@@ -8,6 +8,47 @@ use super::tensors::check_temperature;
 use crate::error::Result;
 
 /// Anything that estimates the gradient of `E_q[f(z)]`.
+///
+/// An estimator of your own says what it is in [`facts`](Self::facts), and what it does in [`compute`](Self::compute), from what the
+/// [`Expectation`] holds: the law, and `f` at values of its latents. `examples/custom_estimator.rs` is a whole one:
+///
+/// ```
+/// use gengs::estimators::{Estimate, Estimator, Expectation, Facts, Info};
+/// use gengs::prelude::*;
+/// use tch::{Kind, Tensor};
+///
+/// /// The score function, without a baseline.
+/// #[derive(Debug)]
+/// struct Plain;
+///
+/// static FACTS: Facts = Facts::new("plain");
+///
+/// impl Estimator for Plain {
+///     fn facts(&self) -> &'static Facts {
+///         &FACTS
+///     }
+///
+///     fn compute(&mut self, of: &Expectation<'_>) -> gengs::Result<Estimate> {
+///         let z = of.law().sample(&[of.sample_count()])?;
+///         let log_prob = of.law().log_prob(&z)?.sum_dim_intlist(-1, false, None::<Kind>);
+///         let f = of.value(&z)?;
+///         // Zero, whose derivative is f times the score.
+///         let score = (&log_prob - log_prob.detach()) * f.detach();
+///         let surrogate = (f + score).mean_dim(0, false, None::<Kind>);
+///         Ok(Estimate { surrogate, info: Info { evaluations: of.sample_count(), ..Info::default() } })
+///     }
+/// }
+///
+/// tch::manual_seed(0);
+/// let rate = Tensor::from_slice(&[2.0]).set_requires_grad(true);
+/// let q = TruncatedDistribution::new(&Poisson::new(&rate)?, &Truncation::right(20))?;
+/// let f = |z: &Tensor| (z - 4.0).square().squeeze_dim(-1);
+/// let estimate = Plain.estimate(&Expectation::new(&q, &f)?.samples(400_000)?)?;
+/// let gradient = Tensor::run_backward(&[&estimate.surrogate], &[&rate], false, false).remove(0);
+/// // d/drate E(z - 4)^2 = 2 (rate - 4) + 1.
+/// assert!((gradient.double_value(&[0]) + 3.0).abs() < 0.05);
+/// # Ok::<(), gengs::Error>(())
+/// ```
 pub trait Estimator: std::fmt::Debug + Send {
     /// What it is, claims and needs.
     fn facts(&self) -> &'static Facts;

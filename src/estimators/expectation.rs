@@ -85,6 +85,31 @@ impl<'a> Expectation<'a> {
         Self { prior: Some(prior), ..self }
     }
 
+    /// The law of the latents.
+    pub fn law(&self) -> &'a TruncatedDistribution {
+        self.law
+    }
+
+    /// How many samples a row an estimator takes.
+    pub fn sample_count(&self) -> i64 {
+        self.samples
+    }
+
+    /// The context that was given, if any.
+    pub fn given_context(&self) -> Option<&'a Tensor> {
+        self.context
+    }
+
+    /// The prior that was given, if any.
+    pub fn given_prior(&self) -> Option<&'a TruncatedDistribution> {
+        self.prior
+    }
+
+    /// The law before it was truncated, if it was given.
+    pub fn given_distribution(&self) -> Option<&'a dyn Distribution> {
+        self.distribution
+    }
+
     pub(super) fn rows(&self) -> Vec<i64> {
         let mut shape = self.law.batch_shape();
         shape.pop();
@@ -175,8 +200,14 @@ impl<'a> Expectation<'a> {
         Ok(rate.to_kind(self.law.kind()).expand(&shape, false))
     }
 
-    /// `f`, of the shape that it must have, in the law's kind.
-    pub(super) fn value(&self, z: &Tensor) -> Result<Tensor> {
+    /// `f` at values of the latents, `[samples, rows...]`, in the law's kind and with `f`'s own graph.
+    ///
+    /// # Shapes
+    /// `z` `[samples, rows..., latents]` (`+ [d]` for atoms that are vectors), for any number of samples.
+    ///
+    /// # Errors
+    /// When `f` returns another shape, whole numbers, or another device's.
+    pub fn value(&self, z: &Tensor) -> Result<Tensor> {
         let value = (self.f)(z);
         check_floating("the values of f", &value, "a floating-point kind: convert it with `to_kind`")?;
         check_device("values of f", value.device(), self.law.device())?;

@@ -4,10 +4,14 @@ use super::window::Tail;
 use crate::autograd::gradients;
 use crate::distributions::{Distribution, cloned};
 use crate::error::Result;
+use crate::math::LOG_ZERO;
 use tch::{Kind, Tensor, no_grad_guard, with_grad};
 
 /// Room for the rounding of tails and excesses, which are right to 1e-8 or better, relative to each of their parts.
 const ROUNDING: f64 = 1e-7;
+
+/// The share of the mass inside a window below which the mean of what is inside is summed.
+const HALF: f64 = 0.5;
 
 /// Upper bounds of what a truncation loses, for each law of the batch, float64.
 ///
@@ -103,9 +107,23 @@ fn moved_mean(law: &dyn Distribution, Origin { lo, hi, tail, .. }: &Origin) -> R
     // E[X] - E[X | inside] is the sum over the outside of (x - E[X]) P(x), divided by the mass inside.
     let (mass_below, mass_above) = (law.log_tails(*lo)?.0.exp(), law.log_tails(hi + 1)?.1.exp());
     let inside: Tensor = 1.0 - &mass_below - &mass_above;
+    let few = inside.detach().ge(HALF).logical_not();
+    let inside = inside.masked_fill(&few, 1.0);
     let below = (below + (&mean - *lo as f64) * mass_below) / &inside;
     let above = (above + (mean.neg() + *hi as f64) * mass_above) / inside;
-    Ok((below, above))
+    if few.any().int64_value(&[]) == 0 {
+        return Ok((below, above));
+    }
+    // Where little mass is inside, that would be the quotient of two small differences; the two means are far from each other instead.
+    let (inner, outer) = (mean_inside(law, *lo, *hi), mean - *lo as f64);
+    Ok((inner.where_self(&few, &below), outer.where_self(&few, &above)))
+}
+
+/// `E[X | lo <= X <= hi] - lo`, by the sum over the window.
+fn mean_inside(law: &dyn Distribution, lo: i64, hi: i64) -> Tensor {
+    let offsets = Tensor::arange(hi - lo + 1, (Kind::Double, law.device()));
+    let weights = law.unsqueeze().log_pmf(&(&offsets + lo as f64)).clamp_min(LOG_ZERO).softmax(-1, Kind::Double);
+    (weights * offsets).sum_dim_intlist(-1, false, Kind::Double)
 }
 
 /// The derivative in each leaf of a tensor whose rows depend on their own rows only; zero in a leaf that is not used.
