@@ -4,7 +4,7 @@
 mod npz;
 
 use flate2::{Compression, write::GzEncoder};
-use gengs::data::{Corpus, CorpusSet, Document, Documents, TextRules, Vocabulary, epoch_order};
+use gengs::data::{Corpus, CorpusRules, CorpusSet, Document, Documents, Split, TextRules, Vocabulary, epoch_order};
 use npz::{Numbers, archive};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
@@ -12,8 +12,13 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+/// Every tenth document is for testing, so that these files may be small.
+fn tenth(rules: &TextRules) -> CorpusRules {
+    CorpusRules { split: Split::every_tenth(), ..rules.into() }
+}
+
 fn load(path: &Path, rules: &TextRules) -> gengs::Result<Corpus> {
-    CorpusSet::from_name(path.to_str().unwrap()).load(None, rules, None)
+    CorpusSet::from_name(path.to_str().unwrap()).load(None, tenth(rules), None)
 }
 
 /// All words that are there, however often.
@@ -51,7 +56,7 @@ fn refused(path: &Path, rules: &TextRules, parts: &[&str]) {
 /// `python3 tests/oracles/reuters.py`.
 #[test]
 fn the_built_in_documents_are_those_of_their_source() {
-    let corpus = CorpusSet::from_name("reuters-395").load(None, &TextRules::default(), None).unwrap();
+    let corpus = CorpusSet::from_name("reuters-395").load(None, tenth(&TextRules::default()), None).unwrap();
     assert_eq!(corpus.vocabulary.len(), 4258);
     assert_eq!([0, 1000, 4257].map(|word: usize| &*corpus.vocabulary[word]), ["church", "solidarity", "jailed"]);
     for (documents, count, tokens, entries, longest, weighted) in
@@ -71,6 +76,20 @@ fn the_built_in_documents_are_those_of_their_source() {
     assert_eq!(corpus.test.label(0).unwrap().as_deref(), Some(title));
     let title = "USA: EVEN IN DEATH, ELVIS LIVES. LOS ANGELES 1997-08-11";
     assert_eq!(corpus.test.label(38).unwrap().as_deref(), Some(title));
+}
+
+/// The defaults: a share of a tenth by seed 0.
+#[test]
+fn the_built_in_documents_are_split_by_the_seed() {
+    let load = |seed: u64| {
+        let rules = CorpusRules { split: Split { seed, ..Split::default() }, ..CorpusRules::default() };
+        CorpusSet::from_name("reuters-395").load(None, rules, None).unwrap()
+    };
+    let (corpus, other) = (load(0), load(1));
+    assert_eq!((corpus.train.len(), corpus.train.tokens()), (359, 76_287));
+    assert_eq!((corpus.test.len(), corpus.test.tokens()), (36, 7723));
+    assert_eq!(corpus.train.len() + corpus.test.len(), 395);
+    assert_ne!(all(&other.test), all(&corpus.test));
 }
 
 #[test]
@@ -185,8 +204,8 @@ fn text_of_every_format_is_the_same_corpus() {
     }
     check_twelve(&load(&folder.join("folder"), &all_words()).unwrap());
     let named = CorpusSet::from_name(&format!("text:{}", write(folder, "strange", &lines).display()));
-    check_twelve(&named.load(None, &all_words(), None).unwrap());
-    refused(&folder.join("strange"), &all_words(), &["text:PATH"]);
+    check_twelve(&named.load(None, tenth(&all_words()), None).unwrap());
+    refused(&folder.join("strange"), &all_words(), &["as in text:/"]);
 }
 
 #[test]
@@ -284,15 +303,15 @@ fn counts_of_every_format_are_the_same_corpus() {
         check_twelve(&Corpus::read_npz(&path).unwrap());
         let set = CorpusSet::from_name(path.to_str().unwrap());
         let store = folder.join(format!("store-{name}"));
-        check_twelve(&set.load(None, &TextRules::default(), Some(&store)).unwrap());
+        check_twelve(&set.load(None, tenth(&TextRules::default()), Some(&store)).unwrap());
         // What is stored is not read again, and serves no other corpus.
         std::fs::rename(&path, folder.join("moved")).unwrap();
-        check_twelve(&set.load(None, &TextRules::default(), Some(&store)).unwrap());
-        let other = CorpusSet::from_name("reuters-395").load(None, &TextRules::default(), Some(&store));
+        check_twelve(&set.load(None, tenth(&TextRules::default()), Some(&store)).unwrap());
+        let other = CorpusSet::from_name("reuters-395").load(None, tenth(&TextRules::default()), Some(&store));
         let message = other.unwrap_err().to_string();
         assert!(message.contains(&format!("holds other documents (corpus: {}", path.display())), "{message}");
         let rules = TextRules { min_letters: 4, ..TextRules::default() };
-        let message = set.load(None, &rules, Some(&store)).unwrap_err().to_string();
+        let message = set.load(None, tenth(&rules), Some(&store)).unwrap_err().to_string();
         assert!(message.contains("(letters: 3, not letters: 4)"), "{message}");
     }
     // Without a vocabulary, words are called as their file calls them.
@@ -398,7 +417,11 @@ fn vocabularies_are_pruned_by_training_documents() {
     assert_eq!(words(TextRules { max_words: 2, ..all_words() }), "aa bb");
     assert_eq!(words(TextRules { max_words: 2, max_share: 0.9, ..all_words() }), "bb cc");
     let none = TextRules { min_documents: 10, ..all_words() };
-    refused(&path, &none, &["no word is left", "5 different words", "9 training documents", "min_documents"]);
+    refused(
+        &path,
+        &none,
+        &["no word is left", "22 words in 9 training documents", "22 are in fewer than 10", "--min-documents 1"],
+    );
     // A tie goes to the alphabetically first.
     let path = write(folder.path(), "tie.txt", "zz yy xx");
     assert_eq!(load(&path, &TextRules { max_words: 2, ..all_words() }).unwrap().vocabulary.join(" "), "xx yy");

@@ -1,7 +1,7 @@
 //! Corpora that are damaged, lie, or are just odd: one clear sentence, or what they say.
 
 use flate2::{Compression, write::GzEncoder};
-use gengs::data::{Corpus, CorpusSet, TextRules};
+use gengs::data::{Corpus, CorpusRules, CorpusSet, Split, TextRules};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 fn load(path: &Path) -> gengs::Result<Corpus> {
     let rules =
         TextRules { min_letters: 1, stop_words: false, min_documents: 1, max_share: 1.0, ..TextRules::default() };
-    CorpusSet::from_name(path.to_str().unwrap()).load(None, &rules, None)
+    let rules = CorpusRules { split: Split::every_tenth(), ..(&rules).into() };
+    CorpusSet::from_name(path.to_str().unwrap()).load(None, rules, None)
 }
 
 fn write(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
@@ -39,7 +40,11 @@ fn damaged_and_lying_files_are_refused_in_one_sentence() {
         ("docword.empty.txt", "", "line 1 is missing"),
         ("wordless.txt", "1\n2\n3", "no word is left"),
         ("text.jsonl", "{\"text\": \"a\"}\nplain", "line 2"),
-        ("field.jsonl", "{\"txt\": \"a\"}", "missing field `text`"),
+        (
+            "field.jsonl",
+            "{\"txt\": \"a\"}",
+            "has no field 'text', but 'txt'; say which holds the text, as in --text-column txt",
+        ),
         ("kind.jsonl", "{\"text\": 7}", "line 1"),
         ("list.jsonl", "[\"a\"]", "line 1"),
         ("twice.jsonl", "{\"text\": \"a\", \"text\": \"b\"}", "duplicate field"),
@@ -181,4 +186,21 @@ fn a_cut_or_damaged_gzip_file_is_refused() {
     for name in ["a.svmlight.gz", "docword.a.txt.gz", "a.ldac.gz", "a.jsonl.gz"] {
         refused(&write(folder.path(), name, &packed[..20]), "cannot be read");
     }
+}
+
+#[test]
+fn what_is_taken_for_granted_of_counts_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let notes = |path: &Path| load(path).unwrap().report().unwrap().notes.join("; ");
+    let one = notes(&write(folder, "one/a.svmlight", "1 1:2 3:1\n"));
+    assert!(one.contains("counted from 1, since no word 0 occurs") && one.contains("called by their numbers"), "{one}");
+    write(folder, "two/a.vocab", "a\nb\nc\nd\n");
+    let two = notes(&write(folder, "two/a.svmlight", "1 1:2 3:1\n"));
+    assert!(two.contains("every word has a wrong name") && two.contains("the last 1 are in no document"), "{two}");
+    write(folder, "three/a.vocab", "a\nb\nc\nd\n");
+    assert_eq!(
+        notes(&write(folder, "three/a.svmlight", "1 0:2 3:1\n")),
+        "words are counted from 0, since a word 0 occurs"
+    );
 }

@@ -4,7 +4,7 @@
 mod npz;
 
 use flate2::{Compression, write::GzEncoder};
-use gengs::data::{Corpus, CorpusSet, Format, TextRules};
+use gengs::data::{Corpus, CorpusRules, CorpusSet, Format, Split, TextRules};
 use npz::{Numbers, archive};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -64,7 +64,13 @@ fn peak<T>(call: impl FnOnce() -> T) -> (T, i64) {
     (value, PEAK.get() - before)
 }
 
-fn rules() -> TextRules {
+/// Nothing is held out of files this small.
+fn rules() -> CorpusRules {
+    let split = Split { test_share: 0.0, ..Split::default() };
+    CorpusRules { text: text_rules(), split, ..CorpusRules::default() }
+}
+
+fn text_rules() -> TextRules {
     TextRules { min_letters: 1, min_documents: 1, max_share: 1.0, ..TextRules::default() }
 }
 
@@ -136,13 +142,13 @@ fn check(format: Format, seeds: &[Vec<u8>], words: Option<&[u8]>, count: u32) {
     let mut random = ChaCha8Rng::seed_from_u64(7);
     let (mut read, mut most) = (0, 0);
     for seed in seeds {
-        Corpus::parse(format, name, seed, words, &rules()).unwrap();
+        Corpus::parse(format, name, seed, words, rules()).unwrap();
     }
     for number in 0..count {
         let mut bytes = seeds[random.random_range(0..seeds.len())].clone();
         mutate(&mut bytes, &mut random);
         let words = words.filter(|_| random.random());
-        let call = || Corpus::parse(format, name, &bytes, words, &rules());
+        let call = || Corpus::parse(format, name, &bytes, words, rules());
         let (result, peak) = peak(|| catch_unwind(AssertUnwindSafe(call)));
         let shown = || format!("mutation {number}: {}", bytes.escape_ascii());
         let Ok(result) = result else { panic!("a panic in {}", shown()) };
@@ -211,6 +217,15 @@ fn text(count: u32) {
     check(Format::Text, &seeds, None, count);
 }
 
+fn tables(count: u32) {
+    let seeds = with_gzipped(&[
+        "id,title,text\n1,One,\"Apple, banana;\nelder\"\n2,,\"a \"\"quoted\"\" fig\"\r\n3,Three,date\n",
+        "text;label\napple banana;1\n\"cherry; date\";0\n",
+    ]);
+    check(Format::Csv, &seeds, None, count);
+    check(Format::Tsv, &with_gzipped(&["id\ttext\n1\tapple banana\n2\t\"cherry\tdate\"\n"]), None, count);
+}
+
 fn archives(count: u32) {
     let arrays = [
         ("vocab", Numbers::U1(b"apple\nbanana\nfigs")),
@@ -254,6 +269,11 @@ fn damaged_text_is_read_or_refused() {
 }
 
 #[test]
+fn damaged_tables_are_read_or_refused() {
+    tables(FEW);
+}
+
+#[test]
 fn damaged_archives_are_read_or_refused() {
     archives(FEW);
 }
@@ -290,6 +310,12 @@ fn a_million_damaged_texts() {
 
 #[test]
 #[ignore = "minutes"]
+fn a_million_damaged_tables() {
+    tables(MILLION);
+}
+
+#[test]
+#[ignore = "minutes"]
 fn a_million_damaged_archives() {
     archives(MILLION);
 }
@@ -302,7 +328,7 @@ fn a_header_that_lies_allocates_nothing() {
         (Format::LdaC, "18446744073709551615 1048575:4294967295\n"),
         (Format::SvmLight, "1 1048575:4294967295\n"),
     ] {
-        let (_, peak) = peak(|| Corpus::parse(format, name, bytes.as_bytes(), None, &rules()));
+        let (_, peak) = peak(|| Corpus::parse(format, name, bytes.as_bytes(), None, rules()));
         assert!(peak < 64 << 20, "{}: {peak} bytes", format.name());
     }
 }
@@ -318,11 +344,11 @@ fn the_memory_of_reading_into_a_store_does_not_grow_with_the_corpus() {
         let set = CorpusSet::from_name(path.to_str().unwrap());
         let store = folder.path().join("store");
         if store.exists() {
-            let message = set.load(None, &rules(), Some(&store)).unwrap_err().to_string();
+            let message = set.load(None, rules(), Some(&store)).unwrap_err().to_string();
             assert!(message.contains("other documents (bytes: 1700000, not bytes: 6800000)"), "{message}");
             std::fs::remove_dir_all(&store).unwrap();
         }
-        let (corpus, peak) = peak(|| set.load(None, &rules(), Some(&store)).unwrap());
+        let (corpus, peak) = peak(|| set.load(None, rules(), Some(&store)).unwrap());
         assert_eq!(corpus.train.len() + corpus.test.len(), lines);
         peaks.push(peak);
     }

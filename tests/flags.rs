@@ -55,6 +55,8 @@ const COMMANDS: [(&str, &[&str], &[&str]); 9] = [
             "min-documents",
             "max-share",
             "max-words",
+            "test-share",
+            "validation-share",
             "checkpoint-every",
             "threads",
         ],

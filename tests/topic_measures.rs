@@ -88,8 +88,12 @@ fn completion_on_given_halves_equals_numpy() {
 fn the_tree_equals_numpy() {
     let oracle = oracle();
     let layers = [
-        Layer { topics: &oracle.topics, prevalence: &[1.0, 2.0, 3.0, 4.0, 0.0] },
-        Layer { topics: &oracle.upper, prevalence: &[3.0, 1.0] },
+        Layer {
+            topics: &oracle.topics,
+            token_share: &[1.0, 2.0, 3.0, 4.0, 0.0],
+            document_share: &[1.0, 2.0, 3.0, 4.0, 0.0],
+        },
+        Layer { topics: &oracle.upper, token_share: &[3.0, 1.0], document_share: &[3.0, 1.0] },
     ];
     let tree = Tree::new(&layers, std::slice::from_ref(&oracle.weights), &vocabulary(60), &oracle.documents).unwrap();
     let parents = tree.layers[0].parents.unwrap();
@@ -101,7 +105,7 @@ fn the_tree_equals_numpy() {
     assert_eq!(tree.roots.len(), 2);
     for root in &tree.roots {
         close("npmi of a root", root.npmi.unwrap(), oracle.npmi_upper[root.topic], 1e-12);
-        close("prevalence", root.prevalence, [0.75, 0.25][root.topic], 1e-12);
+        assert_eq!((root.token_share, root.document_share), ([3.0, 1.0][root.topic], [3.0, 1.0][root.topic]));
         let children: Vec<usize> = root.children.iter().map(|child| child.topic).collect();
         // By weight, which is not the order of the shares.
         assert_eq!(children, [&[0, 3, 2][..], &[4, 1][..]][root.topic]);
@@ -238,9 +242,9 @@ fn names(branches: &[Branch]) -> Vec<(usize, usize)> {
 }
 
 #[test]
-fn a_single_layer_is_a_flat_list_by_prevalence() {
+fn a_single_layer_is_a_flat_list_by_share() {
     let topics = [pair(1, 2), pair(0, 1), vec![0.0, 0.0, 0.0, 1.0]];
-    let layer = Layer { topics: &topics, prevalence: &[1.0, 3.0, 0.0] };
+    let layer = Layer { topics: &topics, token_share: &[1.0, 3.0, 0.0], document_share: &[1.0, 3.0, 0.0] };
     let tree = Tree::new(&[layer], &[], &vocabulary(4), four()).unwrap();
     assert_eq!(names(&tree.roots), [(0, 1), (0, 0), (0, 2)]);
     let root = &tree.roots[0];
@@ -248,17 +252,17 @@ fn a_single_layer_is_a_flat_list_by_prevalence() {
     let words: Vec<(&str, f64)> = root.words.iter().map(|word| (word.word.as_str(), word.probability)).collect();
     assert_eq!(words, [("w0", 0.6), ("w1", 0.4)]);
     assert_eq!(tree.roots[2].npmi, None);
-    let idle = Layer { topics: &topics, prevalence: &[0.0; 3] };
-    assert_eq!(Tree::new(&[idle], &[], &vocabulary(4), four()).unwrap().roots[0].prevalence, 0.0);
+    let idle = Layer { topics: &topics, token_share: &[0.0; 3], document_share: &[0.0; 3] };
+    assert_eq!(Tree::new(&[idle], &[], &vocabulary(4), four()).unwrap().roots[0].token_share, 0.0);
 }
 
 #[test]
 fn three_layers_and_a_topic_without_parent() {
     let (low, middle, high) = ([pair(0, 1), pair(1, 2), pair(2, 0)], [pair(0, 1), pair(1, 2)], [pair(0, 2)]);
     let layers = [
-        Layer { topics: &low, prevalence: &[1.0; 3] },
-        Layer { topics: &middle, prevalence: &[1.0; 2] },
-        Layer { topics: &high, prevalence: &[1.0] },
+        Layer { topics: &low, token_share: &[1.0; 3], document_share: &[1.0; 3] },
+        Layer { topics: &middle, token_share: &[1.0; 2], document_share: &[1.0; 2] },
+        Layer { topics: &high, token_share: &[1.0], document_share: &[1.0] },
     ];
     let weights = [vec![vec![1.0, 0.0, 4.0], vec![3.0, 0.0, 4.0]], vec![vec![2.0, 5.0]]];
     let tree = Tree::new(&layers, &weights, &vocabulary(4), four()).unwrap();
@@ -279,8 +283,8 @@ fn three_layers_and_a_topic_without_parent() {
 #[test]
 fn what_does_not_fit_together_is_refused() {
     let topics = [pair(0, 1), pair(1, 2)];
-    let (prevalence, words) = ([1.0, 1.0], vocabulary(4));
-    let layer = Layer { topics: &topics, prevalence: &prevalence };
+    let (share, words) = ([0.5, 0.5], vocabulary(4));
+    let layer = Layer { topics: &topics, token_share: &share, document_share: &share };
     let build = |layers: &[Layer<'_>], weights: &[Vec<Vec<f64>>]| Tree::new(layers, weights, &words, four());
     let square = |value: f64| vec![vec![vec![1.0, value], vec![1.0, value]]];
     assert!(build(&[layer, layer], &square(1.0)).is_ok());
@@ -292,9 +296,12 @@ fn what_does_not_fit_together_is_refused() {
         refused(build(&[layer, layer], &square(value)), "value 1 of the weights of topic 0 of layer 1");
     }
     refused(build(&[layer, layer], &square(f64::MAX)), "sum of the weights of topic 1 of layer 0");
-    refused(build(&[Layer { prevalence: &[1.0], ..layer }], &[]), "prevalence of layer 0: shape [1]");
-    refused(build(&[Layer { prevalence: &[1.0, -1.0], ..layer }], &[]), "value 1 of the prevalence of layer 0");
-    refused(build(&[Layer { prevalence: &[f64::MAX; 2], ..layer }], &[]), "sum of the prevalence of layer 0");
+    refused(build(&[Layer { token_share: &[1.0], ..layer }], &[]), "shares of tokens of layer 0: shape [1]");
+    refused(build(&[Layer { token_share: &[1.0, -1.0], ..layer }], &[]), "value 1 of the shares of tokens of layer 0");
+    refused(
+        build(&[Layer { document_share: &[f64::MAX; 2], ..layer }], &[]),
+        "sum of the shares of documents of layer 0",
+    );
     refused(Tree::new(&[layer], &[], &vocabulary(3), four()), "the 3 words of the vocabulary");
     refused(Tree::new(&[layer], &[], &words, Vec::<Document>::new()), "reference documents");
 }

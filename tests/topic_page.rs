@@ -48,8 +48,10 @@ fn topic(first: usize, size: usize) -> Vec<f64> {
 /// Two topics over three, of hostile words.
 fn tree() -> Tree {
     let (low, high) = ([topic(0, 12), topic(3, 12), topic(6, 12)], [topic(1, 12), topic(7, 12)]);
-    let layers =
-        [Layer { topics: &low, prevalence: &[1.0, 3.0, 0.0005] }, Layer { topics: &high, prevalence: &[1.0, 3.0] }];
+    let layers = [
+        Layer { topics: &low, token_share: &[0.25, 0.75, 0.0003], document_share: &[0.25, 0.75, 0.0003] },
+        Layer { topics: &high, token_share: &[0.25, 0.75], document_share: &[0.25, 0.75] },
+    ];
     let weights = [vec![vec![3.0, 1.0, 0.0], vec![1.0, 2.0, 5.0]]];
     let documents = [vec![(0, 1), (1, 1), (7, 2)], vec![(1, 1), (2, 1)], vec![(7, 1), (8, 1)]];
     Tree::new(&layers, &weights, &words(&HOSTILE), documents).unwrap()
@@ -103,6 +105,8 @@ fn branches_hang_where_the_tree_has_them() {
     assert_eq!(children(1).iter().map(name).collect::<Vec<String>>(), ["topic 0"]);
     let shares: Vec<String> = elements(document.root(), "span", "share").into_iter().map(text).collect();
     assert_eq!(shares, ["75 %", "< 0.1 %", "75 %", "25 %", "25 %"]);
+    let documents: Vec<String> = elements(document.root(), "span", "documents").into_iter().map(text).collect();
+    assert_eq!(documents, shares);
     let bars: Vec<&str> = elements(document.root(), "span", "bar")
         .into_iter()
         .map(|bar| bar.first_element_child().unwrap().attribute("style").unwrap())
@@ -138,7 +142,7 @@ fn the_layers_are_told_in_numbers() {
 #[test]
 fn a_single_layer_is_a_list_without_folds() {
     let topics = [topic(0, 12), topic(5, 12)];
-    let layer = Layer { topics: &topics, prevalence: &[0.0, 0.0] };
+    let layer = Layer { topics: &topics, token_share: &[0.0, 0.0], document_share: &[0.0, 0.0] };
     let tree = Tree::new(&[layer], &[], &words(&HOSTILE), [[(0, 1)]]).unwrap();
     let page = html(&tree, &About::default());
     let document = parsed(&page);

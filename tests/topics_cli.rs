@@ -17,6 +17,9 @@ fn train(out: &Path, more: &[&str]) {
     topics(&small).arg("--out").arg(out).args(more).assert().success();
 }
 
+/// Test documents of the built-in ones by seed 0.
+const REUTERS_TEST: u64 = 36;
+
 fn json(arguments: &[&str]) -> Value {
     let output = topics(arguments).output().unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -39,7 +42,7 @@ fn train_eval_topics_tree_and_infer() {
     for name in ["npmi", "diversity", "active_topics"] {
         assert_eq!(found[name].as_array().unwrap().len(), 2, "{found}");
     }
-    assert_eq!(found["documents"], 39);
+    assert_eq!(found["documents"], REUTERS_TEST);
 
     let listed = json(&["topics", "--run", run, "--top", "5", "--json"]);
     assert_eq!(listed.as_array().unwrap().len(), 11);
@@ -73,10 +76,23 @@ fn text_is_cut_by_the_rules_given_and_documents_may_stay_on_disk() {
     std::fs::write(path("news.txt"), lines.concat()).unwrap();
     let (corpus, store) = (path("news.txt"), path("store"));
     let (corpus, store) = (corpus.to_str().unwrap(), store.to_str().unwrap());
-    let rules = ["--min-letters", "2", "--max-share", "1", "--stop-words", "false", "--min-documents", "2"];
+    let rules = [
+        "--min-letters",
+        "2",
+        "--max-share",
+        "1",
+        "--stop-words",
+        "false",
+        "--min-documents",
+        "2",
+        "--split",
+        "every-tenth",
+        "--segmentation",
+        "letters",
+    ];
     let more = [&["--corpus", corpus, "--store", store, "--epochs", "2", "--max-words", "5"], &rules[..]].concat();
     train(&path("run"), &more);
-    // A digit ends a word: "wordx" and "wordy" stay, and of "only0" the letters.
+    // A digit ends a run of letters: "wordx" and "wordy" stay, and of "only0" the letters.
     let words = std::fs::read_to_string(path("run").join("vocabulary.txt")).unwrap();
     assert_eq!(words.lines().collect::<Vec<_>>(), ["ab", "alpha", "beta", "only", "the"]);
     // From here on the documents are those of the store.
@@ -110,4 +126,85 @@ fn the_same_seed_gives_the_same_topics() {
         json(&["eval", "--run", out.to_str().unwrap(), "--checkpoint", "last", "--threads", "1", "--json"])
     });
     assert_eq!(values[0], values[1]);
+}
+
+const THEMES: [&str; 4] = [
+    "wave ship anchor voyage ocean captain sailor harbour",
+    "bank loan share bond market credit interest money",
+    "nurse doctor hospital virus patient clinic disease medicine",
+    "league football match coach player goal stadium team",
+];
+
+/// A run of before says nothing of split and segmentation, and has those of before.
+#[test]
+fn runs_of_before_keep_their_split_and_their_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |number: usize| format!("{} abc1def snake_case cafe\u{301}\n", THEMES[number % 4]);
+    let corpus = folder.path().join("old.txt");
+    std::fs::write(&corpus, (0..97).map(line).collect::<String>()).unwrap();
+    let run = folder.path().join("run");
+    let corpus = corpus.to_str().unwrap();
+    let old = ["--split", "every-tenth", "--segmentation", "letters", "--max-share", "1", "--epochs", "1"];
+    train(&run, &[&["--corpus", corpus], &old[..]].concat());
+    let words = std::fs::read_to_string(run.join("vocabulary.txt")).unwrap();
+    assert!(words.contains("abc\n") && words.contains("cafe\u{301}\n"), "{words}");
+    let evaluate = || json(&["eval", "--run", run.to_str().unwrap(), "--json", "--threads", "1"]);
+    let expected = evaluate();
+    assert_eq!(expected["documents"], 9);
+    let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
+    let is_new = |line: &&str| {
+        ["split", "test_share", "validation_share", "segmentation"].iter().any(|name| line.starts_with(name))
+    };
+    assert_eq!(config.lines().filter(is_new).count(), 4, "{config}");
+    let old: String = config.lines().filter(|line| !is_new(line)).map(|line| format!("{line}\n")).collect();
+    std::fs::write(run.join("config.toml"), old).unwrap();
+    assert_eq!(evaluate(), expected);
+    topics(&["train", "--resume", "--epochs", "2", "--quiet", "--out", run.to_str().unwrap()]).assert().success();
+    let kept = std::fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(kept.contains("split = \"every-tenth\"") && kept.contains("segmentation = \"letters\""), "{kept}");
+    let mut infer = topics(&["infer", "--run", run.to_str().unwrap(), "--input", "-", "--json"]);
+    let output = infer.write_stdin("abc9def").output().unwrap();
+    let answers: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answers[0]["tokens"], 2);
+}
+
+/// Themes of 70, 20, 8 and 2 per cent.
+#[test]
+fn shares_say_how_much_of_the_corpus_a_topic_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = 1u64;
+    let mut next = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    let lines: String = (0..600)
+        .map(|number| {
+            let theme = match number % 50 {
+                0..35 => 0,
+                35..45 => 1,
+                45..49 => 2,
+                _ => 3,
+            };
+            let words: Vec<&str> = THEMES[theme].split(' ').collect();
+            (0..30).map(|_| words[next(8) as usize]).collect::<Vec<_>>().join(" ") + "\n"
+        })
+        .collect();
+    let corpus = folder.path().join("skew.txt");
+    std::fs::write(&corpus, lines).unwrap();
+    let run = folder.path().join("run");
+    let more = ["--max-share", "1", "--epochs", "20", "--batch-size", "50"];
+    let small =
+        ["train", "--topics", "4", "--hidden", "16", "--threads", "1", "--quiet", "--corpus", corpus.to_str().unwrap()];
+    topics(&small).arg("--out").arg(&run).args(more).assert().success();
+    let output = topics(&["topics", "--run", run.to_str().unwrap(), "--threads", "1", "--json"]).output().unwrap();
+    let listed: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    for (topic, (theme, share)) in listed.iter().zip([(0, 0.70), (1, 0.20), (2, 0.08), (3, 0.02)]) {
+        let first = topic["words"][0][0].as_str().unwrap();
+        assert!(THEMES[theme].split(' ').any(|word| word == first), "{first} is not of theme {theme}");
+        let [tokens, documents] = ["token_share", "document_share"].map(|name| topic[name].as_f64().unwrap());
+        assert!(
+            (documents - share).abs() < 0.03 && tokens < share + 0.03 && tokens > 0.5 * share,
+            "{theme}: {tokens}, {documents}"
+        );
+    }
 }

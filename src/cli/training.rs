@@ -53,6 +53,17 @@ pub trait Train: Serialize {
     /// An epoch in a line.
     fn line(record: &<Self::Task as TrainTask>::Record) -> String;
 
+    /// What is to be said of the data at the start, and warned of.
+    ///
+    /// # Errors
+    /// When the data cannot be read.
+    fn opening(
+        _task: &Self::Task,
+        _settings: &<Self::Task as TrainTask>::Settings,
+    ) -> crate::error::Result<(Vec<String>, Vec<String>)> {
+        Ok((Vec::new(), Vec::new()))
+    }
+
     /// What is to be said at the end beside the best result: the rest of its sentence, and further ones.
     fn closing(_task: &Self::Task, _out: &Path) -> (String, Vec<String>) {
         (String::new(), Vec::new())
@@ -175,6 +186,9 @@ fn train<C: Train + ?Sized>(
 ) -> crate::error::Result<Option<ExitCode>> {
     let RunArgs { resume, common, .. } = command.run_args();
     warn(session.warnings());
+    let (sentences, warnings) = C::opening(session.task(), session.settings())?;
+    sentences.iter().for_each(|sentence| common.print_status(sentence));
+    warn(&warnings);
     let steps = session.steps_per_epoch();
     let epochs = session.epochs();
     let from = session.progress().epochs;

@@ -8,7 +8,8 @@ mod images;
 
 pub use batches::{Images, Pixels, epoch_order};
 pub use corpora::{
-    Corpus, CorpusSet, Counted, Document, Documents, Encoded, Format, TextRules, Vocabulary, visit_texts,
+    Columns, Corpus, CorpusRules, CorpusSet, Counted, Document, Documents, Encoded, Format, LongestDocument, Loss,
+    ReadingReport, Rule, ScriptReport, Segmentation, Split, SplitRule, TextReport, TextRules, Vocabulary, visit_texts,
 };
 pub use identity::Identity;
 pub(crate) use identity::document_hash;

@@ -41,7 +41,7 @@ pub fn html(tree: &Tree, about: &About) -> String {
         .collect();
     let numbers = if numbers.is_empty() { numbers } else { format!("<dl class=\"numbers\">\n{numbers}</dl>\n") };
     let layers = layers(tree);
-    let most = most_prevalent(&tree.roots, tree.layers.len());
+    let most = largest_shares(&tree.roots, tree.layers.len());
     let forest = Page { tree, about, most }.list(&tree.roots);
     markup::page(&about.title, &about.settings, STYLE, &format!("{numbers}{layers}{LEGEND}{TOOLS}{forest}"), SCRIPT)
 }
@@ -92,12 +92,12 @@ fn layer_name(layer: usize, layers: usize) -> String {
     }
 }
 
-/// The largest prevalence of each layer, which has the longest bar.
-fn most_prevalent(branches: &[Branch], layers: usize) -> Vec<f64> {
+/// The largest share of tokens of each layer, which has the longest bar.
+fn largest_shares(branches: &[Branch], layers: usize) -> Vec<f64> {
     let mut most = vec![0.0; layers];
     let mut stack: Vec<&Branch> = branches.iter().collect();
     while let Some(branch) = stack.pop() {
-        most[branch.layer] = branch.prevalence.max(most[branch.layer]);
+        most[branch.layer] = branch.token_share.max(most[branch.layer]);
         stack.extend(&branch.children);
     }
     most
@@ -149,11 +149,14 @@ impl Page<'_> {
 
     fn row(&self, branch: &Branch) -> String {
         let most = self.most[branch.layer];
-        let length = if most > 0.0 { 100.0 * branch.prevalence / most } else { 0.0 };
+        let length = if most > 0.0 { 100.0 * branch.token_share / most } else { 0.0 };
         let bar = format!("<span class=\"bar\"><span style=\"width:{length:.1}%\"></span></span>");
-        let prevalence = percent(branch.prevalence);
+        let (tokens, documents) = (percent(branch.token_share), percent(branch.document_share));
         let name = format!("<span class=\"name\">topic {}</span>", branch.topic);
-        let size = format!("<span class=\"size\">{bar}<span class=\"share\">{prevalence}</span></span>");
+        let size = format!(
+            "<span class=\"size\">{bar}<span class=\"share\">{tokens}</span></span><span class=\"documents\" title=\"documents in which it is the \
+             largest\">{documents}</span>"
+        );
         let npmi = format!("<span class=\"npmi\">{}</span>", decimals(branch.npmi));
         format!("{name}{size}{npmi}<span class=\"words\">{}</span>", words(&branch.words))
     }
@@ -231,7 +234,8 @@ fn significant(value: f64) -> String {
 }
 
 const LEGEND: &str = "\
-<p class=\"legend\">One line a topic: its number, how much of the corpus it accounts for (of its layer, and bars by layer), its coherence \
+<p class=\"legend\">One line a topic: its number, its share of the words of all documents (with bars by layer; what is left over belongs to no topic), \
+the share of documents in which it is the largest, its coherence \
 (NPMI: 1 when its words only come together, 0 when they are independent, −1 when they never meet), and its ten first words, the larger \
 the larger their share. Under a topic: those it has the largest share in.</p>
 ";

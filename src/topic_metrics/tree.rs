@@ -22,8 +22,10 @@ pub const NOTABLE_SHARE: f64 = 0.1;
 pub struct Layer<'a> {
     /// Word probabilities, a row a topic.
     pub topics: &'a [Vec<f64>],
-    /// How much of the corpus each topic accounts for, in any unit.
-    pub prevalence: &'a [f64],
+    /// The share of the corpus' tokens that each topic accounts for.
+    pub token_share: &'a [f64],
+    /// The share of documents in which each topic is the largest.
+    pub document_share: &'a [f64],
 }
 
 /// Layers of topics, and each topic of the lower ones under its parent.
@@ -31,7 +33,7 @@ pub struct Layer<'a> {
 pub struct Tree {
     /// The layers in numbers, the lowest first.
     pub layers: Vec<LayerSummary>,
-    /// The topics of the top layer, then those without a parent; the most prevalent first.
+    /// The topics of the top layer, then those without a parent; the largest share of tokens first.
     pub roots: Vec<Branch>,
 }
 
@@ -64,8 +66,10 @@ pub struct Branch {
     pub layer: usize,
     /// Its number in the layer.
     pub topic: usize,
-    /// Its share of the layer's prevalence.
-    pub prevalence: f64,
+    /// Its share of the corpus' tokens.
+    pub token_share: f64,
+    /// The share of documents in which it is the largest of its layer.
+    pub document_share: f64,
     /// The coherence of its top words.
     pub npmi: Option<f64>,
     /// Its top ten words, the most probable first.
@@ -105,7 +109,7 @@ impl Tree {
     /// corpus of the coherences.
     ///
     /// # Errors
-    /// When a topic is not a distribution, layers, weights and vocabulary do not fit together, a weight or prevalence is negative or not
+    /// When a topic is not a distribution, layers, weights and vocabulary do not fit together, a weight or share is negative or not
     /// finite, or no document has a word.
     pub fn new<D>(layers: &[Layer<'_>], weights: &[Vec<Vec<f64>>], vocabulary: &[String], documents: D) -> Result<Self>
     where
@@ -184,7 +188,7 @@ impl Grower<'_> {
                 let topics = 0..self.tops[layer].len();
                 let orphans = topics.filter(|topic| self.parent(layer, *topic).is_none());
                 let mut roots: Vec<Branch> = orphans.map(|topic| self.branch(layer, topic)).collect();
-                roots.sort_by(|one, other| other.prevalence.total_cmp(&one.prevalence));
+                roots.sort_by(|one, other| other.token_share.total_cmp(&one.token_share));
                 roots
             })
             .collect()
@@ -195,14 +199,14 @@ impl Grower<'_> {
     }
 
     fn branch(&self, layer: usize, topic: usize) -> Branch {
-        let Layer { topics, prevalence } = self.layers[layer];
-        let total: f64 = prevalence.iter().sum();
+        let Layer { topics, token_share, document_share } = self.layers[layer];
         let words = &self.tops[layer][topic];
         let links = self.links.get(layer).map_or(&[][..], |links| &links[topic]);
         Branch {
             layer,
             topic,
-            prevalence: if total > 0.0 { prevalence[topic] / total } else { 0.0 },
+            token_share: token_share[topic],
+            document_share: document_share[topic],
             npmi: self.counts.within(words),
             words: words
                 .iter()
@@ -234,10 +238,12 @@ fn check_shapes(layers: &[Layer<'_>], weights: &[Vec<Vec<f64>>], vocabulary: &[S
         let allowed = format!("one more than the {} matrices of weights between layers", weights.len());
         return Err(Error::parameter("number of layers", layers.len(), allowed));
     }
-    for (number, Layer { topics, prevalence }) in layers.iter().enumerate() {
+    for (number, Layer { topics, token_share, document_share }) in layers.iter().enumerate() {
         let words = check(topics)?;
         fits(|| format!("words of layer {number}"), words, vocabulary.len(), "words of the vocabulary")?;
-        amounts(|| format!("prevalence of layer {number}"), prevalence, topics.len(), "topics")?;
+        for (name, shares) in [("tokens", token_share), ("documents", document_share)] {
+            amounts(|| format!("shares of {name} of layer {number}"), shares, topics.len(), "topics")?;
+        }
     }
     for (lower, weights) in weights.iter().enumerate() {
         let upper = lower + 1;

@@ -73,9 +73,12 @@ impl RunFolder {
         if !settings.is_file() {
             return Err(Error::file(path, format!("holds no run (it has no {SETTINGS})")));
         }
-        let found = read_settings(&settings);
+        let mut found = read_settings::<S>(&settings);
         if let (Err(_), Some(other)) = (&found, program(&settings).filter(|&other| other != S::PROGRAM)) {
             return Err(Error::file(path, format!("is a run of {other}: use that program for it")));
+        }
+        if let (Ok(found), Some(table)) = (&mut found, table(&settings)) {
+            found.keep_old_ways(&table);
         }
         Ok((folder, found?))
     }
@@ -132,9 +135,14 @@ pub fn read_settings<S: Settings>(path: &Path) -> Result<S> {
     toml::from_str(&text).map_err(|error| Error::file(path, error.to_string().trim_end()))
 }
 
+/// What stands in a file of settings.
+fn table(path: &Path) -> Option<toml::Table> {
+    std::fs::read_to_string(path).ok()?.parse().ok()
+}
+
 /// The program that a file of settings belongs to, by what only its settings have.
 fn program(path: &Path) -> Option<&'static str> {
-    let table: toml::Table = std::fs::read_to_string(path).ok()?.parse().ok()?;
+    let table = table(path)?;
     let owners = [("corpus", "gengs-topics"), ("dataset", "gengs-vae")];
     owners.into_iter().find(|(name, _)| table.contains_key(*name)).map(|(_, program)| program)
 }

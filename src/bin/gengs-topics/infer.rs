@@ -2,7 +2,7 @@
 
 use clap::Args;
 use gengs::cli::{CheckpointArgs, Common, flush, write_line};
-use gengs::data::visit_texts;
+use gengs::data::{Columns, CorpusSet, visit_texts};
 use gengs::training::TrainedTopics;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,15 +14,22 @@ const BATCH: usize = 500;
 pub struct Infer {
     #[command(flatten)]
     checkpoint_args: CheckpointArgs,
-    /// A text a line, a .jsonl file with a field 'text' in each line, or a folder of .txt files; cut into words as the run's corpus was
+    /// A text a line, a table (.csv, .tsv), .jsonl, a folder of .txt files, or - for standard input; or FORMAT:PATH with the format text, csv, tsv, jsonl or
+    /// folder. Cut into words as the run's corpus was
     #[arg(long, value_name = "PATH")]
     input: PathBuf,
+    /// Column of a table that holds the text, by its name or its number from 1; of JSON lines, the field [default: found by its name]
+    #[arg(long, value_name = "COLUMN")]
+    text_column: Option<String>,
+    /// Column or field that documents are called by: the answer has it as 'title'
+    #[arg(long, value_name = "COLUMN")]
+    id_column: Option<String>,
     #[command(flatten)]
     common: Common,
 }
 
 impl Infer {
-    /// For each text: words that were known and unknown, and the posterior means of the counts of each layer's topics. One JSON line a text, or with
+    /// For each text: its title, if it has one; words that were known and unknown, and the posterior means of the counts of each layer's topics. One JSON line a text, or with
     /// --json one array of all.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let device = self.common.prepare()?;
@@ -31,10 +38,13 @@ impl Infer {
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         let (mut texts, mut number, mut known, mut unknown) = (Vec::new(), 0u64, 0, 0);
         let mut written = Ok(());
-        let mut answer = |texts: &mut Vec<String>| -> gengs::Result<()> {
-            for inferred in trained.infer(texts)? {
+        let mut answer = |texts: &mut Vec<String>, titles: &mut Vec<Option<String>>| -> gengs::Result<()> {
+            for (inferred, title) in trained.infer(texts)?.into_iter().zip(titles.drain(..)) {
                 let mut line = serde_json::json!(inferred);
                 line["document"] = number.into();
+                if let Some(title) = title {
+                    line["title"] = title.into();
+                }
                 let before = match (json, number) {
                     (false, _) => "",
                     (true, 0) => "[",
@@ -52,11 +62,18 @@ impl Infer {
             texts.clear();
             Ok(())
         };
-        let visited = visit_texts(&self.input, &mut |text, _| {
+        let source = match self.input.to_str() {
+            Some(name) => CorpusSet::from_name(name),
+            None => CorpusSet::Path { path: self.input.clone(), format: None },
+        };
+        let columns = Columns { text: self.text_column.clone(), id: self.id_column.clone() };
+        let mut titles = Vec::new();
+        let visited = visit_texts(&source, &columns, &mut |text, title| {
             texts.push(text.to_string());
-            if texts.len() < BATCH { Ok(()) } else { answer(&mut texts) }
+            titles.push(title.map(String::from));
+            if texts.len() < BATCH { Ok(()) } else { answer(&mut texts, &mut titles) }
         });
-        let visited = visited.and_then(|()| answer(&mut texts));
+        let visited = visited.and_then(|()| answer(&mut texts, &mut titles));
         written?;
         visited?;
         if json {

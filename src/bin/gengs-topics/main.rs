@@ -29,7 +29,7 @@ enum Command {
         after_help = "The program is the encoder: from word counts [B, V] to the mean counts of all layers' topics, from the lowest."
     )]
     Export(Export),
-    /// List the topics of a run: words with their probabilities, prevalence, coherence
+    /// List the topics of a run: words with their probabilities, shares of tokens and documents, coherence
     Topics(topics::Topics),
     /// Show the hierarchy of topics on one page
     Tree(topics::Tree),

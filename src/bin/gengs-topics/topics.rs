@@ -45,6 +45,10 @@ struct Topic {
     topic: usize,
     /// Mean count over the training documents.
     prevalence: f64,
+    /// Share of the tokens of the training documents.
+    token_share: f64,
+    /// Share of the training documents in which it is the largest.
+    document_share: f64,
     npmi: Option<f64>,
     words: Vec<(String, f64)>,
 }
@@ -81,11 +85,13 @@ impl Topics {
                     layer,
                     topic,
                     prevalence: prevalence[topic],
+                    token_share: report.token_share[layer][topic],
+                    document_share: report.document_share[layer][topic],
                     npmi: npmi[layer][topic],
                     words: words(&topics[topic], &shown.vocabulary, self.top as usize),
                 })
                 .collect();
-            of_layer.sort_by(|one, other| other.prevalence.total_cmp(&one.prevalence));
+            of_layer.sort_by(|one, other| other.token_share.total_cmp(&one.token_share));
             listed.extend(of_layer);
         }
         if self.trained.common.json {
@@ -95,13 +101,18 @@ impl Topics {
         for (number, topic) in listed.iter().enumerate() {
             if number == 0 || listed[number - 1].layer != topic.layer {
                 print_line(format_args!(
-                    "layer {}: topic, mean count, coherence, words and their shares",
+                    "layer {}: topic, its share of tokens, share of documents in which it is the largest, coherence, words and their shares",
                     topic.layer
                 ))?;
             }
             let npmi = topic.npmi.map_or("   -".into(), |npmi| format!("{npmi:5.2}"));
             let words: Vec<String> = topic.words.iter().map(|(word, p)| format!("{word} {p:.3}")).collect();
-            print_line(format_args!("{:4} {:7.3} {npmi}  {}", topic.topic, topic.prevalence, words.join(", ")))?;
+            let [tokens, documents] = [topic.token_share, topic.document_share].map(|share| 100.0 * share);
+            print_line(format_args!(
+                "{:4} {tokens:5.1} % {documents:5.1} % {npmi}  {}",
+                topic.topic,
+                words.join(", ")
+            ))?;
         }
         Ok(ExitCode::SUCCESS)
     }

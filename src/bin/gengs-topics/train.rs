@@ -2,6 +2,7 @@
 
 use clap::Args;
 use gengs::cli::{self, RunArgs};
+use gengs::data::{Segmentation, SplitRule};
 use gengs::models::{Family, Inference, Likelihood};
 use gengs::training::{Interval, Schedule, TopicsRecord, TopicsTask, TopicsTrainConfig};
 use serde::Serialize;
@@ -10,10 +11,25 @@ use std::path::{Path, PathBuf};
 /// Defaults are in brackets; a flag wins over --config, which wins over the default.
 #[derive(Debug, Args, Serialize)]
 pub struct Train {
-    /// reuters-395 (built in), 20news, reuters21578, rcv1-sample; a text a line, .jsonl with a field 'text', a folder of .txt files, .npz, or
-    /// FORMAT:PATH with the format uci, ldac, svmlight or store [default: reuters-395]
+    /// reuters-395 (built in), 20news, reuters21578, rcv1-sample; a text a line, a table (.csv, .tsv), .jsonl, a folder of .txt files, .npz; - for standard
+    /// input; or FORMAT:PATH with the format text, csv, tsv, jsonl, folder, uci, ldac, svmlight, npz or store [default: reuters-395]
     #[arg(long, value_name = "NAME|PATH")]
     corpus: Option<String>,
+    /// Column of a table that holds the text, by its name or its number from 1; of JSON lines, the field [default: found by its name]
+    #[arg(long, value_name = "COLUMN")]
+    text_column: Option<String>,
+    /// Column or field that documents are called by
+    #[arg(long, value_name = "COLUMN")]
+    id_column: Option<String>,
+    /// By what documents are held out, where their source does not say so itself [default: seed]
+    #[arg(long, value_name = "RULE")]
+    split: Option<SplitRule>,
+    /// Share of the documents that are held out for testing [default: 0.1]
+    #[arg(long, value_name = "SHARE")]
+    test_share: Option<f64>,
+    /// Share of the others that choose the best epoch, and are not trained on [default: 0.05]
+    #[arg(long, value_name = "SHARE")]
+    validation_share: Option<f64>,
     /// Topics of each layer, from the lowest [default: 50]
     #[arg(long, value_delimiter = ',', value_name = "K,K")]
     topics: Option<Vec<i64>>,
@@ -97,10 +113,13 @@ pub struct Train {
 #[derive(Debug, Args, Serialize)]
 #[command(next_help_heading = "Text")]
 struct Text {
+    /// Where words begin and end [default: unicode]
+    #[arg(long, value_name = "RULE")]
+    segmentation: Option<Segmentation>,
     /// Whether Word and word are the same [default: true]
     #[arg(long, value_name = "true|false")]
     lower_case: Option<bool>,
-    /// Letters of the shortest word [default: 3]
+    /// Letters of the shortest word; those of scripts without upper and lower case count twice, so that 3 keeps words of two of them [default: 3]
     #[arg(long, value_name = "N", value_parser = cli::whole_number)]
     min_letters: Option<i64>,
     /// Whether common English words are left out [default: true]
@@ -130,7 +149,13 @@ impl cli::Train for Train {
 
     fn default_folder(config: &TopicsTrainConfig) -> PathBuf {
         let corpus = Path::new(&config.corpus).file_stem().unwrap_or_default().to_string_lossy();
+        let corpus = if corpus == "-" { "standard-input".into() } else { corpus };
         Path::new("runs").join(format!("topics-{corpus}"))
+    }
+
+    fn opening(task: &TopicsTask, config: &TopicsTrainConfig) -> gengs::Result<(Vec<String>, Vec<String>)> {
+        let reading = task.reading()?;
+        Ok((reading.sentences(&config.text), reading.warnings(&config.text)))
     }
 
     fn line(record: &TopicsRecord) -> String {

@@ -1,6 +1,10 @@
 //! Where documents go while a corpus is read.
 
+use super::corpus::Parts;
 use super::lines::Origin;
+use super::report::TextReport;
+use super::rows::tidy;
+use super::split::Split;
 use super::store::{Store, Writer};
 use super::vocabulary::{read_words, write_words};
 use super::{Corpus, Document, Documents};
@@ -8,16 +12,18 @@ use crate::error::{Error, Result};
 use crate::platform::files::absolute_text;
 use std::path::{Path, PathBuf};
 
-/// Of so many documents the last is for testing.
-const PERIOD: u64 = 10;
-
 const TRAIN: &str = "train.documents";
 const TEST: &str = "test.documents";
 const VOCABULARY: &str = "documents.vocabulary";
 const SOURCE: &str = "documents.source";
+const REPORT: &str = "documents.report";
 
-/// Collects documents in memory or in a folder, every tenth for testing.
+/// The line of a source whose parts are given by it, and not by a split.
+pub(super) const GIVEN: &str = "split: given";
+
+/// Collects documents in memory or in a folder, and holds some of them out for testing.
 pub(super) struct CorpusBuilder {
+    split: Split,
     train: Part,
     test: Part,
     position: u64,
@@ -29,17 +35,12 @@ enum Part {
     Disk(Box<Writer>),
 }
 
-/// Whether the document at a position, counted from 0, is for testing.
-pub(super) fn is_for_testing(position: u64) -> bool {
-    position % PERIOD == PERIOD - 1
-}
-
 impl CorpusBuilder {
     /// In memory, or in the folder `store`.
-    pub fn new(store: Option<&Path>) -> Result<Self> {
+    pub fn new(split: Split, store: Option<&Path>) -> Result<Self> {
         let Some(folder) = store else {
             let [train, test] = [Part::Memory(Documents::new()), Part::Memory(Documents::new())];
-            return Ok(Self { train, test, position: 0, folder: None });
+            return Ok(Self { split, train, test, position: 0, folder: None });
         };
         std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, format!("cannot be made: {error}")))?;
         // Written last: a folder without it is not taken for a whole store.
@@ -50,13 +51,22 @@ impl CorpusBuilder {
             _ => {}
         }
         let writer = |name| Ok::<_, Error>(Part::Disk(Box::new(Writer::create(&folder.join(name))?)));
-        Ok(Self { train: writer(TRAIN)?, test: writer(TEST)?, position: 0, folder: Some(folder.into()) })
+        Ok(Self { split, train: writer(TRAIN)?, test: writer(TEST)?, position: 0, folder: Some(folder.into()) })
     }
 
-    pub fn push(&mut self, entries: Document, label: Option<&str>) -> Result<()> {
-        let is_for_testing = is_for_testing(self.position);
+    /// Adds the document of a text.
+    pub fn push_text(&mut self, text: &str, entries: Document, label: &str) -> Result<()> {
+        let test = self.split.tests_text(self.position, text);
         self.position += 1;
-        self.push_to(is_for_testing, entries, label)
+        self.push_to(test, entries, Some(label))
+    }
+
+    /// Adds a document of counts.
+    pub fn push(&mut self, entries: Document, label: Option<&str>) -> Result<()> {
+        let entries = tidy(entries)?;
+        let test = self.split.tests_document(self.position, &entries);
+        self.position += 1;
+        self.push_to(test, entries, label)
     }
 
     /// To the test part or to the other.
@@ -80,8 +90,8 @@ impl CorpusBuilder {
         of(&self.train).max(of(&self.test))
     }
 
-    /// The corpus; words were counted from `first_word`, 0 or 1.
-    pub fn finish(self, vocabulary: Vec<String>, first_word: u32) -> Result<Corpus> {
+    /// The corpus; words were counted from `first_word`, 0 or 1. `text` is what became of the words of text.
+    pub fn finish(self, vocabulary: Vec<String>, first_word: u32, text: Option<TextReport>) -> Result<Corpus> {
         let finish = |part| match part {
             Part::Memory(mut documents) => {
                 if first_word > 0 {
@@ -92,7 +102,9 @@ impl CorpusBuilder {
             Part::Disk(writer) => writer.finish(first_word).map(Documents::from_store),
         };
         let corpus = Corpus::new(vocabulary, finish(self.train)?, finish(self.test)?)?;
+        let corpus = corpus.with_parts(Parts::Split(self.split), text);
         if let Some(folder) = self.folder {
+            write_report(&folder.join(REPORT), corpus.text_report())?;
             write_words(&folder.join(VOCABULARY), &corpus.vocabulary)?;
         }
         Ok(corpus)
@@ -101,13 +113,22 @@ impl CorpusBuilder {
 
 /// A corpus in memory, written into a folder.
 pub(super) fn store(corpus: Corpus, folder: &Path) -> Result<Corpus> {
-    let mut builder = CorpusBuilder::new(Some(folder))?;
+    let (parts, text) = corpus.parts();
+    let mut builder = CorpusBuilder::new(Split::default(), Some(folder))?;
     for (test, documents) in [(false, &corpus.train), (true, &corpus.test)] {
         for number in 0..documents.len() {
             builder.push_to(test, documents.get(number)?, documents.label(number)?.as_deref())?;
         }
     }
-    builder.finish(corpus.vocabulary, 0)
+    let corpus = builder.finish(corpus.vocabulary, 0, text.clone())?;
+    Ok(corpus.with_parts(parts, text))
+}
+
+/// What became of the words of text, for whoever opens the store again; a store of counts has none.
+fn write_report(path: &Path, report: Option<&TextReport>) -> Result<()> {
+    let Some(report) = report else { return Ok(()) };
+    let text = serde_json::to_string(report).map_err(|error| Error::file(path, error))?;
+    std::fs::write(path, text).map_err(|error| Error::file(path, format!("cannot be written: {error}")))
 }
 
 /// Makes a folder the store of the corpus of this source, and says whether that is still to be written. `state` is how the source's file was found, if it was.
@@ -121,7 +142,10 @@ pub(super) fn open_or_create(folder: &Path, source: &str, state: Option<&str>) -
         // Without its file, a store is what there is of the corpus.
         let wanted = format!("{source}{}", state.unwrap_or_default());
         let mut lines = held.lines().zip(wanted.lines());
-        let different = lines.find(|(held, wanted)| held != wanted && !is_same_path(held, wanted));
+        let is_same = |(held, wanted): &(&str, &str)| {
+            held == wanted || is_same_path(held, wanted) || (*held == GIVEN && wanted.starts_with("split: "))
+        };
+        let different = lines.find(|pair| !is_same(pair));
         if different.is_none() && held.lines().count() >= wanted.lines().count() {
             return Ok(false);
         }
@@ -150,9 +174,14 @@ pub(super) fn is_store(folder: &Path) -> bool {
     folder.join(VOCABULARY).is_file() && folder.join(TRAIN).is_file()
 }
 
-/// A corpus that was stored in a folder.
-pub(super) fn open(folder: &Path) -> Result<Corpus> {
+/// A corpus that was stored in a folder; `split` is that by which it was.
+pub(super) fn open(folder: &Path, split: Split) -> Result<Corpus> {
     let documents = |name| Store::open(&folder.join(name)).map(Documents::from_store);
     let vocabulary = read_words(Origin::File(&folder.join(VOCABULARY)))?;
-    Corpus::new(vocabulary, documents(TRAIN)?, documents(TEST)?).map_err(|error| Error::file(folder, error))
+    let text = std::fs::read_to_string(folder.join(REPORT)).ok().and_then(|text| serde_json::from_str(&text).ok());
+    let source = std::fs::read_to_string(folder.join(SOURCE)).unwrap_or_default();
+    let parts = if source.lines().any(|line| line == GIVEN) { Parts::Archive } else { Parts::Split(split) };
+    let corpus =
+        Corpus::new(vocabulary, documents(TRAIN)?, documents(TEST)?).map_err(|error| Error::file(folder, error))?;
+    Ok(corpus.with_parts(parts, text))
 }

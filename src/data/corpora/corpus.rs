@@ -1,6 +1,8 @@
 //! Documents to train on and to report on.
 
 use super::documents::Documents;
+use super::report::{LongestDocument, ReadingReport, TextReport};
+use super::split::Split;
 use crate::data::identity::{ContentHash, Identity};
 use crate::error::{Error, Result};
 
@@ -13,6 +15,20 @@ pub struct Corpus {
     pub train: Documents,
     /// What results are reported on.
     pub test: Documents,
+    parts: Parts,
+    text: Option<TextReport>,
+    notes: Vec<String>,
+}
+
+/// What says which documents are for testing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Parts {
+    /// Whoever made the corpus out of its parts.
+    Caller,
+    /// An archive.
+    Archive,
+    /// A split.
+    Split(Split),
 }
 
 impl Corpus {
@@ -27,7 +43,69 @@ impl Corpus {
                 return Err(Error::parameter("number of a word", word, allowed));
             }
         }
-        Ok(Self { vocabulary, train, test })
+        Ok(Self { vocabulary, train, test, parts: Parts::Caller, text: None, notes: Vec::new() })
+    }
+
+    pub(super) fn with_parts(self, parts: Parts, text: Option<TextReport>) -> Self {
+        Self { parts, text, ..self }
+    }
+
+    /// With what a user should know of how it was read.
+    pub(super) fn with_notes(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
+    }
+
+    /// What [`Self::with_parts`] said.
+    pub(super) fn parts(&self) -> (Parts, Option<TextReport>) {
+        (self.parts, self.text.clone())
+    }
+
+    pub(super) fn text_report(&self) -> Option<&TextReport> {
+        self.text.as_ref()
+    }
+
+    /// Of each training document, whether it is for validation.
+    ///
+    /// # Errors
+    /// When a document cannot be read.
+    pub fn validation(&self, split: &Split) -> Result<Vec<bool>> {
+        split.validation(&self.train, self.parts == Parts::Archive)
+    }
+
+    /// What was read, by one pass over the documents.
+    ///
+    /// # Errors
+    /// When a document cannot be read.
+    pub fn report(&self) -> Result<ReadingReport> {
+        let (mut empty, mut longest) = (0, None);
+        for part in [&self.train, &self.test] {
+            for (number, document) in part.iter().enumerate() {
+                let words: u64 = document?.iter().map(|&(_, count)| u64::from(count)).sum();
+                empty += u64::from(words == 0);
+                if longest.is_none_or(|(_, _, most)| words > most) {
+                    longest = Some((part, number, words));
+                }
+            }
+        }
+        let longest = match longest {
+            Some((part, number, words)) => Some(LongestDocument { label: part.label(number)?, words }),
+            None => None,
+        };
+        Ok(ReadingReport {
+            documents: (self.train.len() + self.test.len()) as u64,
+            held_out: self.test.len() as u64,
+            empty,
+            words: self.train.tokens() + self.test.tokens(),
+            vocabulary: self.vocabulary.len() as u64,
+            split: match &self.parts {
+                Parts::Caller => "as given".into(),
+                Parts::Archive => "as the archive says".into(),
+                Parts::Split(split) => split.shown(),
+            },
+            longest,
+            text: self.text.clone(),
+            notes: self.notes.clone(),
+        })
     }
 
     /// What these documents are: their words, and their counts of them.

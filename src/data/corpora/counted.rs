@@ -2,7 +2,7 @@
 
 use super::lines::Origin;
 use super::texts::Texts;
-use super::{CorpusSet, Document, Documents, Format, TextRules, Vocabulary};
+use super::{Columns, CorpusSet, Document, Documents, Format, TextRules, Vocabulary};
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -21,14 +21,13 @@ impl Counted {
     /// # Errors
     /// When the source cannot be read, or has no word that the vocabulary has.
     pub fn read(set: &CorpusSet, folder: Option<&Path>, vocabulary: &Vocabulary) -> Result<Self> {
+        let columns = Columns::default();
         let counted = match set {
             CorpusSet::Path { path, format } => {
                 let format = format.map_or_else(|| Format::recognise(path), Ok)?;
-                match format {
-                    Format::Text => Self::of_texts(&Texts::Lines(Origin::File(path)), vocabulary)?,
-                    Format::JsonLines => Self::of_texts(&Texts::JsonLines(Origin::File(path)), vocabulary)?,
-                    Format::Folder => Self::of_texts(&Texts::of_folder(path)?, vocabulary)?,
-                    _ => Self::of_counts(set, folder, vocabulary)?,
+                match Texts::open(format, Origin::File(path), &columns)? {
+                    Some(texts) => Self::of_texts(&texts, vocabulary)?,
+                    None => Self::of_counts(set, folder, vocabulary)?,
                 }
             }
             _ => Self::of_counts(set, folder, vocabulary)?,

@@ -64,7 +64,33 @@ pub(super) fn read(format: Format, origin: Origin<'_>, beside: &Beside<'_>, buil
         _ if words.count == 0 => return Err(Error::file(path, "holds no word")),
         _ => (0..words.count).map(|number| (number + u64::from(words.first)).to_string()).collect(),
     };
-    reader.builder.finish(names, words.first)
+    let notes = notes(format, &words, beside.words, names.len() as u64);
+    Ok(reader.builder.finish(names, words.first, None)?.with_notes(notes))
+}
+
+/// What was taken for granted.
+fn notes(format: Format, words: &Words, names: Option<Origin<'_>>, named: u64) -> Vec<String> {
+    let mut notes = Vec::new();
+    if format == Format::SvmLight {
+        let reason = if words.first == 0 { "a word 0 occurs" } else { "no word 0 occurs" };
+        let mut note = format!("words are counted from {}, since {reason}", words.first);
+        if names.is_some() && words.first == 1 && words.count < named {
+            note.push_str(
+                "; if they are counted from 0, and the first word is in no document, every word has a wrong name",
+            );
+        }
+        notes.push(note);
+    }
+    match names {
+        Some(names) if words.count < named => notes.push(format!(
+            "{} names {named} words, of which the last {} are in no document",
+            names.path().display(),
+            named - words.count
+        )),
+        Some(_) => {}
+        None => notes.push("words have no names, since no vocabulary lies beside the file (.vocab, .tokens, vocab.txt): they are called by their numbers".into()),
+    }
+    notes
 }
 
 impl Reader<'_> {

@@ -2,18 +2,18 @@
 
 use super::builder::is_store;
 use super::lines::Origin;
+use super::{tables, unpack};
 use crate::error::{Error, Result};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// How a file or a folder holds a corpus. All but the last two may be gzipped.
 ///
-/// Text becomes words by [`TextRules`](super::TextRules), and must be UTF-8; a byte order mark and carriage returns are no part of it. Counts are taken
+/// Text becomes words by [`TextRules`](super::TextRules), and must be UTF-8, or UTF-16 with a byte order mark; that mark and carriage returns are no part of it. Counts are taken
 /// as they are. The words of counts lie beside their file: in a file of the same name that ends in `.vocab` or `.tokens`, or in `vocab.txt` (`vocab.NAME.txt`
 /// beside `docword.NAME.txt`), a word a line; where there is none, words are called by their numbers. Titles, a line each, lie in a file that ends in
 /// `.titles`.
 ///
-/// Of every ten documents the last is for testing, except in an archive or a store, which say themselves. Documents without words keep their places.
+/// What is for testing is a matter of the [`Split`](super::Split), except in an archive or a store, which say themselves. Documents without words keep their places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// A document a line.
@@ -22,6 +22,11 @@ pub enum Format {
     Folder,
     /// A JSON object a line, its text in the field `text`, its title in `title` if it has one; blank lines are skipped.
     JsonLines,
+    /// Comma-separated values, a document a row: the text in the column that [`Columns`](super::Columns) names, or in the only one that has the name of one. Semicolons,
+    /// tabs and vertical bars may stand for commas; fields may be in double quotes, and then have line breaks.
+    Csv,
+    /// The same with tabs.
+    Tsv,
     /// The bags of words of the UCI repository: three lines with the numbers of documents, words and entries, then `document word count` a line, both counted
     /// from 1, sorted by document.
     Uci,
@@ -37,10 +42,12 @@ pub enum Format {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Format; 8] = [
+    pub const ALL: [Format; 10] = [
         Format::Text,
         Format::Folder,
         Format::JsonLines,
+        Format::Csv,
+        Format::Tsv,
         Format::Uci,
         Format::LdaC,
         Format::SvmLight,
@@ -48,12 +55,14 @@ impl Format {
         Format::Store,
     ];
 
-    /// What a user calls it: `text`, `folder`, `jsonl`, `uci`, `ldac`, `svmlight`, `npz`, `store`.
+    /// What a user calls it: `text`, `folder`, `jsonl`, `csv`, `tsv`, `uci`, `ldac`, `svmlight`, `npz`, `store`.
     pub fn name(self) -> &'static str {
         match self {
             Format::Text => "text",
             Format::Folder => "folder",
             Format::JsonLines => "jsonl",
+            Format::Csv => "csv",
+            Format::Tsv => "tsv",
             Format::Uci => "uci",
             Format::LdaC => "ldac",
             Format::SvmLight => "svmlight",
@@ -67,7 +76,7 @@ impl Format {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
-    /// From the name of a file or folder, and from its start where the name says nothing.
+    /// From the start of a file, and from its name where the start says nothing; of a folder, from what it holds.
     ///
     /// # Errors
     /// When there is nothing of this name, or it is in no format that is known.
@@ -78,20 +87,54 @@ impl Format {
         if !path.is_file() {
             return Err(Error::file(
                 path,
-                "no such file or folder; a corpus is reuters-395, 20news, reuters21578, rcv1-sample, or a path",
+                "no such file or folder; a corpus is reuters-395, 20news, reuters21578, rcv1-sample, a path, or - for standard input",
             ));
         }
         let (_, name) = plain_name(path);
         let extension = Path::new(&name).extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        match extension.as_str() {
-            _ if name.starts_with("docword.") => Ok(Format::Uci),
-            "npz" => Ok(Format::Npz),
-            "jsonl" | "ndjson" => Ok(Format::JsonLines),
-            "ldac" | "lda-c" => Ok(Format::LdaC),
-            "svmlight" | "libsvm" | "svm" => Ok(Format::SvmLight),
-            "txt" | "text" => Ok(Format::Text),
-            _ => by_content(path),
+        let by_name = match extension.as_str() {
+            _ if name.starts_with("docword.") => Some(Format::Uci),
+            "npz" => Some(Format::Npz),
+            "jsonl" | "ndjson" => Some(Format::JsonLines),
+            "csv" => Some(Format::Csv),
+            "tsv" | "tab" => Some(Format::Tsv),
+            "ldac" | "lda-c" => Some(Format::LdaC),
+            "svmlight" | "libsvm" | "svm" => Some(Format::SvmLight),
+            "txt" | "text" => Some(Format::Text),
+            _ => None,
+        };
+        // What is of one kind only needs no look at it; plain text may be any.
+        if let Some(format) = by_name.filter(|format| !matches!(format, Format::Text | Format::Csv | Format::Tsv)) {
+            return Ok(format);
         }
+        let origin = Origin::File(path);
+        let start = unpack::started(path, origin.open()?)?.0;
+        if holds_arrays(&start) {
+            return Ok(Format::Npz);
+        }
+        let (start, _) = unpack::started(path, origin.open_text()?)?;
+        by_content(&start, by_name.is_some()).or(by_name).ok_or_else(|| {
+            let names: Vec<&str> = Format::ALL.into_iter().map(Format::name).collect();
+            let problem = format!(
+                "is in no format that is recognised; say which, as in text:{} ({})",
+                path.display(),
+                names.join(", ")
+            );
+            Error::file(path, problem)
+        })
+    }
+
+    /// The format of standard input, by its start: a text a line, where that says nothing.
+    ///
+    /// # Errors
+    /// When it is no text.
+    pub(super) fn of_stream(origin: Origin<'_>) -> Result<Self> {
+        let start = unpack::started(origin.path(), origin.open()?)?.0;
+        if holds_arrays(&start) {
+            return Ok(Format::Npz);
+        }
+        let (start, _) = unpack::started(origin.path(), origin.open_text()?)?;
+        Ok(by_content(&start, true).unwrap_or(Format::Text))
     }
 
     /// Where the words of a file of counts may lie, the likeliest first.
@@ -123,19 +166,16 @@ fn plain_or_gzipped(path: PathBuf) -> [PathBuf; 2] {
     [path, gzipped.into()]
 }
 
-/// How much of a file is looked at.
-const START: u64 = 1 << 16;
+/// Whether a file starts as an archive of NumPy does: its first entry is an array.
+fn holds_arrays(start: &[u8]) -> bool {
+    let length = start.get(26..28).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])));
+    start.starts_with(b"PK\x03\x04") && start.get(30..30 + length).is_some_and(|name| name.ends_with(b".npy"))
+}
 
-/// From the first line that is not blank.
-fn by_content(path: &Path) -> Result<Format> {
-    let mut start = Vec::new();
-    let read = Origin::File(path).open()?.take(START).read_to_end(&mut start);
-    read.map_err(|error| Error::file(path, format!("cannot be read ({error}); get the file again")))?;
-    if start.starts_with(b"PK") {
-        return Ok(Format::Npz);
-    }
-    let start = String::from_utf8_lossy(&start);
-    let mut lines = start.trim_start_matches('\u{feff}').lines().filter(|line| !line.trim().is_empty());
+/// From the first lines that are not blank. `strictly`: only where they cannot be text.
+fn by_content(start: &[u8], strictly: bool) -> Option<Format> {
+    let text = String::from_utf8_lossy(start);
+    let mut lines = text.trim_start_matches('\u{feff}').lines().filter(|line| !line.trim().is_empty());
     let first = lines.next().unwrap_or_default();
     let is_number = |item: &str| item.parse::<u64>().is_ok();
     let is_entry =
@@ -145,17 +185,26 @@ fn by_content(path: &Path) -> Result<Format> {
     let entries: Vec<bool> = items.take_while(|item| !item.starts_with('#')).map(is_entry).collect();
     // The last entry may be cut off.
     let are_entries = entries.iter().rev().skip(1).all(|is_entry| *is_entry) && entries.first() == Some(&true);
-    if first.trim_start().starts_with('{') {
-        Ok(Format::JsonLines)
+    let numbers: Vec<&str> = lines.take(3).collect();
+    let is_uci = is_number(first.trim())
+        && numbers.len() >= 2
+        && numbers[..2].iter().all(|line| is_number(line.trim()))
+        && (!strictly
+            || numbers
+                .get(2)
+                .is_some_and(|line| line.split_ascii_whitespace().filter(|item| is_number(item)).count() == 3));
+    let is_object = || serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(first).is_ok();
+    if first.trim_start().starts_with('{') && (!strictly || is_object()) {
+        Some(Format::JsonLines)
     } else if are_entries && label.parse() == Ok(entries.len()) {
-        Ok(Format::LdaC)
+        Some(Format::LdaC)
     } else if are_entries && label.parse::<f64>().is_ok() {
-        Ok(Format::SvmLight)
-    } else if is_number(first.trim()) && lines.take(2).filter(|line| is_number(line.trim())).count() == 2 {
-        Ok(Format::Uci)
+        Some(Format::SvmLight)
+    } else if is_uci {
+        Some(Format::Uci)
+    } else if tables::is_table(start) {
+        Some(Format::Csv)
     } else {
-        let names: Vec<&str> = Format::ALL.into_iter().map(Format::name).collect();
-        let problem = format!("is in no format that is recognised; say which, as in text:PATH ({})", names.join(", "));
-        Err(Error::file(path, problem))
+        None
     }
 }

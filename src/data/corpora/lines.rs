@@ -1,5 +1,7 @@
 //! Files and bytes as lines with numbers, plain or gzipped.
 
+use super::columns::quoted;
+use super::unpack;
 use crate::error::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
@@ -38,23 +40,46 @@ impl<'a> Origin<'a> {
         Ok(reader)
     }
 
+    /// The same as text in UTF-8, each of whose lines ends with a line feed.
+    ///
+    /// # Errors
+    /// When it is no text, or cannot be read.
+    pub fn open_text(self) -> Result<Box<dyn BufRead + 'a>> {
+        unpack::text(self.path(), self.open()?)
+    }
+
     pub fn lines(self) -> Result<Lines<'a>> {
-        Ok(Lines { path: self.path(), reader: self.open()?, line: Vec::new(), number: 0 })
+        Ok(Lines { origin: self, reader: self.open_text()?, line: Vec::new(), number: 0 })
+    }
+
+    /// An error at a line that is not UTF-8.
+    pub fn not_utf8(self, line: u64) -> Error {
+        let path = self.path().display().to_string();
+        let command = match self {
+            Origin::File(_) if path.ends_with(".gz") => {
+                let to = quoted(&format!("{}.utf8.txt", path.trim_end_matches(".gz")));
+                format!("gzip -dc {} | iconv -f latin1 -t utf-8 > {to}", quoted(&path))
+            }
+            Origin::File(_) => {
+                format!("iconv -f latin1 -t utf-8 {} > {}", quoted(&path), quoted(&format!("{path}.utf8.txt")))
+            }
+            Origin::Bytes(..) => "iconv -f latin1 -t utf-8".into(),
+        };
+        Error::file(self.path(), format!("line {line} is not UTF-8; convert the file, for example with `{command}`"))
     }
 
     /// The whole as one text.
     pub fn whole(self) -> Result<String> {
         let wrong = |problem: String| Error::file(self.path(), problem);
         let mut bytes = Vec::new();
-        let read = self.open()?.take(LONGEST + 1).read_to_end(&mut bytes);
+        let read = self.open_text()?.take(LONGEST + 1).read_to_end(&mut bytes);
         read.map_err(|error| wrong(format!("cannot be read ({error}); get the file again")))?;
         if bytes.len() as u64 > LONGEST {
             return Err(wrong(format!("is one document of more than {LONGEST} bytes; cut it into parts")));
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-            wrong(format!("line {line} {NOT_UTF8}"))
+            self.not_utf8(1 + before.iter().filter(|byte| **byte == b'\n').count() as u64)
         })?;
         Ok(match text.strip_prefix('\u{feff}') {
             Some(rest) => rest.to_string(),
@@ -63,11 +88,9 @@ impl<'a> Origin<'a> {
     }
 }
 
-const NOT_UTF8: &str = "is not UTF-8; convert the file, for example with `iconv -f latin1 -t utf-8`";
-
 /// Lines one after the other; a byte order mark, `\n` and `\r\n` are not part of them.
 pub(super) struct Lines<'a> {
-    path: &'a Path,
+    origin: Origin<'a>,
     reader: Box<dyn BufRead + 'a>,
     line: Vec<u8>,
     number: u64,
@@ -97,16 +120,16 @@ impl Lines<'_> {
 
     /// The line that was read last.
     pub fn text(&self) -> Result<&str> {
-        std::str::from_utf8(&self.line).map_err(|_| self.wrong(NOT_UTF8))
+        std::str::from_utf8(&self.line).map_err(|_| self.origin.not_utf8(self.number))
     }
 
     /// What errors call their file.
     pub fn path(&self) -> &Path {
-        self.path
+        self.origin.path()
     }
 
     /// An error that names the file and the line.
     pub fn wrong(&self, problem: &str) -> Error {
-        Error::file(self.path, format!("line {} {problem}", self.number))
+        Error::file(self.path(), format!("line {} {problem}", self.number))
     }
 }

@@ -1,28 +1,44 @@
 //! Documents as counts of words, and corpora of them.
 
 mod builder;
+mod columns;
 mod corpus;
+mod corpus_rules;
 mod counted;
+mod counter;
 mod counts;
 mod documents;
 mod format;
+mod json;
+mod letter_runs;
 mod lines;
 mod npz;
 mod reading;
+mod report;
 mod rows;
 mod rules;
+mod scripts;
+mod segments;
 mod sets;
+mod spelling;
+mod split;
 mod stop_words;
 mod store;
+mod tables;
 mod texts;
+mod unpack;
 mod vocabulary;
 
+pub use columns::Columns;
 pub use corpus::Corpus;
+pub use corpus_rules::CorpusRules;
 pub use counted::Counted;
 pub use documents::Documents;
 pub use format::Format;
 pub use reading::visit_texts;
+pub use report::{LongestDocument, Loss, ReadingReport, ScriptReport, TextReport};
 pub use rows::Document;
-pub use rules::TextRules;
+pub use rules::{Rule, Segmentation, TextRules};
 pub use sets::CorpusSet;
+pub use split::{Split, SplitRule};
 pub use vocabulary::{Encoded, Vocabulary};

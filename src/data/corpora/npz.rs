@@ -1,5 +1,6 @@
 //! Corpora in NumPy's archives.
 
+use super::corpus::Parts;
 use super::{Corpus, Documents};
 use crate::error::{Error, Result};
 use crate::formats::npz::Archive;
@@ -14,7 +15,7 @@ pub(super) fn read(path: &Path, mut archive: Archive<'_, impl Read + Seek>) -> R
     let vocabulary: Vec<String> = vocabulary.split('\n').map(String::from).collect();
     let train = documents(&mut archive, path, "train", vocabulary.len())?;
     let test = documents(&mut archive, path, "test", vocabulary.len())?;
-    Corpus::new(vocabulary, train, test)
+    Ok(Corpus::new(vocabulary, train, test)?.with_parts(Parts::Archive, None))
 }
 
 fn documents(

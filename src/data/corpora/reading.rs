@@ -1,10 +1,12 @@
 //! Corpora from files and bytes.
 
+use super::columns::Columns;
 use super::corpus::Corpus;
+use super::corpus_rules::CorpusRules;
 use super::format::Format;
-use super::rules::TextRules;
-use super::{lines, npz, sets, texts};
-use crate::error::{Error, Result};
+use super::sets::CorpusSet;
+use super::{npz, sets};
+use crate::error::Result;
 use crate::formats::npz::Archive;
 use std::path::Path;
 
@@ -18,26 +20,31 @@ impl Corpus {
     }
 
     /// From the bytes of a file, plain or gzipped, in any [`Format`] but those that are folders. `name` is what errors call it; `words` are the bytes of the file
-    /// of words that lies beside a file of counts; `rules` are for text.
+    /// of words that lies beside a file of counts;
+    /// `rules` are how it is read: those for text alone will do.
     ///
     /// # Errors
     /// As [`CorpusSet::load`](super::CorpusSet::load).
-    pub fn parse(format: Format, name: &Path, bytes: &[u8], words: Option<&[u8]>, rules: &TextRules) -> Result<Self> {
-        sets::parse(format, name, bytes, words, rules)
+    pub fn parse(
+        format: Format,
+        name: &Path,
+        bytes: &[u8],
+        words: Option<&[u8]>,
+        rules: impl Into<CorpusRules>,
+    ) -> Result<Self> {
+        sets::parse(format, name, bytes, words, &rules.into())
     }
 }
 
-/// Calls `each` with every text of a source, and its title if it has one: of a file with a text a line, of a `.jsonl` file, or of a folder of `.txt` files.
+/// Calls `each` with every text of a source, and what its document is called, if anything: of a file with a text a line, a table, JSON lines, a folder of `.txt`
+/// files, or standard input (`-`); a format may stand before the path, as in `csv:PATH`.
 ///
 /// # Errors
-/// When the source cannot be read or is of another kind, and those of `each`.
-pub fn visit_texts(path: &Path, each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>) -> Result<()> {
-    let origin = lines::Origin::File(path);
-    let texts = match Format::recognise(path)? {
-        Format::Text => texts::Texts::Lines(origin),
-        Format::JsonLines => texts::Texts::JsonLines(origin),
-        Format::Folder => texts::Texts::of_folder(path)?,
-        _ => return Err(Error::file(path, "holds no texts; give a text a line, .jsonl, or a folder of .txt files")),
-    };
-    texts.visit(each)
+/// When the source cannot be read or holds no text, and those of `each`.
+pub fn visit_texts(
+    source: &CorpusSet,
+    columns: &Columns,
+    each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>,
+) -> Result<()> {
+    sets::visit_texts(source, columns, each)
 }

@@ -1,21 +1,25 @@
 //! The corpora that a run can name.
 
 use super::builder::{self, CorpusBuilder};
+use super::columns::Columns;
+use super::corpus_rules::CorpusRules;
 use super::counts::{self, Beside};
-use super::lines::Origin;
+use super::lines::{LONGEST, Origin};
+use super::rules::Segmentation;
+use super::split::SplitRule;
 use super::texts::{self, Texts};
 use super::{Corpus, Format, TextRules, npz};
 use crate::error::{Error, Result};
 use crate::formats::npz::Archive;
 use crate::platform::files::absolute_text;
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// A corpus by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CorpusSet {
-    /// 395 Reuters news documents of 1996 and 1997 with 4,258 words and their titles, which come with the crate; every tenth is for testing.
+    /// 395 Reuters news documents of 1996 and 1997 with 4,258 words and their titles, which come with the crate.
     Reuters395,
     /// 20Newsgroups in the vocabulary of the ProdLDA papers: 11,258 and 7,487 documents, 1,995 words.
     TwentyNews,
@@ -30,10 +34,15 @@ pub enum CorpusSet {
         /// Its format; recognised from its name and its content where there is none.
         format: Option<Format>,
     },
+    /// Standard input, which is read once: text, or counts without a vocabulary beside them.
+    StandardInput {
+        /// Its format; recognised from its start where there is none.
+        format: Option<Format>,
+    },
 }
 
 impl CorpusSet {
-    /// From `reuters-395`, `20news`, `reuters21578`, `rcv1-sample`, a path, or a format and a path: `svmlight:PATH`.
+    /// From `reuters-395`, `20news`, `reuters21578`, `rcv1-sample`, a path, `-` for standard input, or a format before one of these: `svmlight:PATH`.
     pub fn from_name(name: &str) -> Self {
         match name {
             "reuters-395" => CorpusSet::Reuters395,
@@ -43,6 +52,8 @@ impl CorpusSet {
             name => {
                 let named = name.split_once(':').and_then(|(format, path)| Some((Format::from_name(format)?, path)));
                 match named {
+                    Some((format, "-")) => CorpusSet::StandardInput { format: Some(format) },
+                    None if name == "-" => CorpusSet::StandardInput { format: None },
                     Some((format, path)) => CorpusSet::Path { path: path.into(), format: Some(format) },
                     None => CorpusSet::Path { path: name.into(), format: None },
                 }
@@ -57,7 +68,8 @@ impl CorpusSet {
         format.map_or(path.clone(), |format| format!("{}:{path}", format.name()))
     }
 
-    /// Reads the corpus. `folder` is where the files of the named sets are looked for, and its subfolder `text`; `rules` are for sources that hold text.
+    /// Reads the corpus. `folder` is where the files of the named sets are looked for, and its subfolder `text`; `rules` are how it is
+    /// read: rules for text alone will do.
     ///
     /// With a folder `store`, documents are written to it as they are read (`train.documents`, `test.documents`, `documents.vocabulary`), and only what
     /// was used last is in memory: beside the counts for a vocabulary, some 30 MB, whatever the size of the corpus. Text is read twice, counts once;
@@ -67,21 +79,42 @@ impl CorpusSet {
     /// # Errors
     /// When a file is missing, truncated or malformed, or no document or no word is left; the message names the file, and the line where there is one. Also
     /// when the store holds another corpus.
-    pub fn load(&self, folder: Option<&Path>, rules: &TextRules, store: Option<&Path>) -> Result<Corpus> {
+    pub fn load(&self, folder: Option<&Path>, rules: impl Into<CorpusRules>, store: Option<&Path>) -> Result<Corpus> {
+        let rules = rules.into();
+        rules.split.check()?;
         if let Some(store) = store
-            && !builder::open_or_create(store, &self.source(rules), self.state().as_deref())?
+            && !builder::open_or_create(store, &self.source(&rules), self.state().as_deref())?
         {
-            return builder::open(store);
+            return builder::open(store, rules.split);
         }
         match self {
-            CorpusSet::Reuters395 => reuters(store),
+            CorpusSet::Reuters395 => reuters(&rules, store),
             CorpusSet::TwentyNews => archive(&find(folder, "20news", "20news_prodlda_V1995.npz")?, store),
             CorpusSet::Reuters21578 => archive(&find(folder, "reuters21578", "reuters21578_V2000.npz")?, store),
             CorpusSet::Rcv1Sample => archive(&find(folder, "rcv1-sample", "rcv1_sample_V10000.npz")?, store),
             CorpusSet::Path { path, format } => {
                 let format = format.map_or_else(|| Format::recognise(path), Ok)?;
-                load(format, path, rules, store)
+                load(format, path, &rules, store)
             }
+            CorpusSet::StandardInput { format } => {
+                let bytes = standard_input()?;
+                let origin = Origin::Bytes(Path::new(STANDARD_INPUT), &bytes);
+                let format = format.map_or_else(|| Format::of_stream(origin), Ok)?;
+                let corpus = parse(format, origin.path(), &bytes, None, &rules)?;
+                match store {
+                    Some(folder) => builder::store(corpus, folder),
+                    None => Ok(corpus),
+                }
+            }
+        }
+    }
+
+    /// Whether the source says itself which documents are for testing.
+    fn is_archive(&self) -> bool {
+        match self {
+            CorpusSet::TwentyNews | CorpusSet::Reuters21578 | CorpusSet::Rcv1Sample => true,
+            CorpusSet::Path { path, format } => format.or_else(|| Format::recognise(path).ok()) == Some(Format::Npz),
+            CorpusSet::Reuters395 | CorpusSet::StandardInput { .. } => false,
         }
     }
 
@@ -94,7 +127,7 @@ impl CorpusSet {
     }
 
     /// What a store says of where its documents come from.
-    fn source(&self, rules: &TextRules) -> String {
+    fn source(&self, rules: &CorpusRules) -> String {
         let corpus = match self {
             CorpusSet::Reuters395 => "reuters-395".into(),
             CorpusSet::TwentyNews => "20news".into(),
@@ -104,32 +137,49 @@ impl CorpusSet {
                 let path = absolute_text(path).unwrap_or_else(|| path.display().to_string());
                 format.map_or(path.clone(), |format| format!("{}:{path}", format.name()))
             }
+            CorpusSet::StandardInput { .. } => "-".into(),
         };
-        let TextRules { lower_case, min_letters, stop_words, min_documents, max_share, max_words } = rules;
-        format!(
+        let CorpusRules { text, split, columns } = rules;
+        let TextRules { segmentation, lower_case, min_letters, stop_words, min_documents, max_share, max_words } = text;
+        let mut source = format!(
             "corpus: {corpus}\nlower case: {lower_case}\nletters: {min_letters}\nstop words left out: {stop_words}\n\
              documents of a word: {min_documents}\nshare of documents: {max_share}\nwords: {max_words}\n"
-        )
+        );
+        // Stores of before say nothing of what there was no choice of.
+        if *segmentation != Segmentation::Letters {
+            source.push_str("segmentation: unicode\n");
+        }
+        if self.is_archive() {
+            source.push_str(&format!("{}\n", builder::GIVEN));
+        } else if split.rule != SplitRule::EveryTenth {
+            source.push_str(&format!("split: {}\n", split.shown()));
+        }
+        for (name, column) in [("text", &columns.text), ("id", &columns.id)] {
+            if let Some(column) = column {
+                source.push_str(&format!("column of {name}: {}\n", column.escape_debug()));
+            }
+        }
+        source
     }
 }
 
-fn load(format: Format, path: &Path, rules: &TextRules, store: Option<&Path>) -> Result<Corpus> {
+fn load(format: Format, path: &Path, rules: &CorpusRules, store: Option<&Path>) -> Result<Corpus> {
     let origin = Origin::File(path);
-    let texts = match format {
-        Format::Text => Texts::Lines(origin),
-        Format::JsonLines => Texts::JsonLines(origin),
-        Format::Folder => Texts::of_folder(path)?,
-        Format::Npz => return archive(path, store),
-        Format::Store => return builder::open(path),
-        Format::Uci | Format::LdaC | Format::SvmLight => {
+    let builder = || CorpusBuilder::new(rules.split, store);
+    if let Some(texts) = Texts::open(format, origin, &rules.columns)? {
+        return texts::read(path, &texts, rules, builder()?);
+    }
+    match format {
+        Format::Npz => archive(path, store),
+        Format::Store => builder::open(path, rules.split),
+        _ => {
             let first = |paths: Vec<PathBuf>| paths.into_iter().find(|path| path.is_file());
             let (words, titles) = (first(Format::vocabularies(path)), first(Format::titles(path)));
             let beside =
                 Beside { words: words.as_deref().map(Origin::File), titles: titles.as_deref().map(Origin::File) };
-            return counts::read(format, origin, &beside, CorpusBuilder::new(store)?);
+            counts::read(format, origin, &beside, builder()?)
         }
-    };
-    texts::read(path, &texts, rules, CorpusBuilder::new(store)?)
+    }
 }
 
 /// See [`Corpus::parse`].
@@ -138,21 +188,62 @@ pub(super) fn parse(
     name: &Path,
     bytes: &[u8],
     words: Option<&[u8]>,
-    rules: &TextRules,
+    rules: &CorpusRules,
 ) -> Result<Corpus> {
-    let origin = Origin::Bytes(name, bytes);
-    match format {
-        Format::Text => texts::read(name, &Texts::Lines(origin), rules, CorpusBuilder::new(None)?),
-        Format::JsonLines => texts::read(name, &Texts::JsonLines(origin), rules, CorpusBuilder::new(None)?),
-        Format::Npz => npz::read(name, Archive::new(name, Cursor::new(bytes))?),
-        Format::Uci | Format::LdaC | Format::SvmLight => {
-            let beside = Beside { words: words.map(|words| Origin::Bytes(name, words)), titles: None };
-            counts::read(format, origin, &beside, CorpusBuilder::new(None)?)
-        }
-        Format::Folder | Format::Store => {
-            Err(Error::file(name, format!("the format {} is that of a folder, not of bytes", format.name())))
-        }
+    if matches!(format, Format::Folder | Format::Store) {
+        return Err(Error::file(name, format!("the format {} is that of a folder, not of bytes", format.name())));
     }
+    let origin = Origin::Bytes(name, bytes);
+    let builder = CorpusBuilder::new(rules.split, None)?;
+    if let Some(texts) = Texts::open(format, origin, &rules.columns)? {
+        return texts::read(name, &texts, rules, builder);
+    }
+    if format == Format::Npz {
+        return npz::read(name, Archive::new(name, Cursor::new(bytes))?);
+    }
+    let beside = Beside { words: words.map(|words| Origin::Bytes(name, words)), titles: None };
+    counts::read(format, origin, &beside, builder)
+}
+
+/// See [`visit_texts`](super::visit_texts).
+pub(super) fn visit_texts(
+    source: &CorpusSet,
+    columns: &Columns,
+    each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>,
+) -> Result<()> {
+    let bytes;
+    let (origin, format) = match source {
+        CorpusSet::Path { path, format } => (Origin::File(path), format.map_or_else(|| Format::recognise(path), Ok)?),
+        CorpusSet::StandardInput { format } => {
+            bytes = standard_input()?;
+            let origin = Origin::Bytes(Path::new(STANDARD_INPUT), &bytes);
+            (origin, format.map_or_else(|| Format::of_stream(origin), Ok)?)
+        }
+        _ => {
+            return Err(Error::Config("the named corpora hold counts of words and no texts; give a path, or -".into()));
+        }
+    };
+    let Some(texts) = Texts::open(format, origin, columns)? else {
+        let problem = "holds no texts; give a text a line, a table (.csv, .tsv), .jsonl, or a folder of .txt files";
+        return Err(Error::file(origin.path(), problem));
+    };
+    texts.visit(each)
+}
+
+/// What errors call standard input.
+const STANDARD_INPUT: &str = "standard input";
+
+/// Standard input, which cannot be read twice, in memory.
+fn standard_input() -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let most = 4 * LONGEST;
+    let wrong = |problem: String| Error::file(STANDARD_INPUT, problem);
+    let read = std::io::stdin().lock().take(most + 1).read_to_end(&mut bytes);
+    read.map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    if bytes.len() as u64 > most {
+        return Err(wrong(format!("holds more than {most} bytes; write it to a file, and name that")));
+    }
+    Ok(bytes)
 }
 
 fn archive(path: &Path, store: Option<&Path>) -> Result<Corpus> {
@@ -163,7 +254,7 @@ fn archive(path: &Path, store: Option<&Path>) -> Result<Corpus> {
     }
 }
 
-fn reuters(store: Option<&Path>) -> Result<Corpus> {
+fn reuters(rules: &CorpusRules, store: Option<&Path>) -> Result<Corpus> {
     let name = Path::new("built-in Reuters documents");
     let [counts, words, titles]: [&[u8]; 3] = [
         include_bytes!("../reuters/reuters.ldac.gz"),
@@ -172,7 +263,7 @@ fn reuters(store: Option<&Path>) -> Result<Corpus> {
     ];
     let origin = |bytes| Origin::Bytes(name, bytes);
     let beside = Beside { words: Some(origin(words)), titles: Some(origin(titles)) };
-    counts::read(Format::LdaC, origin(counts), &beside, CorpusBuilder::new(store)?)
+    counts::read(Format::LdaC, origin(counts), &beside, CorpusBuilder::new(rules.split, store)?)
 }
 
 /// The file of a named set.

@@ -1,33 +1,50 @@
-//! Corpora of text: a document a line, JSON a line, or a document a file.
+//! Corpora of text: a document a line, a row of a table, JSON a line, or a document a file.
 
-use super::builder::{CorpusBuilder, is_for_testing};
+use super::builder::CorpusBuilder;
+use super::columns::Columns;
+use super::corpus_rules::CorpusRules;
+use super::counter::Counter;
 use super::lines::Origin;
-use super::vocabulary::Counter;
-use super::{Corpus, TextRules};
+use super::{Corpus, Format, json, tables};
 use crate::error::{Error, Result};
-use serde::Deserialize;
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// Texts that can be read twice: once to count words, once to write documents.
 pub(super) enum Texts<'a> {
     Lines(Origin<'a>),
-    JsonLines(Origin<'a>),
+    JsonLines(Origin<'a>, &'a Columns),
+    /// With what separates fields, where the format says so.
+    Table(Origin<'a>, Option<u8>, &'a Columns),
     Files(Vec<PathBuf>),
 }
 
-/// A line of JSON; other fields are left alone.
-#[derive(Deserialize)]
-struct Line<'a> {
-    #[serde(borrow)]
-    text: Cow<'a, str>,
-    #[serde(borrow, default)]
-    title: Option<Cow<'a, str>>,
-}
+impl<'a> Texts<'a> {
+    /// The texts of a source in this format; `None` where it holds no text.
+    ///
+    /// # Errors
+    /// When a folder cannot be listed or holds no text, or columns are named where there are none.
+    pub fn open(format: Format, origin: Origin<'a>, columns: &'a Columns) -> Result<Option<Self>> {
+        let texts = match format {
+            Format::Csv => Texts::Table(origin, None, columns),
+            Format::Tsv => Texts::Table(origin, Some(b'\t'), columns),
+            Format::JsonLines => Texts::JsonLines(origin, columns),
+            Format::Text => Texts::Lines(origin),
+            Format::Folder => Self::of_folder(origin.path())?,
+            _ => return Ok(None),
+        };
+        if matches!(texts, Texts::Lines(_) | Texts::Files(_)) && *columns != Columns::default() {
+            let problem = format!(
+                "is read as {}, without columns; for a table, name the format: csv:{}",
+                if format == Format::Folder { "a folder of texts" } else { "a text a line" },
+                origin.path().display()
+            );
+            return Err(Error::file(origin.path(), problem));
+        }
+        Ok(Some(texts))
+    }
 
-impl Texts<'_> {
     /// All `.txt` and `.txt.gz` files in a folder and the folders in it, sorted by their paths.
-    pub fn of_folder(folder: &Path) -> Result<Self> {
+    fn of_folder(folder: &Path) -> Result<Self> {
         let mut files = Vec::new();
         let mut folders = vec![folder.to_path_buf()];
         while let Some(folder) = folders.pop() {
@@ -61,29 +78,8 @@ impl Texts<'_> {
                     each(lines.text()?, None)?;
                 }
             }
-            Texts::JsonLines(origin) => {
-                let mut lines = origin.lines()?;
-                while lines.advance()? {
-                    let line = lines.text()?;
-                    if line.trim().is_empty() {
-                        continue;
-                    }
-                    // An array would be taken for the fields in their order.
-                    if !line.trim_start().starts_with('{') {
-                        return Err(lines.wrong("is no JSON object"));
-                    }
-                    let line: Line<'_> = serde_json::from_str(line).map_err(|error| {
-                        let problem = error.to_string();
-                        let problem = problem.split(" at line ").next().unwrap_or_default();
-                        lines.wrong(&format!(
-                            "is no JSON object with a string `text`: {} at byte {}",
-                            problem.chars().take(200).collect::<String>(),
-                            error.column()
-                        ))
-                    })?;
-                    each(&line.text, line.title.as_deref())?;
-                }
-            }
+            Texts::JsonLines(origin, columns) => json::visit(*origin, columns, each)?,
+            Texts::Table(origin, separated, columns) => tables::visit(*origin, *separated, columns, each)?,
             Texts::Files(paths) => {
                 for path in paths {
                     each(&Origin::File(path).whole()?, None)?;
@@ -95,12 +91,13 @@ impl Texts<'_> {
 }
 
 /// A corpus by the rules; `name` is what errors call it.
-pub(super) fn read(name: &Path, texts: &Texts<'_>, rules: &TextRules, mut builder: CorpusBuilder) -> Result<Corpus> {
-    rules.check()?;
-    let mut counter = Counter::new(rules);
+pub(super) fn read(name: &Path, texts: &Texts<'_>, rules: &CorpusRules, mut builder: CorpusBuilder) -> Result<Corpus> {
+    let CorpusRules { text: words, split, .. } = rules;
+    words.check()?;
+    let mut counter = Counter::new(words);
     let mut position = 0;
     texts.visit(&mut |text, _| {
-        if !is_for_testing(position) {
+        if !split.tests_text(position, text) {
             counter.add(text);
         }
         position += 1;
@@ -109,15 +106,15 @@ pub(super) fn read(name: &Path, texts: &Texts<'_>, rules: &TextRules, mut builde
     if position == 0 {
         return Err(Error::file(name, "holds no document"));
     }
-    let vocabulary = counter.vocabulary().map_err(|error| Error::file(name, error))?;
+    let (vocabulary, report) = counter.vocabulary().map_err(|error| Error::file(name, error))?;
     texts.visit(&mut |text, title| {
         let label = label(title.filter(|title| !title.trim().is_empty()).unwrap_or(text));
-        builder.push(vocabulary.encode(text).document, Some(&label))
+        builder.push_text(text, vocabulary.encode(text).document, &label)
     })?;
     if builder.len() != position {
         return Err(Error::file(name, "changed while it was read"));
     }
-    builder.finish(vocabulary.into_words(), 0)
+    builder.finish(vocabulary.into_words(), 0, Some(report))
 }
 
 /// The most characters of a label.

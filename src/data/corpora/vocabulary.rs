@@ -97,7 +97,7 @@ impl Vocabulary {
                 let count = counts.entry(number).or_default();
                 *count = count.saturating_add(1);
             } else {
-                unknown += u64::from(self.rules.keep(&word));
+                unknown += u64::from(self.rules.refuses(&word).is_none());
             }
         }
         let mut document: Document = counts.into_iter().collect();
@@ -124,95 +124,4 @@ pub(super) fn write_words(path: &Path, words: &[String]) -> Result<()> {
     let mut text = words.join("\n");
     text.push('\n');
     std::fs::write(path, text).map_err(|error| Error::file(path, error))
-}
-
-/// The most different words that are counted at once: beyond it, the rarest are forgotten.
-const MOST_COUNTED: usize = 2_000_000;
-
-/// Counts in how many documents each word is, in memory that does not grow beyond a bound.
-pub(super) struct Counter<'a> {
-    rules: &'a TextRules,
-    words: HashMap<String, Seen>,
-    documents: u64,
-    most: usize,
-    /// Words in at most so many documents may have been forgotten.
-    forgotten: u64,
-}
-
-struct Seen {
-    documents: u64,
-    /// The last of them, counted from 1.
-    last: u64,
-}
-
-impl<'a> Counter<'a> {
-    pub fn new(rules: &'a TextRules) -> Self {
-        Self { rules, words: HashMap::new(), documents: 0, most: MOST_COUNTED, forgotten: 0 }
-    }
-
-    /// Counts a training document.
-    pub fn add(&mut self, text: &str) {
-        self.documents += 1;
-        let last = self.documents;
-        for word in self.rules.words(text) {
-            if let Some(seen) = self.words.get_mut(&*word) {
-                seen.documents += u64::from(seen.last != last);
-                seen.last = last;
-                continue;
-            }
-            if self.words.len() >= self.most {
-                self.forgotten += 1;
-                let rare = self.forgotten;
-                self.words.retain(|_, seen| seen.documents > rare);
-            }
-            self.words.insert(word.into_owned(), Seen { documents: 1, last });
-        }
-    }
-
-    /// The words that pass, in alphabetical order (of code points).
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn vocabulary(self) -> Result<Vocabulary> {
-        let (found, rules) = (self.words.len(), self.rules);
-        let most = rules.max_share * self.documents as f64;
-        let passes = |seen: &Seen| seen.documents >= rules.min_documents && seen.documents as f64 <= most;
-        let mut words: Vec<(String, u64)> = self
-            .words
-            .into_iter()
-            .filter(|(_, seen)| passes(seen))
-            .map(|(word, seen)| (word, seen.documents))
-            .collect();
-        if words.is_empty() {
-            return Err(Error::Config(format!(
-                "no word is left for the vocabulary: of {found} different words in {} training documents, none is in at least {} of them \
-                 and in at most a share of {}; change min_documents or max_share",
-                self.documents, rules.min_documents, rules.max_share
-            )));
-        }
-        words.sort_unstable_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
-        words.truncate(rules.max_words);
-        let mut words: Vec<String> = words.into_iter().map(|(word, _)| word).collect();
-        words.sort_unstable();
-        Vocabulary::new(words, rules.clone())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_counter_forgets_the_rarest_words() {
-        let rules = TextRules { min_documents: 2, max_share: 1.0, ..TextRules::default() };
-        let mut counter = Counter::new(&rules);
-        counter.most = 4;
-        for text in ["water water rare", "water scarce", "water seldom", "water unique", "water single unique"] {
-            counter.add(text);
-            assert!(counter.words.len() <= 4);
-        }
-        // `unique` was there when the table was full for the first time, in one document.
-        assert_eq!(counter.forgotten, 1);
-        assert_eq!(counter.vocabulary().unwrap().words(), ["unique", "water"]);
-    }
 }

@@ -159,6 +159,30 @@ impl TopicModel {
         Ok(self.descend(&self.encoder.infer(bags)?, |_, posterior| Ok(posterior.truncated.mean()))?.1)
     }
 
+    /// Tokens of each document by the topic that they are attributed to, of each layer from the lowest, `[B, topics]`, given the posterior means of its counts, as
+    /// [`Self::infer`] has them. What no topic accounts for is in none, so that the topics of a document have no more tokens than it has. Those of a lower topic belong to
+    /// each topic above in proportion to its part of the lower one's rate.
+    ///
+    /// # Errors
+    /// When there are not means of every layer.
+    pub fn attribute(&self, bags: &BagOfWordsBatch, means: &[Tensor]) -> Result<Vec<Tensor>> {
+        let _guard = no_grad_guard();
+        let expected: Vec<Vec<i64>> = self.sizes().iter().map(|&topics| vec![bags.len(), topics]).collect();
+        if !means.iter().map(Tensor::size).eq(expected.iter().cloned()) {
+            return Err(Error::Shape {
+                what: "posterior means of topics".into(),
+                found: means.iter().flat_map(Tensor::size).collect(),
+                expected: format!("{expected:?}, documents and topics of each layer"),
+            });
+        }
+        let mut tokens = vec![self.words.attribute(&means[0], bags)];
+        for (l, (layer, weight)) in self.layers.iter().zip(self.weights()).enumerate() {
+            let above = &means[l + 1];
+            tokens.push(above * (&tokens[l] / layer.rate(Some(above))).matmul(&weight.tr()));
+        }
+        Ok(tokens)
+    }
+
     /// Bounds from `samples` hard samples a document, from libtorch's generator, without a gradient.
     ///
     /// # Errors

@@ -34,6 +34,9 @@ const CONVINCING: f64 = 15.0;
 /// A sample of a large vocabulary has this part of the words that a whole vocabulary may have, as draws.
 const SAMPLED: i64 = 16;
 
+/// Logarithm of the largest factor by which a topic is said to raise a word's rate: sums of them are finite in float32.
+const LARGEST_LIFT: f64 = 60.0;
+
 /// Numbers that a sum over the vocabulary keeps at once in evaluation: 64 MB.
 const AT_ONCE: i64 = 1 << 24;
 
@@ -178,6 +181,28 @@ impl Words {
         rates.log() - rates.sum_dim_intlist(-1, true, None::<Kind>).log()
     }
 
+    /// Tokens of each document by the topic that they are attributed to, `[B, K]`, of topics' counts `[B, K]`; the rest is the background's. Where topics add up, a
+    /// token belongs to each in proportion to its part of the word's rate. Where they multiply, it does in proportion to what each alone would add to the rate of the
+    /// background, `exp(z_k w_kv) - 1` of it; a topic that lowers the rate has no part.
+    pub fn attribute(&self, z: &Tensor, bags: &BagOfWordsBatch) -> Tensor {
+        let mut tokens = z.zeros_like();
+        let (entries, topics) = (bags.words.size()[0], z.size()[1]);
+        let at_once = (AT_ONCE / topics.max(1)).max(1);
+        for start in (0..entries).step_by(at_once as usize) {
+            let part = |of_entries: &Tensor| of_entries.narrow(0, start, at_once.min(entries - start));
+            let (words, rows, counts) = (part(&bags.words), part(&bags.rows), part(&bags.counts).unsqueeze(-1));
+            let (weight, z) = (self.weight.detach().index_select(0, &words), z.index_select(0, &rows));
+            let (rates, background) = if self.likelihood == Likelihood::LogLinear {
+                ((weight.relu() * z).clamp_max(LARGEST_LIFT).expm1(), Tensor::ones_like(&counts))
+            } else {
+                (weight.exp() * z, self.bias.detach().index_select(0, &words).exp().unsqueeze(-1))
+            };
+            let shares = &rates / (rates.sum_dim_intlist(-1, true, None::<Kind>) + background);
+            tokens = tokens.index_add(0, &rows, &(shares * counts));
+        }
+        tokens
+    }
+
     /// The words of the lowest topics, `[K, V]`, rows of shares that sum to one. Where topics add up, the probabilities of words. Where they multiply, what documents say for
     /// the word: of the positive weights, the square of `s w` times the information about the weight, `[K, V]` (see [`Evidence`](super::Evidence)), which is the square of its
     /// Wald statistic. So a topic's words are those whose part in it is both large and beyond doubt, and a word that is frequent everywhere, whose weights are small, is in
@@ -233,6 +258,30 @@ mod tests {
             names: ["weight", "bias"].map(String::from),
             proposal: OnceCell::new(),
             sample: None,
+        }
+    }
+
+    /// By hand: of the first document, two tokens of word 0, whose rate topic 0 alone would multiply by `e`, and topic 1 by `exp(.25)`, and one of word 1, which
+    /// only topic 1 raises.
+    #[test]
+    fn tokens_belong_to_the_topics_that_raise_their_rates() {
+        let z = Tensor::from_slice(&[0.5f32, 0.25, 3.0, 0.0, 0.0, 0.0]).reshape([2, 3]);
+        let bags = BagOfWordsBatch::from_documents(&[vec![(0, 2), (1, 1)], vec![(2, 4)]], Device::Cpu);
+        let found = |likelihood| {
+            Vec::<Vec<f64>>::try_from(&words(likelihood).attribute(&z, &bags).to_kind(Kind::Double)).unwrap()
+        };
+        let [first, second, other] = [1f64, 0.25, 0.125].map(f64::exp_m1);
+        let all = 1.0 + first + second;
+        let expected = [[2.0 * first / all, 2.0 * second / all + other / (1.0 + other), 0.0], [0.0; 3]];
+        for (found, expected) in found(Likelihood::LogLinear).iter().flatten().zip(expected.iter().flatten()) {
+            assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+        }
+        let rates = [0.5 * 2f64.exp(), 0.25 * 1f64.exp(), 3.0 * (-1f64).exp()];
+        let others = [0.5 * (-1f64).exp(), 0.25 * 0.5f64.exp(), 3.0 * (-2f64).exp()];
+        let (rate, other) = (rates.iter().sum::<f64>() + 1.0, others.iter().sum::<f64>() + 1f64.exp());
+        for (topic, found) in found(Likelihood::Poisson)[0].iter().enumerate() {
+            let expected = 2.0 * rates[topic] / rate + others[topic] / other;
+            assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
         }
     }
 

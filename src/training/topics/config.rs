@@ -1,6 +1,6 @@
 //! Everything that a run is made of; what `config.toml` holds.
 
-use crate::data::{Corpus, CorpusSet, TextRules};
+use crate::data::{Columns, Corpus, CorpusRules, CorpusSet, Segmentation, Split, SplitRule, TextRules};
 use crate::error::{Error, Result};
 use crate::models::{Family, Inference, Likelihood, TopicsConfig};
 use crate::training::checkpoint_interval::{Interval, OnNan};
@@ -25,6 +25,18 @@ pub struct TopicsTrainConfig {
     /// A folder that the documents are kept in while they are trained on, in place of memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<PathBuf>,
+    /// The column of a table, or the field of JSON lines, that holds the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_column: Option<String>,
+    /// The column or field that documents are called by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_column: Option<String>,
+    /// By what documents are held out for testing and for validation, where their source does not say so itself.
+    pub split: SplitRule,
+    /// Share of the documents that are for testing.
+    pub test_share: f64,
+    /// Share of the others that are for validation.
+    pub validation_share: f64,
     /// Topics of each layer, from the lowest.
     pub topics: Vec<i64>,
     /// The posterior of a count.
@@ -85,6 +97,11 @@ impl Default for TopicsTrainConfig {
             corpus: "reuters-395".into(),
             data_dir: None,
             store: None,
+            text_column: None,
+            id_column: None,
+            split: SplitRule::Seed,
+            test_share: Split::default().test_share,
+            validation_share: Split::default().validation_share,
             topics: vec![50],
             family: Family::Poisson,
             inference: Inference::Explicit,
@@ -120,7 +137,23 @@ impl TopicsTrainConfig {
     /// # Errors
     /// When a file is missing or malformed; the message names it.
     pub fn load(&self) -> Result<Corpus> {
-        CorpusSet::from_name(&self.corpus).load(self.data_dir.as_deref(), &self.text, self.store.as_deref())
+        CorpusSet::from_name(&self.corpus).load(self.data_dir.as_deref(), self.corpus_rules(), self.store.as_deref())
+    }
+
+    /// How the corpus is read.
+    pub fn corpus_rules(&self) -> CorpusRules {
+        CorpusRules { text: self.text.clone(), split: self.document_split(), columns: self.columns() }
+    }
+
+    /// Which documents are held out.
+    pub fn document_split(&self) -> Split {
+        let Self { split: rule, seed, test_share, validation_share, .. } = *self;
+        Split { rule, seed, test_share, validation_share }
+    }
+
+    /// Where the text of a table is.
+    pub fn columns(&self) -> Columns {
+        Columns { text: self.text_column.clone(), id: self.id_column.clone() }
     }
 
     /// The model's shape for a vocabulary of this size.
@@ -165,6 +198,7 @@ impl Settings for TopicsTrainConfig {
     fn check(&self) -> Result<()> {
         self.loop_config().check()?;
         self.text.check()?;
+        self.document_split().check()?;
         number("lr", self.lr, f64::MIN_POSITIVE..=10.0)?;
         integer("number of layers of topics", self.topics.len(), 1..=16)?;
         self.topics.iter().try_for_each(|&topics| integer("topics", topics, 1..=100_000))?;
@@ -211,6 +245,18 @@ impl Settings for TopicsTrainConfig {
     fn make_absolute(&mut self) {
         self.corpus = CorpusSet::absolute_name(&self.corpus);
         [&mut self.data_dir, &mut self.store, &mut self.init_from].into_iter().for_each(absolute);
+    }
+
+    /// Runs of before held out every tenth document, and took runs of letters for words.
+    fn keep_old_ways(&mut self, saved: &toml::Table) {
+        if !saved.contains_key("split") {
+            self.split = SplitRule::EveryTenth;
+        }
+        let says =
+            saved.get("text").and_then(toml::Value::as_table).is_some_and(|text| text.contains_key("segmentation"));
+        if !says {
+            self.text.segmentation = Segmentation::Letters;
+        }
     }
 
     fn init_from(&self) -> Option<&Path> {

@@ -3,7 +3,7 @@
 use super::TopicsReport;
 use super::batch::batches;
 use crate::data::{Corpus, Document, Documents};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::models::{BagOfWordsBatch, TopicModel};
 use crate::topic_metrics::{Completion, Halves, LayerSummary, ParentCoherence, split};
 use crate::training::ranges::all_finite;
@@ -59,6 +59,9 @@ pub fn evaluate_topics(
     seed: i64,
     device: Device,
 ) -> Result<TopicsEvaluation> {
+    if corpus.test.tokens() == 0 {
+        return Err(nothing_held_out(corpus));
+    }
     let tree = TopicsReport::new(model, corpus, 0, device)?.tree(corpus)?;
     evaluate_documents(model, &corpus.test, &tree.layers, samples, batch_size, seed, device)
 }
@@ -121,6 +124,18 @@ pub fn evaluate_documents(
         documents: sums.documents as u64,
         tokens: sums.tokens as u64,
     })
+}
+
+/// Why there is nothing to report on.
+fn nothing_held_out(corpus: &Corpus) -> Error {
+    let (test, train) = (corpus.test.len(), corpus.train.len());
+    let found = match test {
+        0 => format!("none of {} documents is held out for testing", train),
+        _ => format!("none of the {test} documents that are held out for testing has a word of the vocabulary"),
+    };
+    Error::Config(format!(
+        "there is nothing to evaluate on: {found}; train with another --seed or a higher --test-share"
+    ))
 }
 
 /// Sums of bounds over documents: negative ELBO, negative importance-weighted bound, KL.

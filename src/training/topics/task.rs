@@ -6,7 +6,7 @@ use super::record::TopicsRecord;
 use super::rows;
 use super::shown::TopicsShown;
 use super::start::{blank, of_corpus};
-use crate::data::{Corpus, Identity, TextRules, Vocabulary, document_hash};
+use crate::data::{Corpus, Identity, ReadingReport, TextRules, Vocabulary, document_hash};
 use crate::error::{Error, Result};
 use crate::models::{TopicModel, TopicsStart};
 use crate::nn::Adam;
@@ -22,19 +22,23 @@ use std::collections::{BTreeMap, HashSet};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
 
-/// Of so many training documents, the last is for validation.
-const VALIDATION_PERIOD: i64 = 20;
-
 /// Documents of a validation batch.
 const VALIDATION_BATCH: usize = 500;
 
 /// The name of the hashes of training documents in what a run keeps of its data.
 pub(super) const TRAINED_ON: &str = "trained_on";
 
+/// The file of what was read.
+const READING: &str = "reading.json";
+
 /// A topic model in training.
 #[derive(Debug)]
 pub struct TopicsTask {
     corpus: Corpus,
+    /// Of each training document, whether it is for validation.
+    validates: Vec<bool>,
+    /// Whether the run keeps no text of documents.
+    no_text: bool,
     store: VarStore,
     model: TopicModel,
     adam: Adam,
@@ -51,16 +55,23 @@ impl TopicsTask {
         &self.corpus
     }
 
-    /// The training documents that are for validation; in a corpus of few documents, all are for both.
+    /// What was read.
+    ///
+    /// # Errors
+    /// When a document cannot be read.
+    pub fn reading(&self) -> Result<ReadingReport> {
+        self.corpus.report()
+    }
+
+    /// The training documents that are for validation; where none is, all are for both.
     fn validation(&self) -> impl Iterator<Item = usize> {
-        let documents = self.corpus.train.len();
-        (0..documents).filter(move |&number| documents < VALIDATION_PERIOD as usize || validates(number))
+        let all = !self.validates.contains(&true);
+        (0..self.validates.len()).filter(move |&number| all || self.validates[number])
     }
 
     /// The training documents that are not for validation alone.
     fn fitted(&self) -> impl Iterator<Item = usize> {
-        let documents = self.corpus.train.len();
-        (0..documents).filter(|&number| !validates(number))
+        (0..self.validates.len()).filter(|&number| !self.validates[number])
     }
 
     /// Means over the validation documents: negative ELBO and KL a document, and negative ELBO a token of each.
@@ -81,10 +92,18 @@ impl TopicsTask {
     }
 }
 
-/// Whether the training document with this number is for validation, in a corpus that has enough of them.
-fn validates(number: usize) -> bool {
-    let period = VALIDATION_PERIOD as usize;
-    number % period == period - 1
+/// Of each training document, whether it is for validation; none where no word would be left to train on.
+fn validation(config: &TopicsTrainConfig, corpus: &Corpus) -> Result<Vec<bool>> {
+    let mut validates = corpus.validation(&config.document_split())?;
+    let mut fitted = corpus.train.iter().zip(&validates).filter(|(_, validates)| !**validates);
+    let has_words = fitted.find_map(|(document, _)| match document {
+        Ok(document) => (!document.is_empty()).then_some(Ok(())),
+        Err(error) => Some(Err(error)),
+    });
+    if has_words.transpose()?.is_none() {
+        validates.fill(false);
+    }
+    Ok(validates)
 }
 
 /// A model, its parameters and its optimiser.
@@ -110,11 +129,12 @@ impl TrainTask for TopicsTask {
             let found = format!("{} documents without a word", corpus.train.len());
             return Err(Error::parameter("training part of the corpus", found, "at least one document with a word"));
         }
+        let validates = validation(config, &corpus)?;
         let words = corpus.vocabulary.len() as i64;
         let model = config.model(words);
         model.check()?;
         let (store, model, adam) = build(config, words, &blank(words, &config.topics, device), device)?;
-        Ok(Self { corpus, store, model, adam })
+        Ok(Self { corpus, validates, no_text: config.no_text, store, model, adam })
     }
 
     /// Starts topics from groups of documents.
@@ -163,8 +183,7 @@ impl TrainTask for TopicsTask {
     }
 
     fn examples(&self) -> i64 {
-        let documents = self.corpus.train.len() as i64;
-        documents - documents / VALIDATION_PERIOD
+        self.fitted().count() as i64
     }
 
     fn store(&self) -> &VarStore {
@@ -178,7 +197,7 @@ impl TrainTask for TopicsTask {
     /// The numbers of the documents that are not for validation.
     fn order(&self, seed: u64, epoch: usize) -> Tensor {
         let order = self.corpus.train.order(seed, epoch).into_iter();
-        Tensor::from_slice(&order.filter(|&number| !validates(number as usize)).collect::<Vec<i64>>())
+        Tensor::from_slice(&order.filter(|&number| !self.validates[number as usize]).collect::<Vec<i64>>())
     }
 
     fn step(&mut self, config: &TopicsTrainConfig, plan: &StepContext<'_>) -> Result<Tensor> {
@@ -241,14 +260,25 @@ impl TrainTask for TopicsTask {
         checkpoint.restore_adam(&mut self.adam)
     }
 
-    /// Writes the vocabulary, which does not change, once.
+    /// Writes the vocabulary and what was read, which do not change, once.
     fn save_extra_files(&self, folder: &RunFolder) -> Result<()> {
-        let path = folder.file(VOCABULARY);
-        if path.exists() {
-            return Ok(());
-        }
-        let words = self.corpus.vocabulary.join("\n") + "\n";
-        replace(&path, words.as_bytes()).map_err(|error| Error::file(&path, format!("cannot be written ({error})")))
+        let write = |name: &str, content: &dyn Fn() -> Result<String>| {
+            let path = folder.file(name);
+            if path.exists() {
+                return Ok(());
+            }
+            let content = content()? + "\n";
+            replace(&path, content.as_bytes())
+                .map_err(|error| Error::file(&path, format!("cannot be written ({error})")))
+        };
+        write(VOCABULARY, &|| Ok(self.corpus.vocabulary.join("\n")))?;
+        write(READING, &|| {
+            let mut reading = self.reading()?;
+            if let (true, Some(longest)) = (self.no_text, &mut reading.longest) {
+                longest.label = None;
+            }
+            serde_json::to_string(&reading).map_err(|error| Error::Config(error.to_string()))
+        })
     }
 
     /// Keeps what `topics` and `tree` show of both checkpoints.

@@ -1,0 +1,161 @@
+//! JSON lines: an object a line.
+
+use super::columns::{Columns, listed, quoted};
+use super::lines::{Lines, Origin};
+use crate::error::Result;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// The field of the text, where none is named.
+const TEXT: &str = "text";
+
+/// The field of the title.
+const TITLE: &str = "title";
+
+/// Calls `each` with the text of every line, and what its document is called. Blank lines are skipped, other fields are left alone.
+///
+/// # Errors
+/// When a line is no object, or has no text; and those of `each`.
+pub(super) fn visit(
+    origin: Origin<'_>,
+    columns: &Columns,
+    each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>,
+) -> Result<()> {
+    let mut lines = origin.lines()?;
+    while lines.advance()? {
+        let line = lines.text()?;
+        if !line.trim().is_empty() {
+            let (text, label) = parse(&lines, line, columns)?;
+            each(&text, label.as_deref())?;
+        }
+    }
+    Ok(())
+}
+
+/// The text of a line, and what its document is called.
+fn parse<'a>(lines: &Lines<'_>, line: &'a str, columns: &Columns) -> Result<(Cow<'a, str>, Option<String>)> {
+    // An array would be taken for the fields in their order.
+    if line.trim_start().starts_with('[') {
+        return Err(lines.wrong("is no JSON object but a list; write each of its objects into a line of its own"));
+    }
+    if !line.trim_start().starts_with('{') {
+        return Err(lines.wrong("is no JSON object"));
+    }
+    let fields = Fields { text: columns.text.as_deref().unwrap_or(TEXT), id: columns.id.as_deref() };
+    let mut json = serde_json::Deserializer::from_str(line);
+    let parsed = fields.deserialize(&mut json).and_then(|found| json.end().map(|()| found));
+    let found = parsed.map_err(|error| {
+        let problem = error.to_string();
+        let problem = problem.split(" at line ").next().unwrap_or_default();
+        lines.wrong(&format!(
+            "is no JSON object with a string `{}`: {} at byte {}",
+            fields.text,
+            problem.chars().take(200).collect::<String>(),
+            error.column()
+        ))
+    })?;
+    let Found { text, title, id, others } = found;
+    let Some(text) = text else {
+        let Some(other) = others.first() else { return Err(lines.wrong("is an object without a field of text")) };
+        return Err(lines.wrong(&format!(
+            "has no field '{}', but {}; say which holds the text, as in --text-column {}",
+            fields.text,
+            listed(&others),
+            quoted(&others.iter().find(|name| *name != "id").unwrap_or(other).escape_debug().to_string())
+        )));
+    };
+    let label = match (id.and_then(shown), title.and_then(shown)) {
+        (Some(id), Some(title)) => Some(format!("{id}: {title}")),
+        (one, other) => one.or(other),
+    };
+    Ok((text, label))
+}
+
+/// A title or a name: text, a number, or true or false.
+fn shown(value: Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text,
+        Value::Number(number) => number.to_string(),
+        Value::Bool(whether) => whether.to_string(),
+        Value::Null | Value::Array(_) | Value::Object(_) => return None,
+    };
+    Some(text).filter(|text| !text.trim().is_empty())
+}
+
+/// The fields that are wanted.
+#[derive(Clone, Copy)]
+struct Fields<'f> {
+    text: &'f str,
+    id: Option<&'f str>,
+}
+
+#[derive(Default)]
+struct Found<'a> {
+    text: Option<Cow<'a, str>>,
+    title: Option<Value>,
+    id: Option<Value>,
+    /// Names of other fields that hold text.
+    others: Vec<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Fields<'_> {
+    type Value = Found<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Found<'de>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = Found<'de>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<Found<'de>, M::Error> {
+        let mut found = Found::default();
+        while let Some(name) = map.next_key::<Text<'de>>()? {
+            let name = name.0;
+            if name == self.text {
+                if found.text.replace(map.next_value::<Text<'de>>()?.0).is_some() {
+                    return Err(M::Error::custom(format!("duplicate field `{name}`")));
+                }
+            } else if Some(&*name) == self.id {
+                found.id = Some(map.next_value()?);
+            } else if name == TITLE {
+                found.title = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+                found.others.push(name.into_owned());
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A string, borrowed where it has no escapes.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> serde::Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct OfText;
+        impl<'de> Visitor<'de> for OfText {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> std::result::Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> std::result::Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.into())))
+            }
+        }
+        deserializer.deserialize_str(OfText)
+    }
+}

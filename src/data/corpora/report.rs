@@ -1,0 +1,239 @@
+//! What was read of a corpus, and what of it was left out by which rule.
+
+use super::rules::{Rule, TextRules};
+use super::scripts::SEGMENTERS;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use unicode_script::Script;
+
+/// What was read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ReadingReport {
+    /// Documents that were read.
+    pub documents: u64,
+    /// Those of them that are for testing.
+    pub held_out: u64,
+    /// Those that have no word of the vocabulary.
+    pub empty: u64,
+    /// Words of all documents that the vocabulary has, each as often as it occurs.
+    pub words: u64,
+    /// Words of the vocabulary.
+    pub vocabulary: u64,
+    /// How documents were held out.
+    pub split: String,
+    /// The document of the most words.
+    pub longest: Option<LongestDocument>,
+    /// What was taken for granted of counts: from which number words are counted, and where their names come from.
+    pub notes: Vec<String>,
+    /// What became of the words of text; none where counts of words were read.
+    pub text: Option<TextReport>,
+}
+
+/// The document of the most words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LongestDocument {
+    /// Its title, or how it starts; none where its source has no text.
+    pub label: Option<String>,
+    /// Its words.
+    pub words: u64,
+}
+
+/// Words of the training documents, each as often as it occurs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TextReport {
+    /// Training documents.
+    pub documents: u64,
+    /// All words.
+    pub words: u64,
+    /// Those that the vocabulary has.
+    pub kept: u64,
+    /// Those that a rule left out, by the first rule that did; a rule that left out none is not here.
+    pub lost: Vec<Loss>,
+    /// By script, that of the most words first.
+    pub scripts: Vec<ScriptReport>,
+}
+
+/// What a rule left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// The rule.
+    pub rule: Rule,
+    /// Words, each as often as it occurs.
+    pub words: u64,
+}
+
+/// The words of a script.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScriptReport {
+    /// Unicode's name.
+    pub script: String,
+    /// Words, each as often as it occurs.
+    pub words: u64,
+    /// Their mean number of characters.
+    pub mean_length: f64,
+}
+
+/// Characters of a mean word beyond which a script without spaces was not segmented; words of a segmenter have two in Chinese, and five, with marks, in Thai.
+fn longest_mean(script: Script) -> f64 {
+    match script {
+        Script::Han | Script::Hiragana | Script::Katakana => 4.5,
+        _ => 11.0,
+    }
+}
+
+/// Of the words of a script, at least this share must be of one that is worth a warning.
+const NOTABLE: f64 = 0.05;
+
+impl TextReport {
+    pub(super) fn new(documents: u64, words: u64, kept: u64, lost: &HashMap<Rule, u64>) -> Self {
+        let of_rule = |rule: Rule| Some(Loss { rule, words: *lost.get(&rule)? });
+        let lost = Rule::ALL.into_iter().filter_map(of_rule).filter(|loss| loss.words > 0).collect();
+        Self { documents, words, kept, lost, scripts: Vec::new() }
+    }
+
+    /// Adds scripts: words and their characters.
+    pub(super) fn with_scripts(mut self, scripts: &HashMap<Script, (u64, u64)>) -> Self {
+        self.scripts = scripts
+            .iter()
+            .map(|(script, &(words, characters))| ScriptReport {
+                script: script.full_name().into(),
+                words,
+                mean_length: characters as f64 / words.max(1) as f64,
+            })
+            .collect();
+        self.scripts.sort_by(|one, other| other.words.cmp(&one.words).then_with(|| one.script.cmp(&other.script)));
+        self
+    }
+
+    /// Sentences about what a user may not have meant.
+    fn warnings(&self, rules: &TextRules) -> Vec<String> {
+        let half = |loss: &&Loss| 2 * loss.words > self.words;
+        let mut warnings: Vec<String> = self
+            .lost
+            .iter()
+            .filter(half)
+            .map(|loss| {
+                let advice =
+                    loss.rule.relaxed().map_or(String::new(), |flag| format!("; {flag} leaves none out for it"));
+                format!("{} of {} words {}{advice}", loss.words, self.words, loss.rule.shown(rules))
+            })
+            .collect();
+        for (script, programs) in SEGMENTERS {
+            let name = script.full_name();
+            let found = self.scripts.iter().find(|found| found.script == name);
+            if let Some(found) = found
+                && found.words as f64 > NOTABLE * self.words as f64
+                && found.mean_length > longest_mean(script)
+            {
+                warnings.push(format!(
+                    "words in {name} script have {:.0} characters on average: it is written without spaces between words, and the text seems to \
+                     have none; put spaces between its words first, by a segmenter such as {programs}",
+                    found.mean_length
+                ));
+            }
+        }
+        warnings
+    }
+}
+
+impl Rule {
+    /// What a rule does to a word, as a sentence goes on.
+    fn shown(self, rules: &TextRules) -> String {
+        let TextRules { min_letters, min_documents, max_share, max_words, .. } = rules;
+        match self {
+            Rule::MinLetters => format!("have fewer than {min_letters} letters (min-letters)"),
+            Rule::Longest => {
+                "have more than 64 letters, as encodings have, or text without spaces between words".into()
+            }
+            Rule::StopWords => "are common English words (stop-words)".into(),
+            Rule::MinDocuments => format!("are in fewer than {min_documents} training documents (min-documents)"),
+            Rule::MaxShare => format!("are in more than a share of {max_share} of the training documents (max-share)"),
+            Rule::MaxWords => format!("are beyond the {max_words} words of the most documents (max-words)"),
+        }
+    }
+
+    /// The flag by which the rule leaves out no word.
+    fn relaxed(self) -> Option<&'static str> {
+        match self {
+            Rule::MinLetters => Some("--min-letters 1"),
+            Rule::StopWords => Some("--stop-words false"),
+            Rule::MinDocuments => Some("--min-documents 1"),
+            Rule::MaxShare => Some("--max-share 1"),
+            Rule::Longest | Rule::MaxWords => None,
+        }
+    }
+}
+
+/// Why no word is left, and the flags by which words are.
+pub(super) fn nothing_left(report: &TextReport, rules: &TextRules) -> String {
+    let TextReport { documents, words, lost, .. } = report;
+    if *documents == 0 {
+        return "all documents are held out for testing, and none is left to train on; take a lower --test-share, or another --seed".into();
+    }
+    if *words == 0 {
+        return format!(
+            "no word is left for the vocabulary: nothing in the {documents} training documents has a letter"
+        );
+    }
+    let mut lost = lost.clone();
+    lost.sort_by_key(|loss| std::cmp::Reverse(loss.words));
+    let causes: Vec<String> = lost.iter().map(|loss| format!("{} {}", loss.words, loss.rule.shown(rules))).collect();
+    // What an earlier rule took was not put to the later ones, which may take it too.
+    let later = Rule::ALL.into_iter().skip_while(|rule| lost.iter().all(|loss| loss.rule != *rule));
+    let flags: Vec<&str> = later.filter_map(Rule::relaxed).collect();
+    let advice = if flags.is_empty() { String::new() } else { format!("; they are kept by {}", flags.join(" ")) };
+    format!(
+        "no word is left for the vocabulary: of {words} words in {documents} training documents, {}{advice}",
+        causes.join(", ")
+    )
+}
+
+impl ReadingReport {
+    /// What was read, in a few lines.
+    pub fn sentences(&self, rules: &TextRules) -> Vec<String> {
+        let Self { documents, held_out, empty, words, vocabulary, split, longest, notes, text } = self;
+        let mut lines = vec![format!(
+            "read {documents} documents: {} to train on, {held_out} for testing ({split}), {empty} without a word of the vocabulary",
+            documents - held_out
+        )];
+        if let Some(text) = text {
+            let share = 100.0 * text.kept as f64 / text.words.max(1) as f64;
+            let mut line =
+                format!("kept {} of {} words of the training documents ({share:.0} %)", text.kept, text.words);
+            for loss in &text.lost {
+                line.push_str(&format!(", {} {}", loss.words, loss.rule.shown(rules)));
+            }
+            lines.push(line);
+            if text.scripts.len() > 1 || text.scripts.first().is_some_and(|found| found.script != "Latin") {
+                let percent = |found: &ScriptReport| 100.0 * found.words as f64 / text.words.max(1) as f64;
+                let scripts = text.scripts.iter().map(|found| format!("{} {:.1} %", found.script, percent(found)));
+                lines.push(format!("scripts: {}", scripts.take(8).collect::<Vec<_>>().join(", ")));
+            }
+        }
+        lines.extend(notes.iter().cloned());
+        let mut line = format!("vocabulary of {vocabulary} words, {words} of them in the documents");
+        if let Some(LongestDocument { label, words }) = longest {
+            let label = label.as_ref().map_or(String::new(), |label| format!(": {label}"));
+            line.push_str(&format!("; the longest document has {words}{label}"));
+        }
+        lines.push(line);
+        lines
+    }
+
+    /// Sentences about what a user may not have meant: a rule that took more than half, text that is not segmented, parts without a document.
+    pub fn warnings(&self, rules: &TextRules) -> Vec<String> {
+        let mut warnings = self.text.as_ref().map_or_else(Vec::new, |text| text.warnings(rules));
+        if 2 * self.empty > self.documents {
+            warnings.push(format!("{} of {} documents have no word of the vocabulary", self.empty, self.documents));
+        }
+        if self.held_out == 0 {
+            warnings.push(format!(
+                "no document is held out for testing ({}), so that eval has nothing to report on",
+                self.split
+            ));
+        }
+        warnings
+    }
+}

@@ -1,0 +1,199 @@
+//! Which documents are held out: for testing, and for choosing the best epoch.
+//!
+//! A document is held out when a hash of the seed and of its own content falls below a share of all hashes. So neither the order of documents nor those that are
+//! added later move one that is there already from one part to the other, and two documents with the same content are in the same part: a model is never tested
+//! on what it was trained on. The shares are met up to chance.
+
+use super::Document;
+use super::documents::Documents;
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// By what documents are held out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitRule {
+    /// By a hash of the seed and of each document's content
+    #[default]
+    Seed,
+    /// Every tenth document is for testing, and every twentieth of the others for validation: the rule of runs that were trained before there was another
+    EveryTenth,
+}
+
+/// Which documents are held out, where their source does not say so itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Split {
+    /// By what.
+    pub rule: SplitRule,
+    /// Where it starts.
+    pub seed: u64,
+    /// Share of the documents that are for testing.
+    pub test_share: f64,
+    /// Share of the others that are for validation.
+    pub validation_share: f64,
+}
+
+/// Of so many documents the last is for testing, by position.
+const TEST_PERIOD: u64 = 10;
+
+/// Of so many training documents the last is for validation, by position.
+const VALIDATION_PERIOD: usize = 20;
+
+impl Default for Split {
+    fn default() -> Self {
+        Self { rule: SplitRule::Seed, seed: 0, test_share: 0.1, validation_share: 0.05 }
+    }
+}
+
+impl Split {
+    /// Every tenth document for testing.
+    pub fn every_tenth() -> Self {
+        Self { rule: SplitRule::EveryTenth, ..Self::default() }
+    }
+
+    /// # Errors
+    /// When a share is none, or leaves nothing to train on.
+    pub fn check(&self) -> Result<()> {
+        for (name, share, own) in [
+            ("test-share", self.test_share, Self::default().test_share),
+            ("validation-share", self.validation_share, Self::default().validation_share),
+        ] {
+            if !(0.0..=0.9).contains(&share) {
+                return Err(Error::parameter(name, share, "from 0 to 0.9"));
+            }
+            if self.rule == SplitRule::EveryTenth && share != own {
+                return Err(Error::parameter(name, share, format!("{own} where the split is every-tenth")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a text, at a position counted from 0, is for testing. White space does not count.
+    pub(super) fn tests_text(&self, position: u64, text: &str) -> bool {
+        self.tests(position, |hasher| {
+            for word in text.split_whitespace() {
+                hasher.update(word.as_bytes());
+                hasher.update(b" ");
+            }
+        })
+    }
+
+    /// Whether a document, its words ascending as its file counts them, is for testing.
+    pub(super) fn tests_document(&self, position: u64, document: &[(u32, u32)]) -> bool {
+        self.tests(position, |hasher| add_document(hasher, document))
+    }
+
+    fn tests(&self, position: u64, content: impl FnOnce(&mut blake3::Hasher)) -> bool {
+        match self.rule {
+            SplitRule::EveryTenth => position % TEST_PERIOD == TEST_PERIOD - 1,
+            SplitRule::Seed => self.draws("test", self.test_share, content),
+        }
+    }
+
+    /// Whether content is among a share of all.
+    fn draws(&self, part: &str, share: f64, content: impl FnOnce(&mut blake3::Hasher)) -> bool {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(format!("gengs {part} {} ", self.seed).as_bytes());
+        content(&mut hasher);
+        let mut start = [0; 8];
+        start.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        // 53 bits, as many as a share has.
+        ((u64::from_le_bytes(start) >> 11) as f64) < share * (1u64 << 53) as f64
+    }
+
+    /// Of each training document, whether it is for validation. `by_position`: every so many documents, where the source says itself what is for testing, and its
+    /// documents stay where they are.
+    ///
+    /// # Errors
+    /// When a document cannot be read.
+    pub fn validation(&self, train: &Documents, by_position: bool) -> Result<Vec<bool>> {
+        let every = |period: usize| (0..train.len()).map(|number| number % period == period - 1).collect();
+        match self.rule {
+            SplitRule::EveryTenth => Ok(every(VALIDATION_PERIOD)),
+            SplitRule::Seed if by_position && self.validation_share > 0.0 => {
+                Ok(every((1.0 / self.validation_share).round() as usize))
+            }
+            SplitRule::Seed => {
+                let draws = |document: &Document| {
+                    self.draws("validation", self.validation_share, |hasher| add_document(hasher, document))
+                };
+                train.iter().map(|document| Ok(draws(&document?))).collect()
+            }
+        }
+    }
+
+    /// What a store of documents, and a report, say of it.
+    pub(super) fn shown(&self) -> String {
+        match self.rule {
+            SplitRule::Seed => format!("share {} for testing by seed {}", self.test_share, self.seed),
+            SplitRule::EveryTenth => "every tenth document for testing".into(),
+        }
+    }
+}
+
+fn add_document(hasher: &mut blake3::Hasher, document: &[(u32, u32)]) {
+    for (word, count) in document {
+        hasher.update(&word.to_le_bytes());
+        hasher.update(&count.to_le_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held_out(split: &Split, texts: &[String]) -> Vec<String> {
+        let tests = |(at, text): (u64, &String)| split.tests_text(at, text).then(|| text.clone());
+        (0..).zip(texts).filter_map(tests).collect()
+    }
+
+    #[test]
+    fn the_split_is_a_function_of_seed_and_content() {
+        let texts: Vec<String> = (0..10_000).map(|number| format!("document {number} of many")).collect();
+        let split = Split::default();
+        let chosen = held_out(&split, &texts);
+        // A standard deviation is 30.
+        assert!((900..1100).contains(&chosen.len()), "{}", chosen.len());
+        let mut backwards: Vec<String> = texts.iter().rev().cloned().collect();
+        backwards.extend((0..3000).map(|number| format!("{number} more")));
+        let again = held_out(&split, &backwards);
+        assert!(chosen.iter().all(|text| again.contains(text)));
+        assert!(again.iter().all(|text| text.contains("more") || chosen.contains(text)));
+        assert_ne!(held_out(&Split { seed: 1, ..split }, &texts), chosen);
+        assert_eq!(split.tests_text(0, "a  b\n"), split.tests_text(7, " a b"));
+        assert!(held_out(&Split { test_share: 0.0, ..split }, &texts).is_empty());
+        assert_eq!(
+            held_out(&Split::every_tenth(), &texts)[..2],
+            texts[9..20].iter().step_by(10).cloned().collect::<Vec<_>>()
+        );
+        // Pinned: runs are evaluated on what their split held out.
+        let first: Vec<&str> = chosen.iter().take(4).map(|text| text.split(' ').nth(1).unwrap()).collect();
+        assert_eq!(first, ["49", "60", "66", "70"]);
+    }
+
+    #[test]
+    fn validation_is_a_share_of_the_training_documents() {
+        let mut train = Documents::new();
+        for number in 0..2000 {
+            train.push(vec![(number % 1000, 1 + number % 7)]).unwrap();
+        }
+        let count = |split: Split, by_position| {
+            split.validation(&train, by_position).unwrap().into_iter().filter(|validates| *validates).count()
+        };
+        let drawn = count(Split::default(), false);
+        assert!((70..130).contains(&drawn), "{drawn}");
+        assert_eq!(count(Split::default(), true), 100);
+        assert_eq!(count(Split::every_tenth(), false), 100);
+        assert_eq!(count(Split { validation_share: 0.0, ..Split::default() }, true), 0);
+        assert_eq!(count(Split { validation_share: 0.5, ..Split::default() }, true), 1000);
+    }
+
+    #[test]
+    fn shares_that_leave_nothing_are_refused() {
+        let refused = |split: Split| split.check().unwrap_err().to_string();
+        assert!(refused(Split { test_share: 1.0, ..Split::default() }).contains("test-share is 1"));
+        assert!(refused(Split { validation_share: f64::NAN, ..Split::default() }).contains("validation-share is NaN"));
+        assert!(refused(Split { test_share: 0.2, ..Split::every_tenth() }).contains("every-tenth"));
+    }
+}

@@ -1,0 +1,163 @@
+//! The bytes of a source of text as UTF-8, whatever they were: unpacked, decoded from UTF-16, with line feeds at the ends of lines.
+
+use crate::error::{Error, Result};
+use std::io::{BufRead, BufReader, Chain, Cursor, Read};
+use std::path::Path;
+
+/// How much of a source is looked at.
+pub(super) const START: u64 = 1 << 16;
+
+/// A source whose start was looked at, and that start.
+pub(super) type Started<'a> = Chain<Cursor<Vec<u8>>, Box<dyn BufRead + 'a>>;
+
+/// Reads the start of a source, and puts it before the rest again.
+pub(super) fn started<'a>(path: &Path, mut reader: Box<dyn BufRead + 'a>) -> Result<(Vec<u8>, Started<'a>)> {
+    let mut start = Vec::new();
+    let read = reader.by_ref().take(START).read_to_end(&mut start);
+    read.map_err(|error| Error::file(path, format!("cannot be read ({error}); get the file again")))?;
+    Ok((start.clone(), Cursor::new(start).chain(reader)))
+}
+
+/// The text of a source.
+///
+/// # Errors
+/// When it is no text: the message says what it is.
+pub(super) fn text<'a>(path: &Path, reader: Box<dyn BufRead + 'a>) -> Result<Box<dyn BufRead + 'a>> {
+    let (start, reader) = started(path, reader)?;
+    if let Some(kind) = no_text(&start) {
+        return Err(Error::file(path, kind));
+    }
+    let decoded = match start.as_slice() {
+        [0xff, 0xfe, ..] => Some(u16::from_le_bytes as fn([u8; 2]) -> u16),
+        [0xfe, 0xff, ..] => Some(u16::from_be_bytes as fn([u8; 2]) -> u16),
+        _ => None,
+    };
+    let Some(unit) = decoded else { return Ok(with_line_feeds(&start, reader)) };
+    let (start, reader) =
+        started(path, Box::new(BufReader::new(Utf16 { reader, unit, high: None, left: Vec::new() })))?;
+    Ok(with_line_feeds(&start, reader))
+}
+
+/// Files of old Macs, and of some programs still, end lines with carriage returns alone.
+fn with_line_feeds<'a>(start: &[u8], reader: impl BufRead + 'a) -> Box<dyn BufRead + 'a> {
+    if start.contains(&b'\r') && !start.contains(&b'\n') {
+        return Box::new(BufReader::new(LineFeeds(reader)));
+    }
+    Box::new(reader)
+}
+
+/// What a file is that is no text, and what to do about it.
+fn no_text(start: &[u8]) -> Option<&'static str> {
+    let zeros = start.iter().filter(|byte| **byte == 0).count();
+    if start.starts_with(b"PK\x03\x04") {
+        return Some(
+            "is a zip archive, as .docx, .xlsx, .odt and .epub files are, and no text; save it as plain text or as CSV in the program that it is of",
+        );
+    }
+    if start.starts_with(b"%PDF-") {
+        return Some("is a PDF and no text; save it as plain text first");
+    }
+    if start.starts_with(b"\xd0\xcf\x11\xe0") {
+        return Some("is a document of Microsoft Office and no text; save it as plain text or as CSV there");
+    }
+    if !start.starts_with(&[0xff, 0xfe]) && !start.starts_with(&[0xfe, 0xff]) && 4 * zeros > start.len() {
+        return Some(
+            "is no text in UTF-8: a quarter of its bytes are zeros, as in UTF-16 without a byte order mark, or in a file of a program",
+        );
+    }
+    None
+}
+
+/// Carriage returns as line feeds.
+struct LineFeeds<R>(R);
+
+impl<R: Read> Read for LineFeeds<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        buffer[..read].iter_mut().filter(|byte| **byte == b'\r').for_each(|byte| *byte = b'\n');
+        Ok(read)
+    }
+}
+
+/// UTF-16 as UTF-8; a half of a pair that is alone becomes U+FFFD.
+struct Utf16<R> {
+    reader: R,
+    unit: fn([u8; 2]) -> u16,
+    /// The first half of a pair.
+    high: Option<u16>,
+    /// Bytes that are decoded, the next one last.
+    left: Vec<u8>,
+}
+
+/// Bytes that are decoded at once.
+const PIECE: usize = 1 << 13;
+
+impl<R: Read> Utf16<R> {
+    /// Decodes some bytes; nothing is left at the end.
+    fn fill(&mut self) -> std::io::Result<()> {
+        let mut bytes = Vec::with_capacity(PIECE);
+        self.reader.by_ref().take(PIECE as u64).read_to_end(&mut bytes)?;
+        let mut units: Vec<u16> = self.high.take().into_iter().collect();
+        units.extend(bytes.chunks_exact(2).map(|pair| (self.unit)([pair[0], pair[1]])));
+        if bytes.len() == PIECE {
+            self.high = units.pop_if(|last| (0xd800..0xdc00).contains(last));
+        }
+        let text: String = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+        self.left = text.into_bytes();
+        if bytes.len() % 2 == 1 {
+            self.left.extend("\u{fffd}".bytes());
+        }
+        self.left.reverse();
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Utf16<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.left.is_empty() {
+            self.fill()?;
+        }
+        let count = buffer.len().min(self.left.len());
+        for (to, byte) in buffer.iter_mut().zip(self.left.drain(self.left.len() - count..).rev()) {
+            *to = byte;
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<String> {
+        let mut whole = String::new();
+        text(Path::new("FILE"), Box::new(bytes))?.read_to_string(&mut whole).unwrap();
+        Ok(whole)
+    }
+
+    #[test]
+    fn utf16_of_any_length_is_text() {
+        // A pair at every place, so that some are at the end of a piece.
+        let wanted = "a😀".repeat(20_000);
+        let units: Vec<u16> = format!("\u{feff}{wanted}").encode_utf16().collect();
+        let little: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+        let big: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+        for bytes in [little, big] {
+            assert_eq!(read(&bytes).unwrap().trim_start_matches('\u{feff}'), wanted);
+        }
+        assert_eq!(read(&[0xff, 0xfe, 0x61, 0, 0x0a]).unwrap(), "\u{feff}a\u{fffd}");
+    }
+
+    #[test]
+    fn ends_of_lines_are_line_feeds_and_what_is_no_text_is_named() {
+        assert_eq!(read(b"one\rtwo\r").unwrap(), "one\ntwo\n");
+        assert_eq!(read(b"one\r\ntwo\rthree\n").unwrap(), "one\r\ntwo\rthree\n");
+        for (bytes, part) in [
+            (&b"PK\x03\x04 word"[..], "a zip archive, as .docx"),
+            (b"%PDF-1.7 ", "is a PDF"),
+            (b"a\0b\0c\0", "UTF-16 without a byte order mark"),
+        ] {
+            assert!(read(bytes).unwrap_err().to_string().contains(part));
+        }
+    }
+}
