@@ -3,7 +3,10 @@
 //! The allocator of this test counts what Rust code asks for; what libtorch asks for is bounded by the address space that the process may take.
 
 use gengs::data::ImageSet;
-use gengs::training::{Checkpoint, EpochRecord, METRICS, RunFolder, ShownImages, TrainConfig, read_settings, weights};
+use gengs::training::{
+    Checkpoint, EpochRecord, METRICS, RunFolder, ShownImages, TopicsShown, TopicsTask, TopicsTrainConfig, TrainConfig,
+    read_settings, weights,
+};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -294,6 +297,17 @@ fn run_files() -> [Vec<u8>; 4] {
     ["last.safetensors", "config.toml", METRICS, "data.safetensors"].map(|name| std::fs::read(out.join(name)).unwrap())
 }
 
+/// The folder of a small run of topics, which keeps what it shows.
+fn topics_run(folder: &Path) {
+    let corpus = folder.join("news.txt");
+    std::fs::write(&corpus, "ship harbour\nnurse patient\n".repeat(20)).unwrap();
+    let text = gengs::data::TextRules { max_share: 1.0, ..Default::default() };
+    let corpus = corpus.display().to_string();
+    let config = TopicsTrainConfig { corpus, text, topics: vec![2], hidden: 3, epochs: 1, ..Default::default() };
+    let mut session = gengs::training::Session::<TopicsTask>::start(config, &folder.join("run"), Device::Cpu).unwrap();
+    session.run(|_| gengs::training::Control::Continue, |_| ()).unwrap();
+}
+
 fn weight_files() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/weights");
     let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -319,6 +333,10 @@ fn limit_memory() {}
 
 fn read_all(cases: usize) {
     let [checkpoint, settings, records, data] = run_files();
+    let topics = tempfile::tempdir().unwrap();
+    topics_run(topics.path());
+    let kept = |name: &str| topics.path().join("run").join(name);
+    let shown = std::fs::read(kept("topics-best.safetensors")).unwrap();
     limit_memory();
     let image_set = |path: &Path| ImageSet::File(path.into()).load(None).map(|_| ());
     read_mutations(("idx", "mutated"), cases, &idx_files(), image_set);
@@ -334,6 +352,14 @@ fn read_all(cases: usize) {
         std::fs::write(folder.join("config.toml"), "").unwrap();
         let (run, _) = RunFolder::open::<TrainConfig>(folder)?;
         ShownImages::of_run(&run, Device::Cpu).map(|_| ())
+    });
+    read_mutations(("topics of a run", "mutated/topics-best.safetensors"), cases, &[shown], |path| {
+        let folder = path.parent().unwrap();
+        for name in ["config.toml", "vocabulary.txt", "best.safetensors"] {
+            std::fs::copy(kept(name), folder.join(name)).unwrap();
+        }
+        let (run, _) = RunFolder::open::<TopicsTrainConfig>(folder)?;
+        TopicsShown::read(&run, "best").map(|_| ())
     });
     read_mutations(("records", "mutated"), cases, &[records], |path| {
         std::fs::write(path.with_file_name("config.toml"), "").unwrap();
