@@ -3,7 +3,10 @@
 //! The allocator of this test counts what Rust code asks for; what libtorch asks for is bounded by the address space that the process may take.
 
 use gengs::data::ImageSet;
-use gengs::training::{Checkpoint, EpochRecord, METRICS, RunFolder, TrainConfig, read_settings, weights};
+use gengs::training::{
+    Checkpoint, EpochRecord, METRICS, RunFolder, ShownImages, TopicsShown, TopicsTask, TopicsTrainConfig, TrainConfig,
+    read_settings, weights,
+};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -87,6 +90,7 @@ fn read_mutations(
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
     let path = folder.path().join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut random = ChaCha8Rng::seed_from_u64(17);
     let (mut accepted, mut most) = (0, 0);
     let clock = std::time::Instant::now();
@@ -279,8 +283,8 @@ fn content_decides_how_a_file_is_read() {
     }
 }
 
-/// A small run's checkpoint, its settings and its records.
-fn run_files() -> [Vec<u8>; 3] {
+/// A small run's checkpoint, its settings, its records, and what it knows of its data.
+fn run_files() -> [Vec<u8>; 4] {
     let folder = tempfile::tempdir().unwrap();
     let dataset = folder.path().join("images");
     std::fs::write(&dataset, &idx_files()[0]).unwrap();
@@ -290,7 +294,18 @@ fn run_files() -> [Vec<u8>; 3] {
     let out = folder.path().join("run");
     let mut session = gengs::training::Session::<gengs::training::VaeTask>::start(config, &out, Device::Cpu).unwrap();
     session.run(|_| gengs::training::Control::Continue, |_| ()).unwrap();
-    ["last.safetensors", "config.toml", METRICS].map(|name| std::fs::read(out.join(name)).unwrap())
+    ["last.safetensors", "config.toml", METRICS, "data.safetensors"].map(|name| std::fs::read(out.join(name)).unwrap())
+}
+
+/// The folder of a small run of topics, which keeps what it shows.
+fn topics_run(folder: &Path) {
+    let corpus = folder.join("news.txt");
+    std::fs::write(&corpus, "ship harbour\nnurse patient\n".repeat(20)).unwrap();
+    let text = gengs::data::TextRules { max_share: 1.0, ..Default::default() };
+    let corpus = corpus.display().to_string();
+    let config = TopicsTrainConfig { corpus, text, topics: vec![2], hidden: 3, epochs: 1, ..Default::default() };
+    let mut session = gengs::training::Session::<TopicsTask>::start(config, &folder.join("run"), Device::Cpu).unwrap();
+    session.run(|_| gengs::training::Control::Continue, |_| ()).unwrap();
 }
 
 fn weight_files() -> Vec<Vec<u8>> {
@@ -317,7 +332,11 @@ fn limit_memory() {
 fn limit_memory() {}
 
 fn read_all(cases: usize) {
-    let [checkpoint, settings, records] = run_files();
+    let [checkpoint, settings, records, data] = run_files();
+    let topics = tempfile::tempdir().unwrap();
+    topics_run(topics.path());
+    let kept = |name: &str| topics.path().join("run").join(name);
+    let shown = std::fs::read(kept("topics-best.safetensors")).unwrap();
     limit_memory();
     let image_set = |path: &Path| ImageSet::File(path.into()).load(None).map(|_| ());
     read_mutations(("idx", "mutated"), cases, &idx_files(), image_set);
@@ -328,6 +347,20 @@ fn read_all(cases: usize) {
     });
     read_mutations(("weights", "mutated"), cases, &weight_files(), |path| weights::read(path, Device::Cpu).map(|_| ()));
     read_mutations(("settings", "mutated"), cases, &[settings], |path| read_settings::<TrainConfig>(path).map(|_| ()));
+    read_mutations(("data of a run", "mutated/data.safetensors"), cases, &[data], |path| {
+        let folder = path.parent().unwrap();
+        std::fs::write(folder.join("config.toml"), "").unwrap();
+        let (run, _) = RunFolder::open::<TrainConfig>(folder)?;
+        ShownImages::of_run(&run, Device::Cpu).map(|_| ())
+    });
+    read_mutations(("topics of a run", "mutated/topics-best.safetensors"), cases, &[shown], |path| {
+        let folder = path.parent().unwrap();
+        for name in ["config.toml", "vocabulary.txt", "best.safetensors"] {
+            std::fs::copy(kept(name), folder.join(name)).unwrap();
+        }
+        let (run, _) = RunFolder::open::<TopicsTrainConfig>(folder)?;
+        TopicsShown::read(&run, "best").map(|_| ())
+    });
     read_mutations(("records", "mutated"), cases, &[records], |path| {
         std::fs::write(path.with_file_name("config.toml"), "").unwrap();
         let folder = path.parent().unwrap_or(path);

@@ -1,9 +1,16 @@
 //! A run knows what it was trained on, and shows it without that: whatever happens to the files of the data, no number is silently of others.
 #![cfg(feature = "cli")]
 
+use gengs::data::TextRules;
+use gengs::training::{Control, Loaded, RunFolder, Session, TopicsShown, TopicsTask, TopicsTrainConfig};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use tch::Device;
+
+mod common;
+#[path = "common/npz.rs"]
+mod npz;
 
 /// A command of a program, run in a folder.
 fn run(program: &str, folder: &Path, line: &str) -> Output {
@@ -71,26 +78,41 @@ fn accidents() -> Vec<(&'static str, Vec<String>, &'static str)> {
 
 #[test]
 fn a_corpus_that_is_another_one_is_refused_and_the_run_keeps_its_own_words() {
+    let _guard = common::seeded(0);
+    let home = tempfile::tempdir().unwrap();
+    let news = home.path().join("news.txt");
+    let write = |lines: &[String]| std::fs::write(&news, lines.join("\n") + "\n").unwrap();
     // With all words, and with a vocabulary that is full.
-    for more in ["", "--max-words 9"] {
-        let (_home, home) = trained(more);
-        let shown = json(&topics(&home, "topics --run run --json"));
-        let measured = json(&topics(&home, "eval --run run --json"));
+    for max_words in [100, 9] {
+        write(&lines());
+        let out = home.path().join(max_words.to_string());
+        let text = TextRules { min_documents: 1, max_share: 1.0, max_words, ..TextRules::default() };
+        let corpus = news.display().to_string();
+        let config = TopicsTrainConfig { corpus, text, topics: vec![2], hidden: 8, epochs: 2, ..Default::default() };
+        let mut session = Session::<TopicsTask>::start(config, &out, Device::Cpu).unwrap();
+        session.run(|_| Control::Continue, |_| ()).unwrap();
+        drop(session);
+        let (run, _) = RunFolder::open::<TopicsTrainConfig>(&out).unwrap();
+        let shown = || TopicsShown::read(&run, "best").unwrap().unwrap();
+        let words = shown().vocabulary;
+        let read = || Loaded::<TopicsTask>::read(&out, "best", Device::Cpu, |_| ());
         for (what, lines, difference) in accidents() {
-            std::fs::write(home.join("news.txt"), lines.join("\n") + "\n").unwrap();
-            let counted = lines.len();
-            // Documents are counted by part; a number of lines stands for the sum of these.
-            let part = if difference.parse() == Ok(counted) { "training and test documents, not" } else { difference };
-            let resume = "train --resume --out run --epochs 3";
-            let both = ["eval --run run", resume];
-            for line in if what == "another order" { &both[..] } else { &both[..1] } {
-                refused(&topics(&home, line), &["news.txt", "is not what the run was trained on", part, "--corpus"]);
+            write(&lines);
+            let counted = difference.parse() == Ok(lines.len());
+            let difference = if counted { "training and test documents, not" } else { difference };
+            for error in
+                [read().unwrap_err(), Session::<TopicsTask>::resume(&out, None, None, Device::Cpu).unwrap_err()]
+            {
+                assert!(matches!(error, gengs::Error::OtherData { .. }), "{what}: {error}");
+                let message = error.to_string();
+                let parts = ["news.txt", "is not what the run was trained on", difference, "--corpus"];
+                assert!(parts.iter().all(|part| message.contains(part)), "{what}: {message}");
             }
+            assert_eq!(shown().vocabulary, words, "{what}");
         }
-        assert_eq!(json(&topics(&home, "topics --run run --json")), shown);
-        std::fs::write(home.join("news.txt"), self::lines().join("\n")).unwrap();
-        assert_eq!(json(&topics(&home, "eval --run run --json")), measured);
-        assert!(topics(&home, "train --resume --out run --epochs 3 --quiet").status.success());
+        write(&self::lines());
+        assert!(read().unwrap().warnings.is_empty());
+        Session::<TopicsTask>::resume(&out, Some(3), None, Device::Cpu).unwrap();
     }
 }
 
@@ -174,9 +196,7 @@ fn a_store_knows_its_hash_and_a_changed_one_is_refused() {
     let (_home, home) = trained("--store store");
     let own = json(&topics(&home, "eval --run run --json"));
     // The same documents from their source, and from the store by itself.
-    for line in ["--corpus news.txt", "--corpus store:store"] {
-        assert_eq!(json(&topics(&home, &format!("eval --run run --json {line}"))), own);
-    }
+    assert_eq!(json(&topics(&home, "eval --run run --json --corpus news.txt")), own);
     let hash = home.join("store").join("train.documents.hash");
     let kept = std::fs::read_to_string(&hash).unwrap();
     // A store of before has no hash: its documents are read. One that is not this file's counts for nothing.
@@ -292,6 +312,3 @@ fn archive() -> Vec<u8> {
     ];
     npz::archive(&arrays, true)
 }
-
-#[path = "common/npz.rs"]
-mod npz;
