@@ -223,7 +223,9 @@ fn nothing_is_lost_of_laws_that_were_finite() {
 #[test]
 fn bounds_of_windows_with_little_mass_hold() {
     let _guard = seeded(0);
-    let cases: [(&str, &[f64], usize, (i64, i64)); 8] = [
+    // A family, its parameters, the first that takes a gradient, and a window.
+    type Case = (&'static str, &'static [f64], usize, (i64, i64));
+    let cases: [Case; 8] = [
         ("negative-binomial", &[3.0, 0.4], 0, (40, 45)),
         ("geometric", &[0.5], 0, (30, 35)),
         ("negative-binomial", &[1e-6, 0.5], 0, (1, 5)),
