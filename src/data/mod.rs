@@ -8,7 +8,7 @@ mod images;
 
 pub use batches::{Images, Pixels, epoch_order};
 pub use corpora::{
-    Corpus, CorpusSet, Counted, Document, Documents, Encoded, Format, TextRules, Vocabulary, visit_texts,
+    Corpus, CorpusSet, Counted, Document, Documents, Encoded, Format, STORE_FILES, TextRules, Vocabulary, visit_texts,
 };
 pub use identity::Identity;
 pub(crate) use identity::document_hash;

@@ -109,6 +109,11 @@ pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
     /// Makes all paths absolute, so that a run can be used from any folder.
     fn make_absolute(&mut self) {}
 
+    /// Files and folders that the settings name, in which a command that shows a run looks for its data.
+    fn data_paths(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
     /// The file that a new run's weights come from, if any.
     fn init_from(&self) -> Option<&Path> {
         None

@@ -1,13 +1,14 @@
 //! Files and bytes as lines with numbers, plain or gzipped.
 
 use crate::error::{Error, Result};
+use crate::platform::budget;
+use crate::platform::open::{Opened, open};
 use flate2::bufread::MultiGzDecoder;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Error as IoError, ErrorKind, Read};
 use std::path::Path;
 
 /// The longest line, and the longest file of one document, in bytes.
-pub(super) const LONGEST: u64 = 256 << 20;
+pub(super) const LONGEST: u64 = budget::LINE;
 
 /// Where a corpus comes from; it can be read more than once.
 #[derive(Debug, Clone, Copy)]
@@ -27,29 +28,41 @@ impl<'a> Origin<'a> {
 
     /// From the start, unpacked.
     pub fn open(self) -> Result<Box<dyn BufRead + 'a>> {
+        Ok(self.unpacked()?.0)
+    }
+
+    /// The same, and how much of it there may be.
+    fn unpacked(self) -> Result<(Box<dyn BufRead + 'a>, Most)> {
         let wrong = |error| Error::file(self.path(), format!("cannot be read: {error}"));
-        let mut reader: Box<dyn BufRead + 'a> = match self {
-            Origin::File(path) => Box::new(BufReader::with_capacity(1 << 16, File::open(path).map_err(wrong)?)),
-            Origin::Bytes(_, bytes) => Box::new(bytes),
+        let (mut reader, held): (Box<dyn BufRead + 'a>, u64) = match self {
+            Origin::File(path) => {
+                let Opened { file, held, .. } = open(path).map_err(wrong)?;
+                (Box::new(BufReader::with_capacity(1 << 16, file)), held)
+            }
+            Origin::Bytes(_, bytes) => (Box::new(bytes), bytes.len() as u64),
         };
-        if reader.fill_buf().map_err(wrong)?.starts_with(&[0x1f, 0x8b]) {
-            reader = Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(reader)));
+        if !reader.fill_buf().map_err(wrong)?.starts_with(&[0x1f, 0x8b]) {
+            return Ok((reader, Most { line: LONGEST.min(budget::longest(held)), lines: u64::MAX }));
         }
-        Ok(reader)
+        let unpacked = Unpacked { source: MultiGzDecoder::new(reader), left: budget::most_text(held), held };
+        let most = Most { line: LONGEST.min(budget::most_text(held)), lines: budget::most_lines(held) };
+        Ok((Box::new(BufReader::with_capacity(1 << 16, unpacked)), most))
     }
 
     pub fn lines(self) -> Result<Lines<'a>> {
-        Ok(Lines { path: self.path(), reader: self.open()?, line: Vec::new(), number: 0 })
+        let (reader, most) = self.unpacked()?;
+        Ok(Lines { path: self.path(), reader, line: Vec::new(), number: 0, most })
     }
 
     /// The whole as one text.
     pub fn whole(self) -> Result<String> {
         let wrong = |problem: String| Error::file(self.path(), problem);
         let mut bytes = Vec::new();
-        let read = self.open()?.take(LONGEST + 1).read_to_end(&mut bytes);
-        read.map_err(|error| wrong(format!("cannot be read ({error}); get the file again")))?;
-        if bytes.len() as u64 > LONGEST {
-            return Err(wrong(format!("is one document of more than {LONGEST} bytes; cut it into parts")));
+        let (reader, most) = self.unpacked()?;
+        let read = reader.take(most.line + 1).read_to_end(&mut bytes);
+        read.map_err(|error| wrong(unreadable(&error)))?;
+        if bytes.len() as u64 > most.line {
+            return Err(wrong(format!("is one document of more than {} bytes; cut it into parts", most.line)));
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -63,6 +76,43 @@ impl<'a> Origin<'a> {
     }
 }
 
+/// How much there may be, by what the file holds.
+#[derive(Debug, Clone, Copy)]
+struct Most {
+    /// Bytes of a line, and of a file that is one document.
+    line: u64,
+    lines: u64,
+}
+
+/// What compressed bytes unpack to, which ends in an error where it is many times as much.
+struct Unpacked<R> {
+    source: MultiGzDecoder<R>,
+    left: u64,
+    held: u64,
+}
+
+impl<R: BufRead> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        let Some(left) = self.left.checked_sub(read as u64) else {
+            let problem =
+                format!("{} compressed bytes unpack to more than {}", self.held, budget::most_text(self.held));
+            return Err(IoError::new(ErrorKind::FileTooLarge, problem));
+        };
+        self.left = left;
+        Ok(read)
+    }
+}
+
+/// Why reading failed, and what to do.
+fn unreadable(error: &IoError) -> String {
+    let advice = match error.kind() {
+        ErrorKind::FileTooLarge => "unpack the file first, if you trust it",
+        _ => "get the file again",
+    };
+    format!("cannot be read ({error}); {advice}")
+}
+
 const NOT_UTF8: &str = "is not UTF-8; convert the file, for example with `iconv -f latin1 -t utf-8`";
 
 /// Lines one after the other; a byte order mark, `\n` and `\r\n` are not part of them.
@@ -71,6 +121,7 @@ pub(super) struct Lines<'a> {
     reader: Box<dyn BufRead + 'a>,
     line: Vec<u8>,
     number: u64,
+    most: Most,
 }
 
 impl Lines<'_> {
@@ -78,10 +129,15 @@ impl Lines<'_> {
     pub fn advance(&mut self) -> Result<bool> {
         self.line.clear();
         self.number += 1;
-        let read = (&mut self.reader).take(LONGEST + 1).read_until(b'\n', &mut self.line);
-        let read = read.map_err(|error| self.wrong(&format!("cannot be read ({error}); get the file again")))?;
-        if read as u64 > LONGEST {
-            return Err(self.wrong(&format!("is longer than {LONGEST} bytes")));
+        let Most { line, lines } = self.most;
+        let read = (&mut self.reader).take(line + 1).read_until(b'\n', &mut self.line);
+        let read = read.map_err(|error| self.wrong(&unreadable(&error)))?;
+        if read as u64 > line {
+            return Err(self.wrong(&format!("is longer than {line} bytes")));
+        }
+        if self.number > lines && read > 0 {
+            let problem = format!("is one more than the {lines} that so small a compressed file may have");
+            return Err(self.wrong(&format!("{problem}; unpack the file first, if you trust it")));
         }
         if self.line.ends_with(b"\n") {
             self.line.pop();

@@ -17,6 +17,7 @@ mod store;
 mod texts;
 mod vocabulary;
 
+pub use builder::STORE_FILES;
 pub use corpus::Corpus;
 pub use counted::Counted;
 pub use documents::Documents;

@@ -68,10 +68,12 @@ impl CorpusSet {
     /// When a file is missing, truncated or malformed, or no document or no word is left; the message names the file, and the line where there is one. Also
     /// when the store holds another corpus.
     pub fn load(&self, folder: Option<&Path>, rules: &TextRules, store: Option<&Path>) -> Result<Corpus> {
-        if let Some(store) = store
-            && !builder::open_or_create(store, &self.source(rules), self.state().as_deref())?
-        {
-            return builder::open(store);
+        if let Some(store) = store {
+            let (source, state) = (self.source(rules), self.state());
+            if builder::holds(store, &source, state.as_deref())? {
+                return builder::open(store);
+            }
+            builder::begin(store, &source, state.as_deref())?;
         }
         match self {
             CorpusSet::Reuters395 => reuters(store),
@@ -82,6 +84,22 @@ impl CorpusSet {
                 let format = format.map_or_else(|| Format::recognise(path), Ok)?;
                 load(format, path, rules, store)
             }
+        }
+    }
+
+    /// As [`load`](Self::load), but writes nothing: a store that holds this corpus whole is opened; where there is none, the documents are read into memory.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub fn load_without_writing(
+        &self,
+        folder: Option<&Path>,
+        rules: &TextRules,
+        store: Option<&Path>,
+    ) -> Result<Corpus> {
+        match store {
+            Some(store) if builder::holds(store, &self.source(rules), self.state().as_deref())? => builder::open(store),
+            _ => self.load(folder, rules, None),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A topic model, its corpus, and what trains it.
 
 use super::batch::{bags, batches};
-use super::config::{TopicsTrainConfig, VOCABULARY};
+use super::config::TopicsTrainConfig;
 use super::record::TopicsRecord;
 use super::rows;
 use super::shown::TopicsShown;
@@ -10,11 +10,11 @@ use crate::data::{Corpus, Identity, TextRules, Vocabulary, document_hash};
 use crate::error::{Error, Result};
 use crate::models::{TopicModel, TopicsStart};
 use crate::nn::Adam;
-use crate::platform::files::replace;
 use crate::platform::threads::LibtorchOnOneThread;
 use crate::relaxation::Forward;
 use crate::topic_metrics::{DIVERSITY_WORDS, diversity};
 use crate::training::checkpoint::Checkpoint;
+use crate::training::run_files::VOCABULARY;
 use crate::training::run_folder::RunFolder;
 use crate::training::step_context::StepContext;
 use crate::training::train_task::{LogItem, TrainTask, Trained};
@@ -115,6 +115,21 @@ impl TrainTask for TopicsTask {
         model.check()?;
         let (store, model, adam) = build(config, words, &blank(words, &config.topics, device), device)?;
         Ok(Self { corpus, store, model, adam })
+    }
+
+    fn write_outside(config: &TopicsTrainConfig) -> Result<()> {
+        config.write_store()
+    }
+
+    /// Documents in a store come in another order than those in memory.
+    fn check_outside(&self, config: &TopicsTrainConfig) -> Result<()> {
+        match &config.store {
+            Some(store) if !self.corpus.train.are_on_disk() => {
+                let problem = "does not hold the documents of the run, which are only written there if you ask for it: give --store DIR with --resume";
+                Err(Error::file(store, problem))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Starts topics from groups of documents.
@@ -243,12 +258,10 @@ impl TrainTask for TopicsTask {
 
     /// Writes the vocabulary, which does not change, once.
     fn save_extra_files(&self, folder: &RunFolder) -> Result<()> {
-        let path = folder.file(VOCABULARY);
-        if path.exists() {
+        if folder.file(VOCABULARY).symlink_metadata().is_ok() {
             return Ok(());
         }
-        let words = self.corpus.vocabulary.join("\n") + "\n";
-        replace(&path, words.as_bytes()).map_err(|error| Error::file(&path, format!("cannot be written ({error})")))
+        folder.write(VOCABULARY, (self.corpus.vocabulary.join("\n") + "\n").as_bytes())
     }
 
     /// Keeps what `topics` and `tree` show of both checkpoints.
