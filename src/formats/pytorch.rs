@@ -19,6 +19,8 @@ pub(crate) enum Problem {
     Damaged(String),
     /// Python can make a file of it that is read: what it is, and the Python code, from `sys.argv[1]` to `sys.argv[2]`.
     Foreign { what: String, code: String },
+    /// What it asks of Python is nothing that PyTorch writes.
+    Suspicious(String),
 }
 
 impl Problem {
@@ -194,7 +196,9 @@ fn whole_module(pickle: &Pickle, call: &Call) -> Problem {
     let (module, name) = pickle.function(call).unwrap_or(("", "unknown"));
     // What is no name in Python is no class that it could find, and is not put into a command.
     if !module.split('.').all(is_identifier) || !name.split('.').all(is_identifier) {
-        return "it holds a whole pickled module of a class whose name is none: the file is damaged, or made to do harm; do not load it".into();
+        return Problem::Suspicious(
+            "it holds a whole pickled module, whose class has a name that no class can have".into(),
+        );
     }
     let import = match module {
         "__main__" => format!("from SCRIPT import {name}; "),

@@ -68,6 +68,9 @@ pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
     });
     let named = named.map_err(|problem| match problem {
         Problem::Damaged(problem) => Error::file(path, problem),
+        Problem::Suspicious(what) => {
+            Error::file(path, format!("{what}: the file is damaged, or made to do harm; do not load it in Python"))
+        }
         Problem::Foreign { what, code } => match command(path, &code) {
             Some(command) => Error::file(path, format!("{what}; convert it with: {command}")),
             None => Error::file(path, format!("{what}; rename the file to have the command that converts it")),
