@@ -105,8 +105,9 @@ fn no_file_of_a_handed_run_leads_outside() {
     let run = images_run(folder.path());
     let nothing = folder.path().join("nothing");
     for file in RUN_FILES {
-        for name in names(file.name) {
-            for trap in TRAPS {
+        for (i, name) in names(file.name).into_iter().enumerate() {
+            // A name that only older versions wrote under is met by one of them.
+            for &trap in if i == 0 { &TRAPS[..] } else { &TRAPS[..1] } {
                 let what = format!("{trap:?} at {name}");
                 let handed = folder.path().join("handed");
                 copy(&run, &handed);
@@ -288,8 +289,8 @@ fn a_store_is_written_only_where_a_user_asked_for_it() {
     // Every file of the store in turn, and every trap in its place; the vocabulary, without which it is no store, is missing too.
     let whole = path("whole");
     copy(&path("store"), &whole);
-    for name in STORE_FILES.into_iter().flat_map(names) {
-        for trap in TRAPS {
+    for (i, name) in STORE_FILES.into_iter().flat_map(names).enumerate() {
+        for &trap in if i % 3 == 0 { &TRAPS[..] } else { &TRAPS[..1] } {
             let what = format!("{trap:?} at {name}");
             fs::remove_dir_all(path("store")).unwrap();
             copy(&whole, &path("store"));

@@ -36,13 +36,19 @@ impl<'a> Origin<'a> {
         let wrong = |error| Error::file(self.path(), format!("cannot be read: {error}"));
         let (mut reader, held): (Box<dyn BufRead + 'a>, u64) = match self {
             Origin::File(path) => {
-                let Opened { file, held, .. } = open(path).map_err(wrong)?;
+                let Opened { file, length, held } = open(path).map_err(wrong)?;
+                if length > budget::longest(held) {
+                    return Err(Error::file(
+                        path,
+                        format!("has {length} bytes, but holds only {held}: the others are a hole"),
+                    ));
+                }
                 (Box::new(BufReader::with_capacity(1 << 16, file)), held)
             }
             Origin::Bytes(_, bytes) => (Box::new(bytes), bytes.len() as u64),
         };
         if !reader.fill_buf().map_err(wrong)?.starts_with(&[0x1f, 0x8b]) {
-            return Ok((reader, Most { line: LONGEST.min(budget::longest(held)), lines: u64::MAX }));
+            return Ok((reader, Most { line: LONGEST, lines: u64::MAX }));
         }
         let unpacked = Unpacked { source: MultiGzDecoder::new(reader), left: budget::most_text(held), held };
         let most = Most { line: LONGEST.min(budget::most_text(held)), lines: budget::most_lines(held) };
