@@ -126,7 +126,7 @@ fn images() -> Vec<u8> {
 }
 
 fn gzipped(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
@@ -299,12 +299,6 @@ fn weight_files() -> Vec<Vec<u8>> {
     paths.sort();
     let read = |path: &std::path::PathBuf| weights::read(path, Device::Cpu).is_ok();
     paths.into_iter().filter(read).map(|path| std::fs::read(path).unwrap()).collect()
-}
-
-fn gzipped(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 /// A text of a pickle.
