@@ -111,13 +111,12 @@ if [ -n "$found" ] && whole "$found"; then
     exit 0
 fi
 
-packages=("torch==$version")
+# Wheels alone, none of which runs code when it is installed, and only those whose hashes are listed, whatever index they come from.
 if [ $cuda = yes ]; then
+    packages=(--only-binary=:all: --require-hashes -r libtorch/cuda.txt)
     echo "libtorch-setup: installing PyTorch $version with CUDA into .venv (4.7 GB) ..." >&2
 else
-    packages=(--no-deps "${packages[@]}")
-    # The wheel for Linux links these two; without them it does not load.
-    [ "$(uname -sm)" != "Linux x86_64" ] || packages+=(nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
+    packages=(--only-binary=:all: --require-hashes --no-deps -r libtorch/cpu.txt)
     echo "libtorch-setup: installing libtorch $version for the CPU into .venv (1.3 GB) ..." >&2
 fi
 
@@ -127,13 +126,13 @@ quoted() { echo "$(grep -iE 'error|no space' "$log" | tail -n 1 | cut -c1-300)";
 if [ -x .venv/bin/python ] || python3 -m venv .venv >"$log" 2>&1; then
     python=.venv/bin/python
     "$python" -m pip install --quiet --disable-pip-version-check "${packages[@]}" >"$log" 2>&1 ||
-        fail "pip could not install ${packages[*]}: $(quoted)"
+        fail "pip could not install ${packages[${#packages[@]} - 1]}: $(quoted)"
     link "$(torch_of "$python")"
 elif python3 -m pip --version >/dev/null 2>&1; then
     rm -rf .venv
     python=python3
     python3 -m pip install --quiet --disable-pip-version-check --target .venv/packages "${packages[@]}" >"$log" 2>&1 ||
-        fail "pip could not install ${packages[*]}: $(quoted)"
+        fail "pip could not install ${packages[${#packages[@]} - 1]}: $(quoted)"
     link "$PWD/.venv/packages/torch"
 else
     fail "python3 has neither venv nor pip; install one of them (on Debian: apt-get install python3-venv) and run this again"

@@ -1,5 +1,6 @@
-//! The one error type of the library.
+//! The one error type of the library. Messages quote files and names of anybody: they are one line without control characters.
 
+use crate::markup::in_one_line;
 use std::path::PathBuf;
 
 /// A result of this library.
@@ -10,7 +11,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// A parameter lies outside its domain.
-    #[error("{name} is {value}, but must be {allowed}")]
+    #[error("{} is {}, but must be {}", in_one_line(name), in_one_line(value), in_one_line(allowed))]
     InvalidParameter {
         /// The parameter's name, with its owner.
         name: String,
@@ -20,7 +21,7 @@ pub enum Error {
         allowed: String,
     },
     /// Tensor shapes do not fit together.
-    #[error("{what}: shape {found:?} does not fit {expected}")]
+    #[error("{}: shape {found:?} does not fit {expected}", in_one_line(what))]
     Shape {
         /// What was being done.
         what: String,
@@ -68,7 +69,7 @@ pub enum Error {
         flag: String,
     },
     /// A file is missing, truncated or malformed.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {}", in_one_line(&path.display().to_string()), in_one_line(problem))]
     File {
         /// The file.
         path: PathBuf,
@@ -79,12 +80,13 @@ pub enum Error {
     #[error("{0}")]
     Device(String),
     /// Settings that contradict each other or are out of range.
-    #[error("{0}")]
+    #[error("{}", in_one_line(_0))]
     Config(String),
     /// The loss or a tensor stopped being finite.
     #[error(
-        "{what} is not finite at epoch {epoch}, step {step}; no such step changes the model, and the last checkpoint is kept: leave such steps out with --resume --on-nan skip, \
-         or start anew with a smaller --lr (and --init-from a checkpoint), or inspect the data"
+        "{} is not finite at epoch {epoch}, step {step}; no such step changes the model, and the last checkpoint is kept: leave such steps out with --resume --on-nan skip, \
+         or start anew with a smaller --lr (and --init-from a checkpoint), or inspect the data",
+        in_one_line(what)
     )]
     NotFinite {
         /// The tensor's name.

@@ -1,4 +1,7 @@
-//! What the pages and pictures share: text as XML has it, and the frame of a page.
+//! Text for pages, pictures and terminals: as XML has it, as a terminal may have it, as a shell has it; and the frame of a page.
+
+use std::borrow::Cow;
+use std::path::Path;
 
 /// Text without what XML takes for its own, or does not allow.
 pub(crate) fn escape(text: &str) -> String {
@@ -17,6 +20,55 @@ pub(crate) fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// Text as a terminal may have it: characters that would move the cursor, change colours or titles, ring a bell, or turn the direction of what follows are
+/// shown as JSON has them, as in `\u001b`. A document of JSON stays one, and says the same. Line breaks and tabs stay.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let is_hidden = |letter: char| match letter {
+        '\n' | '\t' => false,
+        // Embeddings, overrides and isolates of bidirectional text, and Unicode's own line breaks.
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' => true,
+        letter => letter.is_control(),
+    };
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        if is_hidden(letter) {
+            shown.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        } else {
+            shown.push(letter);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Characters of the longest part of a message that comes from a file.
+const LONGEST: usize = 2000;
+
+/// Text as a message has it: [`printable`], in one line, and not endless.
+pub(crate) fn in_one_line(text: &str) -> String {
+    let mut line = printable(text).replace(['\n', '\t'], " ");
+    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
+/// A path as one word of a shell's command line; `None` where it has control characters or is not UTF-8: no command can be offered then.
+pub(crate) fn shell_word(path: &Path) -> Option<String> {
+    let text = path.to_str().filter(|text| !text.contains('\n') && printable(text) == *text)?;
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+=:@%".contains(letter);
+    // A name that begins with a dash would be taken for a flag.
+    let text = if text.starts_with('-') { format!("./{text}") } else { text.to_string() };
+    Some(if !text.is_empty() && text.chars().all(is_plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    })
 }
 
 /// A whole HTML page: its title as the heading, what it was made from below, then the body; all in one file, style and script too.
@@ -48,6 +100,29 @@ pub(crate) fn page(title: &str, settings: &str, style: &str, body: &str, script:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_sees_no_control_characters() {
+        let hostile = "\u{1b}[2Jred\u{7}\u{9b}31m\r\u{202e}txt\u{2028}\0\u{7f}";
+        assert_eq!(printable(hostile), r"\u001b[2Jred\u0007\u009b31m\u000d\u202etxt\u2028\u0000\u007f");
+        assert_eq!(printable("naïve\tتجربة 文\n👩‍👩‍👧"), "naïve\tتجربة 文\n👩‍👩‍👧");
+        assert_eq!(in_one_line("two\nlines"), "two lines");
+        assert_eq!(in_one_line(&"é".repeat(3000)).chars().count(), 2001);
+        let json = serde_json::to_string(hostile).unwrap();
+        assert_eq!(serde_json::from_str::<String>(&printable(&json)).unwrap(), hostile);
+    }
+
+    #[test]
+    fn a_path_is_one_word_or_is_not_offered() {
+        let word = |path: &str| shell_word(Path::new(path));
+        assert_eq!(word("runs/a-1.pt").unwrap(), "runs/a-1.pt");
+        assert_eq!(word("it's $HOME").unwrap(), r"'it'\''s $HOME'");
+        assert_eq!(word("-rf").unwrap(), "./-rf");
+        assert_eq!(word("").unwrap(), "''");
+        for hidden in ["a\nb", "a\u{1b}b", "a\u{202e}b"] {
+            assert_eq!(word(hidden), None);
+        }
+    }
 
     #[test]
     fn text_is_escaped() {

@@ -2,7 +2,7 @@
 //!
 //! The allocator of this test counts what Rust code asks for; what libtorch asks for is bounded by the address space that the process may take.
 
-use gengs::data::ImageSet;
+use gengs::data::{CorpusSet, ImageSet, TextRules};
 use gengs::training::{
     Checkpoint, EpochRecord, METRICS, RunFolder, ShownImages, TopicsShown, TopicsTask, TopicsTrainConfig, TrainConfig,
     read_settings, weights,
@@ -11,7 +11,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::io::{Cursor, Write};
+use std::io::{Cursor, Seek, SeekFrom, Write};
 use std::path::Path;
 use tch::Device;
 
@@ -130,7 +130,7 @@ fn images() -> Vec<u8> {
 }
 
 fn gzipped(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
@@ -314,6 +314,149 @@ fn weight_files() -> Vec<Vec<u8>> {
     paths.sort();
     let read = |path: &std::path::PathBuf| weights::read(path, Device::Cpu).is_ok();
     paths.into_iter().filter(read).map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+/// A text of a pickle.
+fn text(text: &str) -> Vec<u8> {
+    [b"X".as_slice(), &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat()
+}
+
+/// A file of `torch.save` with this pickle and a storage of one number.
+fn torch(pickle: &[u8]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in [("a/data.pkl", pickle), ("a/data/0", &[0; 4])] {
+        let stored = zip::write::FileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        writer.start_file(name, stored).unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+/// The pickle of a dict in which one tensor has the names that these opcodes put beside it, which is memoized as 1.
+fn named(names: &[Vec<u8>]) -> Vec<u8> {
+    let tensor = [
+        b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x01tQK\0(K\x01t(K\x01t\x89NtR".as_slice(),
+        b"q\x010",
+    ]
+    .concat();
+    let items: Vec<u8> = names.iter().flat_map(|name| [name, b"h\x01".as_slice()].concat()).collect();
+    [b"\x80\x02", text(&"k".repeat(1 << 20)).as_slice(), b"q\x000", &tensor, b"}(", &items, b"u."].concat()
+}
+
+/// A file with so many bytes of a hole.
+fn hollow(path: &Path, start: &[u8], hole: u64) -> bool {
+    let mut file = std::fs::File::create(path).unwrap();
+    file.write_all(start).unwrap();
+    file.seek(SeekFrom::Start(hole)).unwrap();
+    file.write_all(b"\n").unwrap();
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().unwrap().blocks() * 512 < hole / 2
+}
+
+/// Compressed, repeated, nested and hollow files: each is refused in a sentence, within ten times the file and 64 MiB.
+#[test]
+fn files_that_are_made_to_ask_for_much_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let rules = TextRules { min_letters: 1, min_documents: 1, max_share: 1.0, ..TextRules::default() };
+    let weights = |path: &Path| weights::read(path, Device::Cpu).map(|_| ());
+    let images = |path: &Path| ImageSet::File(path.into()).load(None).map(|_| ());
+    let corpus = |path: &Path| CorpusSet::from_name(path.to_str().unwrap()).load(None, &rules, None).map(|_| ());
+    let settings = |path: &Path| read_settings::<TrainConfig>(path).map(|_| ());
+    let checkpoint = |path: &Path| Checkpoint::read(path).map(|_| ());
+    type Read<'a> = &'a dyn Fn(&Path) -> gengs::Result<()>;
+
+    let names = |count: usize| (0..count).map(|i| text(&i.to_string())).collect::<Vec<_>>();
+    let class = b"\x80\x02c__main__\nNet\"; touch PWNED; echo \"\n)\x81}b.";
+    let npy = |shape: &str| {
+        let header = format!("{{'descr': '|u1', 'fortran_order': True, 'shape': {shape}, }}\n");
+        let length = (header.len() as u16).to_le_bytes();
+        let array = [b"\x93NUMPY\x01\0".as_slice(), &length, header.as_bytes()].concat();
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        writer.start_file("x.npy", zip::write::FileOptions::default()).unwrap();
+        writer.write_all(&array).unwrap();
+        writer.finish().unwrap().into_inner()
+    };
+    let picture = [&[0, 0, 8, 3, 0, 0, 0, 10, 0, 0, 4, 1, 0, 0, 4, 0][..], &vec![0; 10 * 1025 * 1024]].concat();
+    let cases: [(&str, Vec<u8>, Read<'_>, &str); 10] = [
+        ("long.pt", torch(&named(&vec![b"h\0".to_vec(); 4000])), &weights, "more than 1024 bytes"),
+        ("twice.pt", torch(&named(&[names(1), names(1)].concat())), &weights, "two tensors have the name 0"),
+        ("many.pt", torch(&named(&names(120_000))), &weights, "many times the room"),
+        ("command.pt", torch(class), &weights, "do not load it"),
+        ("empty.npz", npy("(0, 4611686018427387904, 4)"), &images, "too large for the file"),
+        ("large", gzipped(&picture), &images, "1025 by 1024 pixels, but at most 1048576"),
+        ("lines.ldac.gz", gzipped(&b"0\n".repeat(1_100_000)), &corpus, "so small a compressed file"),
+        (
+            "comments.svmlight.gz",
+            gzipped(&[&b"1 1:1 #"[..], &b"x".repeat(5000), b"\n"].concat().repeat(15_000)),
+            &corpus,
+            "unpack to more than",
+        ),
+        ("hidden.toml", format!("hidden = [{}1]", "1,".repeat(1 << 17)).into_bytes(), &settings, "at most 262144"),
+        ("wide.toml", b"hidden = 7\n".to_vec(), &settings, "line 1"),
+    ];
+    for (name, bytes, read, part) in cases {
+        let path = file(name);
+        std::fs::write(&path, &bytes).unwrap();
+        let before = HELD.get();
+        MOST.set(before);
+        let message = read(&path).expect_err(name).to_string();
+        let used = MOST.get() - before;
+        println!("{name}: {used} bytes for {}: {message}", bytes.len());
+        assert!(message.contains(part) && message.contains(name), "{message}");
+        assert!(!message.contains("python -c"), "{message}");
+        assert!(used <= 10 * bytes.len() as i64 + ROOM, "{name}: {used} bytes for a file of {}", bytes.len());
+    }
+    let header = |size: u64| {
+        let header = format!("{{\"a\":{{\"dtype\":\"U8\",\"shape\":[{size}],\"data_offsets\":[0,{size}]}}}}");
+        [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat()
+    };
+    let idx = [0, 0, 8, 3, 0, 0, 0, 20, 0, 0, 0x40, 0, 0, 0, 0x40, 0];
+    let hollow_files: [(&str, Vec<u8>, Read<'_>); 4] = [
+        ("best.safetensors", header(6 << 30), &checkpoint),
+        ("weights.safetensors", header(6 << 30), &weights),
+        ("images", idx.to_vec(), &images),
+        ("text.txt", b"words\n".to_vec(), &corpus),
+    ];
+    for (name, start, read) in hollow_files {
+        let path = file(name);
+        if !hollow(&path, &start, 6 << 30) {
+            println!("skipped: this file system has no holes");
+            return;
+        }
+        let before = HELD.get();
+        MOST.set(before);
+        let message = read(&path).expect_err(name).to_string();
+        let used = MOST.get() - before;
+        println!("{name}: {used} bytes: {message}");
+        assert!(message.contains(name) && used <= ROOM + (1 << 20), "{used} bytes: {message}");
+    }
+}
+
+/// Documents of the fewest bytes take the most memory for each of them: counters, and the buffers that grow to twice their size.
+#[test]
+fn short_documents_take_up_to_twenty_bytes_for_each_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = TextRules { min_letters: 1, min_documents: 1, max_share: 1.0, ..TextRules::default() };
+    let uci = format!("800000\n1\n400000\n{}", (1..=400_000).map(|i| format!("{} 1 1\n", 2 * i)).collect::<String>());
+    for (name, bytes) in [
+        ("a.txt", b"b\n".repeat(1_000_000)),
+        ("a.ldac", b"1 0:1\n".repeat(500_000)),
+        ("a.svmlight", b"1 1:1\n".repeat(500_000)),
+        ("empty.ldac", [&b"1 0:1\n"[..], &b"0\n".repeat(1_000_000)].concat()),
+        ("docword.a.txt", uci.into_bytes()),
+        ("a.jsonl", b"{\"text\":\"b\"}\n".repeat(200_000)),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, &bytes).unwrap();
+        let before = HELD.get();
+        MOST.set(before);
+        let corpus = CorpusSet::from_name(path.to_str().unwrap()).load(None, &rules, None).unwrap();
+        let used = MOST.get() - before;
+        println!("{name}: {:.1} bytes for each of the file", used as f64 / bytes.len() as f64);
+        assert!(used <= 20 * bytes.len() as i64 + (1 << 20), "{name}: {used} bytes for {}", bytes.len());
+        drop(corpus);
+    }
 }
 
 /// A limit on the address space: a tensor of a damaged header's size is an error of libtorch that says "memory".

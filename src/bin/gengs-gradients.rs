@@ -1,9 +1,8 @@
 //! Measures estimators of the gradient of an expectation against the exact gradient.
 
-use anyhow::Context;
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gengs::cli::{Common, Meter, print_line, print_status};
+use gengs::cli::{Common, Meter, make_folder, print_line, print_status, write_file};
 use gengs::distributions::FAMILIES;
 use gengs::estimators::EstimatorKind;
 use gengs::laboratory::{
@@ -176,7 +175,7 @@ impl Curves {
         let estimators = estimators(&self.estimator)?.unwrap_or_else(|| EstimatorKind::ALL.to_vec());
         let Self { temperature, lr, .. } = *self;
         let (steps, seeds) = (usize::try_from(self.steps)?, usize::try_from(self.seeds)?);
-        std::fs::create_dir_all(&self.out).with_context(|| format!("{} cannot be made", self.out.display()))?;
+        make_folder(&self.out)?;
         let experiment = Experiment { estimators, steps, seeds, temperature, lr };
         let runs = |law: Synthetic| experiment.estimators.iter().filter(|&&kind| law.admits(kind)).count() * seeds;
         let mut meter = Meter::new(self.law.iter().map(|&law| runs(law)).sum(), self.common.quiet);
@@ -222,8 +221,7 @@ impl Curves {
     }
 
     fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
-        let path = self.out.join(name);
-        std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
+        Ok(write_file(&self.out.join(name), text.as_bytes())?)
     }
 }
 

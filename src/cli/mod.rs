@@ -1,5 +1,6 @@
 //! What the binaries share: arguments, runs and their export, progress, a training run on a terminal, how a program ends.
 
+mod files;
 mod interruption;
 mod output;
 mod progress;
@@ -8,6 +9,7 @@ mod runtime;
 mod training;
 mod waiting;
 
+pub use files::{make_folder, write_file};
 pub use interruption::{Interruption, interrupted};
 pub use output::{flush, print_line, write_line};
 pub use progress::Meter;

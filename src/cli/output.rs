@@ -1,5 +1,6 @@
-//! Standard output: a closed pipe ends a program quietly, and a full disk is a sentence.
+//! Standard output: a closed pipe ends a program quietly, a full disk is a sentence, and text of files comes without control characters.
 
+use crate::markup::printable;
 use std::io::{ErrorKind, Write};
 
 /// Nobody reads standard output any more, as after `| head -1`.
@@ -7,7 +8,7 @@ use std::io::{ErrorKind, Write};
 #[error("standard output was closed")]
 pub(super) struct ClosedPipe;
 
-/// Writes a line to standard output.
+/// Writes a line to standard output. Control characters, which words, titles and names of a file may have, are shown as JSON has them.
 ///
 /// # Errors
 /// When it cannot be written. For a closed pipe, [`main`](super::main) then ends the program quietly.
@@ -20,7 +21,7 @@ pub fn print_line(line: impl std::fmt::Display) -> anyhow::Result<()> {
 /// # Errors
 /// As [`print_line`].
 pub fn write_line(out: &mut impl Write, line: impl std::fmt::Display) -> anyhow::Result<()> {
-    checked(writeln!(out, "{line}"))
+    checked(writeln!(out, "{}", printable(&line.to_string())))
 }
 
 /// Writes what a stream that stands for standard output still holds.

@@ -1,5 +1,6 @@
 //! A progress bar on a terminal, plain lines elsewhere; always on stderr.
 
+use crate::markup::printable;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -42,7 +43,7 @@ impl Meter {
     /// A line that stays, after an epoch.
     pub fn line(&self, done: usize, text: &str) {
         if let Some(bar) = &self.bar {
-            bar.println(text);
+            bar.println(printable(text));
         } else if self.lines {
             super::runtime::print_status(format_args!("{text}{}", self.left(done as u64)));
         }

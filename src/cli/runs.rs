@@ -3,7 +3,7 @@
 use super::{Common, print_line, print_status};
 use crate::error::Result;
 use crate::training::weights::FromFile;
-use crate::training::{Loaded, RunFolder, Settings, TrainTask, weights};
+use crate::training::{Loaded, RunFolder, Settings, TrainTask, must_not_be_of_a_run, weights};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,9 +43,11 @@ impl Trained {
     pub fn load<T: TrainTask>(&self, change: impl FnOnce(&mut T::Settings)) -> Result<(T, T::Settings, Device)> {
         let device = self.common.prepare()?;
         let CheckpointArgs { run, checkpoint } = &self.checkpoint_args;
+        let (folder, _) = RunFolder::open::<T::Settings>(run)?;
         let Loaded { task, settings, warnings } = Loaded::<T>::read(run, checkpoint, device, |settings| {
             change(settings);
             set_data_dir(settings, self.data_dir.as_deref());
+            self.name_outside(&folder, settings);
         })?;
         warn(&warnings);
         Ok((task, settings, device))
@@ -60,6 +62,11 @@ impl Trained {
         let (folder, mut settings) = RunFolder::open::<S>(&self.checkpoint_args.run)?;
         set_data_dir(&mut settings, self.data_dir.as_deref());
         Ok((folder, settings, device))
+    }
+
+    /// Says which paths outside of its folder a run makes the command open, before it reads the run's data.
+    pub fn name_outside(&self, folder: &RunFolder, settings: &impl Settings) {
+        name_outside(&self.common, folder, settings);
     }
 }
 
@@ -80,6 +87,18 @@ pub(super) fn set_data_dir(settings: &mut impl Settings, typed: Option<&Path>) {
 pub fn warn(warnings: &[String]) {
     for warning in warnings {
         print_status(format_args!("warning: {warning}"));
+    }
+}
+
+/// Says which paths outside of its folder a run makes a command open: the run may be somebody else's.
+pub(super) fn name_outside(common: &Common, folder: &RunFolder, settings: &impl Settings) {
+    let paths: Vec<String> =
+        folder.links().into_iter().chain(settings.data_paths()).map(|path| path.display().to_string()).collect();
+    if !paths.is_empty() {
+        common.print_status(format_args!(
+            "the run's settings and links have these opened, to read: {}",
+            paths.join(", ")
+        ));
     }
 }
 
@@ -117,6 +136,10 @@ impl Export {
         torchscript: impl FnOnce(&Path, &VarStore, &M, &S) -> Result<()>,
     ) -> anyhow::Result<ExitCode> {
         let device = self.common.prepare()?;
+        [&self.target.torchscript, &self.target.safetensors]
+            .into_iter()
+            .flatten()
+            .try_for_each(|path| must_not_be_of_a_run(path))?;
         let (folder, settings) = RunFolder::open::<S>(&self.checkpoint_args.run)?;
         let checkpoint = folder.file(&format!("{}.safetensors", self.checkpoint_args.checkpoint));
         let FromFile { store, model, .. } = read(&settings, &checkpoint, device)?;

@@ -2,6 +2,7 @@
 
 use super::output::ClosedPipe;
 use crate::error::Result;
+use crate::markup::printable;
 use crate::platform::device::device;
 use clap::{Args, Parser};
 use std::io::Write;
@@ -48,9 +49,9 @@ impl Common {
     }
 }
 
-/// A line on stderr. Where nobody listens any more (the terminal was closed), it is lost, and the program goes on.
+/// A line on stderr, without control characters. Where nobody listens any more (the terminal was closed), it is lost, and the program goes on.
 pub fn print_status(sentence: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "{sentence}");
+    let _ = writeln!(std::io::stderr(), "{}", printable(&sentence.to_string()));
 }
 
 /// A program: its command line, and what it does; 0 when that is done or nobody reads standard output any more, otherwise the error in one

@@ -1,9 +1,10 @@
 //! A run on a terminal: how it begins, what it shows while it trains, and how it ends.
 
-use super::runs::set_data_dir;
+use super::runs::{name_outside, set_data_dir};
 use super::{Common, Interruption, Meter, interrupted, print_line, warn};
 use crate::error::Error;
-use crate::training::{Control, OnNan, Record, Session, Settings, TrainTask, read_settings};
+use crate::markup::shell_word;
+use crate::training::{Control, OnNan, Record, RunFolder, Session, Settings, TrainTask, read_settings};
 use clap::Args;
 use serde::Serialize;
 use std::cell::RefCell;
@@ -74,8 +75,9 @@ pub trait Train: Serialize {
     /// # Errors
     /// When the settings are not allowed, and those of [`Session::run`].
     fn run(&self) -> anyhow::Result<ExitCode> {
-        let stop = interrupted()?;
+        // Only a training is stopped gently: until it begins, and a pipe or a slow disk may be waited for, a signal ends the program as it ends any other.
         let (mut session, out) = begin(self)?;
+        let stop = interrupted()?;
         let common = &self.run_args().common;
         if let Some(code) = train(self, &mut session, &out, &stop)? {
             if common.json {
@@ -99,6 +101,9 @@ pub trait Train: Serialize {
 /// What may be typed when a run is resumed, beside the flags of [`RunArgs`].
 const CHANGEABLE: &str = "epochs";
 
+/// What is written outside of the run folder, if it is typed.
+const STORE: &str = "store";
+
 /// A new run, or one that goes on, and its folder.
 fn begin<C: Train + ?Sized>(command: &C) -> anyhow::Result<(Session<C::Task>, PathBuf)> {
     let RunArgs { data_dir, config, on_nan, out, resume, common } = command.run_args();
@@ -120,9 +125,16 @@ fn begin<C: Train + ?Sized>(command: &C) -> anyhow::Result<(Session<C::Task>, Pa
                 name.replace('_', "-")
             );
         }
+        let writes_outside = typed.contains_key(STORE);
         let change = |settings: &mut <C::Task as TrainTask>::Settings| {
             *settings = with_typed(settings, typed)?;
             change(settings);
+            let (folder, _) = RunFolder::open::<<C::Task as TrainTask>::Settings>(out)?;
+            name_outside(common, &folder, settings);
+            if writes_outside {
+                settings.check()?;
+                C::Task::write_outside(settings)?;
+            }
             Ok(())
         };
         return Ok((Session::resume_with(out, device, change)?, out.clone()));
@@ -223,9 +235,7 @@ fn train<C: Train + ?Sized>(
     }
     let program = C::PROGRAM;
     let threads = common.threads.map_or(String::new(), |threads| format!(" --threads {threads}"));
-    common.print_status(format_args!(
-        "stopped and saved; go on with: {program} train --resume --out {}{threads}",
-        out.display()
-    ));
+    let again = shell_word(out).map(|out| format!(": {program} train --resume --out {out}{threads}"));
+    common.print_status(format_args!("stopped and saved; go on with{}", again.unwrap_or(" --resume".into())));
     Ok(Some(stop.exit_code()))
 }

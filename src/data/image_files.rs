@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::formats::array::{Array, Number};
-use crate::formats::bounded::most_content;
 use crate::formats::{idx, npy, npz};
+use crate::platform::budget::{longest, most_content};
+use crate::platform::open::{Opened, open};
 use flate2::read::MultiGzDecoder;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -31,8 +31,7 @@ pub(super) enum ImageFile {
 /// When it is none of these, or its numbers are no images; the message says what was found, and what makes images of it.
 pub(super) fn read(path: &Path) -> Result<ImageFile> {
     let unreadable = |error| Error::file(path, error);
-    let file = File::open(path).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len();
+    let Opened { file, length, held } = open(path).map_err(unreadable)?;
     let mut source = BufReader::new(file);
     let start = source.fill_buf().map_err(unreadable)?;
     if start.starts_with(npz::MAGIC) {
@@ -40,9 +39,9 @@ pub(super) fn read(path: &Path) -> Result<ImageFile> {
     }
     let array = if start.starts_with(idx::GZIP) {
         let unpacked = BufReader::new(MultiGzDecoder::new(source));
-        plain(path, unpacked, most_content(length))?
+        plain(path, unpacked, most_content(held))?
     } else {
-        plain(path, source, length)?
+        plain(path, source, length.min(longest(held)))?
     };
     Ok(ImageFile::Whole(images(path, None, array)?))
 }

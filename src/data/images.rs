@@ -6,6 +6,7 @@ use super::image_files::{self, ImageBytes, ImageFile};
 use crate::error::{Error, Result};
 use crate::formats::idx;
 use crate::formats::npz::Archive;
+use crate::platform::budget;
 use crate::platform::files::absolute_text;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -215,7 +216,12 @@ fn file(path: &Path) -> Result<Dataset> {
         if count < FEWEST {
             return Err(Error::file(path, format!("holds {count} images, but at least {FEWEST} are needed")));
         }
-        Ok((Images::new(&bytes, count, height * width, Pixels::Intensity)?, (height, width)))
+        let Some(pixels) = height.checked_mul(width).filter(|&pixels| pixels <= budget::PIXELS) else {
+            let problem =
+                format!("holds images of {height} by {width} pixels, but at most {} are taken", budget::PIXELS);
+            return Err(Error::file(path, format!("{problem}: make them smaller")));
+        };
+        Ok((Images::new(&bytes, count, pixels, Pixels::Intensity)?, (height, width)))
     };
     let (rest, test, shape) = match image_files::read(path)? {
         ImageFile::Whole(images) => {

@@ -9,7 +9,8 @@ mod images;
 pub use batches::{Images, Pixels, epoch_order};
 pub use corpora::{
     Columns, Corpus, CorpusRules, CorpusSet, Counted, Document, Documents, Encoded, Format, LongestDocument, Loss,
-    ReadingReport, Rule, ScriptReport, Segmentation, Split, SplitRule, TextReport, TextRules, Vocabulary, visit_texts,
+    ReadingReport, Rule, STORE_FILES, ScriptReport, Segmentation, Split, SplitRule, TextReport, TextRules, Vocabulary,
+    visit_texts,
 };
 pub use identity::Identity;
 pub(crate) use identity::document_hash;

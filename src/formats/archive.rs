@@ -1,25 +1,8 @@
-//! PyTorch's zip archives, and how much memory a file may ask for.
+//! PyTorch's zip archives.
 
 use std::io::{Cursor, Read};
 use zip::ZipArchive;
 use zip::result::ZipError;
-
-/// The memory that tensors may take, so that a small file cannot fill the machine's: three times the file and 16 MiB. With the file, its
-/// pickle, one entry as it is read and 40 MiB of values, never more than ten times the file and 64 MiB are in use.
-#[derive(Debug)]
-pub(crate) struct Budget(u64);
-
-impl Budget {
-    pub fn of_file(length: usize) -> Self {
-        Self(3 * length as u64 + (16 << 20))
-    }
-
-    /// Before an allocation.
-    pub fn spend(&mut self, bytes: u64) -> Result<(), String> {
-        self.0 = self.0.checked_sub(bytes).ok_or("its tensors would take many times the room of the file")?;
-        Ok(())
-    }
-}
 
 /// An archive: entries under one folder, of which `data.pkl` is the root.
 #[derive(Debug)]

@@ -2,10 +2,10 @@
 //! big-endian 32-bit number, the numbers.
 
 use super::array::{Array, Number};
-use super::bounded::most_content;
 use crate::error::{Error, Result};
+use crate::platform::budget::{longest, most_content};
+use crate::platform::open::{Opened, open};
 use flate2::read::MultiGzDecoder;
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
@@ -14,9 +14,8 @@ pub(crate) const GZIP: &[u8] = &[0x1f, 0x8b];
 
 /// The shape and the bytes of an idx file of bytes.
 pub(crate) fn read(path: &Path) -> Result<(Vec<i64>, Vec<u8>)> {
-    let file = File::open(path).map_err(|error| Error::file(path, error))?;
-    let length = file.metadata().map_err(|error| Error::file(path, error))?.len();
-    parse(path, BufReader::new(file), length)
+    let Opened { file, length, held } = open(path).map_err(|error| Error::file(path, error))?;
+    parse(path, BufReader::new(file), length.min(longest(held)))
 }
 
 /// The same from any source of so many bytes; `name` is what errors call it.

@@ -2,7 +2,6 @@
 
 mod archive;
 pub(crate) mod array;
-pub(crate) mod bounded;
 pub(crate) mod idx;
 pub(crate) mod npy;
 pub(crate) mod npz;

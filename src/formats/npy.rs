@@ -17,7 +17,9 @@ pub(crate) fn read(source: &mut impl Read, most: u64) -> std::result::Result<Arr
     let mut array = header(source)?;
     let mut sizes = array.shape.iter().map(|&size| size as u64);
     let expected = sizes.try_fold(array.item as u64, |product, size| product.checked_mul(size));
-    let Some(expected) = expected.filter(|&expected| expected <= most) else {
+    // Beside a dimension of zero, the others must still be sizes that can be multiplied.
+    let countable = array.shape.iter().try_fold(1i64, |product, &size| product.checked_mul(size.max(1))).is_some();
+    let Some(expected) = expected.filter(|&expected| countable && expected <= most) else {
         let shape = &array.shape[..array.shape.len().min(8)];
         return Err(format!("announces a shape {shape:?}, too large for the file"));
     };

@@ -1,9 +1,10 @@
 //! Arrays out of NumPy's `.npz` archives: zip files of `.npy` files.
 
 use super::array::{Array, Number};
-use super::bounded::most_content;
 use super::npy;
 use crate::error::{Error, Result};
+use crate::platform::budget::most_content;
+use crate::platform::open::{Opened, open};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -25,15 +26,21 @@ pub(crate) struct Archive<'a, R> {
 
 impl<'a> Archive<'a, BufReader<File>> {
     pub fn open(path: &'a Path) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::file(path, error))?;
-        Self::new(path, BufReader::new(file))
+        let Opened { file, held, .. } = open(path).map_err(|error| Error::file(path, error))?;
+        Self::holding(path, BufReader::new(file), held)
     }
 }
 
 impl<'a, R: Read + Seek> Archive<'a, R> {
     /// From any source; `path` is what errors call it.
     pub fn new(path: &'a Path, mut source: R) -> Result<Self> {
-        let most = most_content(source.seek(SeekFrom::End(0)).map_err(|error| Error::file(path, error))?);
+        let length = source.seek(SeekFrom::End(0)).map_err(|error| Error::file(path, error))?;
+        Self::holding(path, source, length)
+    }
+
+    /// From a source of which so many bytes are no holes.
+    fn holding(path: &'a Path, source: R, held: u64) -> Result<Self> {
+        let most = most_content(held);
         let zip = ZipArchive::new(source)
             .map_err(|error| Error::file(path, format!("not a readable .npz archive ({error}); get the file again")))?;
         Ok(Self { path, zip, most })

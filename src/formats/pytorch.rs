@@ -2,9 +2,10 @@
 //!
 //! The pickles in them are read as data (`pickle.rs`), and of a TorchScript module only the attributes are: no code runs.
 
-use super::archive::{Archive, Budget};
+use super::archive::Archive;
 use super::pickle::{Call, Id, Pickle, Value};
 use super::rebuild::{Rebuilder, Storages, description};
+use crate::platform::budget::{self, Budget};
 use std::collections::{HashMap, HashSet};
 use tch::Tensor;
 
@@ -18,6 +19,8 @@ pub(crate) enum Problem {
     Damaged(String),
     /// Python can make a file of it that is read: what it is, and the Python code, from `sys.argv[1]` to `sys.argv[2]`.
     Foreign { what: String, code: String },
+    /// What it asks of Python is nothing that PyTorch writes.
+    Suspicious(String),
 }
 
 impl Problem {
@@ -50,12 +53,12 @@ pub(crate) fn from_archive(bytes: &[u8]) -> Result<Named, Problem> {
     }
     let data = archive.needed("data.pkl")?;
     let pickle = Pickle::read(&data).map_err(|problem| format!("data.pkl holds {problem}"))?;
-    let mut rebuilder = Rebuilder::new(&pickle, Storages::Archive(archive), Budget::of_file(bytes.len()));
+    let mut rebuilder = Rebuilder::new(&pickle, Storages::Archive(archive), Budget::of_tensors(bytes.len()));
     match pickle.root() {
         Value::Call(call) if is_script(&pickle, call) => {
             let mut script = Script { rebuilder, named: Vec::new(), visited: 0, members: HashMap::new() };
             script.module(call, "", 0)?;
-            Ok(script.named)
+            distinct(script.named)
         }
         root => from_root(&pickle, root, &mut rebuilder),
     }
@@ -96,7 +99,7 @@ pub(crate) fn from_legacy(bytes: &[u8]) -> Result<Named, Problem> {
         storages.insert(key, &rest[..length]);
         at += 8 + length;
     }
-    let mut rebuilder = Rebuilder::new(&object, Storages::Legacy(storages), Budget::of_file(bytes.len()));
+    let mut rebuilder = Rebuilder::new(&object, Storages::Legacy(storages), Budget::of_tensors(bytes.len()));
     from_root(&object, object.root(), &mut rebuilder)
 }
 
@@ -108,19 +111,16 @@ fn is_script(pickle: &Pickle, call: &Call) -> bool {
 fn from_root(pickle: &Pickle, root: &Value, rebuilder: &mut Rebuilder) -> Result<Named, Problem> {
     if let Some(items) = pickle.items(root).filter(|items| !items.is_empty()) {
         if items.iter().all(|&(_, value)| rebuilder.is_tensor(value)) {
-            return items
-                .iter()
-                .map(|&(key, value)| match pickle.get(key) {
-                    Value::Text(name) => {
-                        if let Some(kind) = rebuilder.unread_kind(value) {
-                            return Err(Problem::unread_kind(name, kind, &load(pickle)));
-                        }
-                        let tensor = rebuilder.tensor(value).map_err(|problem| format!("{name}: {problem}"))?;
-                        Ok((name.to_string(), tensor))
-                    }
-                    other => Err(format!("a tensor's name is {other:?}, which is no text").into()),
-                })
-                .collect();
+            let mut named = Named::new();
+            for &(key, value) in items {
+                let &Value::Text(name) = pickle.get(key) else { return Err("a tensor's name is no text".into()) };
+                checked_name(name)?;
+                if let Some(kind) = rebuilder.unread_kind(value) {
+                    return Err(Problem::unread_kind(name, kind, &load(pickle)));
+                }
+                named.push(named_tensor(rebuilder, name, value)?);
+            }
+            return distinct(named);
         }
         return Err(nested(pickle, items, rebuilder));
     }
@@ -129,6 +129,32 @@ fn from_root(pickle: &Pickle, root: &Value, rebuilder: &mut Rebuilder) -> Result
         Value::Call(call) if call.state.is_some() => whole_module(pickle, call),
         _ => "it holds no dict of tensors".into(),
     })
+}
+
+/// A tensor with its name, both within the budget.
+fn named_tensor(rebuilder: &mut Rebuilder, name: &str, value: Id) -> Result<(String, Tensor), String> {
+    checked_name(name)?;
+    rebuilder.budget.spend(name.len() as u64 + budget::TENSOR)?;
+    let tensor = rebuilder.tensor(value).map_err(|problem| format!("{name}: {problem}"))?;
+    Ok((name.to_string(), tensor))
+}
+
+fn checked_name(name: &str) -> Result<(), String> {
+    if name.len() <= budget::NAME {
+        return Ok(());
+    }
+    let start: String = name.chars().take(40).collect();
+    Err(format!("the name of a tensor that begins with {start:?} has more than {} bytes", budget::NAME))
+}
+
+/// Fails for a name that is there twice, as no dict of Python's has it.
+fn distinct(named: Named) -> Result<Named, Problem> {
+    let mut names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(format!("two tensors have the name {}", pair[0]).into()),
+        None => Ok(named),
+    }
 }
 
 fn is_tensor(pickle: &Pickle, value: &Value) -> bool {
@@ -168,6 +194,12 @@ fn nested(pickle: &Pickle, items: &[(Id, Id)], rebuilder: &Rebuilder) -> Problem
 /// A module that was pickled whole. Python finds its class by name, and must be able to import it.
 fn whole_module(pickle: &Pickle, call: &Call) -> Problem {
     let (module, name) = pickle.function(call).unwrap_or(("", "unknown"));
+    // What is no name in Python is no class that it could find, and is not put into a command.
+    if !module.split('.').all(is_identifier) || !name.split('.').all(is_identifier) {
+        return Problem::Suspicious(
+            "it holds a whole pickled module, whose class has a name that no class can have".into(),
+        );
+    }
     let import = match module {
         "__main__" => format!("from SCRIPT import {name}; "),
         _ => String::new(),
@@ -179,6 +211,12 @@ fn whole_module(pickle: &Pickle, call: &Call) -> Problem {
         ),
         code: format!("{import}torch.save(torch.load(sys.argv[1], weights_only=False).state_dict(), sys.argv[2])"),
     }
+}
+
+/// Whether a text is a name in Python.
+fn is_identifier(text: &str) -> bool {
+    let is_letter = |letter: char| letter == '_' || letter.is_alphabetic();
+    text.len() <= 200 && text.starts_with(is_letter) && text.chars().all(|c| is_letter(c) || c.is_ascii_digit())
 }
 
 /// How Python loads the file: without running code of it wherever that can work.
@@ -217,14 +255,15 @@ impl<'a> Script<'a> {
                 return Err("its modules hold each other too often".into());
             }
             let &Value::Text(key) = pickle.get(key) else { return Err("an attribute's name is no text".into()) };
+            checked_name(key)?;
             let name = if prefix.is_empty() { key.to_string() } else { format!("{prefix}.{key}") };
+            checked_name(&name)?;
             match pickle.get(value) {
                 Value::Call(inner) if is_script(pickle, inner) && inner.state.is_some() => {
                     self.module(inner, &name, depth + 1)?;
                 }
                 _ if self.members[&class].contains(key) && self.rebuilder.is_tensor(value) => {
-                    let tensor = self.rebuilder.tensor(value).map_err(|problem| format!("{name}: {problem}"))?;
-                    self.named.push((name, tensor));
+                    self.named.push(named_tensor(&mut self.rebuilder, &name, value)?);
                 }
                 _ => {}
             }
@@ -248,8 +287,13 @@ impl<'a> Script<'a> {
             line.strip_prefix("__parameters__ = [").or_else(|| line.strip_prefix("__buffers__ = ["))
         });
         let names = lists.flat_map(|list| list.trim_end_matches(']').split(','));
-        let names = names.map(|name| name.trim().trim_matches('"').to_string()).filter(|name| !name.is_empty());
-        self.members.insert(class, names.collect());
+        let mut members = HashSet::new();
+        for name in names.map(|name| name.trim().trim_matches('"')).filter(|name| !name.is_empty()) {
+            // Many classes may share one source.
+            self.rebuilder.budget.spend(name.len() as u64 + budget::MEMBER)?;
+            members.insert(name.to_string());
+        }
+        self.members.insert(class, members);
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! Tensors of a pickle: what `torch._utils._rebuild_tensor_v2` would build, from storages that lie outside the pickle.
 
-use super::archive::{Archive, Budget};
+use super::archive::Archive;
 use super::pickle::{Id, Pickle, Value};
+use crate::platform::budget::Budget;
 use std::collections::HashMap;
 use tch::{Kind, Tensor};
 
@@ -22,7 +23,7 @@ pub(crate) enum Storages<'a> {
 pub(crate) struct Rebuilder<'a> {
     pub pickle: &'a Pickle<'a>,
     pub storages: Storages<'a>,
-    budget: Budget,
+    pub budget: Budget,
     flat: HashMap<&'a str, Tensor>,
 }
 
@@ -145,7 +146,7 @@ impl<'a> Rebuilder<'a> {
     fn integer(&self, id: Id) -> Result<i64, String> {
         match self.pickle.get(id) {
             &Value::Int(x) if x >= 0 => Ok(x),
-            other => Err(format!("{other:?} in place of a size")),
+            _ => Err("something in place of a size".into()),
         }
     }
 }

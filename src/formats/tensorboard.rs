@@ -8,8 +8,8 @@
 //! TensorFlow, `core/lib/io/record_writer.cc` (framing, masked checksums), `core/util/event.proto`, `core/framework/summary.proto`.
 
 use crate::error::{Error, Result};
-use crate::platform::files::operation;
-use std::fs::{File, OpenOptions};
+use crate::platform::files::{create_folder, create_new, operation};
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -31,13 +31,13 @@ impl EventWriter {
     /// # Errors
     /// When the folder or the file cannot be made.
     pub fn create(folder: &Path) -> Result<Self> {
-        std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, format!("cannot be made ({error})")))?;
+        create_folder(folder).map_err(|error| Error::file(folder, format!("cannot be made ({error})")))?;
         // A name that TensorBoard looks for, and that sorts by time. One that is there already belongs to this microsecond, which passes.
         let (now, path, file) = loop {
             let now = now();
             let name = format!("events.out.tfevents.{now:017.6}.{}.gengs", std::process::id());
             let path = folder.join(name);
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
+            match create_new(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 file => break (now, path, file),
             }

@@ -1,10 +1,12 @@
-//! The machine: devices, threads, memory, and how much of it one call may ask for.
+//! The machine: devices, threads, memory, files, and how much a call or a file may ask for.
 
+pub(crate) mod budget;
 #[cfg(feature = "cli")]
 pub(crate) mod contention;
 pub mod device;
 pub(crate) mod files;
 pub(crate) mod limits;
 pub(crate) mod memory;
+pub(crate) mod open;
 pub(crate) mod slices;
 pub(crate) mod threads;

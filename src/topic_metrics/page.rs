@@ -6,6 +6,7 @@
 use super::tree::{Branch, Link, Tree, Word};
 use crate::error::{Error, Result};
 use crate::markup::{self, escape};
+use crate::platform::files::replace;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
@@ -51,7 +52,7 @@ pub fn html(tree: &Tree, about: &About) -> String {
 /// # Errors
 /// When it cannot be written.
 pub fn write(path: &Path, page: &str) -> Result<()> {
-    std::fs::write(path, page).map_err(|error| Error::file(path, format!("the page cannot be written ({error})")))
+    replace(path, page.as_bytes()).map_err(|error| Error::file(path, format!("the page cannot be written ({error})")))
 }
 
 /// The layers in numbers, the top one first.

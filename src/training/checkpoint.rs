@@ -1,13 +1,14 @@
 //! Checkpoints: one safetensors file with PyTorch's parameter names, the optimiser's state, and progress as metadata.
 //!
 //! A file is written beside its place, synced, and renamed into it, so that a reader sees the old or the new one, whole. A checksum of all that it holds
-//! tells damage that leaves the format intact; files without one, of version 0.1, are read as they are.
+//! tells damage that leaves the format intact; files from before there were checksums are read without.
 
 use crate::error::{Error, Result};
 use crate::formats::safetensors::{bytes_of, fits};
 use crate::nn::Adam;
 use crate::nn::is_finite;
 use crate::platform::files::replace;
+use crate::platform::{budget, open};
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,27 @@ const PROGRESS: &str = "gengs.progress";
 
 /// The name of the checksum in the metadata.
 const CHECKSUM: &str = "gengs.crc32";
+
+/// A part of the progress that came with the checksum: a checkpoint that has the one was written with the other.
+const SINCE_CHECKSUMS: &str = "\"skipped_steps\"";
+
+/// The most epochs that a run may have made.
+const MOST_EPOCHS: usize = 1_000_000;
+
+impl Progress {
+    /// Fails, in a few words, with a number that no run comes to.
+    fn check(&self) -> std::result::Result<(), String> {
+        let Self { epochs, steps, updates, sums, skipped_steps, uncounted_examples, seconds, .. } = self;
+        let count = |number: usize| number <= 1 << 53;
+        let others = self.other_updates.iter().all(|&updates| updates >= 0);
+        let whole = [*updates, *uncounted_examples].iter().all(|&number| number >= 0) && others;
+        let numbers = sums.iter().chain([seconds]).all(|number| number.is_finite()) && *seconds >= 0.0;
+        if *epochs <= MOST_EPOCHS && count(*steps) && count(*skipped_steps) && whole && numbers {
+            return Ok(());
+        }
+        Err(format!("its record of progress is impossible: epoch {epochs}, step {steps}, {updates} updates"))
+    }
+}
 
 /// A checkpoint in memory.
 #[derive(Debug)]
@@ -107,19 +129,23 @@ impl Checkpoint {
     /// # Errors
     /// When the file is missing, truncated, damaged, or not one of ours.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+        let bytes = open::whole(path, budget::WEIGHTS).map_err(|error| Error::file(path, error))?;
         let damaged = |error: &dyn std::fmt::Display| Error::file(path, format!("not a whole checkpoint ({error})"));
         let (_, header): (usize, Metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(&error))?;
         let metadata = header.metadata().as_ref();
         let text = metadata.and_then(|metadata| metadata.get(PROGRESS));
         let text = text.ok_or_else(|| damaged(&"it has no record of progress"))?;
         let progress: Progress = serde_json::from_str(text).map_err(|error| damaged(&error))?;
+        progress.check().map_err(|problem| damaged(&problem))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(&error))?;
         let views: BTreeMap<&str, TensorView<'_>> = file.iter().collect();
         if let Some((name, view)) = views.iter().find(|(_, view)| view.dtype() != Dtype::F32) {
             return Err(damaged(&format!("tensor {name} is {:?}, not F32", view.dtype())));
         }
         let expected = metadata.and_then(|metadata| metadata.get(CHECKSUM));
+        if expected.is_none() && text.contains(SINCE_CHECKSUMS) {
+            return Err(damaged(&"its checksum is missing"));
+        }
         let mark = checksum(text, &views);
         if expected.is_some_and(|expected| *expected != mark) {
             return Err(damaged(&"its checksum is another one than when it was written"));

@@ -1,5 +1,6 @@
 //! What a run knows of its data: `data.safetensors`, written when it begins.
 
+use super::run_files::DATA;
 use super::run_folder::RunFolder;
 use super::settings::Settings;
 use super::side_file;
@@ -8,9 +9,6 @@ use crate::data::Identity;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use tch::Tensor;
-
-/// The file.
-const DATA: &str = "data.safetensors";
 
 /// What a run keeps of its data: what they are, and the tensors that some commands need of them.
 #[derive(Debug)]

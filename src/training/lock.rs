@@ -2,35 +2,41 @@
 //!
 //! The kernel's lock on a file of the folder ends with the process that holds it, however it ends: there are no stale ones. The file holds the process's number, for whoever
 //! is refused. Readers of the run need no lock, since its files are replaced whole.
+//!
+//! The file is a regular one with one name. A folder may come from somebody else, and a link in it to a file of the reader's must not be emptied; and where the
+//! file is removed while a process trains, another one locks a new file, which the first must notice before it saves again.
 
+use super::run_files::{LOCK, longest};
 use crate::error::{Error, Result};
-use crate::platform::files::operation;
-use std::fs::{File, OpenOptions, TryLockError};
+use crate::platform::files::{operation, regular};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
-use std::path::Path;
-
-/// The file.
-const NAME: &str = "lock";
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 /// Held as long as it lives.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    path: PathBuf,
+    file: File,
 }
 
 impl Lock {
-    /// Fails when another process trains in the folder.
+    /// Fails when another process trains in the folder, and when what is called the lock is none.
     pub fn take(folder: &Path) -> Result<Self> {
-        let path = folder.join(NAME);
+        let path = folder.join(LOCK);
         let failed = |error: std::io::Error| Error::file(&path, format!("cannot be written ({error})"));
-        let mut file = operation()
-            .and_then(|()| OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path))
-            .map_err(failed)?;
+        let file = operation().and_then(|()| open(&path)).map_err(failed)?;
+        let found = file.metadata().map_err(failed)?;
+        if !found.is_file() || found.nlink() != 1 {
+            let problem = format!("cannot be the lock of a run: it has {} names, and must have one", found.nlink());
+            return Err(Error::file(&path, format!("{problem}; remove it and run the command again")));
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                let _ = file.take(20).read_to_string(&mut holder);
+                let _ = (&file).take(longest(LOCK)).read_to_string(&mut holder);
                 let holder =
                     holder.trim().parse::<u32>().map_or("another process".into(), |id| format!("process {id}"));
                 return Err(Error::file(
@@ -42,13 +48,37 @@ impl Lock {
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
+        let lock = Self { path: path.clone(), file };
+        // Between opening and locking another process may have put a file of its own there.
+        lock.check()?;
         operation()
             .and_then(|()| {
+                let mut file = &lock.file;
                 file.set_len(0)?;
                 file.rewind()?;
                 writeln!(file, "{}", std::process::id())
             })
             .map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(lock)
     }
+
+    /// Fails where the file at the lock's place is not the one that is locked: it was removed or replaced, and another process may train in the folder.
+    pub fn check(&self) -> Result<()> {
+        let identity = |found: &Metadata| (found.dev(), found.ino());
+        let locked = self.file.metadata().ok();
+        let there = self.path.symlink_metadata().ok();
+        if locked.is_some() && locked.as_ref().map(identity) == there.as_ref().map(identity) {
+            return Ok(());
+        }
+        let problem = "was removed or replaced while this process trained, so that another one may train in the folder: nothing is saved any more";
+        Err(Error::file(&self.path, format!("{problem}; go on from the last checkpoint with --resume")))
+    }
+}
+
+/// Opens the lock, or makes it, without following a link and without waiting.
+fn open(path: &Path) -> std::io::Result<File> {
+    // Before it is opened, too: to open a device can be to do something.
+    regular(path)?;
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).custom_flags(flags).open(path)
 }

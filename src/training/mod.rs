@@ -9,6 +9,7 @@ mod lock;
 mod ranges;
 mod recovery;
 mod run_events;
+mod run_files;
 mod run_folder;
 mod running_sums;
 mod schedule;
@@ -27,7 +28,8 @@ pub use checkpoint::{Checkpoint, Progress};
 pub use checkpoint_interval::{Interval, OnNan};
 pub use data_record::{DataRecord, check_data};
 pub use loaded::Loaded;
-pub use run_folder::{METRICS, RunFolder, read_settings};
+pub use run_files::{GRADIENTS, METRICS, RUN_FILES, RunFile, must_not_be_of_a_run};
+pub use run_folder::{RunFolder, read_settings};
 pub use schedule::{Schedule, TruncationSetting};
 pub use session::Session;
 pub use settings::{DataWords, LoopConfig, Settings};
@@ -39,6 +41,6 @@ pub use topics::{
 };
 pub use train_task::{LogItem, Metric, Record, TrainTask, Trained};
 pub use vae::{
-    EpochRecord, Evaluation, GRADIENTS, GradientRecord, ShownImages, TrainConfig, VaeTask, draw_pictures, evaluate,
-    grid_png, write_grid,
+    EpochRecord, Evaluation, GradientRecord, ShownImages, TrainConfig, VaeTask, draw_pictures, evaluate, grid_png,
+    write_grid,
 };

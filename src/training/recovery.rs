@@ -4,6 +4,7 @@
 //! cannot be read the other serves, with a warning: nothing is lost but the time since.
 
 use super::checkpoint::Checkpoint;
+use super::run_files::{BEST, LAST};
 use super::run_folder::RunFolder;
 use crate::error::{Error, Result};
 
@@ -15,8 +16,8 @@ pub(super) struct Recovered {
 }
 
 pub(super) fn newest(folder: &RunFolder) -> Result<Recovered> {
-    let [last, best] = ["last", "best"].map(|name| {
-        let path = folder.file(&format!("{name}.safetensors"));
+    let [last, best] = [LAST, BEST].map(|name| {
+        let path = folder.file(name);
         let missing = !path.exists();
         (Checkpoint::read(&path), missing)
     });

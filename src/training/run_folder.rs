@@ -1,26 +1,23 @@
 //! The folder of a run: `config.toml`, `metrics.jsonl`, `gradients.jsonl`, `last.safetensors`, `best.safetensors`, events, pictures.
 
 use super::lock::Lock;
+use super::run_files::{BEST, SETTINGS, longest, names};
 use super::settings::Settings;
 use crate::error::{Error, Result};
-use crate::platform::files::{operation, replace};
+use crate::platform::files::{create_folder, remove_leftovers, replace};
+use crate::platform::{budget, open};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The file of a run's epochs, a [`Record`](super::Record) a line.
-pub const METRICS: &str = "metrics.jsonl";
-
-/// The settings; what makes a folder that of a run.
-const SETTINGS: &str = "config.toml";
 
 /// The folder.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
     /// Held by whoever trains in it.
-    _lock: Option<Arc<Lock>>,
+    lock: Option<Arc<Lock>>,
 }
 
 impl RunFolder {
@@ -29,11 +26,10 @@ impl RunFolder {
     /// # Errors
     /// When there is a run in it already, or it cannot be written.
     pub fn create(path: &Path) -> Result<Self> {
-        let made = operation().and_then(|()| std::fs::create_dir_all(path));
-        made.map_err(|error| Error::file(path, format!("cannot be made ({error})")))?;
-        let folder = Self { path: path.to_path_buf(), _lock: None }.locked()?;
-        for name in [SETTINGS, "best.safetensors"] {
-            if folder.file(name).exists() {
+        create_folder(path).map_err(|error| Error::file(path, format!("cannot be made ({error})")))?;
+        let folder = Self { path: path.to_path_buf(), lock: None }.locked()?;
+        for name in [SETTINGS, BEST] {
+            if folder.file(name).symlink_metadata().is_ok() {
                 return Err(Error::file(
                     path,
                     format!(
@@ -45,13 +41,23 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// The same, for this process alone.
+    /// The same, for this process alone. What a killed process left half written is removed.
     ///
     /// # Errors
     /// When another process trains in it; the message has its number.
     pub fn locked(self) -> Result<Self> {
         let lock = Arc::new(Lock::take(&self.path)?);
-        Ok(Self { _lock: Some(lock), ..self })
+        let removed = remove_leftovers(&self.path, &names());
+        removed.map_err(|error| Error::file(&self.path, format!("cannot be written ({error})")))?;
+        Ok(Self { lock: Some(lock), ..self })
+    }
+
+    /// Whether this process still has the folder for itself, where it had.
+    ///
+    /// # Errors
+    /// When the file that it locked is there no more.
+    pub fn check_lock(&self) -> Result<()> {
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.check())
     }
 
     /// Writes the settings.
@@ -66,21 +72,23 @@ impl RunFolder {
     /// Opens the folder of a run, and reads its settings.
     ///
     /// # Errors
-    /// When there is none, or its settings cannot be read.
+    /// When there is none, or its settings cannot be read or are out of their ranges.
     pub fn open<S: Settings>(path: &Path) -> Result<(Self, S)> {
-        let folder = Self { path: path.to_path_buf(), _lock: None };
-        let settings = folder.file(SETTINGS);
-        if !settings.is_file() {
+        let folder = Self { path: path.to_path_buf(), lock: None };
+        let Some(text) = folder.read(SETTINGS)? else {
             return Err(Error::file(path, format!("holds no run (it has no {SETTINGS})")));
-        }
-        let mut found = read_settings::<S>(&settings);
-        if let (Err(_), Some(other)) = (&found, program(&settings).filter(|&other| other != S::PROGRAM)) {
+        };
+        let settings = folder.file(SETTINGS);
+        let found = parse_settings::<S>(&settings, &text);
+        if let (Err(_), Some(other)) = (&found, program(&text).filter(|&other| other != S::PROGRAM)) {
             return Err(Error::file(path, format!("is a run of {other}: use that program for it")));
         }
-        if let (Ok(found), Some(table)) = (&mut found, table(&settings)) {
+        let mut found = found?;
+        if let Ok(table) = text.parse() {
             found.keep_old_ways(&table);
         }
-        Ok((folder, found?))
+        found.check().map_err(|error| Error::file(&settings, error))?;
+        Ok((folder, found))
     }
 
     /// The folder's path.
@@ -93,17 +101,27 @@ impl RunFolder {
         self.path.join(name)
     }
 
+    /// Where those of the run's files lead that are links; a run that was copied or downloaded may have some.
+    pub fn links(&self) -> Vec<PathBuf> {
+        names().into_iter().filter_map(|name| std::fs::read_link(self.file(name)).ok()).collect()
+    }
+
     /// The records in a file of lines, as `metrics.jsonl`; none where there is no such file.
     ///
     /// # Errors
     /// When the file cannot be read. A last line cut off by a crash is left out.
     pub fn records<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>> {
-        let path = self.file(name);
-        let text = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(|error| Error::file(&path, error))?,
-        };
+        let text = self.read(name)?.unwrap_or_default();
         Ok(text.lines().map_while(|line| serde_json::from_str(line).ok()).collect())
+    }
+
+    /// The text of one of the run's files; `None` where there is none.
+    fn read(&self, name: &str) -> Result<Option<String>> {
+        let path = self.file(name);
+        match open::text(&path, longest(name)) {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+            found => found.map(Some).map_err(|error| Error::file(&path, error)),
+        }
     }
 
     /// Replaces a file of lines, atomically: one record a line.
@@ -120,7 +138,11 @@ impl RunFolder {
         self.write(name, text.as_bytes())
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    /// Replaces one of the run's files.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.file(name);
         replace(&path, bytes).map_err(|error| Error::file(&path, format!("cannot be written ({error})")))
     }
@@ -129,20 +151,23 @@ impl RunFolder {
 /// Settings from a TOML file; those that it leaves out have their defaults, unknown ones are errors.
 ///
 /// # Errors
-/// When the file cannot be read, or is not TOML with these settings.
+/// When the file cannot be read, is too long, or is not TOML with these settings.
 pub fn read_settings<S: Settings>(path: &Path) -> Result<S> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
-    toml::from_str(&text).map_err(|error| Error::file(path, error.to_string().trim_end()))
+    let text = open::text_or_stream(path, budget::SETTINGS).map_err(|error| Error::file(path, error))?;
+    parse_settings(path, &text)
 }
 
-/// What stands in a file of settings.
-fn table(path: &Path) -> Option<toml::Table> {
-    std::fs::read_to_string(path).ok()?.parse().ok()
+fn parse_settings<S: Settings>(path: &Path, text: &str) -> Result<S> {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
+        let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or(text));
+        let line = 1 + before.matches('\n').count();
+        Error::file(path, format!("line {line}: {}", error.message()))
+    })
 }
 
-/// The program that a file of settings belongs to, by what only its settings have.
-fn program(path: &Path) -> Option<&'static str> {
-    let table = table(path)?;
+/// The program that settings belong to, by what only its settings have.
+fn program(text: &str) -> Option<&'static str> {
+    let table: toml::Table = text.parse().ok()?;
     let owners = [("corpus", "gengs-topics"), ("dataset", "gengs-vae")];
     owners.into_iter().find(|(name, _)| table.contains_key(*name)).map(|(_, program)| program)
 }

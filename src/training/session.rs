@@ -9,7 +9,8 @@ use super::data_record::{DataRecord, unreadable_data};
 use super::loaded::{Loaded, recognise, restore};
 use super::recovery::{self, Recovered};
 use super::run_events::RunEvents;
-use super::run_folder::{METRICS, RunFolder};
+use super::run_files::{BEST, LAST, METRICS};
+use super::run_folder::RunFolder;
 use super::running_sums::RunningSums;
 use super::settings::{LoopConfig, Settings};
 use super::step_context::{StepContext, step_seed};
@@ -55,6 +56,7 @@ impl<T: TrainTask> Session<T> {
         settings.check()?;
         let mut settings = settings;
         settings.make_absolute();
+        T::write_outside(&settings)?;
         tch::manual_seed(settings.loop_config().seed as i64);
         let mut task = T::new(&settings, device)?;
         task.init_from_data(&settings)?;
@@ -105,6 +107,7 @@ impl<T: TrainTask> Session<T> {
         settings.make_absolute();
         let Recovered { checkpoint, best_lost, mut warnings } = recovery::newest(&folder)?;
         let task = T::new(&settings, device).map_err(|error| unreadable_data(&settings, error))?;
+        task.check_outside(&settings)?;
         let unknown_data = recognise(&folder, &settings, &task)?;
         let data_are_unknown = unknown_data.is_some();
         warnings.extend(unknown_data);
@@ -116,6 +119,13 @@ impl<T: TrainTask> Session<T> {
         if session.epochs() < fewest {
             let allowed = format!("at least {fewest}, of which the run has made {done}");
             return Err(Error::parameter("epochs of a resumed run", session.epochs(), allowed));
+        }
+        if steps > session.steps_per_epoch() {
+            let allowed = format!(
+                "at most {}, those of an epoch: the data are others than in training",
+                session.steps_per_epoch()
+            );
+            return Err(Error::parameter("steps that the checkpoint has made", steps, allowed));
         }
         if best_lost {
             session.progress.best = None;
@@ -379,15 +389,16 @@ impl<T: TrainTask> Session<T> {
             let Progress { epochs, steps, .. } = self.progress;
             return Err(Error::NotFinite { what, epoch: epochs + usize::from(steps > 0), step: steps });
         }
+        self.folder.check_lock()?;
         self.events.sync()?;
         self.folder.write_records(METRICS, &self.records)?;
         self.task.save_extra_files(&self.folder)?;
         if let Some((contents, progress)) = &self.best {
-            Checkpoint::write(&self.folder.file("best.safetensors"), contents, progress)?;
+            Checkpoint::write(&self.folder.file(BEST), contents, progress)?;
             self.best = None;
         }
         let contents = self.task.contents();
-        Checkpoint::write(&self.folder.file("last.safetensors"), &contents, &self.progress)?;
+        Checkpoint::write(&self.folder.file(LAST), &contents, &self.progress)?;
         self.saved = Instant::now();
         Ok(())
     }

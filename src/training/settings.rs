@@ -112,6 +112,11 @@ pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
     /// Settings that a run has since it was saved before there was a choice: those that its file, `saved`, does not name.
     fn keep_old_ways(&mut self, _saved: &toml::Table) {}
 
+    /// Files and folders that the settings name, in which a command that shows a run looks for its data.
+    fn data_paths(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
     /// The file that a new run's weights come from, if any.
     fn init_from(&self) -> Option<&Path> {
         None

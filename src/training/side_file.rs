@@ -1,8 +1,10 @@
 //! What a run keeps beside its checkpoints: a record and tensors in one safetensors file, with a checksum of both.
 
+use super::run_files::longest;
 use super::run_folder::RunFolder;
 use crate::error::{Error, Result};
 use crate::formats::safetensors::{bytes_of, metadata, read as read_tensors, write_named};
+use crate::platform::open;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
@@ -45,7 +47,8 @@ pub(super) fn read<R: DeserializeOwned>(
 }
 
 fn parse<R: DeserializeOwned>(path: &Path) -> Result<(R, BTreeMap<String, Tensor>)> {
-    let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let bytes = open::whole(path, longest(&name)).map_err(|error| Error::file(path, error))?;
     let damaged = |problem: String| {
         Error::file(path, format!("is damaged ({problem}); the run does without it if you remove it"))
     };

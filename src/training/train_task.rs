@@ -90,6 +90,23 @@ pub trait TrainTask: Sized {
     /// When the data cannot be read, or the settings do not fit it.
     fn new(settings: &Self::Settings, device: Device) -> Result<Self>;
 
+    /// Writes what the settings keep outside of the run folder, where a user asked for that: at the start of a run, or with a flag when it is resumed.
+    /// [`new`](Self::new) writes nothing.
+    ///
+    /// # Errors
+    /// When the data cannot be read, or a file cannot be written.
+    fn write_outside(_settings: &Self::Settings) -> Result<()> {
+        Ok(())
+    }
+
+    /// Fails where the run cannot go on with the bits that it would have had, since what it keeps outside of its folder is not there.
+    ///
+    /// # Errors
+    /// With what is missing.
+    fn check_outside(&self, _settings: &Self::Settings) -> Result<()> {
+        Ok(())
+    }
+
     /// What a new run does once, and a resumed one does not: a start from the data, say.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use clap::Args;
 use gengs::cli::{Trained, print_line};
 use gengs::topic_metrics::page::{About, html};
 use gengs::topic_metrics::{COHERENCE_WORDS, DIVERSITY_WORDS, top_words};
-use gengs::training::{TopicsShown, TopicsTask, TopicsTrainConfig};
+use gengs::training::{TopicsShown, TopicsTask, TopicsTrainConfig, must_not_be_of_a_run};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -125,6 +125,7 @@ fn words(topic: &[f64], vocabulary: &[String], count: usize) -> Vec<(String, f64
 
 impl Tree {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
+        must_not_be_of_a_run(&self.html)?;
         let (shown, config) = shown(&self.trained, self.corpus.as_deref(), !self.no_text)?;
         let examples = if self.no_text { HashMap::new() } else { shown.examples };
         let tree = shown.tree;

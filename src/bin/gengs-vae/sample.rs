@@ -4,7 +4,7 @@ use super::eval::place;
 use clap::Args;
 use gengs::cli::{Trained, print_line};
 use gengs::models::Vae;
-use gengs::training::{ShownImages, TrainConfig, draw_pictures, weights};
+use gengs::training::{ShownImages, TrainConfig, draw_pictures, must_not_be_of_a_run, weights};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -25,10 +25,11 @@ pub struct Sample {
 
 impl Sample {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let (vae, shown) = self.model_and_images()?;
-        tch::manual_seed(self.seed);
         let stem = self.png.file_stem().unwrap_or_default().to_string_lossy();
         let reconstructions = self.png.with_file_name(format!("{stem}-reconstructions.png"));
+        [&self.png, &reconstructions].into_iter().try_for_each(|path| must_not_be_of_a_run(path))?;
+        let (vae, shown) = self.model_and_images()?;
+        tch::manual_seed(self.seed);
         draw_pictures(&vae, &shown, &self.png, &reconstructions)?;
         let common = &self.trained.common;
         if common.json {
@@ -46,6 +47,7 @@ impl Sample {
             Some(shown) => shown,
             None => {
                 place(&mut config, self.dataset.as_deref());
+                self.trained.name_outside(&folder, &config);
                 ShownImages::of(&config.image_set().load(config.data_dir.as_deref())?.to_device(device))
             }
         };

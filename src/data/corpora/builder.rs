@@ -9,7 +9,8 @@ use super::store::{Store, Writer};
 use super::vocabulary::{read_words, write_words};
 use super::{Corpus, Document, Documents};
 use crate::error::{Error, Result};
-use crate::platform::files::absolute_text;
+use crate::platform::files::{absolute_text, create_folder, remove_leftovers, replace};
+use crate::platform::{budget, open as files};
 use std::path::{Path, PathBuf};
 
 const TRAIN: &str = "train.documents";
@@ -20,6 +21,10 @@ const REPORT: &str = "documents.report";
 
 /// The line of a source whose parts are given by it, and not by a split.
 pub(super) const GIVEN: &str = "split: given";
+
+/// The files of a store.
+pub const STORE_FILES: [&str; 7] =
+    [TRAIN, TEST, VOCABULARY, SOURCE, REPORT, "train.documents.hash", "test.documents.hash"];
 
 /// Collects documents in memory or in a folder, and holds some of them out for testing.
 pub(super) struct CorpusBuilder {
@@ -42,7 +47,7 @@ impl CorpusBuilder {
             let [train, test] = [Part::Memory(Documents::new()), Part::Memory(Documents::new())];
             return Ok(Self { split, train, test, position: 0, folder: None });
         };
-        std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, format!("cannot be made: {error}")))?;
+        make(folder)?;
         // Written last: a folder without it is not taken for a whole store.
         match std::fs::remove_file(folder.join(VOCABULARY)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -128,35 +133,48 @@ pub(super) fn store(corpus: Corpus, folder: &Path) -> Result<Corpus> {
 fn write_report(path: &Path, report: Option<&TextReport>) -> Result<()> {
     let Some(report) = report else { return Ok(()) };
     let text = serde_json::to_string(report).map_err(|error| Error::file(path, error))?;
-    std::fs::write(path, text).map_err(|error| Error::file(path, format!("cannot be written: {error}")))
+    replace(path, text.as_bytes()).map_err(|error| Error::file(path, format!("cannot be written: {error}")))
 }
 
-/// Makes a folder the store of the corpus of this source, and says whether that is still to be written. `state` is how the source's file was found, if it was.
+/// Whether a folder is the whole store of the corpus of this source; writes nothing. `state` is how the source's file was found, if it was.
 ///
 /// # Errors
-/// When the folder holds another corpus, or that of another state of the file, or cannot be written.
-pub(super) fn open_or_create(folder: &Path, source: &str, state: Option<&str>) -> Result<bool> {
-    let path = folder.join(SOURCE);
-    if is_store(folder) {
-        let held = std::fs::read_to_string(&path).unwrap_or_default();
-        // Without its file, a store is what there is of the corpus.
-        let wanted = format!("{source}{}", state.unwrap_or_default());
-        let mut lines = held.lines().zip(wanted.lines());
-        let is_same = |(held, wanted): &(&str, &str)| {
-            held == wanted || is_same_path(held, wanted) || (*held == GIVEN && wanted.starts_with("split: "))
-        };
-        let different = lines.find(|pair| !is_same(pair));
-        if different.is_none() && held.lines().count() >= wanted.lines().count() {
-            return Ok(false);
-        }
-        let (held, wanted) = different.unwrap_or(("an unnamed source", source.lines().next().unwrap_or_default()));
-        let problem = format!("holds other documents ({held}, not {wanted}); name another folder, or remove it");
-        return Err(Error::file(folder, problem));
+/// When the folder holds another corpus, or that of another state of the file.
+pub(super) fn holds(folder: &Path, source: &str, state: Option<&str>) -> Result<bool> {
+    if !is_store(folder) {
+        return Ok(false);
     }
-    std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, format!("cannot be made: {error}")))?;
+    let held = files::text(&folder.join(SOURCE), budget::SETTINGS).unwrap_or_default();
+    // Without its file, a store is what there is of the corpus.
+    let wanted = format!("{source}{}", state.unwrap_or_default());
+    let mut lines = held.lines().zip(wanted.lines());
+    let is_same = |(held, wanted): &(&str, &str)| {
+        held == wanted || is_same_path(held, wanted) || (*held == GIVEN && wanted.starts_with("split: "))
+    };
+    let different = lines.find(|pair| !is_same(pair));
+    if different.is_none() && held.lines().count() >= wanted.lines().count() {
+        return Ok(true);
+    }
+    let (held, wanted) = different.unwrap_or(("an unnamed source", source.lines().next().unwrap_or_default()));
+    let problem = format!("holds other documents ({held}, not {wanted}); name another folder, or remove it");
+    Err(Error::file(folder, problem))
+}
+
+/// Begins a store of the corpus of this source.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub(super) fn begin(folder: &Path, source: &str, state: Option<&str>) -> Result<()> {
+    make(folder)?;
+    let path = folder.join(SOURCE);
     let source = format!("{source}{}", state.unwrap_or_default());
-    std::fs::write(&path, source).map_err(|error| Error::file(&path, format!("cannot be written: {error}")))?;
-    Ok(true)
+    replace(&path, source.as_bytes()).map_err(|error| Error::file(&path, format!("cannot be written: {error}")))
+}
+
+/// Makes the folder of a store; what a killed process left half written in it goes.
+fn make(folder: &Path) -> Result<()> {
+    let made = create_folder(folder).and_then(|()| remove_leftovers(folder, &STORE_FILES));
+    made.map_err(|error| Error::file(folder, format!("cannot be made: {error}")))
 }
 
 /// Whether two lines that name a corpus mean one file: stores of before may hold a relative path.
@@ -178,8 +196,9 @@ pub(super) fn is_store(folder: &Path) -> bool {
 pub(super) fn open(folder: &Path, split: Split) -> Result<Corpus> {
     let documents = |name| Store::open(&folder.join(name)).map(Documents::from_store);
     let vocabulary = read_words(Origin::File(&folder.join(VOCABULARY)))?;
-    let text = std::fs::read_to_string(folder.join(REPORT)).ok().and_then(|text| serde_json::from_str(&text).ok());
-    let source = std::fs::read_to_string(folder.join(SOURCE)).unwrap_or_default();
+    let held = |name| files::text(&folder.join(name), budget::SETTINGS).ok();
+    let text = held(REPORT).and_then(|text| serde_json::from_str(&text).ok());
+    let source = held(SOURCE).unwrap_or_default();
     let parts = if source.lines().any(|line| line == GIVEN) { Parts::Archive } else { Parts::Split(split) };
     let corpus =
         Corpus::new(vocabulary, documents(TRAIN)?, documents(TEST)?).map_err(|error| Error::file(folder, error))?;

@@ -223,7 +223,7 @@ impl Reader<'_> {
             return Err(self.lines.wrong(&problem));
         }
         // Documents without a word are rare; a wrong number must not become a million of them.
-        if document > 10 * entries + NUMBERED {
+        if document > 2 * entries + NUMBERED {
             return Err(self.lines.wrong(&format!("leads to document {document} after only {entries} entries")));
         }
         while self.builder.len() + 1 < document {

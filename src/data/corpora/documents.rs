@@ -59,6 +59,11 @@ impl Documents {
         Ok(())
     }
 
+    /// Whether they lie in a file, of which only a part is in memory.
+    pub fn are_on_disk(&self) -> bool {
+        matches!(self.place, Place::Disk(_))
+    }
+
     /// For words that were counted from 1.
     pub(super) fn count_words_from_zero(&mut self) {
         if let Place::Memory(rows) = &mut self.place {

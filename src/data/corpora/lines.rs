@@ -1,15 +1,16 @@
 //! Files and bytes as lines with numbers, plain or gzipped.
 
 use super::columns::quoted;
-use super::unpack;
+use super::unpack::{self, unreadable};
 use crate::error::{Error, Result};
+use crate::platform::budget;
+use crate::platform::open::{Opened, open};
 use flate2::bufread::MultiGzDecoder;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Error as IoError, ErrorKind, Read};
 use std::path::Path;
 
 /// The longest line, and the longest file of one document, in bytes.
-pub(super) const LONGEST: u64 = 256 << 20;
+pub(super) const LONGEST: u64 = budget::LINE;
 
 /// Where a corpus comes from; it can be read more than once.
 #[derive(Debug, Clone, Copy)]
@@ -29,15 +30,31 @@ impl<'a> Origin<'a> {
 
     /// From the start, unpacked.
     pub fn open(self) -> Result<Box<dyn BufRead + 'a>> {
+        Ok(self.unpacked()?.0)
+    }
+
+    /// The same, and how much of it there may be.
+    fn unpacked(self) -> Result<(Box<dyn BufRead + 'a>, Most)> {
         let wrong = |error| Error::file(self.path(), format!("cannot be read: {error}"));
-        let mut reader: Box<dyn BufRead + 'a> = match self {
-            Origin::File(path) => Box::new(BufReader::with_capacity(1 << 16, File::open(path).map_err(wrong)?)),
-            Origin::Bytes(_, bytes) => Box::new(bytes),
+        let (mut reader, held): (Box<dyn BufRead + 'a>, u64) = match self {
+            Origin::File(path) => {
+                let Opened { file, length, held } = open(path).map_err(wrong)?;
+                if length > budget::longest(held) {
+                    return Err(Error::file(
+                        path,
+                        format!("has {length} bytes, but holds only {held}: the others are a hole"),
+                    ));
+                }
+                (Box::new(BufReader::with_capacity(1 << 16, file)), held)
+            }
+            Origin::Bytes(_, bytes) => (Box::new(bytes), bytes.len() as u64),
         };
-        if reader.fill_buf().map_err(wrong)?.starts_with(&[0x1f, 0x8b]) {
-            reader = Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(reader)));
+        if !reader.fill_buf().map_err(wrong)?.starts_with(&[0x1f, 0x8b]) {
+            return Ok((reader, Most { line: LONGEST, lines: u64::MAX }));
         }
-        Ok(reader)
+        let unpacked = Unpacked { source: MultiGzDecoder::new(reader), left: budget::most_text(held), held };
+        let most = Most { line: LONGEST.min(budget::most_text(held)), lines: budget::most_lines(held) };
+        Ok((Box::new(BufReader::with_capacity(1 << 16, unpacked)), most))
     }
 
     /// The same as text in UTF-8, each of whose lines ends with a line feed.
@@ -49,7 +66,9 @@ impl<'a> Origin<'a> {
     }
 
     pub fn lines(self) -> Result<Lines<'a>> {
-        Ok(Lines { origin: self, reader: self.open_text()?, line: Vec::new(), number: 0 })
+        let (reader, most) = self.unpacked()?;
+        let reader = unpack::text(self.path(), reader)?;
+        Ok(Lines { origin: self, reader, line: Vec::new(), number: 0, most })
     }
 
     /// An error at a line that is not UTF-8.
@@ -72,10 +91,11 @@ impl<'a> Origin<'a> {
     pub fn whole(self) -> Result<String> {
         let wrong = |problem: String| Error::file(self.path(), problem);
         let mut bytes = Vec::new();
-        let read = self.open_text()?.take(LONGEST + 1).read_to_end(&mut bytes);
-        read.map_err(|error| wrong(format!("cannot be read ({error}); get the file again")))?;
-        if bytes.len() as u64 > LONGEST {
-            return Err(wrong(format!("is one document of more than {LONGEST} bytes; cut it into parts")));
+        let (reader, most) = self.unpacked()?;
+        let read = unpack::text(self.path(), reader)?.take(most.line + 1).read_to_end(&mut bytes);
+        read.map_err(|error| wrong(unreadable(&error)))?;
+        if bytes.len() as u64 > most.line {
+            return Err(wrong(format!("is one document of more than {} bytes; cut it into parts", most.line)));
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -88,12 +108,41 @@ impl<'a> Origin<'a> {
     }
 }
 
+/// How much there may be, by what the file holds.
+#[derive(Debug, Clone, Copy)]
+struct Most {
+    /// Bytes of a line, and of a file that is one document.
+    line: u64,
+    lines: u64,
+}
+
+/// What compressed bytes unpack to, which ends in an error where it is many times as much.
+struct Unpacked<R> {
+    source: MultiGzDecoder<R>,
+    left: u64,
+    held: u64,
+}
+
+impl<R: BufRead> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        let Some(left) = self.left.checked_sub(read as u64) else {
+            let problem =
+                format!("{} compressed bytes unpack to more than {}", self.held, budget::most_text(self.held));
+            return Err(IoError::new(ErrorKind::FileTooLarge, problem));
+        };
+        self.left = left;
+        Ok(read)
+    }
+}
+
 /// Lines one after the other; a byte order mark, `\n` and `\r\n` are not part of them.
 pub(super) struct Lines<'a> {
     origin: Origin<'a>,
     reader: Box<dyn BufRead + 'a>,
     line: Vec<u8>,
     number: u64,
+    most: Most,
 }
 
 impl Lines<'_> {
@@ -101,10 +150,15 @@ impl Lines<'_> {
     pub fn advance(&mut self) -> Result<bool> {
         self.line.clear();
         self.number += 1;
-        let read = (&mut self.reader).take(LONGEST + 1).read_until(b'\n', &mut self.line);
-        let read = read.map_err(|error| self.wrong(&format!("cannot be read ({error}); get the file again")))?;
-        if read as u64 > LONGEST {
-            return Err(self.wrong(&format!("is longer than {LONGEST} bytes")));
+        let Most { line, lines } = self.most;
+        let read = (&mut self.reader).take(line + 1).read_until(b'\n', &mut self.line);
+        let read = read.map_err(|error| self.wrong(&unreadable(&error)))?;
+        if read as u64 > line {
+            return Err(self.wrong(&format!("is longer than {line} bytes")));
+        }
+        if self.number > lines && read > 0 {
+            let problem = format!("is one more than the {lines} that so small a compressed file may have");
+            return Err(self.wrong(&format!("{problem}; unpack the file first, if you trust it")));
         }
         if self.line.ends_with(b"\n") {
             self.line.pop();

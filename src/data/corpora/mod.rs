@@ -29,6 +29,7 @@ mod texts;
 mod unpack;
 mod vocabulary;
 
+pub use builder::STORE_FILES;
 pub use columns::Columns;
 pub use corpus::Corpus;
 pub use corpus_rules::CorpusRules;

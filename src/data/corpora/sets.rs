@@ -82,10 +82,12 @@ impl CorpusSet {
     pub fn load(&self, folder: Option<&Path>, rules: impl Into<CorpusRules>, store: Option<&Path>) -> Result<Corpus> {
         let rules = rules.into();
         rules.split.check()?;
-        if let Some(store) = store
-            && !builder::open_or_create(store, &self.source(&rules), self.state().as_deref())?
-        {
-            return builder::open(store, rules.split);
+        if let Some(store) = store {
+            let (source, state) = (self.source(&rules), self.state());
+            if builder::holds(store, &source, state.as_deref())? {
+                return builder::open(store, rules.split);
+            }
+            builder::begin(store, &source, state.as_deref())?;
         }
         match self {
             CorpusSet::Reuters395 => reuters(&rules, store),
@@ -115,6 +117,25 @@ impl CorpusSet {
             CorpusSet::TwentyNews | CorpusSet::Reuters21578 | CorpusSet::Rcv1Sample => true,
             CorpusSet::Path { path, format } => format.or_else(|| Format::recognise(path).ok()) == Some(Format::Npz),
             CorpusSet::Reuters395 | CorpusSet::StandardInput { .. } => false,
+        }
+    }
+
+    /// As [`load`](Self::load), but writes nothing: a store that holds this corpus whole is opened; where there is none, the documents are read into memory.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub fn load_without_writing(
+        &self,
+        folder: Option<&Path>,
+        rules: impl Into<CorpusRules>,
+        store: Option<&Path>,
+    ) -> Result<Corpus> {
+        let rules = rules.into();
+        match store {
+            Some(store) if builder::holds(store, &self.source(&rules), self.state().as_deref())? => {
+                builder::open(store, rules.split)
+            }
+            _ => self.load(folder, rules, None),
         }
     }
 

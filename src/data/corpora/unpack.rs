@@ -1,7 +1,7 @@
 //! The bytes of a source of text as UTF-8, whatever they were: unpacked, decoded from UTF-16, with line feeds at the ends of lines.
 
 use crate::error::{Error, Result};
-use std::io::{BufRead, BufReader, Chain, Cursor, Read};
+use std::io::{BufRead, BufReader, Chain, Cursor, Error as IoError, ErrorKind, Read};
 use std::path::Path;
 
 /// How much of a source is looked at.
@@ -10,11 +10,20 @@ pub(super) const START: u64 = 1 << 16;
 /// A source whose start was looked at, and that start.
 pub(super) type Started<'a> = Chain<Cursor<Vec<u8>>, Box<dyn BufRead + 'a>>;
 
+/// Why reading failed, and what to do.
+pub(super) fn unreadable(error: &IoError) -> String {
+    let advice = match error.kind() {
+        ErrorKind::FileTooLarge => "unpack the file first, if you trust it",
+        _ => "get the file again",
+    };
+    format!("cannot be read ({error}); {advice}")
+}
+
 /// Reads the start of a source, and puts it before the rest again.
 pub(super) fn started<'a>(path: &Path, mut reader: Box<dyn BufRead + 'a>) -> Result<(Vec<u8>, Started<'a>)> {
     let mut start = Vec::new();
     let read = reader.by_ref().take(START).read_to_end(&mut start);
-    read.map_err(|error| Error::file(path, format!("cannot be read ({error}); get the file again")))?;
+    read.map_err(|error| Error::file(path, unreadable(&error)))?;
     Ok((start.clone(), Cursor::new(start).chain(reader)))
 }
 

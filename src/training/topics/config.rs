@@ -10,9 +10,6 @@ use crate::training::settings::{DataWords, LoopConfig, Settings, absolute};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// The file of a run's words, one a line.
-pub(super) const VOCABULARY: &str = "vocabulary.txt";
-
 /// The settings of a topic run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -132,12 +129,23 @@ impl Default for TopicsTrainConfig {
 }
 
 impl TopicsTrainConfig {
-    /// The corpus.
+    /// The corpus: from the store, where that holds it whole, else in memory. Writes nothing.
     ///
     /// # Errors
     /// When a file is missing or malformed; the message names it.
     pub fn load(&self) -> Result<Corpus> {
-        CorpusSet::from_name(&self.corpus).load(self.data_dir.as_deref(), self.corpus_rules(), self.store.as_deref())
+        let (set, folder) = (CorpusSet::from_name(&self.corpus), self.data_dir.as_deref());
+        set.load_without_writing(folder, self.corpus_rules(), self.store.as_deref())
+    }
+
+    /// Writes the store, where the settings name one that does not hold the corpus yet.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and when a file cannot be written.
+    pub fn write_store(&self) -> Result<()> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let set = CorpusSet::from_name(&self.corpus);
+        set.load(self.data_dir.as_deref(), self.corpus_rules(), Some(store)).map(|_| ())
     }
 
     /// How the corpus is read.
@@ -257,6 +265,15 @@ impl Settings for TopicsTrainConfig {
         if !says {
             self.text.segmentation = Segmentation::Letters;
         }
+    }
+
+    fn data_paths(&self) -> Vec<PathBuf> {
+        let corpus = match CorpusSet::from_name(&self.corpus) {
+            CorpusSet::Reuters395 | CorpusSet::StandardInput { .. } => None,
+            CorpusSet::Path { path, .. } => Some(path),
+            CorpusSet::TwentyNews | CorpusSet::Reuters21578 | CorpusSet::Rcv1Sample => self.data_dir.clone(),
+        };
+        corpus.into_iter().chain(self.store.clone()).collect()
     }
 
     fn init_from(&self) -> Option<&Path> {

@@ -1,6 +1,5 @@
 //! What `topics` and `tree` show of a checkpoint, kept in the run folder: they need no documents then, and the folder may be moved.
 
-use super::config::VOCABULARY;
 use super::report::TopicsReport;
 use crate::data::{Corpus, TextRules, Vocabulary};
 use crate::error::{Error, Result};
@@ -8,6 +7,7 @@ use crate::models::TopicModel;
 use crate::topic_metrics::page::Example;
 use crate::topic_metrics::{COHERENCE_WORDS, Tree, coherence};
 use crate::training::checkpoint::Checkpoint;
+use crate::training::run_files::VOCABULARY;
 use crate::training::run_folder::RunFolder;
 use crate::training::side_file;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! A topic model, its corpus, and what trains it.
 
 use super::batch::{bags, batches};
-use super::config::{TopicsTrainConfig, VOCABULARY};
+use super::config::TopicsTrainConfig;
 use super::record::TopicsRecord;
 use super::rows;
 use super::shown::TopicsShown;
@@ -10,11 +10,11 @@ use crate::data::{Corpus, Identity, ReadingReport, TextRules, Vocabulary, docume
 use crate::error::{Error, Result};
 use crate::models::{TopicModel, TopicsStart};
 use crate::nn::Adam;
-use crate::platform::files::replace;
 use crate::platform::threads::LibtorchOnOneThread;
 use crate::relaxation::Forward;
 use crate::topic_metrics::{DIVERSITY_WORDS, diversity};
 use crate::training::checkpoint::Checkpoint;
+use crate::training::run_files::{READING, VOCABULARY};
 use crate::training::run_folder::RunFolder;
 use crate::training::step_context::StepContext;
 use crate::training::train_task::{LogItem, TrainTask, Trained};
@@ -27,9 +27,6 @@ const VALIDATION_BATCH: usize = 500;
 
 /// The name of the hashes of training documents in what a run keeps of its data.
 pub(super) const TRAINED_ON: &str = "trained_on";
-
-/// The file of what was read.
-const READING: &str = "reading.json";
 
 /// A topic model in training.
 #[derive(Debug)]
@@ -135,6 +132,21 @@ impl TrainTask for TopicsTask {
         model.check()?;
         let (store, model, adam) = build(config, words, &blank(words, &config.topics, device), device)?;
         Ok(Self { corpus, validates, no_text: config.no_text, store, model, adam })
+    }
+
+    fn write_outside(config: &TopicsTrainConfig) -> Result<()> {
+        config.write_store()
+    }
+
+    /// Documents in a store come in another order than those in memory.
+    fn check_outside(&self, config: &TopicsTrainConfig) -> Result<()> {
+        match &config.store {
+            Some(store) if !self.corpus.train.are_on_disk() => {
+                let problem = "does not hold the documents of the run, which are only written there if you ask for it: give --store DIR with --resume";
+                Err(Error::file(store, problem))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Starts topics from groups of documents.
@@ -263,13 +275,10 @@ impl TrainTask for TopicsTask {
     /// Writes the vocabulary and what was read, which do not change, once.
     fn save_extra_files(&self, folder: &RunFolder) -> Result<()> {
         let write = |name: &str, content: &dyn Fn() -> Result<String>| {
-            let path = folder.file(name);
-            if path.exists() {
+            if folder.file(name).symlink_metadata().is_ok() {
                 return Ok(());
             }
-            let content = content()? + "\n";
-            replace(&path, content.as_bytes())
-                .map_err(|error| Error::file(&path, format!("cannot be written ({error})")))
+            folder.write(name, (content()? + "\n").as_bytes())
         };
         write(VOCABULARY, &|| Ok(self.corpus.vocabulary.join("\n")))?;
         write(READING, &|| {

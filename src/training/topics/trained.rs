@@ -1,11 +1,12 @@
 //! A trained model by itself, for new documents: no corpus is read.
 
-use super::config::{TopicsTrainConfig, VOCABULARY};
+use super::config::TopicsTrainConfig;
 use super::start::blank;
 use crate::data::Vocabulary;
 use crate::error::Result;
 use crate::models::{BagOfWordsBatch, TopicModel};
 use crate::training::checkpoint::Checkpoint;
+use crate::training::run_files::VOCABULARY;
 use crate::training::run_folder::RunFolder;
 use std::path::Path;
 use tch::nn::VarStore;

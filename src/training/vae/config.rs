@@ -183,6 +183,15 @@ impl Settings for TrainConfig {
         [&mut self.data_dir, &mut self.init_from].into_iter().for_each(absolute);
     }
 
+    fn data_paths(&self) -> Vec<PathBuf> {
+        let images = match self.image_set() {
+            ImageSet::Mnist5k => None,
+            ImageSet::File(path) => Some(path),
+            ImageSet::Mnist | ImageSet::StaticMnist | ImageSet::Omniglot => self.data_dir.clone(),
+        };
+        images.into_iter().collect()
+    }
+
     fn init_from(&self) -> Option<&Path> {
         self.init_from.as_deref()
     }

@@ -42,9 +42,6 @@ fn number_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Re
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
-/// The file of [`GradientRecord`]s.
-pub const GRADIENTS: &str = "gradients.jsonl";
-
 /// Estimates of each estimator.
 const ESTIMATES: usize = 10;
 

@@ -8,7 +8,7 @@ mod record;
 mod task;
 
 pub use config::TrainConfig;
-pub use diagnose::{GRADIENTS, GradientRecord};
+pub use diagnose::GradientRecord;
 pub use evaluate::{Evaluation, evaluate};
 pub use pictures::{ShownImages, draw_pictures, grid_png, write_grid};
 pub use record::EpochRecord;

@@ -3,6 +3,7 @@
 use crate::data::{Dataset, Images, Pixels};
 use crate::error::{Error, Result};
 use crate::models::Vae;
+use crate::platform::files::replace;
 use crate::training::data_record::DataRecord;
 use crate::training::run_folder::RunFolder;
 use std::collections::BTreeMap;
@@ -111,7 +112,7 @@ pub fn write_grid(path: &Path, images: &Tensor, shape: (i64, i64), columns: i64)
 }
 
 fn write(path: &Path, png: &[u8]) -> Result<()> {
-    std::fs::write(path, png).map_err(|error| Error::file(path, format!("the picture cannot be written ({error})")))
+    replace(path, png).map_err(|error| Error::file(path, format!("the picture cannot be written ({error})")))
 }
 
 /// Images `[N, height * width]` with values in `[0, 1]` (1 is white) as a grid with `columns` columns, in the PNG format.

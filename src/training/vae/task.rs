@@ -1,7 +1,7 @@
 //! A VAE, its images, and what trains it.
 
 use super::config::TrainConfig;
-use super::diagnose::{Diagnosis, GRADIENTS, GradientRecord};
+use super::diagnose::{Diagnosis, GradientRecord};
 use super::evaluate::evaluate;
 use super::pictures::{ShownImages, draw_pictures, pictures};
 use super::record::EpochRecord;
@@ -13,6 +13,7 @@ use crate::nn::{Adam, SparseProduct};
 use crate::relaxation::Forward;
 use crate::sampler::{Backend, NoiseKey};
 use crate::training::checkpoint::{Checkpoint, Progress};
+use crate::training::run_files::{GRADIENTS, PICTURES};
 use crate::training::run_folder::RunFolder;
 use crate::training::step_context::StepContext;
 use crate::training::train_task::{LogItem, TrainTask, Trained};
@@ -220,6 +221,7 @@ impl TrainTask for VaeTask {
     /// Draws pictures of samples and of reconstructions.
     fn finish(&mut self, _: &TrainConfig, folder: &RunFolder) -> Result<()> {
         let shown = ShownImages::of(&self.data);
-        draw_pictures(&self.vae, &shown, &folder.file("samples.png"), &folder.file("reconstructions.png"))
+        let [samples, reconstructions] = PICTURES.map(|name| folder.file(name));
+        draw_pictures(&self.vae, &shown, &samples, &reconstructions)
     }
 }

@@ -26,8 +26,10 @@ use super::checkpoint::is_no_parameter;
 use crate::error::{Error, Result};
 use crate::formats::pytorch::{self, Problem};
 use crate::formats::safetensors;
+use crate::markup::shell_word;
 use crate::models::Vae;
 use crate::nn::is_finite;
+use crate::platform::{budget, open};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tch::nn::VarStore;
@@ -44,7 +46,7 @@ const LISTED: usize = 3;
 /// # Errors
 /// When the file is missing, damaged, or holds no named tensors; where Python can convert it, the message says with which command.
 pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
-    let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+    let bytes = open::whole(path, budget::WEIGHTS).map_err(|error| Error::file(path, error))?;
     let damaged = |problem: String| Problem::Damaged(format!("not a whole file of weights ({problem}); get it again"));
     let named = if bytes.starts_with(b"PK\x03\x04") {
         pytorch::from_archive(&bytes)
@@ -66,9 +68,13 @@ pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
     });
     let named = named.map_err(|problem| match problem {
         Problem::Damaged(problem) => Error::file(path, problem),
-        Problem::Foreign { what, code } => {
-            Error::file(path, format!("{what}; convert it with: {}", command(path, &code)))
+        Problem::Suspicious(what) => {
+            Error::file(path, format!("{what}: the file is damaged, or made to do harm; do not load it in Python"))
         }
+        Problem::Foreign { what, code } => match command(path, &code) {
+            Some(command) => Error::file(path, format!("{what}; convert it with: {command}")),
+            None => Error::file(path, format!("{what}; rename the file to have the command that converts it")),
+        },
     })?;
     named.into_iter().map(|(name, tensor)| Ok((name, tensor.f_to_device(device)?))).collect()
 }
@@ -93,12 +99,12 @@ fn parts(bytes: &[u8]) -> Option<Problem> {
     })
 }
 
-/// The command line that runs Python code on a file, and leaves what it makes beside it.
-fn command(path: &Path, code: &str) -> String {
+/// The command line that runs Python code on a file, and leaves what it makes beside it; `None` where the file's name cannot be part of one.
+fn command(path: &Path, code: &str) -> Option<String> {
     let mut name = path.file_stem().unwrap_or_default().to_os_string();
     name.push("-weights.pt");
-    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
-    format!("python -c \"import sys, torch; {code}\" {} {}", quoted(path), quoted(&path.with_file_name(name)))
+    let words = [shell_word(path)?, shell_word(&path.with_file_name(name))?].join(" ");
+    Some(format!("python -c \"import sys, torch; {code}\" {words}"))
 }
 
 /// Copies tensors into the variables of a store, after all of them were checked: every name of the one is a name of the other, with the

@@ -6,6 +6,7 @@ use crate::data::corpora::rows::Rows;
 use crate::data::identity::ContentHash;
 use crate::error::{Error, Result};
 use crate::platform::files::replace;
+use crate::platform::open;
 use std::path::{Path, PathBuf};
 
 /// Bytes of the longest file beside a store that is looked at.
@@ -29,10 +30,7 @@ impl Store {
     /// index, which holds those of all blocks. Stores of before have none.
     pub fn known_hash(&self) -> Option<String> {
         let path = beside(&self.path);
-        if !path.metadata().is_ok_and(|found| found.is_file() && found.len() <= LONGEST) {
-            return None;
-        }
-        let line = std::fs::read_to_string(path).ok()?;
+        let line = open::text(&path, LONGEST).ok()?;
         let (of, hash) = line.trim_end().split_once(' ')?;
         (of == self.mark() && hash.starts_with("blake3:")).then(|| hash.to_string())
     }

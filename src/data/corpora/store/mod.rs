@@ -21,6 +21,8 @@ pub(super) use writer::Writer;
 use super::rows::Rows;
 use crate::data::batches::order_generator;
 use crate::error::{Error, Result};
+use crate::platform::budget;
+use crate::platform::open::{Opened, open};
 use flate2::Crc;
 use rand::seq::SliceRandom;
 use std::fs::File;
@@ -83,8 +85,10 @@ impl Store {
     /// When the file is missing, cut off, damaged, or of another version.
     pub fn open(path: &Path) -> Result<Self> {
         let wrong = |problem: &str| Error::file(path, format!("{problem}; write it anew from its corpus"));
-        let file = File::open(path).map_err(|error| Error::file(path, error))?;
-        let size = file.metadata().map_err(|error| Error::file(path, error))?.len();
+        let Opened { file, length: size, held } = open(path).map_err(|error| Error::file(path, error))?;
+        if size > budget::longest(held) {
+            return Err(wrong("is mostly a hole"));
+        }
         let mut bytes = [0; HEADER];
         file.read_exact_at(&mut bytes, 0).map_err(|_| wrong("is too short for a file of documents"))?;
         let header = Header::from_bytes(&bytes).map_err(wrong)?;

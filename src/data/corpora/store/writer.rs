@@ -4,7 +4,7 @@ use super::{Block, HEADER, Header, Store, block, crc};
 use crate::data::corpora::Document;
 use crate::data::corpora::rows::tidy;
 use crate::error::{Error, Result};
-use std::fs::File;
+use crate::platform::files::NewFile;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,8 +14,7 @@ const BLOCK: usize = 1 << 17;
 /// A file that is being written, beside its place.
 pub(crate) struct Writer {
     path: PathBuf,
-    temporary: PathBuf,
-    file: BufWriter<File>,
+    file: BufWriter<NewFile>,
     header: Header,
     index: Vec<Block>,
     /// The block that is being filled, and its documents.
@@ -27,15 +26,12 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub fn create(path: &Path) -> Result<Self> {
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(".tmp");
-        let temporary = path.with_file_name(name);
-        let wrong = |error| Error::file(&temporary, format!("cannot be written: {error}"));
-        let mut file = BufWriter::new(File::create(&temporary).map_err(wrong)?);
-        file.write_all(&[0; HEADER]).map_err(wrong)?;
+        let created = NewFile::create(path).map(BufWriter::new);
+        let mut file = created.map_err(|error| wrong(path, error))?;
+        file.write_all(&[0; HEADER]).map_err(|error| wrong(path, error))?;
         let header = Header::default();
         let at = HEADER as u64;
-        Ok(Self { path: path.into(), temporary, file, header, index: vec![], block: vec![], documents: 0, at })
+        Ok(Self { path: path.into(), file, header, index: vec![], block: vec![], documents: 0, at })
     }
 
     pub fn push(&mut self, entries: Document, label: Option<&str>) -> Result<()> {
@@ -58,7 +54,7 @@ impl Writer {
         };
         let first = self.header.documents - u64::from(self.documents);
         self.index.push(Block { at: self.at, bytes, first, documents: self.documents, crc: crc(&self.block) });
-        self.file.write_all(&self.block).map_err(|error| self.wrong(error))?;
+        self.file.write_all(&self.block).map_err(|error| wrong(&self.path, error))?;
         self.at += u64::from(bytes);
         self.documents = 0;
         self.block.clear();
@@ -79,28 +75,20 @@ impl Writer {
             ..self.header
         };
         let header = self.header.to_bytes();
-        let written = self
-            .file
+        let Self { path, mut file, .. } = self;
+        let written = file
             .write_all(&index)
-            .and_then(|()| self.file.seek(SeekFrom::Start(0)))
-            .and_then(|_| self.file.write_all(&header))
-            .and_then(|()| self.file.flush())
-            .and_then(|()| self.file.get_ref().sync_all())
-            .and_then(|()| std::fs::rename(&self.temporary, &self.path));
-        written.map_err(|error| self.wrong(error))?;
-        Store::open(&self.path)?.keep_hash()?;
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .and_then(|_| file.write_all(&header))
+            .and_then(|()| file.into_inner().map_err(|error| error.into_error()))
+            .and_then(NewFile::put_in_place);
+        written.map_err(|error| wrong(&path, error))?;
+        Store::open(&path)?.keep_hash()?;
         // Anew, without the blocks that were read.
-        Store::open(&self.path)
-    }
-
-    fn wrong(&self, error: std::io::Error) -> Error {
-        Error::file(&self.path, format!("cannot be written: {error}"))
+        Store::open(&path)
     }
 }
 
-impl Drop for Writer {
-    /// Nobody will miss a half-written file; after the renaming there is none.
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.temporary);
-    }
+fn wrong(path: &Path, error: std::io::Error) -> Error {
+    Error::file(path, format!("cannot be written: {error}"))
 }

@@ -1,0 +1,192 @@
+//! The one reader of files: regular files of a bounded length, opened without waiting.
+//!
+//! A file that somebody hands over may be a pipe, on which a program waits, or lead to a device without an end. A regular file may have holes,
+//! which take no room on the disk and much in memory: they count as content that is packed.
+
+use super::budget;
+use std::fs::{File, FileType, OpenOptions};
+use std::io::{Error, ErrorKind, Read, Result};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+/// An open regular file.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub file: File,
+    /// Its bytes, those of holes too.
+    pub length: u64,
+    /// Bytes that take room on the disk.
+    pub held: u64,
+}
+
+/// Opens a regular file, or a link to one, for reading; never waits.
+///
+/// # Errors
+/// When there is none, or it is of another kind.
+pub(crate) fn open(path: &Path) -> Result<Opened> {
+    // Before it is opened, too: to open a device can be to do something.
+    must_be_a_file(std::fs::metadata(path)?.file_type())?;
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    let found = file.metadata()?;
+    must_be_a_file(found.file_type())?;
+    let length = found.len();
+    let held = held(&file, length);
+    Ok(Opened { file, length, held })
+}
+
+/// The whole content of a regular file of at most `longest` bytes.
+///
+/// # Errors
+/// As [`open`], and when it is longer, or mostly holes.
+pub(crate) fn whole(path: &Path, longest: u64) -> Result<Vec<u8>> {
+    let Opened { file, length, held } = open(path)?;
+    if length > longest {
+        return Err(refused(format!("has {length} bytes, but at most {longest} are read")));
+    }
+    if length > budget::longest(held) {
+        return Err(refused(format!("has {length} bytes, but holds only {held}: the others are a hole")));
+    }
+    bytes(file, length, longest)
+}
+
+/// The same as text.
+///
+/// # Errors
+/// As [`whole`], and when it is not UTF-8.
+pub(crate) fn text(path: &Path, longest: u64) -> Result<String> {
+    as_text(whole(path, longest)?)
+}
+
+/// The text of a file, or of a pipe that a user typed, as `<(sed ...)` is: until that ends, the program waits.
+///
+/// # Errors
+/// As [`text`].
+pub(crate) fn text_or_stream(path: &Path, longest: u64) -> Result<String> {
+    if !std::fs::metadata(path)?.file_type().is_fifo() {
+        return text(path, longest);
+    }
+    as_text(bytes(File::open(path)?, 0, longest)?)
+}
+
+/// What something is, by its type.
+pub(crate) fn kind(found: FileType) -> &'static str {
+    match found {
+        found if found.is_symlink() => "a link",
+        found if found.is_dir() => "a folder",
+        found if found.is_fifo() => "a pipe",
+        found if found.is_socket() => "a socket",
+        found if found.is_file() => "a regular file",
+        _ => "a device",
+    }
+}
+
+fn must_be_a_file(found: FileType) -> Result<()> {
+    if found.is_file() { Ok(()) } else { Err(refused(format!("is {}, not a regular file", kind(found)))) }
+}
+
+fn refused(problem: String) -> Error {
+    Error::new(ErrorKind::InvalidData, problem)
+}
+
+/// To the end, which must come within `longest` bytes.
+fn bytes(file: File, expected: u64, longest: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let expected = usize::try_from(expected).unwrap_or(usize::MAX);
+    bytes.try_reserve_exact(expected).map_err(|_| refused(format!("does not fit into memory ({expected} bytes)")))?;
+    file.take(longest.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > longest {
+        return Err(refused(format!("has more than {longest} bytes, the most that are read")));
+    }
+    Ok(bytes)
+}
+
+fn as_text(bytes: Vec<u8>) -> Result<String> {
+    String::from_utf8(bytes).map_err(|error| refused(format!("is not UTF-8 ({})", error.utf8_error())))
+}
+
+/// The bytes of a file of this length that lie between its holes; all of them where the system does not tell.
+fn held(file: &File, length: u64) -> u64 {
+    #[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
+    {
+        // More than an honest file has; beyond it, the rest counts as held.
+        const MOST_HOLES: usize = 1 << 12;
+        // What may be asked for anyway needs no look.
+        if length <= budget::longest(0) {
+            return length;
+        }
+        let seek = |from: u64, what| -> Option<u64> {
+            let from = libc::off_t::try_from(from).ok()?;
+            // SAFETY: a number is asked for a descriptor that is open as long as the file is.
+            u64::try_from(unsafe { libc::lseek(file.as_raw_fd(), from, what) }).ok()
+        };
+        let (mut at, mut held) = (0, 0);
+        for _ in 0..MOST_HOLES {
+            let Some(start) = seek(at, libc::SEEK_DATA).filter(|&start| start < length) else { break };
+            let end = seek(start, libc::SEEK_HOLE).unwrap_or(length).min(length);
+            held += end - start;
+            at = end;
+        }
+        if at < length && seek(at, libc::SEEK_DATA).is_some() {
+            held += length - at;
+        }
+        // Where the offset cannot be set back, reading fails, and says so.
+        let _ = seek(0, libc::SEEK_SET);
+        held
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "freebsd")))]
+    {
+        let _ = file;
+        length
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Seek, SeekFrom, Write};
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_without_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for (path, what) in
+            [(pipe.as_path(), "a pipe"), (Path::new("/dev/zero"), "a device"), (folder.path(), "a folder")]
+        {
+            let problem = whole(path, 10).unwrap_err().to_string();
+            assert_eq!(problem, format!("is {what}, not a regular file"));
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_its_longest_length() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "twelve bytes").unwrap();
+        assert_eq!(text(&path, 12).unwrap(), "twelve bytes");
+        assert!(text(&path, 11).unwrap_err().to_string().contains("at most 11"));
+        std::os::unix::fs::symlink(&path, folder.path().join("link")).unwrap();
+        assert_eq!(whole(&folder.path().join("link"), 12).unwrap(), b"twelve bytes");
+        // Files of /proc have no length before they are read.
+        assert!(whole(Path::new("/proc/self/status"), 10).unwrap_err().to_string().contains("more than 10"));
+    }
+
+    #[test]
+    fn holes_do_not_count_as_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let mut file = File::create(&path).unwrap();
+        file.write_all(&[1; 4096]).unwrap();
+        file.seek(SeekFrom::Start(8 << 30)).unwrap();
+        file.write_all(&[1; 4096]).unwrap();
+        let opened = open(&path).unwrap();
+        assert_eq!(opened.length, (8 << 30) + 4096);
+        if opened.held == opened.length {
+            println!("skipped: this file system has no holes");
+            return;
+        }
+        assert!(opened.held <= 1 << 20, "{}", opened.held);
+        assert!(whole(&path, u64::MAX).unwrap_err().to_string().contains("a hole"));
+    }
+}
