@@ -88,7 +88,7 @@ fn estimators_that_claim_to_be_unbiased_are() {
 }
 
 #[test]
-#[ignore = "ten million draws for each of 450 gradients: an hour of one core"]
+#[ignore = "ten million draws for each of 495 gradients: an hour of one core"]
 fn estimators_that_claim_to_be_unbiased_are_in_ten_million_draws() {
     none_is_refuted(10_000_000);
 }

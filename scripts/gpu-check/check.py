@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -99,13 +100,20 @@ class Check:
         for program, field in [("gengs-vae", "neg_elbo"), ("gengs-topics", "completion_perplexity")]:
             for device in [self.device, "cpu"]:
                 run = self.out / f"{program}-{device}"
+                shutil.rmtree(run, ignore_errors=True)
                 train = [BUNDLE / program, "train", "--quiet", "--device", device, "--seed", "0", "--out", run]
                 if self.run(f"{program} train, {device}", train, least=120) is None:
                     continue
                 text = self.run(f"{program} eval, {device}", [BUNDLE / program, "eval", "--run", run, "--device", device, "--json"])
                 lines = (run / "metrics.jsonl").read_text().splitlines()
                 value = json.loads(text)[field] if text else None
-                found[f"{program}, {device}"] = {field: value, "seconds": json.loads(lines[-1])["seconds"], "epochs": len(lines)}
+                seconds = json.loads(lines[-1])["seconds"]
+                found[f"{program}, {device}"] = {field: value, "seconds": seconds, "epochs": len(lines)}
+                if (run / "reading.json").exists():
+                    read = json.loads((run / "reading.json").read_text())
+                    # Documents for testing are taken to be as long as the others.
+                    trained = read["words"] * (1 - read["held_out"] / read["documents"])
+                    found[f"{program}, {device}"]["tokens_a_second"] = trained * len(lines) / seconds
         self.results["defaults"] = found
 
     def launches(self):
@@ -159,9 +167,9 @@ def markdown(results):
         rows = [[name, number(device), number(host)] for name, (device, host) in results["trainings"].items()]
         parts.append(table(["training", "device", "host"], rows))
     if results.get("defaults"):
-        rows = [[name, *(number(entry.get(field)) for field in ["neg_elbo", "completion_perplexity", "seconds"])]
+        rows = [[name, *(number(entry.get(field)) for field in ["neg_elbo", "completion_perplexity", "seconds", "tokens_a_second"])]
                 for name, entry in results["defaults"].items()]
-        parts.append(table(["at the defaults", "hard test -ELBO", "completion perplexity", "seconds of training"], rows))
+        parts.append(table(["at the defaults", "hard test -ELBO", "completion perplexity", "seconds of training", "tokens a second"], rows))
     if results.get("speed"):
         rows = [[entry["what"], entry.get("by", "gengs"), entry.get("batch") or entry.get("rows"),
                  number(entry.get("millions_a_second")), number(entry.get("milliseconds")), number(entry.get("bytes_kept_a_latent"))]

@@ -216,9 +216,9 @@ impl TruncatedDistribution {
         if !matches!(self.place, Place::Integers { .. }) {
             return self.weigh(&weights, &self.atoms);
         }
-        // Weights sum to one but for their rounding, which atoms far from zero would multiply: distances from the middle do so less.
-        let middle = self.atoms.narrow(-1, self.len() / 2, 1).detach();
-        middle.squeeze_dim(-1) + self.weigh(&weights, &(&self.atoms - &middle))
+        // Weights sum to one but for their rounding, which atoms far from zero would multiply: distances from the first do so less.
+        let first = self.atoms.narrow(-1, 0, 1).detach();
+        first.squeeze_dim(-1) + self.weigh(&weights, &(&self.atoms - &first))
     }
 
     /// `Var[Z]`, of shape `batch_shape` (`+ [d]`, coordinate by coordinate).

@@ -2,7 +2,6 @@
 
 use super::Store;
 use crate::data::corpora::Document;
-use crate::data::corpora::rows::Rows;
 use crate::data::identity::ContentHash;
 use crate::error::{Error, Result};
 use crate::platform::files::replace;
@@ -35,10 +34,15 @@ impl Store {
         (of == self.mark() && hash.starts_with("blake3:")).then(|| hash.to_string())
     }
 
-    /// Reads all documents once, and writes their hash beside the file.
+    /// Reads all documents once, a block at a time, and writes their hash beside the file.
     pub(super) fn keep_hash(&self) -> Result<()> {
-        let documents = (0..self.len()).filter_map(|number| self.with(number, Rows::get).transpose());
-        let line = format!("{} {}\n", self.mark(), hash(self.len(), documents)?);
+        let mut hash = ContentHash::default();
+        hash.add_count(self.len());
+        for block in &self.blocks {
+            let rows = self.read(block)?;
+            (0..rows.len()).filter_map(|number| rows.get(number)).for_each(|document| hash.add_document(&document));
+        }
+        let line = format!("{} {}\n", self.mark(), hash.shown());
         let path = beside(&self.path);
         replace(&path, line.as_bytes()).map_err(|error| Error::file(&path, format!("cannot be written: {error}")))
     }

@@ -83,9 +83,9 @@ impl Writer {
             .and_then(|()| file.into_inner().map_err(|error| error.into_error()))
             .and_then(NewFile::put_in_place);
         written.map_err(|error| wrong(&path, error))?;
-        Store::open(&path)?.keep_hash()?;
-        // Anew, without the blocks that were read.
-        Store::open(&path)
+        let store = Store::open(&path)?;
+        store.keep_hash()?;
+        Ok(store)
     }
 }
 
