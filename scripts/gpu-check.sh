@@ -14,15 +14,18 @@ fi
 bundle=${2:?"the folder to make, as in: scripts/gpu-check.sh --bundle gpu-check"}
 cd "$here/.."
 cargo build --release
-# The executables of a test and a bench, built as cargo test builds them.
+# The executable of a test or a bench, built as cargo test builds them; the programs that it needs are built, and listed, too.
 executable() {
-    cargo build --message-format=json "$@" |
-        python3 -c 'import json, sys
-found = [json.loads(line).get("executable") for line in sys.stdin if line.startswith("{")]
-print([name for name in found if name][-1])'
+    cargo build --message-format=json "--$1" "$2" | python3 -c 'import json, sys
+kind, name = sys.argv[1:]
+for line in sys.stdin:
+    built = json.loads(line) if line.startswith("{") else {}
+    target = built.get("target", {})
+    if built.get("executable") and target["name"] == name and kind in target["kind"]:
+        print(built["executable"])' "$1" "$2"
 }
-device_test=$(executable --test device)
-device_bench=$(executable --bench device)
+device_test=$(executable test device)
+device_bench=$(executable bench device)
 mkdir -p "$bundle"
 programs="${CARGO_TARGET_DIR:-target}/release"
 cp "$programs/gengs-vae" "$programs/gengs-topics" "$programs/gengs-gradients" "$bundle/"
