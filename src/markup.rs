@@ -61,14 +61,17 @@ pub(crate) fn in_one_line(text: &str) -> String {
 /// A path as one word of a shell's command line; `None` where it has control characters or is not UTF-8: no command can be offered then.
 pub(crate) fn shell_word(path: &Path) -> Option<String> {
     let text = path.to_str().filter(|text| !text.contains('\n') && printable(text) == *text)?;
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+=:@%".contains(letter);
     // A name that begins with a dash would be taken for a flag.
-    let text = if text.starts_with('-') { format!("./{text}") } else { text.to_string() };
-    Some(if !text.is_empty() && text.chars().all(is_plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    })
+    Some(if text.starts_with('-') { quoted(&format!("./{text}")) } else { quoted(text) })
+}
+
+/// Text as a shell takes it for one word.
+pub(crate) fn quoted(text: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+=:@%".contains(letter);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.into();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// A whole HTML page: its title as the heading, what it was made from below, then the body; all in one file, style and script too.

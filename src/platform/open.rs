@@ -20,6 +20,15 @@ pub(crate) struct Opened {
     pub held: u64,
 }
 
+impl Opened {
+    /// What is wrong where the file is mostly a hole, in a few words.
+    pub fn hole(&self) -> Option<String> {
+        let Self { length, held, .. } = *self;
+        let is_hollow = length > budget::longest(held);
+        is_hollow.then(|| format!("has {length} bytes, but holds only {held}: the others are a hole"))
+    }
+}
+
 /// Opens a regular file, or a link to one, for reading; never waits.
 ///
 /// # Errors
@@ -40,14 +49,13 @@ pub(crate) fn open(path: &Path) -> Result<Opened> {
 /// # Errors
 /// As [`open`], and when it is longer, or mostly holes.
 pub(crate) fn whole(path: &Path, longest: u64) -> Result<Vec<u8>> {
-    let Opened { file, length, held } = open(path)?;
+    let opened = open(path)?;
+    let length = opened.length;
     if length > longest {
         return Err(refused(format!("has {length} bytes, but at most {longest} are read")));
     }
-    if length > budget::longest(held) {
-        return Err(refused(format!("has {length} bytes, but holds only {held}: the others are a hole")));
-    }
-    bytes(file, length, longest)
+    opened.hole().map_or(Ok(()), |problem| Err(refused(problem)))?;
+    bytes(opened.file, length, longest)
 }
 
 /// The same as text.

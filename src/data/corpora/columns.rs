@@ -1,5 +1,7 @@
 //! Which column of a table, or field of a line of JSON, holds what.
 
+use crate::markup::quoted;
+
 /// Columns by name, or in a table by number, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Columns {
@@ -26,7 +28,7 @@ const TEXT: [&str; 12] = [
 ];
 
 /// The name of a column of titles.
-const TITLE: &str = "title";
+pub(super) const TITLE: &str = "title";
 
 /// The numbers of the columns that are wanted, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,13 +110,12 @@ pub(super) fn listed(names: &[String]) -> String {
     list
 }
 
-/// As a shell takes it.
-pub(super) fn quoted(name: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '+');
-    if !name.is_empty() && name.chars().all(is_plain) {
-        return name.into();
+/// What a document is called by, from its name and its title.
+pub(super) fn label(id: Option<String>, title: Option<String>) -> Option<String> {
+    match (id, title) {
+        (Some(id), Some(title)) => Some(format!("{id}: {title}")),
+        (one, other) => one.or(other),
     }
-    format!("'{}'", name.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

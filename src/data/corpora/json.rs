@@ -1,17 +1,15 @@
 //! JSON lines: an object a line.
 
-use super::columns::{Columns, listed, quoted};
+use super::columns::{Columns, TITLE, label, listed};
 use super::lines::{Lines, Origin};
 use crate::error::Result;
+use crate::markup::quoted;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use std::borrow::Cow;
 
 /// The field of the text, where none is named.
 const TEXT: &str = "text";
-
-/// The field of the title.
-const TITLE: &str = "title";
 
 /// Calls `each` with the text of every line, and what its document is called. Blank lines are skipped, other fields are left alone.
 ///
@@ -65,11 +63,7 @@ fn parse<'a>(lines: &Lines<'_>, line: &'a str, columns: &Columns) -> Result<(Cow
             quoted(&others.iter().find(|name| *name != "id").unwrap_or(other).escape_debug().to_string())
         )));
     };
-    let label = match (id.and_then(shown), title.and_then(shown)) {
-        (Some(id), Some(title)) => Some(format!("{id}: {title}")),
-        (one, other) => one.or(other),
-    };
-    Ok((text, label))
+    Ok((text, label(id.and_then(shown), title.and_then(shown))))
 }
 
 /// A title or a name: text, a number, or true or false.

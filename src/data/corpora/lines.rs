@@ -1,8 +1,8 @@
 //! Files and bytes as lines with numbers, plain or gzipped.
 
-use super::columns::quoted;
 use super::unpack::{self, unreadable};
 use crate::error::{Error, Result};
+use crate::markup::shell_word;
 use crate::platform::budget;
 use crate::platform::open::{Opened, open};
 use flate2::bufread::MultiGzDecoder;
@@ -38,13 +38,9 @@ impl<'a> Origin<'a> {
         let wrong = |error| Error::file(self.path(), format!("cannot be read: {error}"));
         let (mut reader, held): (Box<dyn BufRead + 'a>, u64) = match self {
             Origin::File(path) => {
-                let Opened { file, length, held } = open(path).map_err(wrong)?;
-                if length > budget::longest(held) {
-                    return Err(Error::file(
-                        path,
-                        format!("has {length} bytes, but holds only {held}: the others are a hole"),
-                    ));
-                }
+                let opened = open(path).map_err(wrong)?;
+                opened.hole().map_or(Ok(()), |problem| Err(Error::file(path, problem)))?;
+                let Opened { file, held, .. } = opened;
                 (Box::new(BufReader::with_capacity(1 << 16, file)), held)
             }
             Origin::Bytes(_, bytes) => (Box::new(bytes), bytes.len() as u64),
@@ -73,18 +69,21 @@ impl<'a> Origin<'a> {
 
     /// An error at a line that is not UTF-8.
     pub fn not_utf8(self, line: u64) -> Error {
-        let path = self.path().display().to_string();
-        let command = match self {
-            Origin::File(_) if path.ends_with(".gz") => {
-                let to = quoted(&format!("{}.utf8.txt", path.trim_end_matches(".gz")));
-                format!("gzip -dc {} | iconv -f latin1 -t utf-8 > {to}", quoted(&path))
-            }
-            Origin::File(_) => {
-                format!("iconv -f latin1 -t utf-8 {} > {}", quoted(&path), quoted(&format!("{path}.utf8.txt")))
-            }
-            Origin::Bytes(..) => "iconv -f latin1 -t utf-8".into(),
-        };
-        Error::file(self.path(), format!("line {line} is not UTF-8; convert the file, for example with `{command}`"))
+        let example = self.to_utf8().map_or(String::new(), |command| format!(", for example with `{command}`"));
+        Error::file(self.path(), format!("line {line} is not UTF-8; convert the file{example}"))
+    }
+
+    /// A command that makes UTF-8 of Latin-1; `None` where the file's name cannot be part of one.
+    fn to_utf8(self) -> Option<String> {
+        let Origin::File(path) = self else { return Some("iconv -f latin1 -t utf-8".into()) };
+        let (from, is_packed) = (shell_word(path)?, path.extension().is_some_and(|extension| extension == "gz"));
+        let mut to = if is_packed { path.with_extension("") } else { path.to_path_buf() }.into_os_string();
+        to.push(".utf8.txt");
+        let to = shell_word(Path::new(&to))?;
+        Some(match is_packed {
+            true => format!("gzip -dc {from} | iconv -f latin1 -t utf-8 > {to}"),
+            false => format!("iconv -f latin1 -t utf-8 {from} > {to}"),
+        })
     }
 
     /// The whole as one text.
@@ -185,5 +184,24 @@ impl Lines<'_> {
     /// An error that names the file and the line.
     pub fn wrong(&self, problem: &str) -> Error {
         Error::file(self.path(), format!("line {} {problem}", self.number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A command that is offered takes a file's name for a name, or is not offered.
+    #[test]
+    fn latin1_is_converted_by_a_command_that_a_shell_reads_as_it_is_meant() {
+        let said = |path: &str| Origin::File(Path::new(path)).not_utf8(3).to_string();
+        for (path, command) in [
+            ("a.txt", "`iconv -f latin1 -t utf-8 a.txt > a.txt.utf8.txt`"),
+            ("-o.txt", "`iconv -f latin1 -t utf-8 ./-o.txt > ./-o.txt.utf8.txt`"),
+            ("$(x).txt.gz", "`gzip -dc '$(x).txt.gz' | iconv -f latin1 -t utf-8 > '$(x).txt.utf8.txt'`"),
+        ] {
+            assert!(said(path).ends_with(command), "{}", said(path));
+        }
+        assert!(said("a\nb.txt").ends_with("line 3 is not UTF-8; convert the file"));
     }
 }

@@ -1,6 +1,6 @@
 //! Tables: CSV and TSV, a document a row.
 
-use super::columns::{Columns, Places, are_names, listed, looks_like_names, quoted};
+use super::columns::{Columns, Places, are_names, label, listed, looks_like_names};
 use super::lines::{LONGEST, Origin};
 use super::unpack;
 use crate::error::{Error, Result};
@@ -137,13 +137,9 @@ impl Table<'_> {
             Some(places) => places,
             None => *header.places.insert(self.columns.places(&header.names, &owned()).map_err(wrong)?),
         };
-        let filled = |at: Option<usize>| at.map(|at| fields[at]).filter(|field| !field.trim().is_empty());
-        let text = fields[places.text];
-        match (filled(places.id), filled(places.title)) {
-            (Some(id), Some(title)) => each(text, Some(&format!("{id}: {title}"))),
-            (Some(one), None) | (None, Some(one)) => each(text, Some(one)),
-            (None, None) => each(text, None),
-        }
+        let filled = |at: usize| Some(fields[at].to_string()).filter(|field| !field.trim().is_empty());
+        let label = label(places.id.and_then(filled), places.title.and_then(filled));
+        each(fields[places.text], label.as_deref())
     }
 }
 
@@ -154,7 +150,7 @@ fn headless(fields: &[String]) -> String {
         "its first line is no header ({}); say which of the {} columns holds the text, as in --text-column {}",
         listed(fields),
         fields.len(),
-        quoted(&(longest + 1).to_string())
+        longest + 1
     )
 }
 
