@@ -1,6 +1,6 @@
 //! Files and folders that a command was told to write.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::platform::files;
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use std::path::Path;
 /// # Errors
 /// When it cannot be written, or what is there is no regular file.
 pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
-    files::replace(path, content).map_err(|error| Error::file(path, format!("cannot be written ({error})")))
+    files::write_file(path, content)
 }
 
 /// Makes a folder, where it is not there.
@@ -17,5 +17,5 @@ pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
 /// # Errors
 /// When it cannot be made.
 pub fn make_folder(path: &Path) -> Result<()> {
-    files::create_folder(path).map_err(|error| Error::file(path, format!("cannot be made ({error})")))
+    files::make_folder(path)
 }

@@ -8,7 +8,7 @@
 //! TensorFlow, `core/lib/io/record_writer.cc` (framing, masked checksums), `core/util/event.proto`, `core/framework/summary.proto`.
 
 use crate::error::{Error, Result};
-use crate::platform::files::{create_folder, create_new, operation};
+use crate::platform::files::{create_new, make_folder, operation};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ impl EventWriter {
     /// # Errors
     /// When the folder or the file cannot be made.
     pub fn create(folder: &Path) -> Result<Self> {
-        create_folder(folder).map_err(|error| Error::file(folder, format!("cannot be made ({error})")))?;
+        make_folder(folder)?;
         // A name that TensorBoard looks for, and that sorts by time. One that is there already belongs to this microsecond, which passes.
         let (now, path, file) = loop {
             let now = now();

@@ -22,6 +22,22 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     file.put_in_place()
 }
 
+/// As [`replace`], with an error that names the file.
+///
+/// # Errors
+/// As [`replace`].
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> crate::error::Result<()> {
+    replace(path, bytes).map_err(|error| crate::error::Error::file(path, format!("cannot be written ({error})")))
+}
+
+/// As [`create_folder`], with an error that names the folder.
+///
+/// # Errors
+/// As [`create_folder`].
+pub(crate) fn make_folder(path: &Path) -> crate::error::Result<()> {
+    create_folder(path).map_err(|error| crate::error::Error::file(path, format!("cannot be made ({error})")))
+}
+
 /// A file that is being written under another name; dropped before it was put in its place, it is removed.
 #[derive(Debug)]
 pub(crate) struct NewFile {

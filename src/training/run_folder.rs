@@ -4,7 +4,7 @@ use super::lock::Lock;
 use super::run_files::{BEST, SETTINGS, longest, names};
 use super::settings::Settings;
 use crate::error::{Error, Result};
-use crate::platform::files::{create_folder, remove_leftovers, replace};
+use crate::platform::files::{make_folder, remove_leftovers, write_file};
 use crate::platform::{budget, open};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,7 +26,7 @@ impl RunFolder {
     /// # Errors
     /// When there is a run in it already, or it cannot be written.
     pub fn create(path: &Path) -> Result<Self> {
-        create_folder(path).map_err(|error| Error::file(path, format!("cannot be made ({error})")))?;
+        make_folder(path)?;
         let folder = Self { path: path.to_path_buf(), lock: None }.locked()?;
         for name in [SETTINGS, BEST] {
             if folder.file(name).symlink_metadata().is_ok() {
@@ -143,8 +143,7 @@ impl RunFolder {
     /// # Errors
     /// When it cannot be written.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.file(name);
-        replace(&path, bytes).map_err(|error| Error::file(&path, format!("cannot be written ({error})")))
+        write_file(&self.file(name), bytes)
     }
 }
 

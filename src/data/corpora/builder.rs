@@ -9,7 +9,7 @@ use super::store::{Store, Writer};
 use super::vocabulary::{read_words, write_words};
 use super::{Corpus, Document, Documents};
 use crate::error::{Error, Result};
-use crate::platform::files::{absolute_text, create_folder, remove_leftovers, replace};
+use crate::platform::files::{absolute_text, make_folder, remove_leftovers, write_file};
 use crate::platform::{budget, open as files};
 use std::path::{Path, PathBuf};
 
@@ -133,7 +133,7 @@ pub(super) fn store(corpus: Corpus, folder: &Path) -> Result<Corpus> {
 fn write_report(path: &Path, report: Option<&TextReport>) -> Result<()> {
     let Some(report) = report else { return Ok(()) };
     let text = serde_json::to_string(report).map_err(|error| Error::file(path, error))?;
-    replace(path, text.as_bytes()).map_err(|error| Error::file(path, format!("cannot be written: {error}")))
+    write_file(path, text.as_bytes())
 }
 
 /// Whether a folder is the whole store of the corpus of this source; writes nothing. `state` is how the source's file was found, if it was.
@@ -168,13 +168,13 @@ pub(super) fn begin(folder: &Path, source: &str, state: Option<&str>) -> Result<
     make(folder)?;
     let path = folder.join(SOURCE);
     let source = format!("{source}{}", state.unwrap_or_default());
-    replace(&path, source.as_bytes()).map_err(|error| Error::file(&path, format!("cannot be written: {error}")))
+    write_file(&path, source.as_bytes())
 }
 
 /// Makes the folder of a store; what a killed process left half written in it goes.
 fn make(folder: &Path) -> Result<()> {
-    let made = create_folder(folder).and_then(|()| remove_leftovers(folder, &STORE_FILES));
-    made.map_err(|error| Error::file(folder, format!("cannot be made: {error}")))
+    make_folder(folder)?;
+    remove_leftovers(folder, &STORE_FILES).map_err(|error| Error::file(folder, format!("cannot be made ({error})")))
 }
 
 /// Whether two lines that name a corpus mean one file: stores of before may hold a relative path.

@@ -24,8 +24,7 @@ impl Counted {
         let columns = Columns::default();
         let counted = match set {
             CorpusSet::Path { path, format } => {
-                let format = format.map_or_else(|| Format::recognise(path), Ok)?;
-                match Texts::open(format, Origin::File(path), &columns)? {
+                match Texts::open(Format::or_recognise(*format, path)?, Origin::File(path), &columns)? {
                     Some(texts) => Self::of_texts(&texts, vocabulary)?,
                     None => Self::of_counts(set, folder, vocabulary)?,
                 }

@@ -76,6 +76,11 @@ impl Format {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
+    /// The format that was given, or else the one that is [recognised](Self::recognise).
+    pub(super) fn or_recognise(given: Option<Self>, path: &Path) -> Result<Self> {
+        given.map_or_else(|| Self::recognise(path), Ok)
+    }
+
     /// From the start of a file, and from its name where the start says nothing; of a folder, from what it holds.
     ///
     /// # Errors

@@ -94,19 +94,10 @@ impl CorpusSet {
             CorpusSet::TwentyNews => archive(&find(folder, "20news", "20news_prodlda_V1995.npz")?, store),
             CorpusSet::Reuters21578 => archive(&find(folder, "reuters21578", "reuters21578_V2000.npz")?, store),
             CorpusSet::Rcv1Sample => archive(&find(folder, "rcv1-sample", "rcv1_sample_V10000.npz")?, store),
-            CorpusSet::Path { path, format } => {
-                let format = format.map_or_else(|| Format::recognise(path), Ok)?;
-                load(format, path, &rules, store)
-            }
+            CorpusSet::Path { path, format } => load(Format::or_recognise(*format, path)?, path, &rules, store),
             CorpusSet::StandardInput { format } => {
-                let bytes = standard_input()?;
-                let origin = Origin::Bytes(Path::new(STANDARD_INPUT), &bytes);
-                let format = format.map_or_else(|| Format::of_stream(origin), Ok)?;
-                let corpus = parse(format, origin.path(), &bytes, None, &rules)?;
-                match store {
-                    Some(folder) => builder::store(corpus, folder),
-                    None => Ok(corpus),
-                }
+                let (bytes, format) = standard_input(*format)?;
+                stored(parse(format, Path::new(STANDARD_INPUT), &bytes, None, &rules)?, store)
             }
         }
     }
@@ -234,11 +225,11 @@ pub(super) fn visit_texts(
 ) -> Result<()> {
     let bytes;
     let (origin, format) = match source {
-        CorpusSet::Path { path, format } => (Origin::File(path), format.map_or_else(|| Format::recognise(path), Ok)?),
+        CorpusSet::Path { path, format } => (Origin::File(path), Format::or_recognise(*format, path)?),
         CorpusSet::StandardInput { format } => {
-            bytes = standard_input()?;
-            let origin = Origin::Bytes(Path::new(STANDARD_INPUT), &bytes);
-            (origin, format.map_or_else(|| Format::of_stream(origin), Ok)?)
+            let (read, format) = standard_input(*format)?;
+            bytes = read;
+            (Origin::Bytes(Path::new(STANDARD_INPUT), &bytes), format)
         }
         _ => {
             return Err(Error::Config("the named corpora hold counts of words and no texts; give a path, or -".into()));
@@ -254,8 +245,8 @@ pub(super) fn visit_texts(
 /// What errors call standard input.
 const STANDARD_INPUT: &str = "standard input";
 
-/// Standard input, which cannot be read twice, in memory.
-fn standard_input() -> Result<Vec<u8>> {
+/// Standard input, which cannot be read twice, in memory; and its format, recognised from its start where none is given.
+fn standard_input(format: Option<Format>) -> Result<(Vec<u8>, Format)> {
     let mut bytes = Vec::new();
     let most = 4 * LONGEST;
     let wrong = |problem: String| Error::file(STANDARD_INPUT, problem);
@@ -264,11 +255,17 @@ fn standard_input() -> Result<Vec<u8>> {
     if bytes.len() as u64 > most {
         return Err(wrong(format!("holds more than {most} bytes; write it to a file, and name that")));
     }
-    Ok(bytes)
+    let recognise = || Format::of_stream(Origin::Bytes(Path::new(STANDARD_INPUT), &bytes));
+    let format = format.map_or_else(recognise, Ok)?;
+    Ok((bytes, format))
 }
 
 fn archive(path: &Path, store: Option<&Path>) -> Result<Corpus> {
-    let corpus = Corpus::read_npz(path)?;
+    stored(Corpus::read_npz(path)?, store)
+}
+
+/// A corpus that was read into memory, in a store where one is asked for.
+fn stored(corpus: Corpus, store: Option<&Path>) -> Result<Corpus> {
     match store {
         Some(folder) => builder::store(corpus, folder),
         None => Ok(corpus),

@@ -3,7 +3,7 @@
 use super::lines::Origin;
 use super::{Document, TextRules};
 use crate::error::{Error, Result};
-use crate::platform::files::replace;
+use crate::platform::files::write_file;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -124,5 +124,5 @@ pub(super) fn read_words(origin: Origin<'_>) -> Result<Vec<String>> {
 pub(super) fn write_words(path: &Path, words: &[String]) -> Result<()> {
     let mut text = words.join("\n");
     text.push('\n');
-    replace(path, text.as_bytes()).map_err(|error| Error::file(path, format!("cannot be written ({error})")))
+    write_file(path, text.as_bytes())
 }

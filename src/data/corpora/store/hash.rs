@@ -3,8 +3,8 @@
 use super::Store;
 use crate::data::corpora::Document;
 use crate::data::identity::ContentHash;
-use crate::error::{Error, Result};
-use crate::platform::files::replace;
+use crate::error::Result;
+use crate::platform::files::write_file;
 use crate::platform::open;
 use std::path::{Path, PathBuf};
 
@@ -43,8 +43,7 @@ impl Store {
             (0..rows.len()).filter_map(|number| rows.get(number)).for_each(|document| hash.add_document(&document));
         }
         let line = format!("{} {}\n", self.mark(), hash.shown());
-        let path = beside(&self.path);
-        replace(&path, line.as_bytes()).map_err(|error| Error::file(&path, format!("cannot be written: {error}")))
+        write_file(&beside(&self.path), line.as_bytes())
     }
 
     fn mark(&self) -> String {
