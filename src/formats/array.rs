@@ -75,6 +75,17 @@ impl Array {
 
     /// All numbers, in their order; one at a time, since together they may take eight times the room of the file.
     fn numbers(&self) -> impl Iterator<Item = f64> + '_ {
+        self.whole().map(|whole| match (self.number, self.item) {
+            (Number::Float, 2) => half(u16::from_le_bytes([whole[0], whole[1]])),
+            (Number::Float, 4) => f64::from(f32::from_le_bytes([whole[0], whole[1], whole[2], whole[3]])),
+            (Number::Float, _) => f64::from_le_bytes(whole),
+            (Number::Signed, _) => i64::from_le_bytes(whole) as f64,
+            _ => u64::from_le_bytes(whole) as f64,
+        })
+    }
+
+    /// The bytes of every number, of at most eight bytes, as a little-endian one of eight; of signed ones with their sign.
+    pub fn whole(&self) -> impl Iterator<Item = [u8; 8]> + '_ {
         self.bytes.chunks_exact(self.item.max(1)).map(|item| {
             let mut whole = [0; 8];
             whole[..item.len()].copy_from_slice(item);
@@ -84,13 +95,7 @@ impl Array {
             if self.number == Number::Signed && whole[item.len() - 1] >= 0x80 {
                 whole[item.len()..].fill(0xff);
             }
-            match (self.number, self.item) {
-                (Number::Float, 2) => half(u16::from_le_bytes([whole[0], whole[1]])),
-                (Number::Float, 4) => f64::from(f32::from_le_bytes([whole[0], whole[1], whole[2], whole[3]])),
-                (Number::Float, _) => f64::from_le_bytes(whole),
-                (Number::Signed, _) => i64::from_le_bytes(whole) as f64,
-                _ => u64::from_le_bytes(whole) as f64,
-            }
+            whole
         })
     }
 }

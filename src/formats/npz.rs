@@ -71,29 +71,22 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
 
     /// Content of an array of integers of one dimension.
     pub fn integers(&mut self, name: &str) -> Result<Vec<i64>> {
-        let Array { number, item, big_endian, shape, kind, bytes, .. } = self.array(name)?;
+        let array = self.array(name)?;
+        let Array { number, big_endian, shape, kind, .. } = &array;
         let wrong = |expected: &str, found: String| {
             Error::file(self.path, format!("array '{name}' must {expected}, but its {found}"))
         };
         if shape.len() != 1 {
             return Err(wrong("have one dimension", format!("shape is {:?}", &shape[..shape.len().min(8)])));
         }
-        let signed = number == Number::Signed;
-        if !(signed || number == Number::Unsigned) || big_endian {
+        let signed = *number == Number::Signed;
+        if !(signed || *number == Number::Unsigned) || *big_endian {
             return Err(wrong("hold integers in little-endian order", format!("type is '{kind}'")));
         }
-        let integer = |item: &[u8]| {
-            let negative = signed && item.last().is_some_and(|byte| byte & 0x80 != 0);
-            let mut whole = [if negative { 0xff } else { 0 }; 8];
-            whole[..item.len()].copy_from_slice(item);
-            // An unsigned number beyond 2^63 is beyond every use of these arrays: it must not turn negative.
-            i64::try_from(u64::from_le_bytes(whole)).unwrap_or(if signed {
-                i64::from_le_bytes(whole)
-            } else {
-                i64::MAX
-            })
-        };
-        Ok(bytes.chunks_exact(item.max(1)).map(integer).collect())
+        // An unsigned number beyond 2^63 is beyond every use of these arrays: it must not turn negative.
+        let unsigned = |whole| i64::try_from(u64::from_le_bytes(whole)).unwrap_or(i64::MAX);
+        let integer = |whole| if signed { i64::from_le_bytes(whole) } else { unsigned(whole) };
+        Ok(array.whole().map(integer).collect())
     }
 
     /// An array as it is stored.
