@@ -57,8 +57,10 @@ pub enum Error {
     },
     /// Data are not those that a run was trained on.
     #[error(
-        "{data} is not what the run was trained on: it has {difference}; \
-         say where the run's own data are now with {flag}, or, of a named set, with --data-dir"
+        "{} is not what the run was trained on: it has {}; \
+         say where the run's own data are now with {flag}, or, of a named set, with --data-dir",
+        in_one_line(data),
+        in_one_line(difference)
     )]
     OtherData {
         /// What was read.

@@ -79,22 +79,21 @@ pub trait Train: Serialize {
         let (mut session, out) = begin(self)?;
         let stop = interrupted()?;
         let common = &self.run_args().common;
-        if let Some(code) = train(self, &mut session, &out, &stop)? {
-            if common.json {
-                print_line(serde_json::to_string(session.records())?)?;
+        let stopped = train(self, &mut session, &out, &stop)?;
+        if stopped.is_none() {
+            let (rest, sentences) = Self::closing(session.task(), &out);
+            let seconds = session.progress().seconds;
+            if let Some((best, epoch)) = session.best() {
+                common.print_status(format_args!(
+                    "done in {seconds:.0} s of training; best {best} at epoch {epoch}{rest}"
+                ));
             }
-            return Ok(code);
+            sentences.iter().for_each(|sentence| common.print_status(sentence));
         }
-        let (rest, sentences) = Self::closing(session.task(), &out);
-        let seconds = session.progress().seconds;
-        if let Some((best, epoch)) = session.best() {
-            common.print_status(format_args!("done in {seconds:.0} s of training; best {best} at epoch {epoch}{rest}"));
-        }
-        sentences.iter().for_each(|sentence| common.print_status(sentence));
         if common.json {
             print_line(serde_json::to_string(session.records())?)?;
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(stopped.unwrap_or(ExitCode::SUCCESS))
     }
 }
 

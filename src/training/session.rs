@@ -106,6 +106,12 @@ impl<T: TrainTask> Session<T> {
         settings.check()?;
         settings.make_absolute();
         let Recovered { checkpoint, best_lost, mut warnings } = recovery::newest(&folder)?;
+        let progress = checkpoint.progress();
+        let (fewest, epochs) = (progress.epochs + usize::from(progress.steps > 0), settings.loop_config().epochs);
+        if epochs < fewest {
+            let allowed = format!("at least {fewest}, of which the run has made {}", progress.epochs);
+            return Err(Error::parameter("epochs of a resumed run", epochs, allowed));
+        }
         let task = T::new(&settings, device).map_err(|error| unreadable_data(&settings, error))?;
         task.check_outside(&settings)?;
         let unknown_data = recognise(&folder, &settings, &task)?;
@@ -113,13 +119,8 @@ impl<T: TrainTask> Session<T> {
         warnings.extend(unknown_data);
         let mut session = Self { warnings, ..Self::assemble(settings, folder, task) };
         restore(&mut session.task, &checkpoint)?;
-        session.progress = checkpoint.progress();
-        let Progress { epochs: done, steps, .. } = session.progress;
-        let fewest = done + usize::from(steps > 0);
-        if session.epochs() < fewest {
-            let allowed = format!("at least {fewest}, of which the run has made {done}");
-            return Err(Error::parameter("epochs of a resumed run", session.epochs(), allowed));
-        }
+        session.progress = progress;
+        let Progress { epochs, steps, .. } = session.progress;
         if steps > session.steps_per_epoch() {
             let allowed = format!(
                 "at most {}, those of an epoch: the data are others than in training",
@@ -130,7 +131,6 @@ impl<T: TrainTask> Session<T> {
         if best_lost {
             session.progress.best = None;
         }
-        let epochs = session.progress.epochs;
         session.records = session.folder.records(METRICS)?;
         session.records.retain(|record| record.epoch() <= epochs);
         if session.records.len() < epochs {

@@ -18,6 +18,7 @@ use crate::training::run_files::{READING, VOCABULARY};
 use crate::training::run_folder::RunFolder;
 use crate::training::step_context::StepContext;
 use crate::training::train_task::{LogItem, TrainTask, Trained};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
@@ -34,6 +35,10 @@ pub struct TopicsTask {
     corpus: Corpus,
     /// Of each training document, whether it is for validation.
     validates: Vec<bool>,
+    /// Training documents that are not for validation alone.
+    fitted: i64,
+    /// What was read, once somebody asked.
+    reading: OnceCell<ReadingReport>,
     /// Whether the run keeps no text of documents.
     no_text: bool,
     store: VarStore,
@@ -52,12 +57,16 @@ impl TopicsTask {
         &self.corpus
     }
 
-    /// What was read.
+    /// What was read; the first call passes over the documents.
     ///
     /// # Errors
     /// When a document cannot be read.
-    pub fn reading(&self) -> Result<ReadingReport> {
-        self.corpus.report()
+    pub fn reading(&self) -> Result<&ReadingReport> {
+        if let Some(known) = self.reading.get() {
+            return Ok(known);
+        }
+        let reading = self.corpus.report()?;
+        Ok(self.reading.get_or_init(|| reading))
     }
 
     /// The training documents that are for validation; where none is, all are for both.
@@ -131,7 +140,8 @@ impl TrainTask for TopicsTask {
         let model = config.model(words);
         model.check()?;
         let (store, model, adam) = build(config, words, &blank(words, &config.topics, device), device)?;
-        Ok(Self { corpus, validates, no_text: config.no_text, store, model, adam })
+        let fitted = validates.iter().filter(|validates| !**validates).count() as i64;
+        Ok(Self { corpus, validates, fitted, reading: OnceCell::new(), no_text: config.no_text, store, model, adam })
     }
 
     fn write_outside(config: &TopicsTrainConfig) -> Result<()> {
@@ -195,7 +205,7 @@ impl TrainTask for TopicsTask {
     }
 
     fn examples(&self) -> i64 {
-        self.fitted().count() as i64
+        self.fitted
     }
 
     fn store(&self) -> &VarStore {
@@ -282,7 +292,7 @@ impl TrainTask for TopicsTask {
         };
         write(VOCABULARY, &|| Ok(self.corpus.vocabulary.join("\n")))?;
         write(READING, &|| {
-            let mut reading = self.reading()?;
+            let mut reading = self.reading()?.clone();
             if let (true, Some(longest)) = (self.no_text, &mut reading.longest) {
                 longest.label = None;
             }
