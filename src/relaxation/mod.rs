@@ -14,7 +14,7 @@
 //! # Bias and variance
 //! The gradient is exact for the relaxed objective `E f(z)` and biased for the discrete one: the bias falls with the temperature,
 //! the variance grows with its inverse. **Where the gradient itself matters, 0.02 is recommended**: for all families,
-//! `f = (z - 4)^2` and `f = sigmoid(z - 4)`, `tests/gradient_bias.rs` finds the bias within 1 % and four standard errors there.
+//! `f = (z - 4)^2` and `f = sigmoid(z - 4)`, `tests/estimators/gradient_bias.rs` finds the bias within 1 % and four standard errors there.
 //! In training, start near 1 and go down to 0.3.
 //!
 //! # Source

@@ -1,6 +1,7 @@
 //! What the tests share: a lock on libtorch's global generator, comparisons, the families.
 #![allow(dead_code)]
 
+pub mod npz;
 pub mod plain;
 pub mod python;
 
@@ -18,6 +19,14 @@ pub fn seeded(seed: i64) -> MutexGuard<'static, ()> {
     tch::set_num_threads(1);
     tch::manual_seed(seed);
     guard
+}
+
+/// How many draws a statistical test makes: a twentieth of those of a thorough run, which `GENGS_THOROUGH=1` asks for.
+pub fn draws(thorough: i64) -> i64 {
+    match std::env::var_os("GENGS_THOROUGH").is_some_and(|value| value == "1") {
+        true => thorough,
+        false => thorough / 20,
+    }
 }
 
 pub fn doubles(tensor: &Tensor) -> Vec<f64> {

@@ -1,5 +1,5 @@
 """`python tests/oracles/events.py write FILE` makes tests/fixtures/scalar.tfevents by TensorBoard's own writer; `... read FOLDER` prints
-what TensorBoard finds in a folder, for tests/tensorboard.rs (tensorboard 2.21.0)."""
+what TensorBoard finds in a folder, for tests/formats/tensorboard.rs (tensorboard 2.21.0)."""
 
 import json
 import sys

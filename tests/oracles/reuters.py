@@ -1,4 +1,4 @@
-"""Counts of the built-in Reuters documents, as tests/corpus.rs has them: python3 tests/oracles/reuters.py"""
+"""Counts of the built-in Reuters documents, as tests/topics/corpus.rs has them: python3 tests/oracles/reuters.py"""
 
 import gzip
 import pathlib

@@ -1,4 +1,4 @@
-"""Files of weights as Python writes them, for tests/weights.rs: `python tests/oracles/weights.py tests/fixtures/weights`
+"""Files of weights as Python writes them, for tests/formats/weights.rs: `python tests/oracles/weights.py tests/fixtures/weights`
 (torch 2.11.0, safetensors 0.8)."""
 
 import json

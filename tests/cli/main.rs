@@ -1,0 +1,12 @@
+//! The programs as users meet them: what they print and write, and what they refuse.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod flags;
+mod gradients;
+mod handed_runs;
+mod identity;
+mod report;
+mod safety;
+mod vae;

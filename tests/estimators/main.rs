@@ -1,0 +1,7 @@
+//! What estimators claim of their gradients, against the exact ones.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod claims;
+mod gradient_bias;

@@ -1,0 +1,8 @@
+//! Training: that it learns, what it keeps, and what it survives.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod runs;
+mod survive;
+mod vae;
