@@ -280,8 +280,8 @@ fn estimators_train_on_the_device() {
     for kind in EstimatorKind::ALL.into_iter().filter(|kind| *kind != EstimatorKind::Exact) {
         let name = kind.to_string();
         let inference = if name.starts_with("eat-") { "explicit" } else { "implicit" };
-        let settings =
-            ["--estimator", &name, "--inference", inference, "--hidden", "8", "--latents", "3", "--epochs", "1"];
+        let small = ["--hidden", "8", "--latents", "3", "--epochs", "1", "--batch-size", "450"];
+        let settings = [&["--estimator", name.as_str(), "--inference", inference][..], &small].concat();
         let expected = trained("gengs-vae", false, &folder.path().join(format!("{name}-host")), &settings);
         let found = trained("gengs-vae", true, &folder.path().join(format!("{name}-device")), &settings);
         agree(&name, &["train_neg_elbo_relaxed", "validation_neg_elbo"], &found, &expected);

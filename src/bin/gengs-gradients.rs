@@ -2,7 +2,8 @@
 
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gengs::cli::{Common, Meter, make_folder, print_line, print_status, write_file};
+use gengs::Truncation;
+use gengs::cli::{Common, Meter, check_writable, generator_seed, make_folder, print_line, print_status, write_file};
 use gengs::distributions::FAMILIES;
 use gengs::estimators::EstimatorKind;
 use gengs::laboratory::{
@@ -29,7 +30,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measure bias, variance and cost; exit code 1 when an estimator that claims to be unbiased is not
+    /// Measure bias, variance and cost; exit code 3 when an estimator that claims to be unbiased is not
     Certify(Box<Certify>),
 }
 
@@ -95,9 +96,10 @@ struct Certify {
     /// Latents of a row, all of the same law
     #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_name = "K", value_parser = whole(1, Problem::MOST_LATENTS))]
     latents: i64,
-    /// Window of atoms: a number, or the mass that may be cut off [default: tail:1e-9]
-    #[arg(long, allow_negative_numbers = true, value_name = "N|tail:MASS", value_parser = window)]
-    truncation: Option<TruncationSetting>,
+    /// Window of atoms: a number of them, the first and the last, or the mass that may be cut off; what lies beyond is merged into the window's ends
+    /// [default: tail:1e-9]
+    #[arg(long, allow_hyphen_values = true, value_name = "N|LO..HI|tail:MASS", value_parser = window)]
+    truncation: Option<Truncation>,
     /// Samples behind one estimate [default: as few as the estimator works with, one or two]
     #[arg(long, allow_negative_numbers = true, value_name = "S", value_parser = whole(1, 10_000))]
     samples: Option<i64>,
@@ -111,7 +113,7 @@ struct Certify {
     #[arg(long, default_value = "float64", value_parser = ["float32", "float64"])]
     dtype: String,
     /// Where the randomness starts
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_name = "N", value_parser = generator_seed)]
     seed: i64,
     #[command(flatten)]
     common: Common,
@@ -143,13 +145,21 @@ fn target(text: &str) -> Result<f64, String> {
     number(text, |target| target.abs() <= 1e9, "a number from -1e9 to 1e9")
 }
 
-fn window(text: &str) -> Result<TruncationSetting, String> {
-    let window: TruncationSetting = text.parse().map_err(|error: gengs::Error| error.to_string())?;
-    match window {
-        TruncationSetting::Atoms(n) if n > Problem::MOST_ATOMS => {
+fn window(text: &str) -> Result<Truncation, String> {
+    let between = text.split_once("..").map(|(lo, hi)| (lo.trim().parse::<i64>(), hi.trim().parse::<i64>()));
+    if let Some((Ok(lo), Ok(hi))) = between {
+        let atoms = hi.checked_sub(lo).filter(|last| (0..Problem::MOST_ATOMS).contains(last));
+        let allowed = || format!("must hold from 1 to {} atoms, as in -3..3", Problem::MOST_ATOMS);
+        return atoms.map(|_| Truncation::between(lo, hi)).ok_or_else(allowed);
+    }
+    match text.parse() {
+        Ok(TruncationSetting::Atoms(n)) if n > Problem::MOST_ATOMS => {
             Err(format!("must be at most {} atoms", Problem::MOST_ATOMS))
         }
-        window => Ok(window),
+        Ok(setting) => Ok(setting.into()),
+        Err(_) => {
+            Err("must be a number of atoms as in 12, an interval as in -3..3, or a mass below 1 as in tail:1e-6".into())
+        }
     }
 }
 
@@ -176,9 +186,20 @@ impl Curves {
         let Self { temperature, lr, .. } = *self;
         let (steps, seeds) = (usize::try_from(self.steps)?, usize::try_from(self.seeds)?);
         make_folder(&self.out)?;
+        let pictures = self.law.iter().map(|&law| picture(law));
+        for name in ["report.html".into(), "curves.json".into()].into_iter().chain(pictures) {
+            check_writable(&self.out.join(name))?;
+        }
         let experiment = Experiment { estimators, steps, seeds, temperature, lr };
         let runs = |law: Synthetic| experiment.estimators.iter().filter(|&&kind| law.admits(kind)).count() * seeds;
         let mut meter = Meter::new(self.law.iter().map(|&law| runs(law)).sum(), self.common.quiet);
+        let settings = format!(
+            "{steps} steps of Adam at {lr}, {seeds} seeds, 20 targets and 8 estimates for each in a step (50 where \
+             the law is held), temperature {temperature}, \
+             as few samples behind an estimate as the estimator works with, {} thread{}",
+            tch::get_num_threads(),
+            if tch::get_num_threads() == 1 { "" } else { "s" }
+        );
         let (mut done, mut panels) = (0, Vec::new());
         for &law in &self.law {
             let panel = experiment.run(law, |estimator| {
@@ -186,26 +207,16 @@ impl Curves {
                 meter.step(done, || format!("{}: {estimator}", law.name()));
             })?;
             meter.line(done, law.name());
+            // After each law, so that what is done is kept whatever comes.
+            self.write(&picture(law), &report::svg(&panel))?;
             panels.push(panel);
+            self.write("report.html", &report::html(&panels, "Estimated gradients of discrete latents", &settings))?;
+            self.write("curves.json", &serde_json::to_string(&panels)?)?;
         }
         meter.finish();
 
-        let settings = format!(
-            "{steps} steps of Adam at {lr}, {seeds} seeds, 20 targets and 8 estimates for each in a step (50 where the law is held), temperature {temperature}, \
-             as few samples behind an estimate as the estimator works with, {} thread{}",
-            tch::get_num_threads(),
-            if tch::get_num_threads() == 1 { "" } else { "s" }
-        );
-        let json = serde_json::to_string(&panels)?;
-        let page = report::html(&panels, "Estimated gradients of discrete latents", &settings);
-        self.write("report.html", &page)?;
-        self.write("curves.json", &json)?;
-        for (law, panel) in self.law.iter().zip(&panels) {
-            let name = law.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default();
-            self.write(&format!("{name}.svg"), &report::svg(panel))?;
-        }
         if self.common.json {
-            print_line(&json)?;
+            print_line(serde_json::to_string(&panels)?)?;
         } else {
             panels.iter().try_for_each(print_panel)?;
         }
@@ -223,6 +234,12 @@ impl Curves {
     fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
         Ok(write_file(&self.out.join(name), text.as_bytes())?)
     }
+}
+
+/// The file of a law's picture.
+fn picture(law: Synthetic) -> String {
+    let name = law.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default();
+    format!("{name}.svg")
 }
 
 /// Where each estimator ended.
@@ -253,7 +270,17 @@ fn estimators(names: &[String]) -> anyhow::Result<Option<Vec<EstimatorKind>>> {
     if names.iter().any(|name| name == "all") {
         return Ok(None);
     }
-    let parsed: Result<Vec<_>, _> = names.iter().map(|name| EstimatorKind::from_str(name, false)).collect();
+    let mut parsed: Result<Vec<EstimatorKind>, _> =
+        names.iter().map(|name| EstimatorKind::from_str(name, false)).collect();
+    if let Ok(kinds) = &mut parsed {
+        let mut met = Vec::new();
+        kinds.retain(|kind| {
+            !met.contains(kind) && {
+                met.push(*kind);
+                true
+            }
+        });
+    }
     parsed.map(Some).map_err(|_| {
         let known = EstimatorKind::ALL.map(|kind| kind.to_string()).join(", ");
         anyhow::anyhow!("--estimator is {}, but must be all, or of {known}", names.join(","))
@@ -264,18 +291,18 @@ impl Certify {
     fn run(&self) -> anyhow::Result<ExitCode> {
         self.common.prepare()?;
         let estimators = estimators(&self.estimator)?;
+        let families = self.families()?;
         let mut found = Vec::new();
-        for family in self.families() {
+        for family in &families {
             for &objective in &self.objective {
-                let problem = Problem::new(&ProblemConfig {
-                    family: family.clone(),
-                    parameters: self.parameter.clone(),
-                    truncation: self.truncation.map(Into::into),
-                    latents: self.latents,
-                    objective,
-                    target: self.target,
-                    kind: if self.dtype == "float32" { Kind::Float } else { Kind::Double },
-                })?;
+                let problem = match self.problem(family, objective) {
+                    Ok(problem) => problem,
+                    Err(error) if families.len() > 1 => {
+                        print_status(format_args!("{family} is left out: {error}"));
+                        break;
+                    }
+                    Err(error) => return Err(error.into()),
+                };
                 if !self.common.json {
                     print_line(title(&problem)?)?;
                     print_line(HEADER)?;
@@ -291,6 +318,9 @@ impl Certify {
                 }
             }
         }
+        if found.is_empty() {
+            anyhow::bail!("nothing was measured: no family and estimator fit what was asked for");
+        }
         if self.common.json {
             print_line(serde_json::to_string(&found)?)?;
         }
@@ -304,17 +334,38 @@ impl Certify {
             found.iter().filter(|certificate| certificate.verdict == Verdict::CannotTell)
         {
             print_status(format_args!(
-                "cannot tell whether {estimator} is unbiased for {parameter} of {family}: hardly any of {draws} draws met the atoms that matter; \
-                 take more --draws"
+                "cannot tell whether {estimator} is unbiased for {parameter} of {family}: hardly any of {draws} draws \
+                 met the atoms that matter; take more --draws, or parameters that give these atoms more mass"
             ));
         }
-        Ok(if refuted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        // Not 1, which says that something went wrong.
+        Ok(if refuted.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(REFUTED) })
     }
 
-    fn families(&self) -> Vec<String> {
+    fn problem(&self, family: &str, objective: ObjectiveKind) -> gengs::Result<Problem> {
+        Problem::new(&ProblemConfig {
+            family: family.into(),
+            parameters: self.parameter.clone(),
+            truncation: self.truncation,
+            latents: self.latents,
+            objective,
+            target: self.target,
+            kind: if self.dtype == "float32" { Kind::Float } else { Kind::Double },
+        })
+    }
+
+    fn families(&self) -> anyhow::Result<Vec<&str>> {
+        let names = || FAMILIES.iter().map(|entry| entry.name);
         match self.family.as_str() {
-            "all" => FAMILIES.iter().map(|entry| entry.name.to_string()).collect(),
-            family => vec![family.to_string()],
+            "all" if !self.parameter.is_empty() => {
+                anyhow::bail!("--parameter cannot be given with --family all: each family has parameters of its own")
+            }
+            "all" => Ok(names().collect()),
+            family if family == "multinomial" || names().any(|name| name == family) => Ok(vec![family]),
+            family => {
+                let known = names().collect::<Vec<_>>().join(", ");
+                anyhow::bail!("--family is {family}, but must be all, multinomial, or one of {known}")
+            }
         }
     }
 
@@ -331,6 +382,9 @@ impl Certify {
             .collect()
     }
 }
+
+/// The exit code where a claim is refuted.
+const REFUTED: u8 = 3;
 
 const HEADER: &str = "estimator          parameter      temp  evals       exact        mean        bias       z         std     cosine   us/draw";
 
@@ -353,17 +407,26 @@ fn title(problem: &Problem) -> anyhow::Result<String> {
 fn line(c: &Certificate) -> String {
     let temperature = c.temperature.map_or("-".to_string(), |t| t.to_string());
     format!(
-        "{:18} {:14} {:>4} {:>6} {:11.5} {:11.5} {:11.5} {:7.2} {:11.4} {:>10} {:9.3}",
+        "{:18} {:14} {:>4} {:>6} {:>11} {:>11} {:>11} {:>7} {:>11} {:>10} {:9.3}",
         c.estimator.to_string(),
         c.parameter,
         temperature,
         c.evaluations,
-        c.exact,
-        c.mean,
-        c.bias,
-        c.z,
-        c.std,
+        digits(c.exact, 5),
+        digits(c.mean, 5),
+        digits(c.bias, 5),
+        digits(c.z, 2),
+        digits(c.std, 4),
         if c.cosine.is_nan() { "-".to_string() } else { format!("{:.4}", c.cosine) },
         c.seconds / c.draws as f64 * 1e6
     )
+}
+
+/// A number with so many decimals; with an exponent where these would show none of its digits, or it would take many before them.
+fn digits(number: f64, decimals: usize) -> String {
+    let least = 10f64.powi(1 - decimals as i32);
+    match number.abs() {
+        size if size == 0.0 || (least..1e5).contains(&size) || !size.is_finite() => format!("{number:.decimals$}"),
+        _ => format!("{number:.3e}"),
+    }
 }

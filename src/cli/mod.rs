@@ -9,11 +9,11 @@ mod runtime;
 mod training;
 mod waiting;
 
-pub use files::{make_folder, write_file};
+pub use files::{check_writable, make_folder, write_file};
 pub use interruption::{Interruption, interrupted};
 pub use output::{flush, print_line, write_line};
 pub use progress::Meter;
 pub use runs::{CheckpointArgs, Export, Trained, warn};
 pub use runtime::{Common, main, print_status};
-pub use training::{RunArgs, Train, whole_number};
+pub use training::{RunArgs, Train, generator_seed, whole_number};
 pub use waiting::start_again;

@@ -188,6 +188,14 @@ pub fn whole_number(text: &str) -> Result<i64, String> {
         .ok_or_else(|| format!("must be a whole number from 0 to {}", i64::MAX))
 }
 
+/// A number from which libtorch's generator starts: it has 32 bits, and would take larger ones for smaller ones.
+///
+/// # Errors
+/// When it is none, negative, or too large.
+pub fn generator_seed(text: &str) -> Result<i64, String> {
+    text.parse::<u32>().map(i64::from).map_err(|_| format!("must be a whole number from 0 to {}", u32::MAX))
+}
+
 /// Returns how the program ends when it was stopped, and nothing at the end of the run.
 fn train<C: Train + ?Sized>(
     command: &C,

@@ -47,6 +47,7 @@ impl Estimator for Enumeration {
         let at_once = (AT_ONCE / rows.iter().product::<i64>().max(1)).max(1);
         let log_weights = of.log_weights();
         let mut sum = Tensor::zeros(&rows, (of.law.kind(), of.law.device()));
+        let mut mass = sum.zeros_like();
         for start in (0..outcomes).step_by(at_once as usize) {
             let digits = digits((start, at_once.min(outcomes - start)), atoms, latents, of.law.device());
             let log_prob = |(latent, digit): (i64, &Tensor)| log_weights.select(-2, latent).index_select(-1, digit);
@@ -57,9 +58,13 @@ impl Estimator for Enumeration {
             let shape = [&[index.size()[0]], vec![1; rows.len()].as_slice(), &[latents]].concat();
             let index = index.reshape(shape).expand([&[index.size()[0]], rows.as_slice(), &[latents]].concat(), false);
             let value = of.value(&of.law.select(index))?;
-            sum += (log_prob.exp() * value).sum_dim_intlist(0, false, None::<Kind>);
+            let prob = log_prob.exp();
+            mass += prob.sum_dim_intlist(0, false, None::<Kind>);
+            sum += (prob * value).sum_dim_intlist(0, false, None::<Kind>);
         }
-        Ok(Estimate { surrogate: sum, info: Info { evaluations: outcomes, ..Info::default() } })
+        // The mass is one, and its gradient zero but for rounding, which a large mean of f would make large.
+        let centred = &sum - sum.detach() * (&mass - mass.detach());
+        Ok(Estimate { surrogate: centred, info: Info { evaluations: outcomes, ..Info::default() } })
     }
 }
 

@@ -44,18 +44,43 @@ impl Member {
 
 /// The module of a model of this shape, with `more` plain members.
 pub(crate) fn topics_script(config: &TopicsConfig, more: Vec<(&'static str, Attribute)>) -> TopicsScript {
-    let (explicit, implicit) = (config.inference == Inference::Explicit, config.inference == Inference::Implicit);
-    let has_extra = implicit || config.family == Family::NegativeBinomial;
-    let (hidden, all) = (config.hidden, config.topics.iter().sum::<i64>());
-    let mut tensors = vec![
-        Member::new("embedding.weight", true),
-        Member::new("bias", true),
-        Member::new("gate", true),
-        Member::new("idf", false),
+    let mut writer = Writer::new(config);
+    for layer in 0..config.topics.len() {
+        writer.layer(layer);
+    }
+    let mut attributes = vec![
+        ("family", Attribute::Text(config.family.to_string())),
+        ("inference", Attribute::Text(config.inference.to_string())),
+        ("vocabulary_size", Attribute::Int(config.words)),
+        ("truncation", Attribute::Int(config.atoms)),
+        ("prior", Attribute::Float(config.prior)),
     ];
-    let mut methods = String::new();
-    let mut forward = format!(
-        "  def forward(self: __torch__.Topics, counts: Tensor) -> Tensor:
+    attributes.extend(more);
+    writer.finish(attributes)
+}
+
+/// The parts of the source as they grow, layer by layer.
+struct Writer<'a> {
+    config: &'a TopicsConfig,
+    /// Whether a layer's network puts out more than one number a topic.
+    has_extra: bool,
+    tensors: Vec<Member>,
+    /// Methods `log_weights` and `mean` of each layer.
+    methods: String,
+    /// `forward`, on its way up.
+    forward: String,
+    /// `forward` on its way down, from the lowest layer: a layer's posterior is known once that above is.
+    descent: Vec<String>,
+    /// Topics of the layers so far.
+    topics: i64,
+}
+
+impl<'a> Writer<'a> {
+    /// What comes before the layers.
+    fn new(config: &'a TopicsConfig) -> Self {
+        let (hidden, all) = (config.hidden, config.topics.iter().sum::<i64>());
+        let forward = format!(
+            "  def forward(self: __torch__.Topics, counts: Tensor) -> Tensor:
     x = torch.to(counts, ops.prim.dtype(self.bias))
     weights = torch.log1p(x)
     tokens = torch.sum(x, [-1], True)
@@ -65,86 +90,102 @@ pub(crate) fn topics_script(config: &TopicsConfig, more: Vec<(&'static str, Attr
     squares = torch.sum(torch.square(weights * self.idf), [-1], True)
     directions = torch.narrow(sums, -1, {hidden}, {all}) / torch.sqrt(torch.clamp(squares, min=1e-06))
     h = torch.relu(torch.narrow(sums, -1, 0, {hidden}) + self.bias)\n"
-    );
-    let mut from = 0;
-    let mut descent = Vec::new();
-    for (l, &topics) in config.topics.iter().enumerate() {
-        let mut linears = vec!["hidden", "output"];
-        linears.extend(has_extra.then_some("extra"));
-        for (part, members) in linears.iter().map(|part| (part, ["weight", "bias"])) {
-            tensors.extend(members.map(|member| Member::new(&format!("{l}.{part}.{member}"), true)));
+        );
+        let tensors = vec![
+            Member::new("embedding.weight", true),
+            Member::new("bias", true),
+            Member::new("gate", true),
+            Member::new("idf", false),
+        ];
+        let has_extra = config.inference == Inference::Implicit || config.family == Family::NegativeBinomial;
+        Self { config, has_extra, tensors, methods: String::new(), forward, descent: Vec::new(), topics: 0 }
+    }
+
+    fn layer(&mut self, l: usize) {
+        let config = self.config;
+        self.layer_tensors(l);
+        self.layer_up(l);
+        self.layer_methods(l);
+        let (tilt, lean) = if l + 1 < config.topics.len() {
+            self.tensors.extend(["weight", "bias"].map(|part| Member::of_prior(l, part)));
+            (format!("tilt{l} + lean{l} * silence"), lean(config, l))
+        } else {
+            (format!("tilt{l}"), String::new())
+        };
+        let output = if self.has_extra { format!("torch.cat([extra{l}, {tilt}], -1)") } else { tilt };
+        self.descent.push(format!("{lean}    mean{l} = (self).mean{l}({output}, )\n"));
+        self.topics += config.topics[l];
+    }
+
+    fn layer_tensors(&mut self, l: usize) {
+        let extra = self.has_extra.then_some("extra");
+        for part in ["hidden", "output"].into_iter().chain(extra) {
+            self.tensors.extend(["weight", "bias"].map(|member| Member::new(&format!("{l}.{part}.{member}"), true)));
         }
+        let members = [("weight", true), ("bias", true), ("running_mean", false), ("running_var", false)];
         for norm in ["norm", "direction_norm"] {
-            for (member, parameter) in
-                [("weight", true), ("bias", true), ("running_mean", false), ("running_var", false)]
-            {
-                tensors.push(Member::new(&format!("{l}.{norm}.{member}"), parameter));
-            }
+            let named = |(member, parameter)| Member::new(&format!("{l}.{norm}.{member}"), parameter);
+            self.tensors.extend(members.map(named));
         }
+    }
+
+    /// From the layer below, or the words, to what the layer's own topics are tilted by.
+    fn layer_up(&mut self, l: usize) {
         let linear = |part: &str| format!("torch.linear(h, self.layer{l}_{part}_weight, self.layer{l}_{part}_bias)");
         let norm = |part: &str, x: &str| {
             let member = |member: &str| format!("self.layer{l}_{part}_{member}");
             let [weight, bias, mean, variance] = ["weight", "bias", "running_mean", "running_var"].map(member);
             format!("torch.batch_norm({x}, {weight}, {bias}, {mean}, {variance}, False, 0.1, 1e-05, False)")
         };
-        let direction = format!("torch.narrow(directions, -1, {from}, {topics})");
-        let extra = if has_extra { format!("    extra{l} = {}\n", linear("extra")) } else { String::new() };
+        let direction = format!("torch.narrow(directions, -1, {}, {})", self.topics, self.config.topics[l]);
+        let extra = if self.has_extra { format!("    extra{l} = {}\n", linear("extra")) } else { String::new() };
         // Writing to a text cannot fail.
         let _ = write!(
-            forward,
+            self.forward,
             "    h = torch.relu({})\n    tilt{l} = {} + {} * telling\n{extra}",
             linear("hidden"),
             norm("norm", &linear("output")),
             norm("direction_norm", &direction),
         );
-        let last = config.atoms - 1;
-        let body = if explicit {
-            log_weights(config.family, (0, last), count_shifts(config.family, config.prior))
-        } else {
-            free_logits(topics, config.atoms, config.prior.ln())
+    }
+
+    /// A layer's posterior from its network's output.
+    fn layer_methods(&mut self, l: usize) {
+        let &TopicsConfig { family, inference, atoms, prior, .. } = self.config;
+        let body = match inference {
+            Inference::Explicit => log_weights(family, (0, atoms - 1), count_shifts(family, prior)),
+            Inference::Implicit => free_logits(self.config.topics[l], atoms, prior.ln()),
         };
         let _ = write!(
-            methods,
-            "  def log_weights{l}(self: __torch__.Topics, output: Tensor) -> Tensor:\n{body}  def mean{l}(self: __torch__.Topics, output: Tensor) -> Tensor:\n    log_weights = (self).log_weights{l}(output, )\n    atoms = torch.arange(0, {}, dtype=ops.prim.dtype(log_weights), device=log_weights.device)\n    return torch.matmul(torch.exp(log_weights), atoms)\n",
-            config.atoms
+            self.methods,
+            "  def log_weights{l}(self: __torch__.Topics, output: Tensor) -> Tensor:
+{body}  def mean{l}(self: __torch__.Topics, output: Tensor) -> Tensor:
+    log_weights = (self).log_weights{l}(output, )
+    atoms = torch.arange(0, {atoms}, dtype=ops.prim.dtype(log_weights), device=log_weights.device)
+    return torch.matmul(torch.exp(log_weights), atoms)\n"
         );
-        let (tilt, lean) = if l + 1 < config.topics.len() {
-            tensors.extend(["weight", "bias"].map(|part| Member::of_prior(l, part)));
-            (format!("tilt{l} + lean{l} * silence"), lean(config, l))
-        } else {
-            (format!("tilt{l}"), String::new())
-        };
-        let output = if has_extra { format!("torch.cat([extra{l}, {tilt}], -1)") } else { tilt };
-        descent.push(format!("{lean}    mean{l} = (self).mean{l}({output}, )\n"));
-        from += topics;
     }
-    // A layer's posterior is known once that above is.
-    forward.extend(descent.into_iter().rev());
-    let means: Vec<String> = (0..config.topics.len()).map(|l| format!("mean{l}")).collect();
-    let _ = writeln!(forward, "    return torch.cat([{}], -1)", means.join(", "));
 
-    let mut attributes = vec![
-        ("family", Attribute::Text(config.family.to_string())),
-        ("inference", Attribute::Text(config.inference.to_string())),
-        ("vocabulary_size", Attribute::Int(config.words)),
-        ("truncation", Attribute::Int(config.atoms)),
-        ("prior", Attribute::Float(config.prior)),
-    ];
-    attributes.extend(more);
-    let named = |parameter: bool| -> String {
-        let of_kind = tensors.iter().filter(|tensor| tensor.parameter == parameter);
-        of_kind.map(|tensor| format!("\"{}\", ", tensor.name)).collect()
-    };
-    let mut members: String = tensors.iter().map(|tensor| format!("  {} : Tensor\n", tensor.name)).collect();
-    for (name, value) in &attributes {
-        let _ = writeln!(members, "  {name} : {}", value.kind());
+    fn finish(mut self, attributes: Vec<(&'static str, Attribute)>) -> TopicsScript {
+        self.forward.extend(self.descent.into_iter().rev());
+        let means: Vec<String> = (0..self.config.topics.len()).map(|l| format!("mean{l}")).collect();
+        let _ = writeln!(self.forward, "    return torch.cat([{}], -1)", means.join(", "));
+        let named = |parameter: bool| -> String {
+            let of_kind = self.tensors.iter().filter(|tensor| tensor.parameter == parameter);
+            of_kind.map(|tensor| format!("\"{}\", ", tensor.name)).collect()
+        };
+        let mut members: String = self.tensors.iter().map(|tensor| format!("  {} : Tensor\n", tensor.name)).collect();
+        for (name, value) in &attributes {
+            let _ = writeln!(members, "  {name} : {}", value.kind());
+        }
+        let class = format!(
+            "class Topics(Module):\n  __parameters__ = [{}]\n  __buffers__ = [{}]\n  training : bool\n{members}",
+            named(true),
+            named(false)
+        );
+        let source = [SPECIAL, &class, &self.methods, &self.forward].concat();
+        TopicsScript { source, attributes, tensors: self.tensors }
     }
-    let class = format!(
-        "class Topics(Module):\n  __parameters__ = [{}]\n  __buffers__ = [{}]\n  training : bool\n{members}",
-        named(true),
-        named(false)
-    );
-    TopicsScript { source: [SPECIAL, &class, &methods, &forward].concat(), attributes, tensors }
 }
 
 /// By how much the means above move the tilts of a layer of a document that says nothing, as [`Layer`](super::Layer) has it.
@@ -157,9 +198,9 @@ fn lean(config: &TopicsConfig, l: usize) -> String {
         _ => format!("torch.log(rate{l}) - {:?}", config.prior.ln()),
     };
     let above = l + 1;
-    format!(
-        "    rate{l} = torch.matmul(mean{above}, torch.exp(self.topics{l}_weight)) + torch.softplus(self.topics{l}_bias + {own:?}) + {SMALLEST:?}\n    lean{l} = {tilt}\n"
-    )
+    let from_above = format!("torch.matmul(mean{above}, torch.exp(self.topics{l}_weight))");
+    let alone = format!("torch.softplus(self.topics{l}_bias + {own:?})");
+    format!("    rate{l} = {from_above} + {alone} + {SMALLEST:?}\n    lean{l} = {tilt}\n")
 }
 
 /// Log weights from `output`, logits of each atom beside those of a Poisson law that the tilts, after them, choose.

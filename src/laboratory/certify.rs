@@ -162,7 +162,7 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
 
     let parameters = problem.parameters()?;
     let claims_unbiased = kind.is_unbiased(config.latents) && config.objective.gives(kind.needs_of_f());
-    let rare = problem.of_rare_atoms(FEW / (sums.draws * samples) as f64)?;
+    let rare = problem.of_rare_atoms(FEW / (sums.draws * samples) as f64, kind, samples)?;
     let cosine = sums.cosine / sums.draws as f64;
     Ok(parameters
         .into_iter()

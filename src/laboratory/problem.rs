@@ -183,9 +183,13 @@ impl Problem {
         scores.sum_dim_intlist(0, false, Kind::Double) * value.detach().abs().mean(Kind::Double) * last_digit
     }
 
-    /// How much of the gradient may come from atoms so rare that draws hardly meet them, `[latents, parameters]`: of the rarest, which have `mass` in all,
-    /// by the score function and by differences from atom to atom, with the other latents at their most likely atom.
-    pub(super) fn of_rare_atoms(&self, mass: f64) -> Result<Tensor> {
+    /// How much of an estimator's mean may come from atoms so rare that draws hardly meet them, `[latents, parameters]`: of the rarest, which have `mass` in
+    /// all, with the other latents at their most likely atom.
+    ///
+    /// An estimator weighs the score of an atom by `f` less some baseline, or `f`'s steps by the mass that flows past them. Whatever the baseline is (nothing,
+    /// another sample's value, a line through `f` at the mean), `f` there, `f` at the mode and the line from one to the other bound the difference. The bound of
+    /// several samples, which is a sum over them, has as much from each.
+    pub(super) fn of_rare_atoms(&self, mass: f64, estimator: EstimatorKind, samples: i64) -> Result<Tensor> {
         let _guard = no_grad_guard();
         let latents = self.config.latents;
         let weights = self.law.log_weights().exp();
@@ -195,18 +199,21 @@ impl Problem {
         let slopes = (&self.scores * weights.unsqueeze(-1)).to_kind(Kind::Double);
         let flows = slopes.cumsum(0, None);
         let (atoms, mode) = (self.law.len(), weights.argmax(None, false).int64_value(&[]));
+        let steps = (Tensor::arange(atoms, (Kind::Double, self.law.device())) - mode as f64).abs().unsqueeze(-1);
         let each = (0..latents).map(|latent| {
             let index = Tensor::full([atoms, 1, latents], mode, (Kind::Int64, self.law.device()));
             index.select(-1, latent).copy_(&Tensor::arange(atoms, (Kind::Int64, self.law.device())).unsqueeze(-1));
             let values = self.value(&self.law.select(index)).to_kind(Kind::Double);
-            let beyond = (&values - values.get(mode)).abs();
             let rises =
                 Tensor::cat(&[values.diff(1, 0, None::<Tensor>, None::<Tensor>), values.narrow(0, 0, 1) * 0.0], 0)
                     .abs();
+            let steepest = rises.narrow(0, (mode - 1).max(0), 2.min(atoms)).amax([0], true);
+            let beyond = values.abs() + values.get(mode).abs() + &steps * steepest;
             let parts: Tensor = &rare * (slopes.abs() * beyond + flows.abs() * rises);
             parts.sum_dim_intlist(0, false, Kind::Double)
         });
-        Ok(Tensor::stack(&each.collect::<Vec<_>>(), 0))
+        let summed = if estimator == EstimatorKind::Vimco { samples } else { 1 };
+        Ok(Tensor::stack(&each.collect::<Vec<_>>(), 0) * summed)
     }
 
     /// Gradients of so many rows, each from one estimate of the estimator: `[rows, latents, parameters]`, float64; and the estimate's record.

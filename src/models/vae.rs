@@ -191,12 +191,8 @@ impl Vae {
         if is_host(x.device()) {
             let (least, greatest) = x.detach().f_aminmax(None, false)?;
             for extreme in [least, greatest].map(|extreme| extreme.double_value(&[])) {
-                if !(extreme as f32).is_finite() {
-                    return Err(Error::parameter(
-                        "a pixel",
-                        extreme,
-                        "finite in float32, and from 0 to 1 where a likelihood is meant",
-                    ));
+                if !(0.0..=1.0).contains(&extreme) {
+                    return Err(Error::parameter("a pixel", extreme, "from 0 to 1; divide bytes by 255"));
                 }
             }
         }

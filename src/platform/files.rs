@@ -30,6 +30,15 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> crate::error::Result<()> 
     replace(path, bytes).map_err(|error| crate::error::Error::file(path, format!("cannot be written ({error})")))
 }
 
+/// Whether a file can be written where it is to be: makes and removes another beside it.
+///
+/// # Errors
+/// As [`write_file`].
+pub(crate) fn check_writable(path: &Path) -> crate::error::Result<()> {
+    let made = NewFile::create(path).map(drop);
+    made.map_err(|error| crate::error::Error::file(path, format!("cannot be written ({error})")))
+}
+
 /// As [`create_folder`], with an error that names the folder.
 ///
 /// # Errors

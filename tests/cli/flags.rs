@@ -121,10 +121,10 @@ fn start_with(values: &(dyn Fn(&str) -> Vec<&'static str> + Sync)) {
     });
 }
 
-/// Settings are checked before data is read. The values in between are as those beside them; two starts a flag keep this short.
+/// Settings are checked before data is read. One start a flag, with another value for the next, keeps this short.
 #[test]
-fn every_flag_with_every_value_ends_with_a_sentence() {
-    start_with(&|flag| vec!["9223372036854775807", if flag.len() % 2 == 0 { "nan" } else { "-1" }]);
+fn every_flag_with_some_value_ends_with_a_sentence() {
+    start_with(&|flag| vec![["9223372036854775807", "nan", "-1"][flag.len() % 3]]);
 }
 
 #[test]

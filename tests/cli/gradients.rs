@@ -2,6 +2,7 @@
 #![cfg(feature = "cli")]
 
 use assert_cmd::Command;
+use gengs::laboratory::{ObjectiveKind, Problem, ProblemConfig};
 use serde_json::Value;
 
 fn gradients(arguments: &[&str]) -> Command {
@@ -68,7 +69,7 @@ fn the_experiment_leaves_a_page_numbers_and_pictures() {
 
 #[test]
 fn wrong_usage_is_told_in_one_sentence() {
-    assert!(stderr(&["certify", "--family", "poison"], 1).contains("'poison', but must be one of poisson, geometric"));
+    assert!(stderr(&["certify", "--family", "poison"], 1).contains("poison, but must be all, multinomial, or"));
     assert!(stderr(&["certify", "--estimator", "gumbel"], 1).contains("must be all, or of exact, gengs"));
     assert!(stderr(&["certify", "--family", "binomial", "--parameter", "3"], 1).contains("total_count, probs"));
     assert!(stderr(&["certify", "--parameter", "-1"], 1).contains("rate"));
@@ -82,6 +83,18 @@ fn wrong_usage_is_told_in_one_sentence() {
     stderr(&["--law", "normal"], 2);
 }
 
+fn config() -> ProblemConfig {
+    ProblemConfig {
+        family: "poisson".into(),
+        parameters: Vec::new(),
+        truncation: None,
+        latents: 1,
+        objective: ObjectiveKind::Quadratic,
+        target: 4.0,
+        kind: tch::Kind::Double,
+    }
+}
+
 #[test]
 fn parameters_that_are_whole_numbers_are_checked() {
     let others = [
@@ -91,9 +104,14 @@ fn parameters_that_are_whole_numbers_are_checked() {
         ("zipf", "size", "1.4"),
         ("multinomial", "draws", "0.5,0.5"),
     ];
-    for (family, parameter, rest) in others {
+    for ((family, parameter, rest), number) in others.into_iter().zip(["10.9", "nan", "inf", "1e300", "-3"]) {
+        let text = stderr(&["certify", "--family", family, "--parameter", &format!("{number},{rest}")], 1);
+        assert!(text.contains(&format!("{parameter} of {family}")) && text.contains("whole number"), "{text}");
         for number in ["10.9", "nan", "inf", "1e300", "-3"] {
-            let text = stderr(&["certify", "--family", family, "--parameter", &format!("{number},{rest}")], 1);
+            let parameters = [number, rest].join(",");
+            let parameters = parameters.split(',').map(|number| number.parse().unwrap()).collect();
+            let config = ProblemConfig { family: family.into(), parameters, ..config() };
+            let text = Problem::new(&config).unwrap_err().to_string();
             assert!(text.contains(&format!("{parameter} of {family}")) && text.contains("whole number"), "{text}");
         }
     }
@@ -102,20 +120,17 @@ fn parameters_that_are_whole_numbers_are_checked() {
 #[test]
 fn flags_out_of_range_are_refused_by_name() {
     let flags = ["latents", "draws", "samples", "warm-up", "truncation", "temperature", "target", "seed"];
-    for flag in flags {
-        for value in ["nan", "inf", "", "99999999999999999999"] {
-            if value == "99999999999999999999" && flag == "target" {
+    for (i, flag) in flags.into_iter().enumerate() {
+        for value in [["nan", "inf", ""][i % 3], ["-1", "2147483648", "9223372036854775807"][i / 2 % 3]] {
+            if value == "-1" && flag == "target" {
                 continue;
             }
             let text = stderr(&["certify", &format!("--{flag}"), value], 2);
             assert!(text.contains(&format!("--{flag}")), "{flag} {value}: {text}");
         }
     }
-    for flag in ["latents", "draws", "samples", "warm-up", "truncation", "temperature"] {
-        for value in ["-1", "2147483648", "9223372036854775807"] {
-            let text = stderr(&["certify", &format!("--{flag}"), value], 2);
-            assert!(text.contains(&format!("--{flag}")), "{flag} {value}: {text}");
-        }
+    for window in ["3..-3", "..4", "0..99999999", "1..2..3"] {
+        assert!(stderr(&["certify", "--truncation", window], 2).contains("--truncation"), "{window}");
     }
     for (flag, value) in [("steps", "2147483648"), ("seeds", "0"), ("lr", "nan"), ("lr", "-1"), ("temperature", "0")] {
         assert!(stderr(&[&format!("--{flag}"), value], 2).contains(&format!("--{flag}")), "{flag} {value}");
@@ -166,4 +181,44 @@ fn a_run_that_diverges_ends_its_own_curve_alone() {
         assert!(std::fs::read_to_string(folder.path().join(name)).unwrap().contains("ended at step 1"), "{name}");
     }
     assert_eq!(run("poisson").status.code(), Some(1));
+}
+
+/// The folder and its files are tried before any step is made; and a file that cannot be written loses nothing that was there.
+#[test]
+fn what_cannot_be_written_is_told_before_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("curves.json")).unwrap();
+    let out = folder.path().to_str().unwrap();
+    let text = stderr(&["--steps", "1000000", "--seeds", "1000", "--quiet", "--out", out], 1);
+    assert!(text.contains("curves.json") && text.contains("cannot be written"), "{text}");
+}
+
+#[test]
+fn all_families_are_measured_as_far_as_they_take_the_window() {
+    let asked = ["certify", "--family", "all", "--truncation", "6", "--estimator", "exact,exact", "--json"];
+    let output = gradients(&asked).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("skellam is left out: ") && text.contains("interval"), "{text}");
+    let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let of = |family: &str| rows.as_array().unwrap().iter().filter(|row| row["family"] == family).count();
+    assert_eq!((of("poisson"), of("skellam")), (1, 0), "{rows}");
+    let skellam = ["certify", "--family", "skellam", "--truncation", "-3..3", "--estimator", "exact", "--json"];
+    let rows: Value = serde_json::from_slice(&gradients(&skellam).output().unwrap().stdout).unwrap();
+    assert_eq!((&rows[0]["window"], &rows[0]["atoms"]), (&serde_json::json!([-3, 3]), &Value::from(7)), "{rows}");
+    let text = stderr(&["certify", "--family", "all", "--parameter", "3"], 1);
+    assert!(text.contains("--parameter cannot be given with --family all"), "{text}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_working_folder_that_is_gone_is_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("bash");
+    let line = "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" certify --estimator exact";
+    command.current_dir(folder.path()).args(["-c", line]).arg(assert_cmd::cargo::cargo_bin("gengs-gradients"));
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("working folder cannot be used"), "{text}");
 }

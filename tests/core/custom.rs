@@ -262,8 +262,9 @@ fn few_atoms_on_an_endless_support_have_tails() {
         Box::new(Three(log_pmf)),
     ];
     let atoms = [(2i32, 0.2), (3, 0.3), (5, 0.5)];
-    for law in &laws {
-        for k in [-3i32, 0, 2, 3, 4, 5, 6, 40, 3_000] {
+    let (all, some) = ([-3i32, 0, 2, 3, 4, 5, 6, 40, 3_000], [-3, 3, 6]);
+    for (i, law) in laws.iter().enumerate() {
+        for &k in if i == 0 { &all[..] } else { &some } {
             let below: f64 = atoms.iter().filter(|(atom, _)| *atom < k).map(|(_, p)| p).sum();
             let (found_below, found_above) = law.log_tails(i64::from(k)).unwrap();
             close(&format!("P(X < {k})"), double(&found_below.exp()), below, 1e-12);

@@ -4,7 +4,7 @@ use super::topics::place;
 use anyhow::Context;
 use clap::Args;
 use gengs::Error;
-use gengs::cli::{Trained, print_line, print_status, warn};
+use gengs::cli::{Trained, generator_seed, print_line, print_status, warn};
 use gengs::training::weights::FromFile;
 use gengs::training::{
     OtherDocuments, TopicsEvaluation, TopicsShown, TopicsTask, TopicsTrainConfig, TrainedTopics, check_data,
@@ -51,7 +51,7 @@ pub struct Eval {
     #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     batch_size: u32,
     /// Where the randomness starts
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = generator_seed)]
     seed: i64,
 }
 

@@ -1,7 +1,7 @@
 //! `gengs-vae eval`.
 
 use clap::Args;
-use gengs::cli::{Trained, print_line, warn};
+use gengs::cli::{Trained, generator_seed, print_line, warn};
 use gengs::data::Images;
 use gengs::models::Vae;
 use gengs::training::weights::FromFile;
@@ -17,7 +17,7 @@ pub struct Eval {
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
     /// Where the randomness starts
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = generator_seed)]
     seed: i64,
     /// Evaluate these weights in place of a checkpoint's: a file of safetensors, of torch.save, or a TorchScript module (which is code: here
     /// only its tensors are read, nothing in it runs)

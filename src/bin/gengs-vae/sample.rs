@@ -2,7 +2,7 @@
 
 use super::eval::place;
 use clap::Args;
-use gengs::cli::{Trained, print_line};
+use gengs::cli::{Trained, generator_seed, print_line};
 use gengs::models::Vae;
 use gengs::training::{ShownImages, TrainConfig, draw_pictures, must_not_be_of_a_run, weights};
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ pub struct Sample {
     #[command(flatten)]
     trained: Trained,
     /// Where the randomness starts
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = generator_seed)]
     seed: i64,
     /// Where the images are now of a run that was made before runs kept those that are reconstructed
     #[arg(long, value_name = "NAME|FILE")]
