@@ -29,6 +29,8 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
         '\n' | '\t' => false,
         // Embeddings, overrides and isolates of bidirectional text, and Unicode's own line breaks.
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' => true,
+        // Marks of direction, which are not seen.
+        '\u{200e}' | '\u{200f}' | '\u{61c}' => true,
         letter => letter.is_control(),
     };
     if !text.contains(is_hidden) {
@@ -109,6 +111,7 @@ mod tests {
         let hostile = "\u{1b}[2Jred\u{7}\u{9b}31m\r\u{202e}txt\u{2028}\0\u{7f}";
         assert_eq!(printable(hostile), r"\u001b[2Jred\u0007\u009b31m\u000d\u202etxt\u2028\u0000\u007f");
         assert_eq!(printable("naïve\tتجربة 文\n👩‍👩‍👧"), "naïve\tتجربة 文\n👩‍👩‍👧");
+        assert_eq!(printable("a\u{200e}b\u{200f}c\u{61c}"), r"a\u200eb\u200fc\u061c");
         assert_eq!(in_one_line("two\nlines"), "two lines");
         assert_eq!(in_one_line(&"é".repeat(3000)).chars().count(), 2001);
         let json = serde_json::to_string(hostile).unwrap();

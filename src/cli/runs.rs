@@ -1,7 +1,8 @@
 //! Runs that were trained: which of them a command takes, and their export for PyTorch.
 
 use super::{Common, print_line, print_status};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::markup::in_one_line;
 use crate::training::weights::FromFile;
 use crate::training::{Loaded, RunFolder, Settings, TrainTask, must_not_be_of_a_run, weights};
 use clap::Args;
@@ -44,10 +45,11 @@ impl Trained {
         let device = self.common.prepare()?;
         let CheckpointArgs { run, checkpoint } = &self.checkpoint_args;
         let (folder, _) = RunFolder::open::<T::Settings>(run)?;
+        self.checkpoint_args.check(&folder)?;
         let Loaded { task, settings, warnings } = Loaded::<T>::read(run, checkpoint, device, |settings| {
             change(settings);
             set_data_dir(settings, self.data_dir.as_deref());
-            self.name_outside(&folder, settings);
+            name_outside(&self.common, &folder, settings);
         })?;
         warn(&warnings);
         Ok((task, settings, device))
@@ -60,13 +62,43 @@ impl Trained {
     pub fn settings<S: Settings>(&self) -> Result<(RunFolder, S, Device)> {
         let device = self.common.prepare()?;
         let (folder, mut settings) = RunFolder::open::<S>(&self.checkpoint_args.run)?;
+        name_links(&self.common, &folder);
         set_data_dir(&mut settings, self.data_dir.as_deref());
         Ok((folder, settings, device))
     }
 
-    /// Says which paths outside of its folder a run makes the command open, before it reads the run's data.
-    pub fn name_outside(&self, folder: &RunFolder, settings: &impl Settings) {
-        name_outside(&self.common, folder, settings);
+    /// Says which data outside of its folder a run makes the command open, before it reads them.
+    pub fn name_data(&self, settings: &impl Settings) {
+        name(&self.common, "settings", settings.data_paths());
+    }
+}
+
+impl CheckpointArgs {
+    /// The checkpoint's file, once the run's links were named.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn file(&self, common: &Common, folder: &RunFolder) -> Result<PathBuf> {
+        name_links(common, folder);
+        self.check(folder)?;
+        Ok(folder.file(&self.name()))
+    }
+
+    fn name(&self) -> String {
+        format!("{}.safetensors", self.checkpoint)
+    }
+
+    /// Fails where the checkpoint is not there and the other one is: before the end of its first epoch, a run has no best one.
+    fn check(&self, folder: &RunFolder) -> Result<()> {
+        let other = if self.checkpoint == "best" { "last" } else { "best" };
+        let is_there = |name: &str| folder.file(name).symlink_metadata().is_ok();
+        if is_there(&self.name()) || !is_there(&format!("{other}.safetensors")) {
+            return Ok(());
+        }
+        let problem = format!(
+            "is not there: a run has one from the end of its first epoch on; take the other one with --checkpoint {other}"
+        );
+        Err(Error::file(folder.file(&self.name()), problem))
     }
 }
 
@@ -92,13 +124,19 @@ pub fn warn(warnings: &[String]) {
 
 /// Says which paths outside of its folder a run makes a command open: the run may be somebody else's.
 pub(super) fn name_outside(common: &Common, folder: &RunFolder, settings: &impl Settings) {
-    let paths: Vec<String> =
-        folder.links().into_iter().chain(settings.data_paths()).map(|path| path.display().to_string()).collect();
+    name(common, "settings and links", folder.links().into_iter().chain(settings.data_paths()));
+}
+
+/// Says where the links in a run's folder lead.
+fn name_links(common: &Common, folder: &RunFolder) {
+    name(common, "links", folder.links());
+}
+
+fn name(common: &Common, what: &str, paths: impl IntoIterator<Item = PathBuf>) {
+    let paths: Vec<String> = paths.into_iter().map(|path| in_one_line(&path.display().to_string())).collect();
     if !paths.is_empty() {
-        common.print_status(format_args!(
-            "the run's settings and links have these opened, to read: {}",
-            paths.join(", ")
-        ));
+        let paths = paths.join(", ");
+        common.print_status(format_args!("the run's {what} have these opened, to read: {paths}"));
     }
 }
 
@@ -141,7 +179,7 @@ impl Export {
             .flatten()
             .try_for_each(|path| must_not_be_of_a_run(path))?;
         let (folder, settings) = RunFolder::open::<S>(&self.checkpoint_args.run)?;
-        let checkpoint = folder.file(&format!("{}.safetensors", self.checkpoint_args.checkpoint));
+        let checkpoint = self.checkpoint_args.file(&self.common, &folder)?;
         let FromFile { store, model, .. } = read(&settings, &checkpoint, device)?;
         let target = &self.target;
         if let Some(path) = &target.torchscript {

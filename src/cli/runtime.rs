@@ -1,7 +1,7 @@
 //! Options that every command has, and exit codes.
 
 use super::output::ClosedPipe;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::markup::printable;
 use crate::platform::device::device;
 use clap::{Args, Parser};
@@ -30,11 +30,8 @@ impl Common {
     /// Keeps freed memory, sets the number of threads and finds the device.
     ///
     /// # Errors
-    /// When the device cannot be used, or the working folder was removed, from where libtorch would load the rest of itself.
+    /// When the device cannot be used.
     pub fn prepare(&self) -> Result<Device> {
-        std::env::current_dir().map_err(|error| {
-            Error::Config(format!("the working folder cannot be used ({error}); change to a folder that exists"))
-        })?;
         crate::keep_freed_memory();
         super::interruption::report_full_files();
         super::waiting::yield_to_other_processes();

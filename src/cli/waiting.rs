@@ -19,8 +19,11 @@ const OWN: [&[u8]; 2] = [b"GOMP_SPINCOUNT=", b"OMP_WAIT_POLICY="];
 /// Variables of the largest environment that is extended.
 const MOST: usize = 4096;
 
+/// What is said where the working folder was removed: MKL would end the process with a message that names libtorch.
+const NO_WORKING_FOLDER: &[u8] = b"error: the working folder is gone; change to a folder that exists\n";
+
 /// Starts the program again, with `GOMP_SPINCOUNT`, unless that or `OMP_WAIT_POLICY` is set. The process keeps its number, its name and its
-/// arguments. Where it cannot start again, it goes on as it is.
+/// arguments. Where it cannot start again, it goes on as it is. Where its working folder is gone, it ends with a sentence.
 ///
 /// For [`threads_wait_briefly!`](crate::threads_wait_briefly) alone.
 ///
@@ -33,9 +36,16 @@ pub unsafe extern "C" fn start_again(
 ) {
     let mut extended = [ptr::null(); MOST + 2];
     let mut count = 0;
+    let mut path = [0; libc::PATH_MAX as usize];
     // SAFETY: by the contract, the list holds strings and ends with a null pointer, and nothing changes it meanwhile. Nothing here needs
-    // libraries that are initialised later: it reads strings, and asks the kernel for a link and for a new program. The buffers live until then.
+    // libraries that are initialised later: it reads strings, and asks the kernel for a folder, a link and a new program. The buffers live until then.
     unsafe {
+        if libc::getcwd(path.as_mut_ptr(), path.len()).is_null()
+            && std::io::Error::last_os_error().raw_os_error() == Some(libc::ENOENT)
+        {
+            let _ = libc::write(2, NO_WORKING_FOLDER.as_ptr().cast(), NO_WORKING_FOLDER.len());
+            libc::_exit(1);
+        }
         loop {
             let variable = *environment.add(count);
             if variable.is_null() {
@@ -49,7 +59,6 @@ pub unsafe extern "C" fn start_again(
             count += 1;
         }
         extended[count] = SETTING.as_ptr();
-        let mut path = [0; libc::PATH_MAX as usize];
         let length = libc::readlink(c"/proc/self/exe".as_ptr(), path.as_mut_ptr(), path.len() - 1);
         if length > 0 {
             libc::execve(path.as_ptr(), arguments, extended.as_ptr());

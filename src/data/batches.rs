@@ -2,6 +2,7 @@
 
 use super::identity::ContentHash;
 use crate::error::{Error, Result};
+use crate::random::NoiseKey;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
@@ -12,9 +13,12 @@ use tch::{Device, Kind, Tensor};
 pub enum Pixels {
     /// 0 or 1.
     Binary,
-    /// An intensity from 0 to 255: the probability of a 1, drawn anew for every batch (dynamic binarisation).
+    /// An intensity from 0 to 255: the probability of a 1, drawn anew for every batch of training (dynamic binarisation), and once for evaluation.
     Intensity,
 }
+
+/// The key by which intensities are binarised for evaluation: the same images for every model, seed and size of batch.
+const BINARISED_BY: NoiseKey = NoiseKey { seed: 0x6269_6e61, step: 0, first_row: 0 };
 
 /// Images that are hashed at once.
 const HASHED: i64 = 1024;
@@ -125,6 +129,23 @@ impl Images {
             Pixels::Intensity => (rows / 255.0).bernoulli(),
         }
     }
+
+    /// Images `from..to` to evaluate on, `[to - from, size]`: intensities are binarised by a fixed key, so that an image is the same for every model, seed and
+    /// size of batch.
+    ///
+    /// # Errors
+    /// When the range is empty or outside.
+    pub fn fixed_batch(&self, from: i64, to: i64) -> Result<Tensor> {
+        let rows = self.slice(from, to)?.bytes.f_to_kind(Kind::Float)?;
+        if self.pixels == Pixels::Binary {
+            return Ok(rows);
+        }
+        let first_row = u32::try_from(from).map_err(|_| Error::parameter("first image", from, "below 2^32"))?;
+        let noise = NoiseKey { first_row, ..BINARISED_BY }.gumbel(&[to - from, self.size(), 1], Kind::Float)?;
+        // A Gumbel number lies below -log(-log p) with probability p.
+        let threshold = (rows.to_device(Device::Cpu) / 255.0).log().neg().log().neg();
+        Ok(noise.squeeze_dim(-1).lt_tensor(&threshold).to_kind(Kind::Float).to_device(rows.device()))
+    }
 }
 
 /// The order in which an epoch visits `count` examples; a function of run seed and epoch alone, the same on every machine.
@@ -149,6 +170,23 @@ pub(super) fn order_generator(seed: u64, epoch: usize) -> ChaCha8Rng {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn images_to_evaluate_on_are_binarised_once() {
+        let bytes: Vec<u8> = (0..40_000u32).map(|i| [0, 64, 191, 255][i as usize % 4]).collect();
+        let images = Images::new(&bytes, 100, 400, Pixels::Intensity).unwrap();
+        let whole = images.fixed_batch(0, 100).unwrap();
+        let parts: Vec<Tensor> = [(0, 7), (7, 50), (50, 100)].map(|(a, b)| images.fixed_batch(a, b).unwrap()).into();
+        tch::manual_seed(5);
+        assert_eq!(whole, Tensor::cat(&parts, 0));
+        // Means of ten thousand draws each.
+        let means = Vec::<f64>::try_from(whole.reshape([-1, 4]).mean_dim(0, false, Kind::Double)).unwrap();
+        for (mean, intensity) in means.iter().zip([0.0, 64.0, 191.0, 255.0]) {
+            let p: f64 = intensity / 255.0;
+            assert!((mean - p).abs() <= 4.0 * (p * (1.0 - p) / 10_000.0).sqrt(), "{mean}, not {p}");
+        }
+        assert!(images.fixed_batch(3, 3).is_err() && images.fixed_batch(0, 101).is_err());
+    }
 
     #[test]
     fn an_epoch_visits_every_example_once_and_differs_by_seed_and_epoch() {

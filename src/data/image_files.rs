@@ -1,7 +1,7 @@
 //! Files of images: what they hold decides how they are read, not what they are called.
 
 use crate::error::{Error, Result};
-use crate::formats::array::{Array, Number};
+use crate::formats::array::{Array, NoIntensities};
 use crate::formats::{idx, npy, npz};
 use crate::platform::budget::{longest, most_content};
 use crate::platform::open::{Opened, open};
@@ -72,7 +72,13 @@ fn archive(path: &Path) -> Result<ImageFile> {
     let has = |name: &str| names.iter().any(|found| found == name);
     let mut of = |name: &str| images(path, Some(name), archive.array(name)?);
     match names.as_slice() {
-        _ if has("x") => of("x").map(ImageFile::Whole),
+        _ if has("x") => match ["x_train", "x_test"].into_iter().find(|&other| has(other)) {
+            Some(other) => {
+                let problem = format!("has both 'x' and '{other}': keep 'x' alone, or 'x_train' and 'x_test'");
+                Err(Error::file(path, problem))
+            }
+            None => of("x").map(ImageFile::Whole),
+        },
         _ if has("x_train") && has("x_test") => Ok(ImageFile::Split { train: of("x_train")?, test: of("x_test")? }),
         [only] => of(only).map(ImageFile::Whole),
         _ if archive.is_pytorch() => {
@@ -96,17 +102,9 @@ fn archive(path: &Path) -> Result<ImageFile> {
 /// An array as images; `name` is its name in an archive.
 pub(super) fn images(path: &Path, name: Option<&str>, array: Array) -> Result<ImageBytes> {
     let what = name.map_or("it".into(), |name| format!("array '{name}'"));
-    let file = path.to_string_lossy();
-    let loaded = name.map_or(format!("numpy.load({file:?})"), |name| format!("numpy.load({file:?})[{name:?}]"));
-    let again = |made: &str| format!("in Python, with x = {loaded}: numpy.savez_compressed('images.npz', x={made})");
-    let made = match (array.number, array.item) {
-        (Number::Text, 1) => "x.view('uint8')",
-        (Number::Text, _) => "x.astype('uint8')",
-        _ => "x.clip(0, 255).astype('uint8')",
-    };
-    let array = array.into_intensities()?.map_err(|found| {
+    let array = array.into_intensities()?.map_err(|NoIntensities { found, made }| {
         let problem = format!("{what} must hold intensities from 0 to 255 or from 0 to 1, but holds {found}");
-        Error::file(path, format!("{problem}; {}", again(made)))
+        Error::file(path, format!("{problem}; {}", again(path, name, made)))
     })?;
     let (shape, bytes) = array.into_bytes()?;
     let side = |pixels: i64| (1..=1 << 15).find(|side| side * side == pixels);
@@ -118,9 +116,15 @@ pub(super) fn images(path: &Path, name: Option<&str>, array: Array) -> Result<Im
         [count, height, width] | [count, height, width, 1] | [count, 1, height, width] => (count, height, width),
         _ => {
             let shown = &shape[..shape.len().min(8)];
+            let advice = match shape[..] {
+                [_, _, _, 2..=4] => format!("; {}", again(path, name, "x.mean(-1).astype('uint8')")),
+                [_, 2..=4, _, _] => format!("; {}", again(path, name, "x.mean(1).astype('uint8')")),
+                [] | [_] => ": it is as labels are, one number each".into(),
+                _ => String::new(),
+            };
             let problem = format!(
-                "{what} has shape {shown:?}, but images are [N, height, width], also with a 1 for one channel, or squares as [N, pixels]; {}",
-                again("x.reshape(len(x), HEIGHT, WIDTH)")
+                "{what} has shape {shown:?}, but images are [N, height, width], also with a 1 for one channel, or \
+                 squares as [N, pixels]{advice}"
             );
             return Err(Error::file(path, problem));
         }
@@ -129,4 +133,16 @@ pub(super) fn images(path: &Path, name: Option<&str>, array: Array) -> Result<Im
         return Err(Error::file(path, format!("{what} has images without a pixel: shape {shape:?}")));
     }
     Ok(ImageBytes { count, height, width, bytes })
+}
+
+/// Python that makes such a file again with an array that can be read, and what else is in it.
+fn again(path: &Path, name: Option<&str>, made: &str) -> String {
+    let file = path.to_string_lossy();
+    match name {
+        Some(name) => format!(
+            "in Python: numpy.savez_compressed('images.npz', **{{k: {made} if k == {name:?} else x for k, x in \
+             numpy.load({file:?}).items()}})"
+        ),
+        None => format!("in Python, with x = numpy.load({file:?}): numpy.savez_compressed('images.npz', x={made})"),
+    }
 }

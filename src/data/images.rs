@@ -212,9 +212,9 @@ fn file(path: &Path) -> Result<Dataset> {
         let allowed = "--dataset takes mnist-5k, mnist, static-mnist, omniglot, an idx file, or NumPy's .npz or .npy";
         return Err(Error::file(path, format!("{found}; {allowed}")));
     }
-    let of = |ImageBytes { count, height, width, bytes }: ImageBytes| {
+    let of = |ImageBytes { count, height, width, bytes }: ImageBytes, place: &str| {
         if count < FEWEST {
-            return Err(Error::file(path, format!("holds {count} images, but at least {FEWEST} are needed")));
+            return Err(Error::file(path, format!("holds {count} images{place}, but at least {FEWEST} are needed")));
         }
         let Some(pixels) = height.checked_mul(width).filter(|&pixels| pixels <= budget::PIXELS) else {
             let problem =
@@ -225,12 +225,12 @@ fn file(path: &Path) -> Result<Dataset> {
     };
     let (rest, test, shape) = match image_files::read(path)? {
         ImageFile::Whole(images) => {
-            let (images, shape) = of(images)?;
+            let (images, shape) = of(images, "")?;
             let (test, rest) = images.every(9, 10);
             (rest, test, shape)
         }
         ImageFile::Split { train, test } => {
-            let ((train, shape), (test, of_test)) = (of(train)?, of(test)?);
+            let ((train, shape), (test, of_test)) = (of(train, " in 'x_train'")?, of(test, " in 'x_test'")?);
             if shape != of_test {
                 let problem = format!("has images of {shape:?} in 'x_train', but of {of_test:?} in 'x_test'");
                 return Err(Error::file(path, problem));

@@ -14,6 +14,15 @@ pub(crate) enum Number {
     Text,
 }
 
+/// Why an array holds no intensities.
+#[derive(Debug)]
+pub(crate) struct NoIntensities {
+    /// What it holds.
+    pub found: String,
+    /// Python that makes intensities of it, `x`.
+    pub made: &'static str,
+}
+
 /// An array as it is stored.
 #[derive(Debug)]
 pub(crate) struct Array {
@@ -44,11 +53,13 @@ impl Array {
     /// As intensities from 0 to 255: of integers in that range these, of shares from 0 to 1 (booleans, integers, floating point) 255 times as much, rounded.
     ///
     /// # Errors
-    /// With what was found, in words.
-    pub fn into_intensities(mut self) -> Result<std::result::Result<Self, String>> {
+    /// With what was found, and the Python that makes intensities of such an `x`.
+    pub fn into_intensities(mut self) -> Result<std::result::Result<Self, NoIntensities>> {
+        let refused = |found: String, made: &'static str| Ok(Err(NoIntensities { found, made }));
         if !self.is_bytes() {
             if self.number == Number::Text {
-                return Ok(Err(format!("text of type '{}'", self.kind)));
+                let made = if self.item == 1 { "x.view('uint8')" } else { "x.astype('uint8')" };
+                return refused(format!("text of type '{}'", self.kind), made);
             }
             let range = (f64::INFINITY, f64::NEG_INFINITY, false);
             let look = |(low, high, nan): (f64, f64, bool), x: f64| (low.min(x), high.max(x), nan || x.is_nan());
@@ -56,10 +67,18 @@ impl Array {
             let is_share = self.number == Number::Float && highest <= 1.0;
             let is_whole = self.number != Number::Float && highest <= 255.0;
             if has_nan {
-                return Ok(Err(format!("numbers of type '{}', some of which are NaN", self.kind)));
+                let found = format!("numbers of type '{}', some of which are NaN", self.kind);
+                return refused(found, "numpy.nan_to_num(x)");
             }
             if lowest < 0.0 || !(is_share || is_whole) {
-                return Ok(Err(format!("numbers of type '{}' from {lowest} to {highest}", self.kind)));
+                let made = match self.number {
+                    // Bytes that were read as signed ones.
+                    Number::Signed if self.item == 1 => "x.view('uint8')",
+                    Number::Float if lowest >= 0.0 && (128.0..=255.0).contains(&highest) => "x.round().astype('uint8')",
+                    Number::Float if lowest >= -1.0 && highest <= 1.0 => "(x + 1) / 2",
+                    _ => "(x - x.min()) / (x.max() - x.min())",
+                };
+                return refused(format!("numbers of type '{}' from {lowest} to {highest}", self.kind), made);
             }
             let scale = if is_share { 255.0 } else { 1.0 };
             // Between 0 and 255, as was checked.
@@ -131,7 +150,11 @@ mod tests {
 
     #[track_caller]
     fn read(number: Number, item: usize, big_endian: bool, bytes: Vec<u8>) -> std::result::Result<Vec<u8>, String> {
-        array(number, item, big_endian, bytes).into_intensities().unwrap().map(|array| array.bytes)
+        array(number, item, big_endian, bytes)
+            .into_intensities()
+            .unwrap()
+            .map(|array| array.bytes)
+            .map_err(|refused| refused.found)
     }
 
     #[test]

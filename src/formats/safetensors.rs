@@ -33,18 +33,11 @@ pub(crate) fn is_one(bytes: &[u8]) -> bool {
     bytes.get(8) == Some(&b'{')
 }
 
-/// The tensors of a file, sorted by name, but for those that `leave_out` finds by the file's metadata and their name.
-pub(crate) fn read(
-    bytes: &[u8],
-    leave_out: impl Fn(Option<&HashMap<String, String>>, &str) -> bool,
-) -> std::result::Result<Named, Problem> {
-    let (_, header): (usize, Metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+/// The tensors of a file, sorted by name.
+pub(crate) fn read(bytes: &[u8]) -> std::result::Result<Named, Problem> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
     let mut named = Vec::new();
     for (name, view) in file.iter() {
-        if leave_out(header.metadata().as_ref(), name) {
-            continue;
-        }
         let kind = KINDS.iter().find(|(dtype, _)| *dtype == view.dtype());
         let kind = kind
             .map(|&(_, kind)| kind)

@@ -12,19 +12,16 @@ use crate::platform::{budget, open};
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use tch::nn::VarStore;
 use tch::{Kind, Tensor, no_grad_guard};
 
 /// What a checkpoint holds beside parameters: the optimiser's state, and what an estimator learned.
-const NO_PARAMETERS: [&str; 2] = ["adam.", "estimator."];
+const NO_PARAMETERS: [&str; 3] = ["adam.", "estimator.", DIAGNOSED];
 
-/// Whether a tensor of a file with this metadata is no parameter of a model: in a checkpoint, by its name.
-pub(super) fn is_no_parameter(metadata: Option<&HashMap<String, String>>, name: &str) -> bool {
-    metadata.is_some_and(|metadata| metadata.contains_key(PROGRESS))
-        && NO_PARAMETERS.iter().any(|prefix| name.starts_with(prefix))
-}
+/// What is in front of names of what estimators learned that only look at gradients. A checkpoint may lack it.
+pub(super) const DIAGNOSED: &str = "diagnosed.";
 
 /// How far a run has come.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -130,14 +127,29 @@ impl Checkpoint {
     /// When the file is missing, truncated, damaged, or not one of ours.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = open::whole(path, budget::WEIGHTS).map_err(|error| Error::file(path, error))?;
+        Self::from_bytes(path, &bytes)
+    }
+
+    /// Whether these are bytes of a safetensors file that has a record of progress.
+    pub(super) fn is_one(bytes: &[u8]) -> bool {
+        let header: Option<(usize, Metadata)> = SafeTensors::read_metadata(bytes).ok();
+        let metadata = header.and_then(|(_, header)| header.metadata().clone());
+        metadata.is_some_and(|metadata| metadata.contains_key(PROGRESS))
+    }
+
+    /// From the bytes of a file.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(super) fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
         let damaged = |error: &dyn std::fmt::Display| Error::file(path, format!("not a whole checkpoint ({error})"));
-        let (_, header): (usize, Metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(&error))?;
+        let (_, header): (usize, Metadata) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(&error))?;
         let metadata = header.metadata().as_ref();
         let text = metadata.and_then(|metadata| metadata.get(PROGRESS));
         let text = text.ok_or_else(|| damaged(&"it has no record of progress"))?;
         let progress: Progress = serde_json::from_str(text).map_err(|error| damaged(&error))?;
         progress.check().map_err(|problem| damaged(&problem))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(&error))?;
+        let file = SafeTensors::deserialize(bytes).map_err(|error| damaged(&error))?;
         let views: BTreeMap<&str, TensorView<'_>> = file.iter().collect();
         if let Some((name, view)) = views.iter().find(|(_, view)| view.dtype() != Dtype::F32) {
             return Err(damaged(&format!("tensor {name} is {:?}, not F32", view.dtype())));
@@ -163,6 +175,16 @@ impl Checkpoint {
         Ok(Self { path: path.to_path_buf(), tensors, progress, mark })
     }
 
+    /// The parameters of the model, without the optimiser's state and what an estimator learned.
+    pub(super) fn into_parameters(self) -> impl Iterator<Item = (String, Tensor)> {
+        self.tensors.into_iter().filter(|(name, _)| !NO_PARAMETERS.iter().any(|prefix| name.starts_with(prefix)))
+    }
+
+    /// How the tensors of another checkpoint differ from its own, if they do.
+    pub(super) fn difference(&self, other: &Self) -> Option<String> {
+        difference(&self.tensors, &other.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect())
+    }
+
     /// How far the run had come.
     pub fn progress(&self) -> Progress {
         self.progress.clone()
@@ -179,17 +201,7 @@ impl Checkpoint {
     /// With the first tensor, by name, that one has and the other has not, or that has another shape.
     pub fn check(&self, contents: &[(String, Tensor)]) -> Result<()> {
         let model: BTreeMap<&str, &Tensor> = contents.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-        let names: std::collections::BTreeSet<&str> =
-            model.keys().copied().chain(self.tensors.keys().map(String::as_str)).collect();
-        let difference = names.into_iter().find_map(|name| match (self.tensors.get(name), model.get(name)) {
-            (None, _) => Some(format!("has no tensor {name}, which the model has")),
-            (_, None) => Some(format!("has a tensor {name}, which the model has not")),
-            (Some(found), Some(expected)) if found.size() != expected.size() => {
-                Some(format!("tensor {name} has shape {:?}, but {:?} in the model", found.size(), expected.size()))
-            }
-            _ => None,
-        });
-        difference.map_or(Ok(()), |difference| {
+        difference(&self.tensors, &model).map_or(Ok(()), |difference| {
             Err(Error::file(&self.path, format!("belongs to another model than config.toml describes: {difference}")))
         })
     }
@@ -213,7 +225,16 @@ impl Checkpoint {
         self.copy_into(adam.state())
     }
 
-    fn copy_into(&self, targets: Vec<(String, Tensor)>) -> Result<()> {
+    /// A tensor by its name.
+    pub(super) fn tensor(&self, name: &str) -> Option<&Tensor> {
+        self.tensors.get(name)
+    }
+
+    /// Copies tensors by their names, after all shapes were compared.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore).
+    pub(super) fn copy_into(&self, targets: Vec<(String, Tensor)>) -> Result<()> {
         let _guard = no_grad_guard();
         let found = |name: &str| {
             self.tensors.get(name).ok_or_else(|| {
@@ -235,6 +256,20 @@ impl Checkpoint {
         }
         Ok(())
     }
+}
+
+/// The first tensor, by name, that a checkpoint has and a model has not, or the other way, or that has another shape.
+fn difference(found: &BTreeMap<String, Tensor>, model: &BTreeMap<&str, &Tensor>) -> Option<String> {
+    let names = model.keys().copied().chain(found.keys().map(String::as_str));
+    let names: BTreeSet<&str> = names.filter(|name| !name.starts_with(DIAGNOSED)).collect();
+    names.into_iter().find_map(|name| match (found.get(name), model.get(name)) {
+        (None, _) => Some(format!("has no tensor {name}, which the model has")),
+        (_, None) => Some(format!("has a tensor {name}, which the model has not")),
+        (Some(found), Some(expected)) if found.size() != expected.size() => {
+            Some(format!("tensor {name} has shape {:?}, but {:?} in the model", found.size(), expected.size()))
+        }
+        _ => None,
+    })
 }
 
 /// The checksum of names, shapes and numbers, in the order of the names, and of progress.

@@ -24,6 +24,15 @@ pub(super) fn newest(folder: &RunFolder) -> Result<Recovered> {
     let came = |checkpoint: &Checkpoint| (checkpoint.progress().epochs, checkpoint.progress().steps);
     match (last, best) {
         ((Ok(last), _), (Ok(best), _)) => {
+            if let Some(difference) = best.difference(&last) {
+                let path = folder.file(BEST);
+                let warning = format!(
+                    "{}: belongs to another model than last.safetensors: {difference}; the run goes on from \
+                     last.safetensors, and the best epoch from here on takes its place",
+                    path.display()
+                );
+                return Ok(Recovered { checkpoint: last, best_lost: true, warnings: vec![warning] });
+            }
             let checkpoint = if came(&best) > came(&last) { best } else { last };
             Ok(Recovered { checkpoint, best_lost: false, warnings: Vec::new() })
         }

@@ -79,6 +79,9 @@ impl RunFolder {
             return Err(Error::file(path, format!("holds no run (it has no {SETTINGS})")));
         };
         let settings = folder.file(SETTINGS);
+        if text.trim().is_empty() {
+            return Err(Error::file(&settings, "is empty, but a run's settings are all in it; get the file again"));
+        }
         let found = parse_settings::<S>(&settings, &text);
         if let (Err(_), Some(other)) = (&found, program(&text).filter(|&other| other != S::PROGRAM)) {
             return Err(Error::file(path, format!("is a run of {other}: use that program for it")));
@@ -109,10 +112,10 @@ impl RunFolder {
     /// The records in a file of lines, as `metrics.jsonl`; none where there is no such file.
     ///
     /// # Errors
-    /// When the file cannot be read. A last line cut off by a crash is left out.
+    /// When the file cannot be read. A line that is no record, as one that a crash cut off, is left out.
     pub fn records<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>> {
         let text = self.read(name)?.unwrap_or_default();
-        Ok(text.lines().map_while(|line| serde_json::from_str(line).ok()).collect())
+        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
 
     /// The text of one of the run's files; `None` where there is none.

@@ -56,7 +56,7 @@ fn parse<R: DeserializeOwned>(path: &Path) -> Result<(R, BTreeMap<String, Tensor
     let (Some(record), Some(expected)) = (metadata.get(RECORD), metadata.get(CHECKSUM)) else {
         return Err(damaged("it has no record".into()));
     };
-    let named = read_tensors(&bytes, |_, _| false).map_err(|problem| damaged(format!("{problem:?}")))?;
+    let named = read_tensors(&bytes).map_err(|problem| damaged(format!("{problem:?}")))?;
     if *expected != checksum(record, &named)? {
         return Err(damaged("its checksum is another one than when it was written".into()));
     }

@@ -220,5 +220,5 @@ fn a_working_folder_that_is_gone_is_a_sentence() {
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("working folder cannot be used"), "{text}");
+    assert!(text == "error: the working folder is gone; change to a folder that exists\n", "{text}");
 }

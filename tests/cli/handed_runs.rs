@@ -162,6 +162,37 @@ fn paths_outside_are_named_words_are_shown_and_files_of_the_run_are_no_targets()
     assert!(stderr(&output).contains("is a file of a run"), "{}", stderr(&output));
 }
 
+/// A command names where a run's links lead, and a name in its settings forges no line.
+#[test]
+fn links_and_settings_are_named_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let settings = ["--epochs", "1", "--latents", "2", "--hidden", "4", "--quiet", "--out", "run"];
+    assert!(run("gengs-vae", home, &[&["train"][..], &settings].concat()).status.success());
+    fs::rename(home.join("run/best.safetensors"), home.join("elsewhere")).unwrap();
+    symlink(home.join("elsewhere"), home.join("run/best.safetensors")).unwrap();
+    for arguments in [
+        &["sample", "--png", "a.png"][..],
+        &["export", "--safetensors", "a.safetensors"],
+        &["eval", "--importance-samples", "1"],
+    ] {
+        let output = run("gengs-vae", home, &[arguments, &["--run", "run"]].concat());
+        let text = stderr(&output);
+        let named = format!("have these opened, to read: {}", home.join("elsewhere").display());
+        assert!(output.status.success() && text.contains(&named), "{arguments:?}: {text}");
+    }
+    let config = fs::read_to_string(home.join("run/config.toml")).unwrap();
+    let forged = config.replace("dataset = \"mnist-5k\"", "dataset = \"/nowhere\\nerror: \\u200e\\tforged\"");
+    assert_ne!(forged, config);
+    fs::write(home.join("run/config.toml"), forged).unwrap();
+    let text = stderr(&run("gengs-vae", home, &["eval", "--run", "run"]));
+    assert!(text.contains(r"/nowhere error: \u200e forged"), "{text}");
+    assert!(text.lines().all(|line| line.starts_with("the run's") || line.starts_with("error: /nowhere")), "{text}");
+    fs::write(home.join("run/config.toml"), "\n").unwrap();
+    let text = stderr(&run("gengs-vae", home, &["eval", "--run", "run"]));
+    assert!(text.contains("is empty, but a run's settings are all in it"), "{text}");
+}
+
 #[test]
 fn what_never_ends_is_a_sentence_and_a_signal_ends_what_waits() {
     let folder = tempfile::tempdir().unwrap();

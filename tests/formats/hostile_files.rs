@@ -223,17 +223,39 @@ fn content_decides_how_a_file_is_read() {
     assert_eq!(mean(&zipped(&[("arr_0", squares("10, 4"))], Stored), "x").unwrap(), 28.0);
 
     let [shares, _] = wide();
-    let doubled: Vec<u8> =
-        shares.chunks(8).flat_map(|x| (2.0 * f64::from_le_bytes(x.try_into().unwrap())).to_le_bytes()).collect();
+    let of = |change: &dyn Fn(f64) -> f64| -> Vec<u8> {
+        shares.chunks(8).flat_map(|x| change(f64::from_le_bytes(x.try_into().unwrap())).to_le_bytes()).collect()
+    };
+    let doubled = of(&|x| 2.0 * x);
     let mut lzma = zipped(&[("x", squares("10, 4"))], Stored);
     // The method in the local and in the central header.
     lzma[8] = 14;
     let central = lzma.windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();
     lzma[central + 10] = 14;
     for (file, parts) in [
-        (npz("<f8", "False", &doubled, Stored), ["from 0 to 1.85", "x.clip(0, 255).astype('uint8')"]),
+        // What is offered keeps the picture, and the other arrays of the file.
+        (
+            npz("<f8", "False", &doubled, Stored),
+            ["from 0 to 1.85", "{k: (x - x.min()) / (x.max() - x.min()) if k == \"x\" else x"],
+        ),
+        (npz("<f8", "False", &of(&|x| 2.0 * x - 1.0), Stored), ["from -1 to", "{k: (x + 1) / 2 if"]),
+        (npz("<f8", "False", &of(&|x| 250.0 * x), Stored), ["from 0 to 231.37", "{k: x.round().astype('uint8') if"]),
+        (
+            npz("<f8", "False", &of(&|x| if x > 0.5 { f64::NAN } else { x }), Stored),
+            ["NaN", "{k: numpy.nan_to_num(x) if"],
+        ),
+        (squares("40"), ["has shape [40]", "it is as labels are"]),
+        (squares("2, 4, 1, 5"), ["has shape [2, 4, 1, 5]", "x.mean(1).astype('uint8')"]),
+        (
+            zipped(&[("x", squares("10, 4")), ("x_test", squares("10, 4"))], Stored),
+            ["both 'x' and 'x_test'", "keep 'x' alone"],
+        ),
+        (
+            zipped(&[("x_train", squares("10, 4")), ("x_test", squares("1, 4"))], Stored),
+            ["1 images in 'x_test'", "at least 10"],
+        ),
         (lzma, ["array 'x' is packed by LZMA", "numpy.savez_compressed('again.npz', **numpy.load("]),
-        (squares("10, 2, 1, 2"), ["has shape [10, 2, 1, 2], but images are [N, height, width]", "x.reshape(len(x)"]),
+        (squares("10, 2, 1, 2"), ["has shape [10, 2, 1, 2], but images are [N, height, width]", "x.mean(-1)"]),
         (squares("5, 8"), ["has shape [5, 8]", "squares as [N, pixels]"]),
         (squares("4, 10, 1"), ["holds 4 images", "at least 10"]),
         (zipped(&[("a", squares("10, 4")), ("b", squares("10, 4"))], Stored), ["no array 'x'", "[NAME]"]),
@@ -448,7 +470,7 @@ fn read_all(cases: usize) {
     read_mutations(("settings", "mutated"), cases, &[settings], |path| read_settings::<TrainConfig>(path).map(|_| ()));
     read_mutations(("data of a run", "mutated/data.safetensors"), cases, &[data], |path| {
         let folder = path.parent().unwrap();
-        std::fs::write(folder.join("config.toml"), "").unwrap();
+        std::fs::write(folder.join("config.toml"), "seed = 0\n").unwrap();
         let (run, _) = RunFolder::open::<TrainConfig>(folder)?;
         ShownImages::of_run(&run, Device::Cpu).map(|_| ())
     });
@@ -461,7 +483,7 @@ fn read_all(cases: usize) {
         TopicsShown::read(&run, "best").map(|_| ())
     });
     read_mutations(("records", "mutated"), cases, &[records], |path| {
-        std::fs::write(path.with_file_name("config.toml"), "").unwrap();
+        std::fs::write(path.with_file_name("config.toml"), "seed = 0\n").unwrap();
         let folder = path.parent().unwrap_or(path);
         let (run, _) = RunFolder::open::<TrainConfig>(folder)?;
         run.records::<EpochRecord>("mutated").map(|_| ())

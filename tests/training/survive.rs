@@ -402,6 +402,73 @@ fn damaged_checkpoints_are_noticed_and_the_other_one_serves() {
     assert!(message.contains(last) && message.contains(best) && message.contains("neither checkpoint"), "{message}");
 }
 
+/// Wherever weights are taken from a checkpoint, it is whole, or is refused.
+#[test]
+fn a_damaged_checkpoint_is_no_source_of_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = stopped_run(folder.path());
+    let best = out.join("best.safetensors");
+    let whole = std::fs::read(&best).unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let (run, file) = (out.to_str().unwrap(), best.to_str().unwrap());
+    let of_weights = |what: &[u8], replacement: &[u8]| {
+        let at = whole.windows(what.len()).position(|window| window == what).unwrap();
+        [&whole[..at], replacement, &whole[at + what.len()..]].concat()
+    };
+    let mut flipped = whole.clone();
+    let at = flipped.len() - 1000;
+    flipped[at] ^= 1;
+    for (bytes, said) in
+        [(flipped, "checksum is another"), (of_weights(b"gengs.crc32", b"gengs.crc33"), "checksum is missing")]
+    {
+        std::fs::write(&best, bytes).unwrap();
+        for arguments in [
+            vec!["eval", "--run", run, "--importance-samples", "2"],
+            vec!["eval", "--run", run, "--importance-samples", "2", "--weights", file],
+            vec!["sample", "--run", run, "--png", &path("grid.png")],
+            vec!["export", "--run", run, "--safetensors", &path("a.safetensors")],
+            vec!["export", "--run", run, "--torchscript", &path("a.pt")],
+            vec!["train", "--hidden", "32", "--latents", "8", "--init-from", file, "--out", &path("other")],
+        ] {
+            let mut command = Command::new(assert_cmd::cargo::cargo_bin("gengs-vae"));
+            let message = failure(command.env_remove("GENGS_DATA").args(&arguments));
+            assert!(message.contains(said) && message.contains("best.safetensors"), "{arguments:?}: {message}");
+        }
+    }
+    for made in ["grid.png", "a.safetensors", "a.pt", "other"] {
+        assert!(!Path::new(&path(made)).exists(), "{made}");
+    }
+    std::fs::remove_file(&best).unwrap();
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("gengs-vae"));
+    let message = failure(command.args(["export", "--run", run, "--safetensors", &path("a.safetensors")]));
+    assert!(message.contains("take the other one with --checkpoint last"), "{message}");
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("gengs-vae"));
+    succeed(command.args(["export", "--checkpoint", "last", "--run", run, "--safetensors", &path("a.safetensors")]));
+}
+
+/// A line of the records that cannot be read is lost, and no other; a best checkpoint of another model is told from the run's own.
+#[test]
+fn what_is_damaged_or_foreign_takes_nothing_else_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = stopped_run(folder.path());
+    let metrics = out.join(METRICS);
+    let text = std::fs::read_to_string(&metrics).unwrap();
+    std::fs::write(&metrics, text.replacen('{', "{{", 1)).unwrap();
+    let warning = succeed(VAE.resumed(1, &out).args(["--epochs", "3"]));
+    assert!(warning.contains("holds 1 of the 2 epochs"), "{warning}");
+    let kept: Vec<EpochRecord> = RunFolder::open::<TrainConfig>(&out).unwrap().0.records(METRICS).unwrap();
+    assert_eq!(kept.iter().map(|record| record.epoch).collect::<Vec<_>>(), [2, 3]);
+
+    let other = folder.path().join("other");
+    let mut deeper = VAE.train(1);
+    deeper.args(["--hidden", "16,16", "--latents", "8", "--epochs", "5", "--out"]).arg(&other);
+    succeed(&mut deeper);
+    std::fs::copy(other.join("best.safetensors"), out.join("best.safetensors")).unwrap();
+    let warning = succeed(VAE.resumed(1, &out).args(["--epochs", "4"]));
+    assert!(warning.contains("belongs to another model than last.safetensors"), "{warning}");
+    assert_eq!(Checkpoint::read(&out.join("best.safetensors")).unwrap().progress().epochs, 4);
+}
+
 #[test]
 fn a_checkpoint_of_another_architecture_is_refused_with_the_first_difference() {
     let folder = tempfile::tempdir().unwrap();

@@ -96,7 +96,7 @@ impl Eval {
         place(&mut config, self.corpus.as_deref());
         let FromFile { model, note, .. } = weights::read_topics(&config, weights, device)?;
         warn(note.as_slice());
-        self.trained.name_outside(&folder, &config);
+        self.trained.name_data(&config);
         let corpus = config.load()?;
         warn(check_data(&folder, &config, &corpus.identity()?)?.as_slice());
         let (words, found) = (model.words(), corpus.vocabulary.len());

@@ -3,7 +3,7 @@
 use clap::Args;
 use gengs::cli::{CheckpointArgs, Common, flush, write_line};
 use gengs::data::{Columns, CorpusSet, visit_texts};
-use gengs::training::TrainedTopics;
+use gengs::training::{RunFolder, TopicsTrainConfig, TrainedTopics};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -33,6 +33,8 @@ impl Infer {
     /// --json one array of all.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let device = self.common.prepare()?;
+        let (folder, _) = RunFolder::open::<TopicsTrainConfig>(&self.checkpoint_args.run)?;
+        self.checkpoint_args.file(&self.common, &folder)?;
         let trained = TrainedTopics::load(&self.checkpoint_args.run, &self.checkpoint_args.checkpoint, device)?;
         let json = self.common.json;
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());

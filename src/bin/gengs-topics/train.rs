@@ -102,7 +102,7 @@ pub struct Train {
     #[command(flatten)]
     text: Text,
     /// Where all randomness starts [default: 0]
-    #[arg(long, value_parser = cli::whole_number)]
+    #[arg(long, allow_negative_numbers = true, value_parser = cli::generator_seed)]
     seed: Option<i64>,
     #[command(flatten)]
     #[serde(skip)]

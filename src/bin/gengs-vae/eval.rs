@@ -75,7 +75,7 @@ impl Eval {
         place(&mut config, self.dataset.as_deref());
         let FromFile { model: vae, note, .. } = weights::read_vae(&config, weights, device)?;
         warn(note.as_slice());
-        self.trained.name_outside(&folder, &config);
+        self.trained.name_data(&config);
         let data = config.image_set().load(config.data_dir.as_deref())?;
         warn(check_data(&folder, &config, &data.identity()?)?.as_slice());
         let images = data.test.to_device(device);

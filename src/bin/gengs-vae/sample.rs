@@ -47,11 +47,11 @@ impl Sample {
             Some(shown) => shown,
             None => {
                 place(&mut config, self.dataset.as_deref());
-                self.trained.name_outside(&folder, &config);
+                self.trained.name_data(&config);
                 ShownImages::of(&config.image_set().load(config.data_dir.as_deref())?.to_device(device))
             }
         };
-        let checkpoint = folder.file(&format!("{}.safetensors", self.trained.checkpoint_args.checkpoint));
+        let checkpoint = self.trained.checkpoint_args.file(&self.trained.common, &folder)?;
         let vae = weights::read_vae(&config, &checkpoint, device)?.model;
         if shown.size() != vae.pixels() {
             let (run, found, pixels) = (folder.path().display(), shown.size(), vae.pixels());

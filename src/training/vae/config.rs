@@ -121,6 +121,14 @@ impl Settings for TrainConfig {
     fn check(&self) -> Result<()> {
         self.loop_config().check()?;
         check_diagnosed(&self.diagnose)?;
+        let needs_poisson = |kind: &EstimatorKind| kind.needs_poisson();
+        let is_poisson = self.family == Family::Poisson && self.inference == Inference::Explicit;
+        let asked = std::iter::once(&self.estimator).chain(&self.diagnose);
+        if let Some(kind) = asked.into_iter().find(|kind| needs_poisson(kind)).filter(|_| !is_poisson) {
+            let what = format!("latents of the estimator {kind}");
+            let found = format!("{} with {} inference", self.family, self.inference);
+            return Err(Error::parameter(what, found, "poisson with explicit inference: it counts arrivals at a rate"));
+        }
         let fewest = self.estimator.fewest_samples();
         if self.samples() < fewest {
             let allowed = format!("at least {fewest} for the estimator {}", self.estimator);

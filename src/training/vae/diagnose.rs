@@ -9,6 +9,7 @@ use crate::autograd;
 use crate::error::Result;
 use crate::estimators::{Baseline, Estimator, EstimatorKind, Reinforce, cosines};
 use crate::models::Vae;
+use crate::training::checkpoint::{Checkpoint, DIAGNOSED};
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Kind, Tensor};
 
@@ -42,6 +43,9 @@ fn number_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Re
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
+/// The name of an optimiser's steps beside what it learned.
+const STEPS: &str = "steps";
+
 /// Estimates of each estimator.
 const ESTIMATES: usize = 10;
 
@@ -62,6 +66,35 @@ impl Diagnosis {
         let estimators =
             config.diagnose.iter().map(|&kind| Ok((kind, kind.build(&setting)?))).collect::<Result<_>>()?;
         Ok(Self { estimators })
+    }
+
+    /// What the estimators have learned from the batches so far, for a checkpoint: tensors that share their memory, named after each.
+    pub fn contents(&mut self) -> Vec<(String, Tensor)> {
+        let each = self.estimators.iter_mut().filter_map(|(kind, estimator)| Some((*kind, estimator.learned()?)));
+        each.flat_map(|(kind, learned)| {
+            let steps = Tensor::from(learned.adam.steps() as f32);
+            let named = Checkpoint::contents(&learned.store, &learned.adam);
+            let named = named.into_iter().chain([(STEPS.to_string(), steps)]);
+            named.map(move |(name, tensor)| (format!("{DIAGNOSED}{kind}.{name}"), tensor)).collect::<Vec<_>>()
+        })
+        .collect()
+    }
+
+    /// As they were at a checkpoint; one of before kept nothing of them, and they start anew.
+    ///
+    /// # Errors
+    /// When it is of another model.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        for (kind, estimator) in &mut self.estimators {
+            let Some(learned) = estimator.learned() else { continue };
+            let prefix = format!("{DIAGNOSED}{kind}.");
+            let Some(steps) = checkpoint.tensor(&format!("{prefix}{STEPS}")) else { continue };
+            learned.adam.set_steps(steps.double_value(&[]) as i64);
+            let named = Checkpoint::contents(&learned.store, &learned.adam);
+            checkpoint
+                .copy_into(named.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)).collect())?;
+        }
+        Ok(())
     }
 
     /// Estimates each gradient on a batch, in these parameters of the encoder.

@@ -35,7 +35,8 @@ pub struct Evaluation {
 /// The threshold of Burda et al. on the variance of a posterior mean.
 const ACTIVE: f64 = 0.01;
 
-/// Evaluates a model on images, `batch_size` at a time, from `seed` on: the same numbers at every call.
+/// Evaluates a model on images, `batch_size` at a time, from `seed` on: the same numbers at every call. Intensities are binarised by a fixed key: the images are
+/// the same whatever the seed and the batches are, on which only the noise of the samples depends.
 ///
 /// # Errors
 /// When there are no images, `samples` or the temperature is not allowed, or a result is not finite.
@@ -58,8 +59,7 @@ pub fn evaluate(
     let batch_size = batch_size.clamp(1, examples);
     for start in (0..examples).step_by(batch_size as usize) {
         let end = (start + batch_size).min(examples);
-        let device = vae.prior().device();
-        let x = images.batch(&Tensor::arange_start(start, end, (Kind::Int64, device)));
+        let x = images.fixed_batch(start, end)?;
         let bound = vae.importance_bound(&x, samples)?;
         // No training step has this number.
         let key = NoiseKey { first_row: start as u32, ..NoiseKey::new(seed as u64, u64::MAX) };

@@ -194,6 +194,7 @@ impl TrainTask for VaeTask {
         if let Some(learned) = self.estimator.as_mut().and_then(|estimator| estimator.learned()) {
             named.extend(Checkpoint::contents(&learned.store, &learned.adam));
         }
+        named.extend(self.diagnosis.iter_mut().flat_map(Diagnosis::contents));
         named
     }
 
@@ -204,7 +205,7 @@ impl TrainTask for VaeTask {
             checkpoint.restore(&learned.store)?;
             checkpoint.restore_adam(&mut learned.adam)?;
         }
-        Ok(())
+        self.diagnosis.as_mut().map_or(Ok(()), |diagnosis| diagnosis.restore(checkpoint))
     }
 
     fn save_extra_files(&self, folder: &RunFolder) -> Result<()> {

@@ -22,7 +22,7 @@ pub use crate::formats::safetensors::write_safetensors;
 pub use topic_model::read_topics;
 
 use super::TrainConfig;
-use super::checkpoint::is_no_parameter;
+use super::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::formats::pytorch::{self, Problem};
 use crate::formats::safetensors;
@@ -53,7 +53,11 @@ pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
     } else if bytes.starts_with(pytorch::LEGACY) {
         pytorch::from_legacy(&bytes)
     } else if safetensors::is_one(&bytes) {
-        safetensors::read(&bytes, is_no_parameter)
+        match Checkpoint::is_one(&bytes) {
+            // Whole, or refused: it says itself what it should hold.
+            true => return parameters(Checkpoint::from_bytes(path, &bytes)?, device),
+            false => safetensors::read(&bytes),
+        }
     } else if let Some(problem) = parts(&bytes) {
         Err(problem)
     } else {
@@ -76,6 +80,12 @@ pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
             None => Error::file(path, format!("{what}; rename the file to have the command that converts it")),
         },
     })?;
+    named.into_iter().map(|(name, tensor)| Ok((name, tensor.f_to_device(device)?))).collect()
+}
+
+/// The parameters of a checkpoint, on a device.
+fn parameters(checkpoint: Checkpoint, device: Device) -> Result<Vec<(String, Tensor)>> {
+    let named = checkpoint.into_parameters();
     named.into_iter().map(|(name, tensor)| Ok((name, tensor.f_to_device(device)?))).collect()
 }
 
