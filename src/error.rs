@@ -47,6 +47,12 @@ pub enum Error {
         /// Mean of that row.
         mean: f64,
     },
+    /// The one-pass sampler was asked for by name, and does not serve.
+    #[error("the one-pass sampler cannot draw {what}; leave `in_one_pass` away, and the tensor graph draws the same")]
+    NotInOnePass {
+        /// What was to be drawn.
+        what: String,
+    },
     /// Two truncated distributions do not live on the same atoms.
     #[error("the two distributions live on different atoms ({left} and {right}); truncate both in the same window")]
     DifferentAtoms {

@@ -25,6 +25,7 @@ pub mod topic_metrics;
 pub mod training;
 mod truncation;
 
+pub use checks::unchecked;
 pub use error::{Error, Result};
 pub use math::special;
 pub use platform::device;
@@ -40,5 +41,5 @@ pub mod prelude {
         ZeroInflatedPoisson, Zipf,
     };
     pub use crate::relaxation::{Forward, MultinomialRelaxation, Relaxation, Scheme, Temperature};
-    pub use crate::{Tail, TruncatedDistribution, Truncation, TruncationError, Window};
+    pub use crate::{Tail, TruncatedDistribution, Truncation, TruncationError, Window, unchecked};
 }

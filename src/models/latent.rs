@@ -1,5 +1,6 @@
 //! A layer of discrete latents: its family, its prior, and how a network's output becomes a posterior.
 
+use crate::checks::unchecked;
 use crate::distributions::{Bernoulli, Binomial, Distribution, Geometric, NegativeBinomial, Poisson};
 use crate::error::{Error, Result};
 use crate::platform::limits::check_shape;
@@ -150,8 +151,8 @@ impl Latent {
     ) -> Result<(TruncatedDistribution, Option<Box<dyn Distribution>>)> {
         let (lo, hi) = self.window;
         Ok(match self.law(output)? {
-            Law::OneHot(logits) => (TruncatedDistribution::one_hot_unchecked(&logits)?, None),
-            Law::Logits(logits) => (TruncatedDistribution::from_logits_unchecked(&logits, lo)?, None),
+            Law::OneHot(logits) => (unchecked(|| TruncatedDistribution::one_hot(&logits))?, None),
+            Law::Logits(logits) => (unchecked(|| TruncatedDistribution::from_logits(&logits, lo))?, None),
             Law::Family(law) => {
                 let q = TruncatedDistribution::new(law.as_ref(), &Truncation::between(lo, hi).allow_low_mass())?;
                 (q, Some(law))
@@ -161,7 +162,7 @@ impl Latent {
 
     /// A relaxed draw `[..., latents]` of the posterior and its KL to the prior, of the same shape. With a key, the noise is that of
     /// its counter, and the one-pass sampler draws where it can; else the noise comes from libtorch's generator.
-    pub fn draw(
+    pub fn rsample(
         &self,
         output: &Tensor,
         temperature: f64,
@@ -170,11 +171,11 @@ impl Latent {
     ) -> Result<(Tensor, Tensor)> {
         if let Some(key) = key.filter(|_| temperature > 0.0) {
             let (lo, hi) = self.window;
-            let sampler = || OnePass::new(lo, hi, temperature)?.allow_low_mass().forward(forward).kl_to(&self.prior);
+            let sampler = || OnePass::new(lo, hi, temperature)?.forward(forward).kl_to(&self.prior);
             let draw = match self.law(output)? {
                 Law::OneHot(_) => None,
-                Law::Logits(logits) => Some(sampler()?.draw_logits(&logits, key)?),
-                Law::Family(law) => Some(sampler()?.draw(law.as_ref(), key)?),
+                Law::Logits(logits) => Some(unchecked(|| sampler()?.rsample(&logits, key))?),
+                Law::Family(law) => Some(unchecked(|| sampler()?.rsample(law.as_ref(), key))?),
             };
             if let Some(OnePassDraw { z, kl: Some(kl), drawn_by }) = draw {
                 self.drawn_by.set(Some(drawn_by));
@@ -233,8 +234,8 @@ impl Latent {
             return Ok(Law::Family(law));
         }
         Ok(Law::Family(match self.family {
-            Family::Binomial => Box::new(Binomial::from_logits_unchecked(self.window.1, &(output + shift))?),
-            _ => Box::new(Bernoulli::from_logits_unchecked(&(output + shift))?),
+            Family::Binomial => Box::new(unchecked(|| Binomial::from_logits(self.window.1, &(output + shift)))?),
+            _ => Box::new(unchecked(|| Bernoulli::from_logits(&(output + shift)))?),
         }))
     }
 }
@@ -255,15 +256,18 @@ pub(crate) fn count_law(
     output: &Tensor,
     [shift, other]: [f64; 2],
 ) -> Result<Option<Box<dyn Distribution>>> {
-    Ok(Some(match family {
-        Family::Poisson => Box::new(Poisson::new_unchecked(&positive(output, shift))?),
-        Family::Geometric => Box::new(Geometric::from_logits_unchecked(&-(output + shift))?),
-        Family::NegativeBinomial => {
-            let halves = output.chunk(2, -1);
-            Box::new(NegativeBinomial::from_logits_unchecked(&positive(&halves[0], shift), &(&halves[1] + other))?)
-        }
-        Family::Binomial | Family::Bernoulli | Family::Categorical => return Ok(None),
-    }))
+    unchecked(|| {
+        let law: Box<dyn Distribution> = match family {
+            Family::Poisson => Box::new(Poisson::new(&positive(output, shift))?),
+            Family::Geometric => Box::new(Geometric::from_logits(&-(output + shift))?),
+            Family::NegativeBinomial => {
+                let halves = output.chunk(2, -1);
+                Box::new(NegativeBinomial::from_logits(&positive(&halves[0], shift), &(&halves[1] + other))?)
+            }
+            Family::Binomial | Family::Bernoulli | Family::Categorical => return Ok(None),
+        };
+        Ok(Some(law))
+    })
 }
 
 /// A positive number from any, once shifted.

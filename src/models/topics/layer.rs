@@ -3,6 +3,7 @@
 use super::super::latent::{before_softplus, count_law, count_shifts, positive};
 use super::super::{Family, Inference};
 use super::encoder::Output;
+use crate::checks::unchecked;
 use crate::distributions::{Distribution, Poisson};
 use crate::error::{Error, Result};
 use crate::relaxation::Forward;
@@ -105,7 +106,7 @@ impl Layer {
             }
         };
         let truncated = match &source {
-            Source::Logits(logits) => TruncatedDistribution::from_logits_unchecked(logits, 0)?,
+            Source::Logits(logits) => unchecked(|| TruncatedDistribution::from_logits(logits, 0))?,
             Source::Law(law) => TruncatedDistribution::new(law.as_ref(), &self.window())?,
         };
         Ok(Posterior { truncated, source })
@@ -122,7 +123,7 @@ impl Layer {
 
     /// The law of the counts given those above, `[..., topics]`, or without any, `[topics]`.
     pub fn prior(&self, above: Option<&Tensor>) -> Result<TruncatedDistribution> {
-        TruncatedDistribution::new(&Poisson::new_unchecked(&self.rate(above))?, &self.window())
+        TruncatedDistribution::new(&unchecked(|| Poisson::new(&self.rate(above)))?, &self.window())
     }
 
     /// The mean of the counts given those above.
@@ -156,12 +157,13 @@ enum Source {
 
 impl Posterior {
     /// A relaxed draw, `[B, topics]`.
-    pub fn draw(&self, temperature: f64, forward: Forward, key: NoiseKey) -> Result<Tensor> {
-        let sampler = OnePass::new(0, self.truncated.len() - 1, temperature)?.allow_low_mass().forward(forward);
-        Ok(match &self.source {
-            Source::Law(law) => sampler.draw(law.as_ref(), key)?.z,
-            Source::Logits(logits) => sampler.draw_logits(logits, key)?.z,
-        })
+    pub fn rsample(&self, temperature: f64, forward: Forward, key: NoiseKey) -> Result<Tensor> {
+        let sampler = OnePass::new(0, self.truncated.len() - 1, temperature)?.forward(forward);
+        let draw = unchecked(|| match &self.source {
+            Source::Law(law) => sampler.rsample(law.as_ref(), key),
+            Source::Logits(logits) => sampler.rsample(logits, key),
+        });
+        Ok(draw?.z)
     }
 
     /// `KL(posterior || prior)` in nats, `[B]`.
