@@ -3,6 +3,7 @@
 use super::problem::Problem;
 use crate::error::{Error, Result};
 use crate::estimators::{EstimatorKind, FunctionNeeds, LawNeeds, Setting, cosines};
+use crate::random;
 use serde::Serialize;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
@@ -135,7 +136,7 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
         return Err(Error::parameter("estimator", kind, format!("one that is made for {problem}")));
     }
     let exact = problem.exact(kind, samples)?;
-    tch::manual_seed(how.seed);
+    let _generator = random::seeded(how.seed);
     let setting = Setting { width: problem.width(), features: None, temperature: how.temperature, device: Device::Cpu };
     let mut estimator = kind.build(&setting)?;
     let warm_up = if estimator.learned().is_some() { how.warm_up } else { 0 };
