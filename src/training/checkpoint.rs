@@ -38,8 +38,8 @@ pub struct Progress {
     /// Updates made by the other optimisers.
     #[serde(default)]
     pub other_updates: Vec<i64>,
-    /// Sums over the steps of the epoch that is not complete: negative ELBO, KL.
-    pub sums: [f64; 2],
+    /// Sums of the task's [metrics](super::TrainTask::METRICS) over the steps of the epoch that is not complete.
+    pub sums: Vec<f64>,
     /// Steps of that epoch that were left out, since they were not finite.
     #[serde(default)]
     pub skipped_steps: usize,

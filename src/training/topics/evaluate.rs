@@ -5,6 +5,7 @@ use super::batch::batches;
 use crate::data::{Corpus, Document, Documents};
 use crate::error::{Error, Result};
 use crate::models::{BagOfWordsBatch, TopicModel};
+use crate::random;
 use crate::topic_metrics::{Completion, Halves, LayerSummary, ParentCoherence, split};
 use crate::training::ranges::all_finite;
 use serde::Serialize;
@@ -80,7 +81,7 @@ pub fn evaluate_documents(
     device: Device,
 ) -> Result<TopicsEvaluation> {
     let _guard = no_grad_guard();
-    tch::manual_seed(seed);
+    let _generator = random::seeded(seed);
     let mut sums = Sums::default();
     let mut means: Vec<Vec<Tensor>> = Vec::new();
     for batch in batches(documents.iter(), batch_size, device) {

@@ -120,6 +120,7 @@ impl Settings for TrainConfig {
 
     fn check(&self) -> Result<()> {
         self.loop_config().check()?;
+        number("kl-warmup", self.kl_warmup, 0.0..=1e6)?;
         check_diagnosed(&self.diagnose)?;
         let fewest = self.estimator.fewest_samples();
         if self.samples() < fewest {
@@ -154,8 +155,8 @@ impl Settings for TrainConfig {
     }
 
     fn loop_config(&self) -> LoopConfig {
-        let Self { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed, .. } = *self;
-        LoopConfig { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed }
+        let Self { epochs, batch_size, temperature, checkpoint_every, on_nan, seed, .. } = *self;
+        LoopConfig { epochs, batch_size, temperature, checkpoint_every, on_nan, seed }
     }
 
     fn set_epochs(&mut self, epochs: usize) {
