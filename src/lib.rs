@@ -4,6 +4,7 @@
 mod autograd;
 mod checks;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
 pub mod data;
 pub mod distributions;

@@ -94,7 +94,7 @@ pub enum Verdict {
 }
 
 /// The z-score beyond which a claim to be unbiased is refuted: one true claim in 16,000 is.
-pub const REFUTED: f64 = 4.0;
+const REFUTED: f64 = 4.0;
 
 /// Atoms that fewer draws meet, on average, are rare: a standard error says little of what hangs on them.
 const FEW: f64 = 100.0;
