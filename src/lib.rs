@@ -3,6 +3,7 @@
 
 mod autograd;
 mod checks;
+mod choice;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
@@ -27,7 +28,8 @@ pub mod training;
 mod truncation;
 
 pub use checks::unchecked;
-pub use error::{Error, Result};
+pub use choice::Choice;
+pub use error::{Cause, Error, Result, TorchError};
 pub use math::special;
 pub use platform::device;
 pub use platform::limits::set_largest_tensor;

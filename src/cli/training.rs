@@ -1,5 +1,6 @@
 //! A run on a terminal: how it begins, what it shows while it trains, and how it ends.
 
+use super::choices::choice;
 use super::runs::{name_outside, set_data_dir};
 use super::{Common, Interruption, Meter, interrupted, print_line, warn};
 use crate::error::Error;
@@ -23,7 +24,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
     /// What to do about a step whose loss or gradient is not finite: such a step never changes the model [default: stop]
-    #[arg(long, value_name = "WHAT")]
+    #[arg(long, value_name = "WHAT", value_parser = choice::<OnNan>())]
     on_nan: Option<OnNan>,
     /// Run folder [default: one in runs/ that is named after the data and the model]
     #[arg(long, value_name = "DIR")]

@@ -10,6 +10,7 @@
 
 use super::curves::{Band, Curve, Panel};
 use super::scores::{Leaves, scores};
+use crate::choice::choices;
 use crate::distributions::{Binomial, Distribution, Multinomial, NegativeBinomial, Poisson};
 use crate::error::{Error, Result};
 use crate::estimators::{EstimatorKind, Expectation, Setting};
@@ -21,20 +22,21 @@ use std::time::Instant;
 use tch::nn::{Init, VarStore};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// The laws that targets are drawn from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-pub enum Synthetic {
-    /// Poisson(20).
-    Poisson,
-    /// Binomial(20, 0.3).
-    Binomial,
-    /// Multinomial(3, [0.7, 0.2, 0.1]).
-    Multinomial,
-    /// NegativeBinomial(3, 0.4).
-    NegativeBinomial,
-    /// Poisson(5), whose parameter is held: only what estimators learn moves.
-    Held,
+choices! {
+    "law of the experiment";
+    /// The laws that targets are drawn from.
+    pub enum Synthetic {
+        /// Poisson(20).
+        Poisson = "poisson",
+        /// Binomial(20, 0.3).
+        Binomial = "binomial",
+        /// Multinomial(3, [0.7, 0.2, 0.1]).
+        Multinomial = "multinomial",
+        /// NegativeBinomial(3, 0.4).
+        NegativeBinomial = "negative-binomial",
+        /// Poisson(5), whose parameter is held: only what estimators learn moves.
+        Held = "held",
+    }
 }
 
 /// How the experiment is made.
@@ -64,9 +66,6 @@ const DRAWS: i64 = 3;
 const TOTAL_COUNT: f64 = 3.0;
 
 impl Synthetic {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Poisson, Self::Binomial, Self::Multinomial, Self::NegativeBinomial, Self::Held];
-
     /// As in `Poisson(20)`.
     pub fn name(self) -> &'static str {
         match self {
@@ -249,7 +248,7 @@ impl Experiment {
         for step in 0..=self.steps {
             steps += 1;
             if let Err(error) = advance(step, &mut run) {
-                run.ended = Some((step, error.to_string()));
+                run.ended = Some((step, error.whole()));
                 break;
             }
         }

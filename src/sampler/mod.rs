@@ -39,7 +39,7 @@ use crate::truncation::TruncatedDistribution;
 use crate::truncation::{Truncation, check_mass};
 use batch::{Batch, Windows};
 use blocks::{Blocks, attach};
-use prior::Prior;
+use prior::{Prior, check_no_gradient};
 use tch::{Device, Kind, Tensor};
 
 /// Atoms of a window beyond which lane blocks would take more memory than a part of the tensor graph.
@@ -387,16 +387,6 @@ impl<'a> OnePass<'a> {
 
 fn logits_parameter(logits: &Tensor) -> Parameter {
     Parameter { name: "logits".into(), value: logits.shallow_clone(), own_dims: 1 }
-}
-
-/// Fails for a prior that asks for a gradient, which the sampler does not pass on.
-fn check_no_gradient(prior: &Tensor) -> Result<()> {
-    if !prior.requires_grad() {
-        return Ok(());
-    }
-    let found = "a law with a gradient";
-    let allowed = "without one: detach it, or compute the KL by `TruncatedDistribution::kl`, which passes it on";
-    Err(Error::parameter("prior of the one-pass sampler", found, allowed))
 }
 
 /// How many latents a batch shape has, and how many its rows.

@@ -3,7 +3,7 @@
 //! A file is written beside its place, synced, and renamed into it, so that a reader sees the old or the new one, whole. A checksum of all that it holds
 //! tells damage that leaves the format intact; files from before there were checksums are read without.
 
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::formats::safetensors::{bytes_of, fits};
 use crate::nn::Adam;
 use crate::nn::is_finite;
@@ -76,6 +76,19 @@ impl Progress {
         }
         Err(format!("its record of progress is impossible: epoch {epochs}, step {steps}, {updates} updates"))
     }
+
+    /// Fails where it is not that of a task whose steps return so many numbers and whose epochs have so many steps.
+    pub(super) fn check_fit(&self, metrics: usize, steps_per_epoch: usize) -> Result<()> {
+        if self.sums.len() != metrics {
+            let allowed = format!("{metrics}, one for each metric of a step");
+            return Err(Error::parameter("number of sums in the checkpoint", self.sums.len(), allowed));
+        }
+        if self.steps > steps_per_epoch {
+            let allowed = format!("at most {steps_per_epoch}, those of an epoch: the data are others than in training");
+            return Err(Error::parameter("steps that the checkpoint has made", self.steps, allowed));
+        }
+        Ok(())
+    }
 }
 
 /// A checkpoint in memory.
@@ -101,8 +114,8 @@ impl Checkpoint {
     /// # Errors
     /// When the file cannot be written; what stood at `path` is then still there.
     pub fn write(path: &Path, named: &[(String, Tensor)], progress: &Progress) -> Result<()> {
-        let failed = |error: &dyn std::fmt::Display| {
-            Error::file(path, format!("the checkpoint cannot be written ({error}); the one before it is kept"))
+        let failed = |cause: Cause| {
+            Error::caused(path, "the checkpoint cannot be written, and the one before it is kept", cause)
         };
         let float = |tensor: &Tensor| bytes_of(&tensor.detach().f_to_kind(Kind::Float)?);
         let contents = named.iter().map(|(_, tensor)| float(tensor)).collect::<Result<Vec<_>>>()?;
@@ -111,17 +124,17 @@ impl Checkpoint {
             .zip(&contents)
             .map(|((name, tensor), bytes)| {
                 let shape = tensor.size().iter().map(|&size| size as usize).collect();
-                Ok((name.as_str(), TensorView::new(Dtype::F32, shape, bytes).map_err(|error| failed(&error))?))
+                Ok((name.as_str(), TensorView::new(Dtype::F32, shape, bytes).map_err(|error| failed(error.into()))?))
             })
             .collect::<Result<BTreeMap<_, _>>>()?;
-        let progress = serde_json::to_string(progress).map_err(|error| failed(&error))?;
+        let progress = serde_json::to_string(progress).map_err(|error| failed(error.into()))?;
         let metadata = HashMap::from([
             (CHECKSUM.to_string(), checksum(&progress, &views)),
             (PROGRESS.to_string(), progress),
             ("gengs.version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
         ]);
-        let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| failed(&error))?;
-        replace(path, &bytes).map_err(|error| failed(&error))
+        let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| failed(error.into()))?;
+        replace(path, &bytes).map_err(|error| failed(error.into()))
     }
 
     /// Reads a checkpoint.
@@ -130,25 +143,27 @@ impl Checkpoint {
     /// When the file is missing, truncated, damaged, or not one of ours.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = open::whole(path, budget::WEIGHTS).map_err(|error| Error::file(path, error))?;
-        let damaged = |error: &dyn std::fmt::Display| Error::file(path, format!("not a whole checkpoint ({error})"));
-        let (_, header): (usize, Metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(&error))?;
+        let damaged = |problem: &str| Error::file(path, format!("not a whole checkpoint ({problem})"));
+        let unreadable = |cause: Cause| Error::caused(path, "not a whole checkpoint", cause);
+        let (_, header): (usize, Metadata) =
+            SafeTensors::read_metadata(&bytes).map_err(|error| unreadable(error.into()))?;
         let metadata = header.metadata().as_ref();
         let text = metadata.and_then(|metadata| metadata.get(PROGRESS));
-        let text = text.ok_or_else(|| damaged(&"it has no record of progress"))?;
-        let progress: Progress = serde_json::from_str(text).map_err(|error| damaged(&error))?;
+        let text = text.ok_or_else(|| damaged("it has no record of progress"))?;
+        let progress: Progress = serde_json::from_str(text).map_err(|error| unreadable(error.into()))?;
         progress.check().map_err(|problem| damaged(&problem))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(&error))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|error| unreadable(error.into()))?;
         let views: BTreeMap<&str, TensorView<'_>> = file.iter().collect();
         if let Some((name, view)) = views.iter().find(|(_, view)| view.dtype() != Dtype::F32) {
             return Err(damaged(&format!("tensor {name} is {:?}, not F32", view.dtype())));
         }
         let expected = metadata.and_then(|metadata| metadata.get(CHECKSUM));
         if expected.is_none() && text.contains(SINCE_CHECKSUMS) {
-            return Err(damaged(&"its checksum is missing"));
+            return Err(damaged("its checksum is missing"));
         }
         let mark = checksum(text, &views);
         if expected.is_some_and(|expected| *expected != mark) {
-            return Err(damaged(&"its checksum is another one than when it was written"));
+            return Err(damaged("its checksum is another one than when it was written"));
         }
         let mut tensors = BTreeMap::new();
         for (name, view) in views {
@@ -235,6 +250,12 @@ impl Checkpoint {
         }
         Ok(())
     }
+}
+
+/// The first tensor that is not finite.
+pub(super) fn not_finite(contents: Vec<(String, Tensor)>) -> Option<String> {
+    let finite = |tensor: &Tensor| tensor.isfinite().all().int64_value(&[]) == 1;
+    contents.into_iter().find(|(_, tensor)| !finite(tensor)).map(|(name, _)| format!("parameter {name}"))
 }
 
 /// The checksum of names, shapes and numbers, in the order of the names, and of progress.

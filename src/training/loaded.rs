@@ -3,6 +3,7 @@
 use super::checkpoint::Checkpoint;
 use super::data_record::{check_data, other_data, unreadable_data};
 use super::run_folder::RunFolder;
+use super::settings::Settings;
 use super::train_task::TrainTask;
 use crate::error::Result;
 use crate::random;
@@ -36,9 +37,9 @@ impl<T: TrainTask> Loaded<T> {
     }
 }
 
-/// A task whose parameters a checkpoint will replace: what it draws at first must not reach another thread.
+/// A task whose parameters a checkpoint will replace. Whatever else it draws, its data say, is what it drew when the run began.
 pub(super) fn blank<T: TrainTask>(settings: &T::Settings, device: Device) -> Result<T> {
-    let _generator = random::hold();
+    let _generator = random::seeded(settings.loop_config().seed as i64);
     T::new(settings, device)
 }
 

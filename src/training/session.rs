@@ -3,7 +3,7 @@
 //! All randomness of a step is a function of (seed, epoch, step), so that a run that is stopped and resumed goes on exactly
 //! as one that was not.
 
-use super::checkpoint::{Checkpoint, Progress};
+use super::checkpoint::{Checkpoint, Progress, not_finite};
 use super::checkpoint_interval::{Interval, OnNan};
 use super::data_record::{DataRecord, unreadable_data};
 use super::loaded::{Loaded, blank, recognise, restore};
@@ -123,19 +123,9 @@ impl<T: TrainTask> Session<T> {
         warnings.extend(unknown_data);
         let mut session = Self { warnings, ..Self::assemble(settings, folder, task) };
         restore(&mut session.task, &checkpoint)?;
-        if progress.sums.len() != T::METRICS.len() {
-            let allowed = format!("{}, one for each metric of a step", T::METRICS.len());
-            return Err(Error::parameter("number of sums in the checkpoint", progress.sums.len(), allowed));
-        }
+        progress.check_fit(T::METRICS.len(), session.steps_per_epoch())?;
         session.progress = progress;
-        let Progress { epochs, steps, .. } = session.progress;
-        if steps > session.steps_per_epoch() {
-            let allowed = format!(
-                "at most {}, those of an epoch: the data are others than in training",
-                session.steps_per_epoch()
-            );
-            return Err(Error::parameter("steps that the checkpoint has made", steps, allowed));
-        }
+        let epochs = session.progress.epochs;
         if best_lost {
             session.progress.best = None;
         }
@@ -370,25 +360,15 @@ impl<T: TrainTask> Session<T> {
         self.progress.skipped_steps += skipped;
         let step = self.progress.steps;
         let what = match self.settings.loop_config().on_nan {
-            OnNan::Stop => self.not_finite().or(first).unwrap_or("the loss".into()),
+            OnNan::Stop => not_finite(self.task.contents()).or(first).unwrap_or("the loss".into()),
             // A model that only has such steps left does not train any more.
             OnNan::Skip if step == self.steps_per_epoch() && self.progress.skipped_steps >= step => {
-                let what = self.not_finite().or(first).unwrap_or("the loss".into());
-                return Err(Error::Config(format!(
-                    "{what} is not finite in any step of epoch {epoch}, and no such step changes the model, so that it trains no more: \
-                     start anew with a smaller --lr, or inspect the data"
-                )));
+                let what = not_finite(self.task.contents()).or(first).unwrap_or("the loss".into());
+                return Err(Error::NeverFinite { what, epoch });
             }
             OnNan::Skip => return Ok(()),
         };
         Err(Error::NotFinite { what, epoch, step })
-    }
-
-    /// The first tensor of the model that is not finite.
-    fn not_finite(&mut self) -> Option<String> {
-        let finite = |tensor: &Tensor| tensor.isfinite().all().int64_value(&[]) == 1;
-        let broken = self.task.contents().into_iter().find(|(_, tensor)| !finite(tensor));
-        broken.map(|(name, _)| format!("parameter {name}"))
     }
 
     fn is_time(&self) -> bool {
@@ -398,7 +378,7 @@ impl<T: TrainTask> Session<T> {
     /// Writes what is shown, the records, the best epoch, and where the run is, in the order in which an end between them does no harm: a checkpoint comes after
     /// all that it promises.
     fn save(&mut self) -> Result<()> {
-        if let Some(what) = self.not_finite() {
+        if let Some(what) = not_finite(self.task.contents()) {
             let Progress { epochs, steps, .. } = self.progress;
             return Err(Error::NotFinite { what, epoch: epochs + usize::from(steps > 0), step: steps });
         }

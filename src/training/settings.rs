@@ -92,8 +92,8 @@ impl Settings for LoopConfig {
 /// What a user calls the data of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataWords {
-    /// The option that names them.
-    pub flag: &'static str,
+    /// The setting that names them.
+    pub setting: &'static str,
     /// Examples.
     pub examples: &'static str,
     /// What an example is made of.
@@ -106,7 +106,7 @@ pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
     const PROGRAM: &'static str = "";
 
     /// What a user calls its data.
-    const DATA: DataWords = DataWords { flag: "", examples: "examples", features: "numbers" };
+    const DATA: DataWords = DataWords { setting: "", examples: "examples", features: "numbers" };
 
     /// Fails when a setting is out of its range; the model checks its own.
     ///

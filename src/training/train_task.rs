@@ -90,7 +90,7 @@ pub trait TrainTask: Sized {
     /// The numbers that a step returns. A checkpoint holds their sums without their names, so a task keeps their order.
     const METRICS: &'static [StepMetric];
 
-    /// Data and a model, newly initialised from libtorch's generator.
+    /// Data and a model, newly initialised from libtorch's generator, which is seeded by the run's seed whenever a run is started, resumed or loaded.
     ///
     /// # Errors
     /// When the data cannot be read, or the settings do not fit it.

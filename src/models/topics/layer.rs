@@ -46,10 +46,9 @@ impl Layer {
         mean: f64,
     ) -> Result<Self> {
         if !matches!(family, Family::Poisson | Family::Geometric | Family::NegativeBinomial) {
-            return Err(Error::Config(
-                "the counts of topics have no upper end: choose --family poisson, geometric or negative-binomial"
-                    .into(),
-            ));
+            let problem =
+                "the counts of topics have no upper end: choose poisson, geometric or negative-binomial".into();
+            return Err(Error::Contradiction { problem, setting: "family" });
         }
         let weight = groups.map(|groups| {
             let above = groups.size()[0];
@@ -101,8 +100,7 @@ impl Layer {
             _ => {
                 let shifts = count_shifts(self.family, self.mean);
                 let numbers = extra.iter().chain([logit_offset]).collect::<Vec<_>>();
-                let law = count_law(self.family, &Tensor::cat(&numbers, -1), shifts)?;
-                Source::Law(law.ok_or_else(|| Error::Config("topics need a family of unbounded counts".into()))?)
+                Source::Law(count_law(self.family, &Tensor::cat(&numbers, -1), shifts)?)
             }
         };
         let truncated = match &source {
@@ -117,7 +115,15 @@ impl Layer {
         let rate = self.rate(Some(above));
         match (self.inference, self.family) {
             (Inference::Explicit, Family::Poisson) => (-(-&rate).exp()).log1p() + rate - before_softplus(self.mean),
-            _ => rate.log() - self.mean.ln(),
+            (Inference::Implicit, _)
+            | (
+                Inference::Explicit,
+                Family::Geometric
+                | Family::NegativeBinomial
+                | Family::Binomial
+                | Family::Bernoulli
+                | Family::Categorical,
+            ) => rate.log() - self.mean.ln(),
         }
     }
 

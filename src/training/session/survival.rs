@@ -328,8 +328,8 @@ fn a_folder_is_one_sessions_at_a_time() {
         Session::<Line>::resume(&out, None, None, Device::Cpu),
         Session::<Line>::start(LineSettings::default(), &out, Device::Cpu),
     ] {
-        let Err(Error::File { problem, .. }) = second else { panic!("two sessions in one folder") };
-        assert!(problem.contains(&message), "{problem}");
+        let Err(error @ Error::InUse { .. }) = second else { panic!("two sessions in one folder") };
+        assert!(error.to_string().contains(&message), "{error}");
     }
     // Readers are not kept out.
     Session::<Line>::load(&out, "last", None, Device::Cpu).unwrap();

@@ -201,7 +201,7 @@ impl TopicsTrainConfig {
 impl Settings for TopicsTrainConfig {
     const PROGRAM: &'static str = "gengs-topics";
 
-    const DATA: DataWords = DataWords { flag: "--corpus", examples: "documents", features: "words of the vocabulary" };
+    const DATA: DataWords = DataWords { setting: "corpus", examples: "documents", features: "words of the vocabulary" };
 
     fn check(&self) -> Result<()> {
         self.loop_config().check()?;

@@ -134,9 +134,7 @@ fn nothing_held_out(corpus: &Corpus) -> Error {
         0 => format!("none of {} documents is held out for testing", train),
         _ => format!("none of the {test} documents that are held out for testing has a word of the vocabulary"),
     };
-    Error::Config(format!(
-        "there is nothing to evaluate on: {found}; train with another --seed or a higher --test-share"
-    ))
+    Error::EmptyPart { problem: format!("there is nothing to evaluate on: {found}"), held_out: true }
 }
 
 /// Sums of bounds over documents: negative ELBO, negative importance-weighted bound, KL.

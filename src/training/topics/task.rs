@@ -156,10 +156,7 @@ impl TrainTask for TopicsTask {
     /// Documents in a store come in another order than those in memory.
     fn check_outside(&self, config: &TopicsTrainConfig) -> Result<()> {
         match &config.store {
-            Some(store) if !self.corpus.train.are_on_disk() => {
-                let problem = "does not hold the documents of the run, which are only written there if you ask for it: give --store DIR with --resume";
-                Err(Error::file(store, problem))
-            }
+            Some(store) if !self.corpus.train.are_on_disk() => Err(Error::NotInStore { path: store.clone() }),
             _ => Ok(()),
         }
     }

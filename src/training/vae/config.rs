@@ -116,7 +116,7 @@ impl TrainConfig {
 impl Settings for TrainConfig {
     const PROGRAM: &'static str = "gengs-vae";
 
-    const DATA: DataWords = DataWords { flag: "--dataset", examples: "images", features: "pixels an image" };
+    const DATA: DataWords = DataWords { setting: "dataset", examples: "images", features: "pixels an image" };
 
     fn check(&self) -> Result<()> {
         self.loop_config().check()?;
