@@ -221,6 +221,12 @@ fn free_logits_equal_the_tensor_graph() {
                 let draw = sampler.kl_to(&prior).unwrap().in_one_pass().rsample(&ours, key).unwrap();
                 let alone = sampler.in_one_pass().rsample(&ours, key).unwrap();
                 assert!(alone.kl.is_none() && doubles(&alone.z) == doubles(&draw.z));
+                if temperature > 1e-3 {
+                    let parts = sampler.kl_to(&prior).unwrap().in_blocks(7 * n).rsample(&ours, key).unwrap();
+                    assert_eq!(parts.drawn_by, Backend::Blocks);
+                    let what = format!("{kind:?}, {n} logits in parts, {forward:?}, {temperature}");
+                    agree_with_gradients(&what, &parts, &draw, &[ours.shallow_clone()], bound);
+                }
                 let z = Relaxation::new(&q, temperature).unwrap().forward(forward).rsample_with_noise(&noise).unwrap();
                 let kl = q.kl(&prior).unwrap();
                 for (what, found, expected) in [("z", draw.z, z), ("kl", draw.kl.unwrap(), kl)] {

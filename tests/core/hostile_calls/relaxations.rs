@@ -100,7 +100,7 @@ pub const CALLS: &[(&str, Call)] = &[
             Ok(())
         })
     }),
-    ("OnePass::draw_logits", |s| {
+    ("OnePass::rsample of logits", |s| {
         let logits = s.tensor(1.0, &[2, 3, 12]);
         let draw = OnePass::new(0, s.integer(11), s.number(0.5))?.rsample(&logits, NoiseKey::new(5, 6))?;
         assert_eq!(draw.z.size(), logits.size()[..logits.dim() - 1]);
