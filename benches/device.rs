@@ -58,7 +58,7 @@ fn sampler(device: Device, rows: i64) -> anyhow::Result<()> {
     const LATENTS: i64 = 512;
     let rate = (Tensor::rand([rows, LATENTS], (Kind::Float, device)) * 2.0 + 1e-3).set_requires_grad(true);
     let sampler = OnePass::new(0, 11, 0.5)?.allow_low_mass();
-    let draw = |step: u64| sampler.draw(&Poisson::new_unchecked(&rate)?, NoiseKey::new(0, step));
+    let draw = |step: u64| sampler.rsample(&unchecked(|| Poisson::new(&rate))?, NoiseKey::new(0, step));
     let time = seconds(device, || {
         let z = draw(1)?.z;
         Tensor::run_backward(&[z.sum(Kind::Float)], &[&rate], false, false);

@@ -25,8 +25,8 @@ fn seconds(mut run: impl FnMut()) -> f64 {
 
 /// Draws once with a gradient in the rate.
 fn one_pass(sampler: &OnePass<'_>, rate: &Tensor) {
-    let law = Poisson::new_unchecked(rate).expect("rates are floats");
-    let draw = sampler.draw(&law, NoiseKey::new(0, 1)).expect("the sampler runs");
+    let law = unchecked(|| Poisson::new(rate)).expect("rates are floats");
+    let draw = sampler.rsample(&law, NoiseKey::new(0, 1)).expect("the sampler runs");
     backward(draw.kl.map_or(draw.z.shallow_clone(), |kl| draw.z + kl), rate);
 }
 
@@ -63,7 +63,7 @@ fn main() -> gengs::Result<()> {
         let plain = OnePass::new(0, atoms - 1, 0.5)?.allow_low_mass();
         let with_kl = plain.kl_to(&prior)?;
         let graph = |kl: bool| {
-            let law = Poisson::new_unchecked(&rate).expect("rates are floats");
+            let law = unchecked(|| Poisson::new(&rate)).expect("rates are floats");
             let q = TruncatedDistribution::new(&law, &window).expect("the window holds");
             let z = Relaxation::new(&q, 0.5).and_then(|relaxation| relaxation.rsample(&[])).expect("the sampler runs");
             backward(if kl { z + q.kl(&prior).expect("the same atoms") } else { z }, &rate);
@@ -119,9 +119,9 @@ fn memory() -> gengs::Result<()> {
         let prior = Poisson::new(&Tensor::from(1.0f32))?;
         let prior = TruncatedDistribution::new(&prior, &Truncation::right(atoms).allow_low_mass())?;
         let sampler = OnePass::new(0, atoms - 1, 0.5)?.kl_to(&prior)?;
-        drop(sampler.draw(&Poisson::new(&rate)?, NoiseKey::new(0, 0))?);
+        drop(sampler.rsample(&Poisson::new(&rate)?, NoiseKey::new(0, 0))?);
         let before = in_use();
-        let draw = sampler.draw(&Poisson::new(&rate)?, NoiseKey::new(0, 0))?;
+        let draw = sampler.rsample(&Poisson::new(&rate)?, NoiseKey::new(0, 0))?;
         let values = 8.0 * latents as f64;
         let kept = (in_use() - before - values) / latents as f64;
         println!(

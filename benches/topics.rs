@@ -143,10 +143,10 @@ fn train(path: &str, steps: usize) -> anyhow::Result<()> {
             indices: &indices,
             epoch: 1,
             step,
+            steps: 1,
             done: step,
             fraction: 0.0,
             temperature: 0.5,
-            kl_weight: 1.0,
             key: NoiseKey::new(0, step as u64),
             seed: step as i64,
         };

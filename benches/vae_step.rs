@@ -109,9 +109,9 @@ fn profile(inference: Inference, steps: i64, images: &Images) -> anyhow::Result<
         let output = encoded.detach().set_requires_grad(true);
         let key = NoiseKey::new(0, i as u64);
         let draw = if inference == Inference::Implicit {
-            sampler.draw_logits(&output.unflatten(-1, [50, 12]), key)?
+            sampler.rsample(&output.unflatten(-1, [50, 12]), key)?
         } else {
-            sampler.draw(&Poisson::new_unchecked(&((&output + 1.85).softplus() + 1e-6))?, key)?
+            sampler.rsample(&unchecked(|| Poisson::new(&((&output + 1.85).softplus() + 1e-6)))?, key)?
         };
         let kl = draw.kl.map_or(Tensor::from(0.0), |kl| kl.sum(Kind::Float) / 100.0);
         lap(2);

@@ -37,7 +37,8 @@ impl Model {
     /// The mean negative ELBO of images `[B, pixels]`, in nats.
     pub fn loss(&self, x: &Tensor) -> anyhow::Result<Tensor> {
         let rate = self.encoder.forward(x).softplus() + 1e-6;
-        let q = TruncatedDistribution::new(&Poisson::new_unchecked(&rate)?, &Truncation::right(12).allow_low_mass())?;
+        let q =
+            TruncatedDistribution::new(&unchecked(|| Poisson::new(&rate))?, &Truncation::right(12).allow_low_mass())?;
         let z = Relaxation::new(&q, 0.5)?.rsample(&[])?;
         let log_likelihood = self.decoder.forward_ts(&[&z, x])?;
         let kl = q.kl(&self.prior)?.sum_dim_intlist(-1, false, None::<Kind>);

@@ -2,18 +2,59 @@
 
 use crate::error::{Error, Result};
 use crate::platform::limits::check_shape;
+use std::cell::Cell;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// The largest integer, up to its sign, that a window or a finite support may reach: 2^24, where float32 stops counting.
 pub const LARGEST_ATOM: i64 = 1 << 24;
 
+thread_local! {
+    static UNCHECKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a closure in which constructors and samplers do not look at the values of tensors: for training steps, where a look copies them from the GPU and
+/// waits for it. It holds for all families, for truncation, relaxation and the one-pass sampler, and for this thread alone.
+///
+/// Kinds, shapes and plain numbers are checked all the same. A value outside its domain then gives numbers without meaning, NaN mostly, and a window may miss the
+/// mass. [`Custom`](crate::distributions::Custom), [`Hypergeometric`](crate::distributions::Hypergeometric) and
+/// [`ConwayMaxwellPoisson`](crate::distributions::ConwayMaxwellPoisson) are checked always: they cannot be built without a look at their values.
+///
+/// ```
+/// use gengs::{prelude::*, unchecked};
+/// use tch::Tensor;
+///
+/// let rate = Tensor::from_slice(&[-1.0, 2.0]);
+/// assert!(Poisson::new(&rate).is_err());
+/// let law = unchecked(|| Poisson::new(&rate))?;
+/// assert!(law.log_prob(&Tensor::from(3.0))?.get(0).isnan().int64_value(&[]) == 1);
+/// # Ok::<(), gengs::Error>(())
+/// ```
+pub fn unchecked<T>(run: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            UNCHECKED.set(self.0);
+        }
+    }
+    let _restore = Restore(UNCHECKED.replace(true));
+    run()
+}
+
+/// Whether values are not to be looked at: inside of [`unchecked`].
+pub(crate) fn is_unchecked() -> bool {
+    UNCHECKED.get()
+}
+
 /// Fails for logits of a law that are NaN or plus infinity, and for rows without a finite one. Reads them back from their device.
 pub(crate) fn check_logits(law: &str, logits: &Tensor) -> Result<()> {
+    if is_unchecked() {
+        return Ok(());
+    }
     let _guard = no_grad_guard();
     let allowed = "finite, or minus infinity for an atom that never occurs";
-    check(&format!("logits of {law}"), logits, &logits.lt(f64::INFINITY), allowed)?;
+    check(&format!("logits of {law}"), logits, |logits| logits.lt(f64::INFINITY), allowed)?;
     let best = logits.amax([-1], false);
-    check(&format!("largest logit of a row of {law}"), &best, &best.isfinite(), "finite")
+    check(&format!("largest logit of a row of {law}"), &best, Tensor::isfinite, "finite")
 }
 
 /// Fails for what is no tensor of floating-point numbers.
@@ -74,8 +115,13 @@ pub(crate) fn two<T>(mut values: Vec<T>) -> (T, T) {
     (values.swap_remove(0), second)
 }
 
-/// Fails with the first value for which `inside` is false. Reads the parameter back from its device.
-pub(crate) fn check(name: &str, values: &Tensor, inside: &Tensor, allowed: &str) -> Result<()> {
+/// Fails with the first value that is not inside a domain, unless values are [`unchecked`]. Reads the parameter back from its device.
+pub(crate) fn check(name: &str, values: &Tensor, inside: impl FnOnce(&Tensor) -> Tensor, allowed: &str) -> Result<()> {
+    if is_unchecked() { Ok(()) } else { require(name, values, &inside(values), allowed) }
+}
+
+/// As [`check`], of what cannot be left unchecked, with whether each value is inside.
+pub(crate) fn require(name: &str, values: &Tensor, inside: &Tensor, allowed: &str) -> Result<()> {
     let outside = inside.logical_not();
     if outside.any().int64_value(&[]) == 0 {
         return Ok(());
@@ -87,7 +133,14 @@ pub(crate) fn check(name: &str, values: &Tensor, inside: &Tensor, allowed: &str)
 /// Fails unless all values are positive and within 1e-300..=1e30, beyond which products and quotients of parameters leave float64. Reads
 /// the parameter back from its device.
 pub(crate) fn check_positive(name: &str, values: &Tensor) -> Result<()> {
-    check(name, values, &values.ge(1e-300).logical_and(&values.le(1e30)), "positive, from 1e-300 to 1e30")
+    check(name, values, is_positive, POSITIVE)
+}
+
+/// What [`is_positive`] allows.
+pub(crate) const POSITIVE: &str = "positive, from 1e-300 to 1e30";
+
+pub(crate) fn is_positive(values: &Tensor) -> Tensor {
+    values.ge(1e-300).logical_and(&values.le(1e30))
 }
 
 /// Fails unless a number of trials lies in what a window can hold.

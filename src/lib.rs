@@ -3,7 +3,9 @@
 
 mod autograd;
 mod checks;
+mod choice;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
 pub mod data;
 pub mod distributions;
@@ -25,7 +27,9 @@ pub mod topic_metrics;
 pub mod training;
 mod truncation;
 
-pub use error::{Error, Result};
+pub use checks::unchecked;
+pub use choice::Choice;
+pub use error::{Cause, Error, Result, TorchError};
 pub use math::special;
 pub use platform::device;
 pub use platform::limits::set_largest_tensor;
@@ -40,5 +44,5 @@ pub mod prelude {
         ZeroInflatedPoisson, Zipf,
     };
     pub use crate::relaxation::{Forward, MultinomialRelaxation, Relaxation, Scheme, Temperature};
-    pub use crate::{Tail, TruncatedDistribution, Truncation, TruncationError, Window};
+    pub use crate::{Tail, TruncatedDistribution, Truncation, TruncationError, Window, unchecked};
 }

@@ -103,7 +103,7 @@ fn samples_gradients_and_kl_are_those_of_the_host() {
                         DiscretizedLogistic::new(&Tensor::from(2.0).to_device(on), &Tensor::from(2.5).to_device(on))
                             .unwrap();
                     let sampler = OnePass::new(lo, hi, 0.5).unwrap().forward(forward).allow_low_mass();
-                    let draw = sampler.kl_to_law(&prior).unwrap().draw(family(name, &leaves).as_ref(), key).unwrap();
+                    let draw = sampler.kl_to_law(&prior).unwrap().rsample(family(name, &leaves).as_ref(), key).unwrap();
                     let found = on_host(&draw, &leaves[first..].iter().collect::<Vec<_>>());
                     (found, draw.drawn_by)
                 };
@@ -138,7 +138,8 @@ fn half_precision_is_float32_inside() {
             .to_kind(Kind::BFloat16)
             .to_kind(kind)
             .set_requires_grad(true);
-        let draw = OnePass::new(0, 20, 0.5).unwrap().draw(&Poisson::new(&rate).unwrap(), NoiseKey::new(1, 1)).unwrap();
+        let draw =
+            OnePass::new(0, 20, 0.5).unwrap().rsample(&Poisson::new(&rate).unwrap(), NoiseKey::new(1, 1)).unwrap();
         on_host(&draw, &[&rate])
     };
     let host = draw(Device::Cpu, Kind::Float);
@@ -162,7 +163,7 @@ fn free_logits_are_drawn_as_on_the_host() {
         let logits = values.to_device(on).set_requires_grad(true);
         let prior = TruncatedDistribution::from_logits(&Tensor::zeros([12], (Kind::Float, on)), 0).unwrap();
         let sampler = OnePass::new(0, 11, 0.5).unwrap().kl_to(&prior).unwrap();
-        on_host(&sampler.draw_logits(&logits, NoiseKey::new(2, 9)).unwrap(), &[&logits])
+        on_host(&sampler.rsample(&logits, NoiseKey::new(2, 9)).unwrap(), &[&logits])
     };
     let host = draw(Device::Cpu);
     let on = OnDevice::new();

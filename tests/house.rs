@@ -10,7 +10,7 @@ use syn::visit::{self, Visit};
 
 /// The floors from the ground up: folders and files of `src/`, the longest fitting one counts. CONTRIBUTING.md shows the same list.
 const FLOORS: [(usize, &[&str]); 11] = [
-    (1, &["error.rs", "markup.rs", "autograd.rs", "math/"]),
+    (1, &["error.rs", "markup.rs", "choice.rs", "autograd.rs", "math/"]),
     (2, &["checks.rs", "platform/", "random/", "topic_metrics/"]),
     (3, &["recurrences/", "nn/", "formats/"]),
     (4, &["distributions/", "data/"]),
@@ -309,4 +309,53 @@ fn contributing_shows_the_same_floors() {
         places.sort_unstable();
         assert_eq!(shown, places, "floor {floor} of CONTRIBUTING.md");
     }
+}
+
+/// The string literals of tokens with their lines, and names; without attributes, which doc comments are.
+fn literals(tokens: proc_macro2::TokenStream, each: &mut dyn FnMut(usize, &str)) {
+    use proc_macro2::{Delimiter, TokenTree};
+    let mut after_hash = false;
+    for token in tokens {
+        let is_attribute =
+            after_hash && matches!(&token, TokenTree::Group(group) if group.delimiter() == Delimiter::Bracket);
+        match &token {
+            TokenTree::Group(group) if !is_attribute => literals(group.stream(), each),
+            TokenTree::Literal(literal) => each(literal.span().start().line, &literal.to_string()),
+            _ => {}
+        }
+        after_hash = match &token {
+            TokenTree::Punct(punct) => punct.as_char() == '#' || after_hash && punct.as_char() == '!',
+            _ => false,
+        };
+    }
+}
+
+/// The library knows no command line: no message names a flag, and no type is clap's.
+#[test]
+fn only_programs_name_flags() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut folders, mut wrong) = (vec![source.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let file = path.strip_prefix(&source).unwrap().display().to_string();
+            if ["cli", "bin"].contains(&file.as_str()) {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else if file.ends_with(".rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let lines = text.lines().enumerate().filter(|(_, line)| line.contains("clap::"));
+                wrong.extend(lines.map(|(i, _)| format!("src/{file}:{} names clap", i + 1)));
+                literals(text.parse().unwrap(), &mut |line, literal| {
+                    let mut parts = literal.split("--").skip(1);
+                    if literal.contains('"') && parts.any(|after| after.starts_with(|c: char| c.is_ascii_lowercase())) {
+                        wrong.push(format!("src/{file}:{line} names a flag: {literal}"));
+                    }
+                });
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -1,9 +1,11 @@
 //! Measures estimators of the gradient of an expectation against the exact gradient.
 
 use clap::builder::TypedValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use gengs::Truncation;
-use gengs::cli::{Common, Meter, check_writable, generator_seed, make_folder, print_line, print_status, write_file};
+use gengs::cli::{
+    self, Common, Meter, check_writable, generator_seed, make_folder, print_line, print_status, write_file,
+};
 use gengs::distributions::FAMILIES;
 use gengs::estimators::EstimatorKind;
 use gengs::laboratory::{
@@ -41,7 +43,8 @@ struct Curves {
         long,
         value_delimiter = ',',
         default_value = "poisson,binomial,multinomial,negative-binomial,held",
-        value_name = "NAME,NAME"
+        value_name = "NAME,NAME",
+        value_parser = cli::choice::<Synthetic>()
     )]
     law: Vec<Synthetic>,
     /// Estimators; or all
@@ -78,7 +81,7 @@ struct Certify {
     #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,NAME")]
     estimator: Vec<String>,
     /// Functions under the expectation
-    #[arg(long, value_delimiter = ',', default_value = "quadratic", value_name = "NAME,NAME")]
+    #[arg(long, value_delimiter = ',', default_value = "quadratic", value_name = "NAME,NAME", value_parser = cli::choice::<ObjectiveKind>())]
     objective: Vec<ObjectiveKind>,
     /// Target of the objective
     #[arg(long, default_value_t = 4.0, allow_negative_numbers = true, value_name = "T", value_parser = target)]
@@ -238,8 +241,7 @@ impl Curves {
 
 /// The file of a law's picture.
 fn picture(law: Synthetic) -> String {
-    let name = law.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default();
-    format!("{name}.svg")
+    format!("{law}.svg")
 }
 
 /// Where each estimator ended.
@@ -270,8 +272,7 @@ fn estimators(names: &[String]) -> anyhow::Result<Option<Vec<EstimatorKind>>> {
     if names.iter().any(|name| name == "all") {
         return Ok(None);
     }
-    let mut parsed: Result<Vec<EstimatorKind>, _> =
-        names.iter().map(|name| EstimatorKind::from_str(name, false)).collect();
+    let mut parsed: gengs::Result<Vec<EstimatorKind>> = names.iter().map(|name| name.parse()).collect();
     if let Ok(kinds) = &mut parsed {
         let mut met = Vec::new();
         kinds.retain(|kind| {

@@ -1,5 +1,7 @@
 //! What the binaries share: arguments, runs and their export, progress, a training run on a terminal, how a program ends.
 
+mod advice;
+mod choices;
 mod files;
 mod interruption;
 mod output;
@@ -9,6 +11,8 @@ mod runtime;
 mod training;
 mod waiting;
 
+pub use advice::{flag, said};
+pub use choices::choice;
 pub use files::{check_writable, make_folder, write_file};
 pub use interruption::{Interruption, interrupted};
 pub use output::{flush, print_line, write_line};

@@ -1,7 +1,8 @@
 //! Options that every command has, and exit codes.
 
+use super::advice::advice;
 use super::output::ClosedPipe;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::markup::printable;
 use crate::platform::device::device;
 use clap::{Args, Parser};
@@ -65,9 +66,15 @@ pub fn main<C: Parser>(run: impl FnOnce(C) -> anyhow::Result<ExitCode>) -> ExitC
         if error.is::<ClosedPipe>() {
             return ExitCode::SUCCESS;
         }
-        print_status(format_args!("error: {error:#}"));
+        print_status(format_args!("error: {error:#}{}", end_of_sentence(&error)));
         ExitCode::FAILURE
     })
+}
+
+/// What a user can type against the error of the library that is behind a failure.
+fn end_of_sentence(error: &anyhow::Error) -> String {
+    let found = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
+    found.and_then(advice).unwrap_or_default()
 }
 
 /// What the parser says: help and the version, or what is wrong with the command line.

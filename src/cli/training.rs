@@ -1,10 +1,13 @@
 //! A run on a terminal: how it begins, what it shows while it trains, and how it ends.
 
+use super::choices::choice;
 use super::runs::{name_outside, set_data_dir};
 use super::{Common, Interruption, Meter, interrupted, print_line, warn};
 use crate::error::Error;
 use crate::markup::shell_word;
-use crate::training::{Control, OnNan, Record, RunFolder, Session, Settings, TrainTask, read_settings};
+use crate::training::{
+    Control, KL, NEG_ELBO, OnNan, Record, RunFolder, Session, Settings, StepMeans, TrainTask, read_settings,
+};
 use clap::Args;
 use serde::Serialize;
 use std::cell::RefCell;
@@ -21,7 +24,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
     /// What to do about a step whose loss or gradient is not finite: such a step never changes the model [default: stop]
-    #[arg(long, value_name = "WHAT")]
+    #[arg(long, value_name = "WHAT", value_parser = choice::<OnNan>())]
     on_nan: Option<OnNan>,
     /// Run folder [default: one in runs/ that is named after the data and the model]
     #[arg(long, value_name = "DIR")]
@@ -50,6 +53,11 @@ pub trait Train: Serialize {
 
     /// The run folder where none was given.
     fn default_folder(settings: &<Self::Task as TrainTask>::Settings) -> PathBuf;
+
+    /// What the steps of an epoch came to so far, in a few words.
+    fn step_line(means: &StepMeans) -> String {
+        format!("-ELBO {:.2} (relaxed) KL {:.2}", means.get(NEG_ELBO), means.get(KL))
+    }
 
     /// An epoch in a line.
     fn line(record: &<Self::Task as TrainTask>::Record) -> String;
@@ -221,10 +229,8 @@ fn train<C: Train + ?Sized>(
     let control = session.run(
         |report| {
             meter.borrow_mut().step((report.epoch - 1) * steps + report.step, || {
-                format!(
-                    "epoch {} -ELBO {:.2} (relaxed) KL {:.2} temperature {:.3}",
-                    report.epoch, report.neg_elbo_relaxed, report.kl, report.temperature
-                )
+                let (epoch, temperature) = (report.epoch, report.temperature);
+                format!("epoch {epoch} {} temperature {temperature:.3}", C::step_line(&report.means))
             });
             if stop.came() { Control::Stop } else { Control::Continue }
         },

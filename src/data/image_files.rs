@@ -30,7 +30,7 @@ pub(super) enum ImageFile {
 /// # Errors
 /// When it is none of these, or its numbers are no images; the message says what was found, and what makes images of it.
 pub(super) fn read(path: &Path) -> Result<ImageFile> {
-    let unreadable = |error| Error::file(path, error);
+    let unreadable = |error: std::io::Error| Error::file(path, error);
     let Opened { file, length, held } = open(path).map_err(unreadable)?;
     let mut source = BufReader::new(file);
     let start = source.fill_buf().map_err(unreadable)?;
@@ -48,8 +48,7 @@ pub(super) fn read(path: &Path) -> Result<ImageFile> {
 
 /// An array that is not packed.
 fn plain(path: &Path, mut source: impl BufRead, most: u64) -> Result<Array> {
-    let start =
-        source.fill_buf().map_err(|error| Error::file(path, format!("damaged: {error}; get the file again")))?;
+    let start = source.fill_buf().map_err(|error| Error::caused(path, "damaged; get the file again", error))?;
     if start.starts_with(npy::MAGIC) {
         return npy::read(&mut source.by_ref().take(u64::MAX), most)
             .map_err(|problem| Error::file(path, format!("the array {problem}")));

@@ -209,7 +209,7 @@ fn file(path: &Path) -> Result<Dataset> {
             Ok(_) => "is no regular file",
             Err(_) => "no such file",
         };
-        let allowed = "--dataset takes mnist-5k, mnist, static-mnist, omniglot, an idx file, or NumPy's .npz or .npy";
+        let allowed = "a data set is mnist-5k, mnist, static-mnist, omniglot, an idx file, or NumPy's .npz or .npy";
         return Err(Error::file(path, format!("{found}; {allowed}")));
     }
     let of = |ImageBytes { count, height, width, bytes }: ImageBytes, place: &str| {
@@ -252,17 +252,15 @@ fn find(folder: Option<&Path>, set: &str, names: &[&str]) -> Result<PathBuf> {
         _ => "an .npz of OMNIGLOT at 28x28: 'x' u8 [N, 28, 28] with ink 255, 'is_test' [N]",
     };
     let Some(folder) = folder else {
-        return Err(Error::Config(format!(
-            "the data set {set} needs a folder with {}: name it with --data-dir or GENGS_DATA ({source})",
-            names.join(" or ")
-        )));
+        let problem = format!("the data set {set} needs a folder with {} ({source})", names.join(" or "));
+        return Err(Error::NamedDataMissing { problem });
     };
     let candidates = || names.iter().map(|name| folder.join(name));
     candidates().find(|path| path.is_file()).ok_or_else(|| {
         let looked: Vec<String> = candidates().map(|path| path.display().to_string()).collect();
-        Error::Config(format!(
-            "the data set {set} is missing: looked for {}; name its folder with --data-dir (it is {source})",
-            looked.join(" and ")
-        ))
+        let looked = looked.join(" and ");
+        Error::NamedDataMissing {
+            problem: format!("the data set {set} is missing: looked for {looked} (it is {source})"),
+        }
     })
 }

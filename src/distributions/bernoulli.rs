@@ -7,7 +7,7 @@ use super::distribution::{Distribution, Parameter, drawn_shape, values};
 use super::family_entry::FamilyEntry;
 use super::probability::Probability;
 use super::support::Support;
-use crate::checks::{broadcast, log_zero_one, single};
+use crate::checks::{log_zero_one, single};
 use crate::error::Result;
 use crate::recurrences::{LawBatch, Recurrences};
 use tch::{Kind, Tensor};
@@ -25,9 +25,8 @@ impl Bernoulli {
     /// # Errors
     /// When a probability is outside. The check reads the values back from their device.
     pub fn new(probs: &Tensor) -> Result<Self> {
-        let (parameters, kind) = broadcast("Bernoulli", &[probs])?;
-        Probability::check_probs("Bernoulli", &parameters[0])?;
-        Ok(Self { success: Probability::from_probs(&parameters[0]), kind })
+        let (success, kind) = Probability::alone("Bernoulli", probs, Probability::from_probs)?;
+        Ok(Self { success, kind })
     }
 
     /// From finite log-odds of success, of any shape.
@@ -35,18 +34,8 @@ impl Bernoulli {
     /// # Errors
     /// When a logit is not finite. The check reads the values back from their device.
     pub fn from_logits(logits: &Tensor) -> Result<Self> {
-        let bernoulli = Self::from_logits_unchecked(logits)?;
-        Probability::check_logits("Bernoulli", logits)?;
-        Ok(bernoulli)
-    }
-
-    /// As [`from_logits`](Self::from_logits), without looking at the values.
-    ///
-    /// # Errors
-    /// When the tensor is not floating-point.
-    pub fn from_logits_unchecked(logits: &Tensor) -> Result<Self> {
-        let (parameters, kind) = broadcast("Bernoulli", &[logits])?;
-        Ok(Self { success: Probability::from_logits(&parameters[0]), kind })
+        let (success, kind) = Probability::alone("Bernoulli", logits, Probability::from_logits)?;
+        Ok(Self { success, kind })
     }
 }
 

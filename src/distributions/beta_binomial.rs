@@ -27,20 +27,11 @@ impl BetaBinomial {
     /// # Errors
     /// When a value is outside its domain (the check reads the concentrations back from their device), or the shapes do not fit.
     pub fn new(total_count: i64, concentration1: &Tensor, concentration0: &Tensor) -> Result<Self> {
-        let law = Self::new_unchecked(total_count, concentration1, concentration0)?;
-        check_positive("concentration1 of BetaBinomial", &law.concentration1)?;
-        check_positive("concentration0 of BetaBinomial", &law.concentration0)?;
-        Ok(law)
-    }
-
-    /// As [`new`](Self::new), without looking at the concentrations.
-    ///
-    /// # Errors
-    /// When the number of trials is out of range, a tensor is not floating-point, or the shapes do not fit.
-    pub fn new_unchecked(total_count: i64, concentration1: &Tensor, concentration0: &Tensor) -> Result<Self> {
         check_count("total_count of BetaBinomial", total_count)?;
         let (parameters, kind) = broadcast("BetaBinomial", &[concentration1, concentration0])?;
         let (concentration1, concentration0) = two(parameters);
+        check_positive("concentration1 of BetaBinomial", &concentration1)?;
+        check_positive("concentration0 of BetaBinomial", &concentration0)?;
         Ok(Self { total_count, concentration1, concentration0, kind })
     }
 }

@@ -7,7 +7,7 @@ use super::family_entry::FamilyEntry;
 use super::probability::{PlainProbability, Probability};
 use super::sums;
 use super::support::Support;
-use crate::checks::{broadcast, check_count, log_zero_one, single};
+use crate::checks::{check_count, log_zero_one, single};
 use crate::error::Result;
 use crate::math::special::{log_factorial, log_incomplete_beta, plain_log_factorial};
 use crate::recurrences::{Atom, LawBatch, PmfRecurrence, Recurrences, Step, ln};
@@ -28,9 +28,8 @@ impl Binomial {
     /// When a value is outside its domain. The check reads the probabilities back from their device.
     pub fn new(total_count: i64, probs: &Tensor) -> Result<Self> {
         check_count("total_count of Binomial", total_count)?;
-        let (parameters, kind) = broadcast("Binomial", &[probs])?;
-        Probability::check_probs("Binomial", &parameters[0])?;
-        Ok(Self { total_count, success: Probability::from_probs(&parameters[0]), kind })
+        let (success, kind) = Probability::alone("Binomial", probs, Probability::from_probs)?;
+        Ok(Self { total_count, success, kind })
     }
 
     /// From a number of trials, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and finite log-odds of success.
@@ -38,19 +37,9 @@ impl Binomial {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn from_logits(total_count: i64, logits: &Tensor) -> Result<Self> {
-        let binomial = Self::from_logits_unchecked(total_count, logits)?;
-        Probability::check_logits("Binomial", logits)?;
-        Ok(binomial)
-    }
-
-    /// As [`from_logits`](Self::from_logits), without looking at the logits.
-    ///
-    /// # Errors
-    /// When the number of trials is out of range, or the tensor is not floating-point.
-    pub fn from_logits_unchecked(total_count: i64, logits: &Tensor) -> Result<Self> {
         check_count("total_count of Binomial", total_count)?;
-        let (parameters, kind) = broadcast("Binomial", &[logits])?;
-        Ok(Self { total_count, success: Probability::from_logits(&parameters[0]), kind })
+        let (success, kind) = Probability::alone("Binomial", logits, Probability::from_logits)?;
+        Ok(Self { total_count, success, kind })
     }
 }
 

@@ -5,8 +5,7 @@
 use super::distribution::{Distribution, Parameter, drawn_shape};
 use super::family_entry::{FamilyEntry, side_by_side};
 use super::support::Support;
-use crate::checks::check_logits;
-use crate::checks::{broadcast, extended, log_zero_one, single};
+use crate::checks::{broadcast, check_logits, check_positive, extended, log_zero_one, single};
 use crate::error::{Error, Result};
 use tch::{Kind, Tensor};
 
@@ -20,33 +19,30 @@ pub struct Categorical {
 }
 
 impl Categorical {
+    /// From positive weights `[..., n]` of the classes, which need not sum to one; for a class that never occurs, see
+    /// [`from_logits`](Self::from_logits).
+    ///
+    /// # Errors
+    /// When a weight is outside 1e-300..=1e30 (the check reads the values back from their device), the tensor is not floating-point, or there is no class
+    /// dimension.
+    pub fn new(probs: &Tensor) -> Result<Self> {
+        let (probs, kind) = classes("probs of Categorical", probs)?;
+        check_positive("probs of Categorical", &probs)?;
+        Ok(Self::of(probs.log(), kind))
+    }
+
     /// From unnormalised log probabilities `[..., n]`; minus infinity excludes a class.
     ///
     /// # Errors
-    /// When a logit is NaN or plus infinity, or a row has no finite logit. The check reads the values back from their device.
-    pub fn new(logits: &Tensor) -> Result<Self> {
-        let categorical = Self::new_unchecked(logits)?;
-        check_logits("Categorical", logits)?;
-        Ok(categorical)
+    /// When a logit is NaN or plus infinity, or a row has no finite logit (the check reads the values back from their device), the tensor is not
+    /// floating-point, or there is no class dimension.
+    pub fn from_logits(logits: &Tensor) -> Result<Self> {
+        let (logits, kind) = classes("logits of Categorical", logits)?;
+        check_logits("Categorical", &logits)?;
+        Ok(Self::of(logits, kind))
     }
 
-    /// As [`new`](Self::new), without looking at the values.
-    ///
-    /// # Errors
-    /// When the tensor is not floating-point, or has no class dimension.
-    pub fn new_unchecked(logits: &Tensor) -> Result<Self> {
-        if logits.size().last().is_none_or(|&classes| classes < 1) {
-            return Err(Error::Shape {
-                what: "logits of Categorical".into(),
-                found: logits.size(),
-                expected: "[..., classes] with at least one class".into(),
-            });
-        }
-        let (parameters, kind) = broadcast("Categorical", &[logits])?;
-        Ok(Self::of(single(parameters), kind))
-    }
-
-    fn of(logits: Tensor, kind: Kind) -> Self {
+    pub(super) fn of(logits: Tensor, kind: Kind) -> Self {
         Self { log_probs: logits.log_softmax(-1, Kind::Double), logits, kind }
     }
 
@@ -59,12 +55,25 @@ impl Categorical {
     }
 }
 
+/// Numbers of classes `[..., n]` in float64, and the kind of what is made of them.
+fn classes(what: &str, numbers: &Tensor) -> Result<(Tensor, Kind)> {
+    if numbers.size().last().is_none_or(|&classes| classes < 1) {
+        return Err(Error::Shape {
+            what: what.into(),
+            found: numbers.size(),
+            expected: "[..., classes] with at least one class".into(),
+        });
+    }
+    let (parameters, kind) = broadcast("Categorical", &[numbers])?;
+    Ok((single(parameters), kind))
+}
+
 pub(super) const ENTRY: FamilyEntry = FamilyEntry {
     name: "categorical",
     parameters: &["logits"],
     typical: &[0.1, -0.4, 0.9, 0.3, -1.0],
     whole: 0,
-    build: |_, p| Ok(Box::new(Categorical::new(&side_by_side("categorical", p)?)?)),
+    build: |_, p| Ok(Box::new(Categorical::from_logits(&side_by_side("categorical", p)?)?)),
 };
 
 impl Distribution for Categorical {

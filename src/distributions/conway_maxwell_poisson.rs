@@ -7,7 +7,7 @@
 use super::distribution::{Distribution, Parameter};
 use super::family_entry::FamilyEntry;
 use super::support::Support;
-use crate::checks::{LARGEST_ATOM, broadcast, check, check_positive, two};
+use crate::checks::{LARGEST_ATOM, POSITIVE, broadcast, is_positive, require, two};
 use crate::error::{Error, Result};
 use crate::math::gauss_sums::Grid;
 use std::sync::Arc;
@@ -37,8 +37,8 @@ impl ConwayMaxwellPoisson {
     pub fn new(rate: &Tensor, nu: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("ConwayMaxwellPoisson", &[rate, nu])?;
         let (rate, nu) = two(parameters);
-        check_positive("rate of ConwayMaxwellPoisson", &rate)?;
-        check_positive("nu of ConwayMaxwellPoisson", &nu)?;
+        require("rate of ConwayMaxwellPoisson", &rate, &is_positive(&rate), POSITIVE)?;
+        require("nu of ConwayMaxwellPoisson", &nu, &is_positive(&nu), POSITIVE)?;
         let grid = Arc::new(grid(&rate, &nu)?);
         Ok(Self::of(rate, nu, kind, grid))
     }
@@ -75,7 +75,7 @@ fn grid(rate: &Tensor, nu: &Tensor) -> Result<Grid> {
     let mode = (rate.log() / nu).exp().floor();
     let reachable = mode.le(LARGEST_ATOM as f64);
     let allowed = format!("small enough for rate^(1/nu) to be at most {LARGEST_ATOM}, or 1 if nu is tiny");
-    check("rate of ConwayMaxwellPoisson", rate, &reachable, &allowed)?;
+    require("rate of ConwayMaxwellPoisson", rate, &reachable, &allowed)?;
     let highest = log_terms(rate, nu, &mode);
     let mut end = 64i64;
     let over = |end: i64| {

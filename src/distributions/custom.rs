@@ -154,7 +154,7 @@ impl CustomBuilder {
             broadcast(&self.name, &self.parameters.iter().collect::<Vec<_>>())?
         };
         for (name, values) in self.names.iter().zip(&parameters) {
-            crate::checks::check(&format!("{name} of {}", self.name), values, &values.isfinite(), "finite")?;
+            crate::checks::require(&format!("{name} of {}", self.name), values, &values.isfinite(), "finite")?;
         }
         if let (Some(lowest), Some(highest)) = (self.support.lowest, self.support.highest)
             && lowest > highest
@@ -193,7 +193,7 @@ impl CustomBuilder {
         custom.law = Arc::new(law.ok_or_else(|| Error::Config("a law was shared while it was built".into()))?);
         let total = log_total.detach().exp();
         if self.unnormalized {
-            crate::checks::check(
+            crate::checks::require(
                 &format!("total of {}", custom.law.name),
                 &total,
                 &log_total.isfinite().logical_and(&log_total.gt(LOG_ZERO / 2.0)),
@@ -203,7 +203,7 @@ impl CustomBuilder {
         } else {
             let is_one = total.ge(1.0 - NORMALIZED.0).logical_and(&total.le(1.0 + NORMALIZED.1));
             let allowed = "1, at most 1e-9 less or 1e-6 more; call `unnormalized` on the builder to divide by it, or give the `range` if mass lies beyond a gap";
-            crate::checks::check(
+            crate::checks::require(
                 &format!("total mass of {} between {first} and {last}", custom.law.name),
                 &total,
                 &is_one,

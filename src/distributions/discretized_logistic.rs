@@ -27,22 +27,13 @@ impl DiscretizedLogistic {
     /// # Errors
     /// When a value is outside its domain (the check reads the values back from their device), or the shapes do not fit.
     pub fn new(loc: &Tensor, scale: &Tensor) -> Result<Self> {
-        let law = Self::new_unchecked(loc, scale)?;
-        let largest = LARGEST_ATOM as f64;
-        let allowed = format!("within -{LARGEST_ATOM}..={LARGEST_ATOM}");
-        check("loc of DiscretizedLogistic", &law.loc, &law.loc.abs().le(largest), &allowed)?;
-        let inside = law.scale.gt(0.0).logical_and(&law.scale.le(largest));
-        check("scale of DiscretizedLogistic", &law.scale, &inside, &format!("positive and at most {LARGEST_ATOM}"))?;
-        Ok(law)
-    }
-
-    /// As [`new`](Self::new), without looking at the values.
-    ///
-    /// # Errors
-    /// When a tensor is not floating-point, or the shapes do not fit.
-    pub fn new_unchecked(loc: &Tensor, scale: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("DiscretizedLogistic", &[loc, scale])?;
         let (loc, scale) = two(parameters);
+        let largest = LARGEST_ATOM as f64;
+        let allowed = format!("within -{LARGEST_ATOM}..={LARGEST_ATOM}");
+        check("loc of DiscretizedLogistic", &loc, |loc| loc.abs().le(largest), &allowed)?;
+        let inside = |scale: &Tensor| scale.gt(0.0).logical_and(&scale.le(largest));
+        check("scale of DiscretizedLogistic", &scale, inside, &format!("positive and at most {LARGEST_ATOM}"))?;
         Ok(Self { loc, scale, kind })
     }
 

@@ -6,7 +6,7 @@ use super::distribution::{Distribution, Parameter, drawn_shape, values};
 use super::family_entry::FamilyEntry;
 use super::probability::{PlainProbability, Probability};
 use super::support::Support;
-use crate::checks::{broadcast, log_zero_one, single};
+use crate::checks::{log_zero_one, single};
 use crate::error::Result;
 use crate::math::special::log1mexp;
 use crate::recurrences::{Atom, LawBatch, PmfRecurrence, Recurrences, Step};
@@ -25,9 +25,8 @@ impl Geometric {
     /// # Errors
     /// When a probability is outside. The check reads the values back from their device.
     pub fn new(probs: &Tensor) -> Result<Self> {
-        let (parameters, kind) = broadcast("Geometric", &[probs])?;
-        Probability::check_probs("Geometric", &parameters[0])?;
-        Ok(Self { success: Probability::from_probs(&parameters[0]), kind })
+        let (success, kind) = Probability::alone("Geometric", probs, Probability::from_probs)?;
+        Ok(Self { success, kind })
     }
 
     /// From log-odds of success within -300..=300, of any shape.
@@ -35,18 +34,8 @@ impl Geometric {
     /// # Errors
     /// When a logit is outside. The check reads the values back from their device.
     pub fn from_logits(logits: &Tensor) -> Result<Self> {
-        let geometric = Self::from_logits_unchecked(logits)?;
-        Probability::check_moderate_logits("Geometric", logits)?;
-        Ok(geometric)
-    }
-
-    /// As [`from_logits`](Self::from_logits), without looking at the values.
-    ///
-    /// # Errors
-    /// When the tensor is not floating-point.
-    pub fn from_logits_unchecked(logits: &Tensor) -> Result<Self> {
-        let (parameters, kind) = broadcast("Geometric", &[logits])?;
-        Ok(Self { success: Probability::from_logits(&parameters[0]), kind })
+        let (success, kind) = Probability::alone("Geometric", logits, Probability::from_moderate_logits)?;
+        Ok(Self { success, kind })
     }
 }
 

@@ -10,7 +10,7 @@
 use super::distribution::{Distribution, Parameter};
 use super::family_entry::FamilyEntry;
 use super::support::Support;
-use crate::checks::{broadcast, check, check_count, two};
+use crate::checks::{broadcast, check_count, require, two};
 use crate::error::Result;
 use crate::math::special::{log_factorial, log_gamma_ratio};
 use tch::{Kind, Tensor};
@@ -39,7 +39,7 @@ impl Hypergeometric {
         let (parameters, kind) = broadcast("Hypergeometric", &[population, successes])?;
         let (population, successes) = two(parameters);
         let n = draws as f64;
-        check(
+        require(
             "population of Hypergeometric",
             &population,
             &population.ge(n).logical_and(&population.le(LARGEST_POPULATION)),
@@ -47,21 +47,21 @@ impl Hypergeometric {
         )?;
         let failures = &population - &successes;
         let within = successes.ge(0.0).logical_and(&failures.ge(0.0));
-        check("successes of Hypergeometric", &successes, &within, "from 0 to the population")?;
+        require("successes of Hypergeometric", &successes, &within, "from 0 to the population")?;
         let whole = |t: &Tensor| t.eq_tensor(&t.floor());
         let plenty = successes.ge(n).logical_and(&failures.ge(n));
         let allowed = "a whole number, unless successes and failures outnumber the draws";
         for (name, values) in
             [("successes of Hypergeometric", &successes), ("population of Hypergeometric", &population)]
         {
-            check(name, values, &whole(values).logical_or(&plenty), allowed)?;
+            require(name, values, &whole(values).logical_or(&plenty), allowed)?;
         }
         if population.requires_grad() || successes.requires_grad() {
             let fewer = successes.minimum(&failures);
             let allowed = format!(
                 "at least the number of draws, {draws}, where a gradient is asked for: the law has none elsewhere"
             );
-            check("the fewer of successes and failures of Hypergeometric", &fewer, &plenty, &allowed)?;
+            require("the fewer of successes and failures of Hypergeometric", &fewer, &plenty, &allowed)?;
         }
         let support = if population.numel() == 0 {
             Support::between(0, draws)

@@ -23,22 +23,19 @@ pub struct Mixture {
 }
 
 impl Mixture {
-    /// From unnormalised log weights `[..., components]` (minus infinity excludes one) and the components, whose batch shapes
-    /// broadcast against `[...]` and each other.
+    /// From the law `[...]` of which component draws, and the components in the order of its classes; batch shapes broadcast against each other.
     ///
     /// # Errors
-    /// When a logit is NaN or plus infinity, a row has no finite logit, there is not one component for each weight, or shapes
-    /// do not fit. The check reads the logits back from their device.
-    pub fn new(logits: &Tensor, components: Vec<Box<dyn Distribution>>) -> Result<Self> {
+    /// When there is not one component for each class, or shapes do not fit.
+    pub fn new(weights: &Categorical, components: Vec<Box<dyn Distribution>>) -> Result<Self> {
         if components.is_empty() {
             return Err(Error::parameter("components of Mixture", "none", "at least one"));
         }
-        // The weights are a categorical law, and are checked and normalised as one.
-        let weights = Categorical::new(logits)?;
+        let logits = single(weights.parameters()).value;
         let count = components.len() as i64;
         if logits.size().last() != Some(&count) {
             return Err(Error::Shape {
-                what: "logits of Mixture".into(),
+                what: "weights of Mixture".into(),
                 found: logits.size(),
                 expected: format!("[..., {count}], one for each component"),
             });
@@ -50,7 +47,7 @@ impl Mixture {
                 return Err(Error::Shape {
                     what: format!("batch shape of the component {} of Mixture", component.name()),
                     found: shape,
-                    expected: format!("the batch shape {batch_shape:?} of the logits and the components before"),
+                    expected: format!("the batch shape {batch_shape:?} of the weights and the components before"),
                 });
             }
             batch_shape = broadcast_shape(&batch_shape, &shape);
@@ -109,7 +106,7 @@ pub(super) const ENTRY: FamilyEntry = FamilyEntry {
     build: |_, p| {
         let components: Vec<Box<dyn Distribution>> =
             vec![Box::new(Poisson::new(&p[2])?), Box::new(Geometric::new(&p[3])?)];
-        Ok(Box::new(Mixture::new(&side_by_side("mixture", &p[..2])?, components)?))
+        Ok(Box::new(Mixture::new(&Categorical::from_logits(&side_by_side("mixture", &p[..2])?)?, components)?))
     },
 };
 
@@ -176,7 +173,7 @@ impl Distribution for Mixture {
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
-        let chosen = Categorical::new_unchecked(&self.logits)?.sample(sample_shape)?;
+        let chosen = Categorical::of(self.logits.shallow_clone(), Kind::Double).sample(sample_shape)?;
         let mut draws = chosen.zeros_like().to_kind(self.kind);
         for (i, component) in self.components.iter().enumerate() {
             let draw = component.sample(sample_shape)?.to_kind(self.kind);

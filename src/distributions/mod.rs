@@ -10,18 +10,21 @@
 //! | [`Bernoulli`] | 0, 1 | `probs` or `logits` |
 //! | [`Binomial`] | 0 ..= `total_count` | `probs` or `logits` |
 //! | [`BetaBinomial`] | 0 ..= `total_count` | `concentration1`, `concentration0` |
-//! | [`Categorical`] | 0 .. classes | `logits` |
+//! | [`Categorical`] | 0 .. classes | `probs` or `logits` |
 //! | [`Hypergeometric`] | successes in `draws` draws | `population`, `successes` |
 //! | [`Poisson`] | 0, 1, ... | `rate` |
-//! | [`ZeroInflatedPoisson`] | 0, 1, ... | `gate`, `rate` |
+//! | [`ZeroInflatedPoisson`] | 0, 1, ... | `gate` or its logits, `rate` |
 //! | [`ConwayMaxwellPoisson`] | 0, 1, ... | `rate`, `nu` |
 //! | [`Geometric`] | 0, 1, ... | `probs` or `logits` |
 //! | [`NegativeBinomial`] | 0, 1, ... | `total_count`, `probs` or `logits` |
 //! | [`Skellam`] | all integers | `rate1`, `rate2` |
 //! | [`DiscretizedLogistic`] | all integers | `loc`, `scale` |
 //! | [`Zipf`] | 1 ..= `size` | `exponent` |
-//! | [`Mixture`] | that of its components | `logits`, and those of its components |
+//! | [`Mixture`] | that of its components | those of a [`Categorical`], and those of its components |
 //! | [`Custom`] | any | any: a closure |
+//!
+//! `new` takes the parameters that torch.distributions takes first, `from_logits` log-odds or unnormalised log probabilities in their place. Both look at the values,
+//! which copies them from a GPU; [`unchecked`](crate::unchecked) leaves that out, for all families alike.
 //!
 //! Positive parameters lie within 1e-300..=1e30 and probabilities within 1e-30..1, beyond which their products leave float64. Atoms lie within
 //! plus and minus [`LARGEST_ATOM`], 2^24, the integers that float32 holds.

@@ -4,8 +4,9 @@
 //! the trait of the laws on the integers; [`enumerate`](Multinomial::enumerate) makes it a
 //! [`TruncatedDistribution`], and [`MultinomialRelaxation`](crate::relaxation::MultinomialRelaxation) draws from it with a gradient.
 
-use crate::checks::real;
-use crate::checks::{broadcast, broadcast_shape, broadcasts, check, check_count, extended, single};
+use crate::checks::{
+    broadcast, broadcast_shape, broadcasts, check, check_count, check_positive, extended, real, single,
+};
 use crate::error::{Error, Result};
 use crate::math::special::log_factorial;
 use crate::platform::limits::check_shape;
@@ -27,11 +28,10 @@ impl Multinomial {
     /// # Errors
     /// When a value is outside its domain (the check reads the weights back from their device), or there is no class dimension.
     pub fn new(total_count: i64, probs: &Tensor) -> Result<Self> {
-        let (parameters, _) = broadcast("Multinomial", &[probs])?;
-        crate::checks::check_positive("probs of Multinomial", &single(parameters))?;
-        let law = Self::from_logits_unchecked(total_count, &probs.to_kind(Kind::Double).log())?;
-        let kind = if probs.kind() == Kind::Double { Kind::Double } else { Kind::Float };
-        Ok(Self { kind, ..law })
+        let (probs, kind) = broadcast("Multinomial", &[probs])?;
+        let probs = single(probs);
+        check_positive("probs of Multinomial", &probs)?;
+        Self::of(total_count, &probs.log(), kind)
     }
 
     /// From finite, unnormalised log probabilities `[..., classes]`.
@@ -39,16 +39,14 @@ impl Multinomial {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn from_logits(total_count: i64, logits: &Tensor) -> Result<Self> {
-        let law = Self::from_logits_unchecked(total_count, logits)?;
-        check("logits of Multinomial", logits, &logits.isfinite(), "finite")?;
+        let (double, kind) = broadcast("Multinomial", &[logits])?;
+        let law = Self::of(total_count, &single(double), kind)?;
+        check("logits of Multinomial", logits, Tensor::isfinite, "finite")?;
         Ok(law)
     }
 
-    /// As [`from_logits`](Self::from_logits), without looking at the values.
-    ///
-    /// # Errors
-    /// When the number of draws is out of range, the tensor is not floating-point, or has no class dimension.
-    pub fn from_logits_unchecked(total_count: i64, logits: &Tensor) -> Result<Self> {
+    /// From unnormalised log probabilities in float64.
+    fn of(total_count: i64, logits: &Tensor, kind: Kind) -> Result<Self> {
         check_count("total_count of Multinomial", total_count)?;
         if logits.size().last().is_none_or(|&classes| classes < 1) {
             return Err(Error::Shape {
@@ -57,8 +55,7 @@ impl Multinomial {
                 expected: "[..., classes] with at least one class".into(),
             });
         }
-        let (parameters, kind) = broadcast("Multinomial", &[logits])?;
-        Ok(Self { total_count, log_probs: single(parameters).log_softmax(-1, Kind::Double), kind })
+        Ok(Self { total_count, log_probs: logits.log_softmax(-1, Kind::Double), kind })
     }
 
     /// The number of draws.

@@ -28,11 +28,7 @@ impl NegativeBinomial {
     /// # Errors
     /// When a value is outside its domain (the check reads the values back from their device), or the shapes do not fit.
     pub fn new(total_count: &Tensor, probs: &Tensor) -> Result<Self> {
-        let (parameters, kind) = broadcast("NegativeBinomial", &[total_count, probs])?;
-        let (total_count, probs) = two(parameters);
-        check_positive("total_count of NegativeBinomial", &total_count)?;
-        Probability::check_probs("NegativeBinomial", &probs)?;
-        Ok(Self { total_count, counted: Probability::from_probs(&probs), kind })
+        Self::of(total_count, probs, Probability::from_probs)
     }
 
     /// From positive `total_count` and log-odds of what is counted within -300..=300.
@@ -40,20 +36,18 @@ impl NegativeBinomial {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn from_logits(total_count: &Tensor, logits: &Tensor) -> Result<Self> {
-        let negative_binomial = Self::from_logits_unchecked(total_count, logits)?;
-        check_positive("total_count of NegativeBinomial", &negative_binomial.total_count)?;
-        Probability::check_moderate_logits("NegativeBinomial", logits)?;
-        Ok(negative_binomial)
+        Self::of(total_count, logits, Probability::from_moderate_logits)
     }
 
-    /// As [`from_logits`](Self::from_logits), without looking at the values.
-    ///
-    /// # Errors
-    /// When a tensor is not floating-point, or the shapes do not fit.
-    pub fn from_logits_unchecked(total_count: &Tensor, logits: &Tensor) -> Result<Self> {
-        let (parameters, kind) = broadcast("NegativeBinomial", &[total_count, logits])?;
-        let (total_count, logits) = two(parameters);
-        Ok(Self { total_count, counted: Probability::from_logits(&logits), kind })
+    fn of(
+        total_count: &Tensor,
+        counted: &Tensor,
+        form: impl FnOnce(&str, &Tensor) -> Result<Probability>,
+    ) -> Result<Self> {
+        let (parameters, kind) = broadcast("NegativeBinomial", &[total_count, counted])?;
+        let (total_count, counted) = two(parameters);
+        check_positive("total_count of NegativeBinomial", &total_count)?;
+        Ok(Self { total_count, counted: form("NegativeBinomial", &counted)?, kind })
     }
 }
 

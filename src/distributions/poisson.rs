@@ -25,23 +25,15 @@ impl Poisson {
     /// # Errors
     /// When a rate is outside. The check reads the rates back from their device.
     pub fn new(rate: &Tensor) -> Result<Self> {
-        let poisson = Self::new_unchecked(rate)?;
-        check_positive("rate of Poisson", &poisson.rate)?;
-        Ok(poisson)
-    }
-
-    /// The same at other rates, float64.
-    pub(super) fn at(&self, rate: &Tensor) -> Self {
-        Self { rate: rate.shallow_clone(), kind: self.kind }
-    }
-
-    /// As [`new`](Self::new), without looking at the values: for training steps, where the network makes them positive.
-    ///
-    /// # Errors
-    /// When the tensor is not floating-point.
-    pub fn new_unchecked(rate: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("Poisson", &[rate])?;
-        Ok(Self { rate: single(parameters), kind })
+        let rate = single(parameters);
+        check_positive("rate of Poisson", &rate)?;
+        Ok(Self { rate, kind })
+    }
+
+    /// At rates that are known to be positive, float64.
+    pub(super) fn of(rate: Tensor, kind: Kind) -> Self {
+        Self { rate, kind }
     }
 }
 
@@ -67,7 +59,7 @@ impl Distribution for Poisson {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        Box::new(self.at(&single(values)))
+        Box::new(Self::of(single(values), self.kind))
     }
 
     fn poisson_rate(&self) -> Option<Tensor> {

@@ -1,9 +1,9 @@
 //! A probability in (0, 1), given as itself or as a logit, kept as the pair of logarithms `(log p, log(1 - p))`.
 
 use super::distribution::Parameter;
-use crate::checks::check;
+use crate::checks::{broadcast, check, single};
 use crate::error::Result;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// `(log p, log(1 - p))` in float64; neither is ever formed from a rounded or clamped probability.
 #[derive(Debug)]
@@ -21,28 +21,43 @@ enum Form {
 }
 
 impl Probability {
-    pub fn from_probs(probs: &Tensor) -> Self {
+    /// From probabilities inside (0, 1), float64.
+    pub fn from_probs(family: &str, probs: &Tensor) -> Result<Self> {
+        let inside = |probs: &Tensor| probs.ge(1e-30).logical_and(&probs.lt(1.0));
+        check(&format!("probs of {family}"), probs, inside, "inside (0, 1), and not below 1e-30")?;
+        Ok(Self::of_probs(probs))
+    }
+
+    /// From finite log-odds, float64.
+    pub fn from_logits(family: &str, logits: &Tensor) -> Result<Self> {
+        check(&format!("logits of {family}"), logits, Tensor::isfinite, "finite")?;
+        Ok(Self::of_logits(logits))
+    }
+
+    /// As [`from_logits`](Self::from_logits), for families whose moments are exponentials of the logits.
+    pub fn from_moderate_logits(family: &str, logits: &Tensor) -> Result<Self> {
+        let moderate = |logits: &Tensor| logits.abs().le(300.0);
+        check(&format!("logits of {family}"), logits, moderate, "within -300..=300, or the mean leaves float64")?;
+        Ok(Self::of_logits(logits))
+    }
+
+    /// One of these for a family that has no other tensor, from a tensor of any floating-point kind; and the kind of what is made of it.
+    pub fn alone(
+        family: &str,
+        given: &Tensor,
+        form: impl FnOnce(&str, &Tensor) -> Result<Self>,
+    ) -> Result<(Self, Kind)> {
+        let (parameters, kind) = broadcast(family, &[given])?;
+        Ok((form(family, &single(parameters))?, kind))
+    }
+
+    pub fn of_probs(probs: &Tensor) -> Self {
         Self { log_p: probs.log(), log_q: probs.neg().log1p(), given: probs.shallow_clone(), form: Form::Probs }
     }
 
-    pub fn from_logits(logits: &Tensor) -> Self {
+    fn of_logits(logits: &Tensor) -> Self {
         let (log_p, log_q) = (logits.log_sigmoid(), logits.neg().log_sigmoid());
         Self { log_p, log_q, given: logits.shallow_clone(), form: Form::Logits }
-    }
-
-    pub fn check_probs(family: &str, probs: &Tensor) -> Result<()> {
-        let inside = probs.ge(1e-30).logical_and(&probs.lt(1.0));
-        check(&format!("probs of {family}"), probs, &inside, "inside (0, 1), and not below 1e-30")
-    }
-
-    pub fn check_logits(family: &str, logits: &Tensor) -> Result<()> {
-        check(&format!("logits of {family}"), logits, &logits.isfinite(), "finite")
-    }
-
-    /// As [`check_logits`](Self::check_logits), for families whose moments are exponentials of the logits.
-    pub fn check_moderate_logits(family: &str, logits: &Tensor) -> Result<()> {
-        let moderate = logits.abs().le(300.0);
-        check(&format!("logits of {family}"), logits, &moderate, "within -300..=300, or the mean leaves float64")
     }
 
     /// Named `probs` or `logits`, as it was given.
@@ -72,8 +87,8 @@ impl Probability {
     /// Another probability, given in the same form.
     pub fn with_value(&self, value: Tensor) -> Self {
         match self.form {
-            Form::Probs => Self::from_probs(&value),
-            Form::Logits => Self::from_logits(&value),
+            Form::Probs => Self::of_probs(&value),
+            Form::Logits => Self::of_logits(&value),
         }
     }
 }

@@ -25,19 +25,10 @@ impl Skellam {
     /// # Errors
     /// When a rate is not positive or above 1e30 (the check reads the rates back from their device), or the shapes do not fit.
     pub fn new(rate1: &Tensor, rate2: &Tensor) -> Result<Self> {
-        let skellam = Self::new_unchecked(rate1, rate2)?;
-        check_positive("rate1 of Skellam", &skellam.rate1)?;
-        check_positive("rate2 of Skellam", &skellam.rate2)?;
-        Ok(skellam)
-    }
-
-    /// As [`new`](Self::new), without looking at the values.
-    ///
-    /// # Errors
-    /// When a tensor is not floating-point, or the shapes do not fit.
-    pub fn new_unchecked(rate1: &Tensor, rate2: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("Skellam", &[rate1, rate2])?;
         let (rate1, rate2) = two(parameters);
+        check_positive("rate1 of Skellam", &rate1)?;
+        check_positive("rate2 of Skellam", &rate2)?;
         Ok(Self { rate1, rate2, kind })
     }
 }
@@ -111,7 +102,7 @@ impl Distribution for Skellam {
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
-        let draw = |rate: &Tensor| Poisson::new_unchecked(rate)?.sample(sample_shape);
+        let draw = |rate: &Tensor| Poisson::of(rate.shallow_clone(), Kind::Double).sample(sample_shape);
         Ok((draw(&self.rate1)? - draw(&self.rate2)?).to_kind(self.kind))
     }
 }

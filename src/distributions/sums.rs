@@ -6,7 +6,7 @@
 //! runs over a distant, narrow peak does not; then the other side is summed, and the first is its complement.
 
 use super::support::Support;
-use crate::checks::{LARGEST_ATOM, check, log_zero_one};
+use crate::checks::{LARGEST_ATOM, log_zero_one, require};
 use crate::error::{Error, Result};
 use crate::math::LOG_ZERO;
 use crate::math::gauss_sums::{DOUBLINGS, Grid, SINGLES};
@@ -124,7 +124,7 @@ pub(crate) fn reach<D: Pmf + ?Sized>(distribution: &D, from: i64, direction: Dir
         let offsets = Tensor::arange_start(start, start + size, (Kind::Double, device));
         let terms = row(&(offsets * sign + from));
         let wrong = terms.isnan().logical_or(&terms.isposinf());
-        check(
+        require(
             &format!("log-pmf of {}", distribution.name()),
             &terms,
             &wrong.logical_not(),

@@ -29,23 +29,26 @@ impl ZeroInflatedPoisson {
     pub fn new(gate: &Tensor, rate: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("ZeroInflatedPoisson", &[gate, rate])?;
         let (gate, rate) = two(parameters);
-        check("gate of ZeroInflatedPoisson", &gate, &gate.gt(0.0).logical_and(&gate.lt(1.0)), "inside (0, 1)")?;
+        let inside = |gate: &Tensor| gate.gt(0.0).logical_and(&gate.lt(1.0));
+        check("gate of ZeroInflatedPoisson", &gate, inside, "inside (0, 1)")?;
         check_positive("rate of ZeroInflatedPoisson", &rate)?;
-        Self::of(Probability::from_probs(&gate), rate, kind)
+        Ok(Self::of(Probability::of_probs(&gate), rate, kind))
     }
 
-    /// As [`new`](Self::new), from finite log-odds of the gate, and without looking at the values.
+    /// From finite log-odds of a zero that the Poisson did not draw, and positive rates, which broadcast together.
     ///
     /// # Errors
-    /// When a tensor is not floating-point, or the shapes do not fit.
-    pub fn from_logits_unchecked(gate_logits: &Tensor, rate: &Tensor) -> Result<Self> {
+    /// As [`new`](Self::new).
+    pub fn from_logits(gate_logits: &Tensor, rate: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("ZeroInflatedPoisson", &[gate_logits, rate])?;
         let (gate_logits, rate) = two(parameters);
-        Self::of(Probability::from_logits(&gate_logits), rate, kind)
+        let gate = Probability::from_logits("the gate of ZeroInflatedPoisson", &gate_logits)?;
+        check_positive("rate of ZeroInflatedPoisson", &rate)?;
+        Ok(Self::of(gate, rate, kind))
     }
 
-    fn of(gate: Probability, rate: Tensor, kind: Kind) -> Result<Self> {
-        Ok(Self { gate, poisson: Poisson::new_unchecked(&rate)?, rate, kind })
+    fn of(gate: Probability, rate: Tensor, kind: Kind) -> Self {
+        Self { gate, poisson: Poisson::of(rate.shallow_clone(), Kind::Double), rate, kind }
     }
 
     /// `(below, above)` of the Poisson part, scaled; below, `log_share` of the gate is added.
@@ -80,7 +83,7 @@ impl Distribution for ZeroInflatedPoisson {
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
         let (gate, rate) = two(values);
-        let poisson = self.poisson.at(&rate);
+        let poisson = Poisson::of(rate.shallow_clone(), Kind::Double);
         Box::new(Self { gate: self.gate.with_value(gate), rate, poisson, kind: self.kind })
     }
 

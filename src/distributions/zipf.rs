@@ -26,19 +26,11 @@ impl Zipf {
     /// # Errors
     /// When a value is outside its domain. The check reads the exponents back from their device.
     pub fn new(size: i64, exponent: &Tensor) -> Result<Self> {
-        let zipf = Self::new_unchecked(size, exponent)?;
-        check_positive("exponent of Zipf", &zipf.exponent)?;
-        Ok(zipf)
-    }
-
-    /// As [`new`](Self::new), without looking at the exponents.
-    ///
-    /// # Errors
-    /// When the number of ranks is out of range, or the tensor is not floating-point.
-    pub fn new_unchecked(size: i64, exponent: &Tensor) -> Result<Self> {
         check_count("size of Zipf", size)?;
         let (parameters, kind) = broadcast("Zipf", &[exponent])?;
-        Ok(Self::of(size, single(parameters), kind))
+        let exponent = single(parameters);
+        check_positive("exponent of Zipf", &exponent)?;
+        Ok(Self::of(size, exponent, kind))
     }
 
     fn of(size: i64, exponent: Tensor, kind: Kind) -> Self {

@@ -16,6 +16,7 @@ use super::reinmax::{self, ReinMax};
 use super::relax::{self, Relax};
 use super::relax_dequantized::{self, RelaxDequantized};
 use super::vimco::{self, Vimco};
+use crate::choice::{Choice, read_and_written};
 use crate::error::Result;
 use crate::relaxation::Forward;
 use serde::{Deserialize, Serialize};
@@ -25,14 +26,28 @@ macro_rules! estimators {
     ($($kind:ident, $name:literal, $help:literal, $facts:path, |$setting:pat_param| $build:expr;)*) => {
         /// An estimator's name, as it is typed.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
         pub enum EstimatorKind {
             $(
                 #[doc = $help]
                 #[serde(rename = $name)]
-                #[cfg_attr(feature = "cli", value(name = $name))]
                 $kind,
             )*
+        }
+
+        impl Choice for EstimatorKind {
+            const CHOICES: &'static [Self] = &Self::ALL;
+
+            fn word(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+
+            fn about(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $help,)*
+                }
+            }
         }
 
         impl EstimatorKind {
@@ -127,9 +142,4 @@ impl EstimatorKind {
     }
 }
 
-impl std::fmt::Display for EstimatorKind {
-    /// As it is typed.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.facts().name)
-    }
-}
+read_and_written!(EstimatorKind, "estimator");

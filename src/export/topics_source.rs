@@ -195,7 +195,11 @@ fn lean(config: &TopicsConfig, l: usize) -> String {
         (Inference::Explicit, Family::Poisson) => {
             format!("torch.log1p(-torch.exp(-rate{l})) + rate{l} - {:?}", before_softplus(config.prior))
         }
-        _ => format!("torch.log(rate{l}) - {:?}", config.prior.ln()),
+        (Inference::Implicit, _)
+        | (
+            Inference::Explicit,
+            Family::Geometric | Family::NegativeBinomial | Family::Binomial | Family::Bernoulli | Family::Categorical,
+        ) => format!("torch.log(rate{l}) - {:?}", config.prior.ln()),
     };
     let above = l + 1;
     let from_above = format!("torch.matmul(mean{above}, torch.exp(self.topics{l}_weight))");

@@ -4,7 +4,7 @@
 //! a pickle of the module with its tensors described; `data/N`, their numbers; `code/__torch__.py`, the classes; `extra/NAME`, texts.
 
 use super::vae_source::{Attribute, Script};
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::formats::safetensors::bytes_of;
 use crate::models::Vae;
 use crate::platform::files::replace;
@@ -73,9 +73,9 @@ pub(super) fn entries(
 
 /// Writes an archive whose entries lie in a folder, atomically.
 pub(super) fn write(path: &Path, folder: &str, entries: &[(String, Vec<u8>)]) -> Result<()> {
-    let failed = |problem: &dyn std::fmt::Display| Error::file(path, format!("cannot be written ({problem})"));
-    let bytes = archive(folder, entries).map_err(|error| failed(&error))?;
-    replace(path, &bytes).map_err(|error| failed(&error))
+    let failed = |cause: Cause| Error::caused(path, "cannot be written", cause);
+    let bytes = archive(folder, entries).map_err(|error| failed(error.into()))?;
+    replace(path, &bytes).map_err(|error| failed(error.into()))
 }
 
 fn archive(folder: &str, entries: &[(String, Vec<u8>)]) -> zip::result::ZipResult<Vec<u8>> {

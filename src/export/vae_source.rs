@@ -146,14 +146,14 @@ pub(super) fn log_weights(family: Family, (lo, hi): (i64, i64), [a, b]: [f64; 2]
             SMALLEST,
             probability(&format!("halves[1] + {b:?}"))
         ),
-        _ => probability(&format!("output + {a:?}")),
+        Family::Binomial | Family::Bernoulli | Family::Categorical => probability(&format!("output + {a:?}")),
     };
     let log_pmf = match family {
         Family::Poisson => "torch.log(rate) * k - rate - torch.lgamma(k + 1.)",
         Family::Geometric => "log_q * k + log_p",
         Family::NegativeBinomial => "__torch__.log_gamma_ratio(r, k, ) - torch.lgamma(k + 1.) + r * log_q + log_p * k",
         // The Bernoulli is the binomial of one trial.
-        _ => &format!(
+        Family::Binomial | Family::Bernoulli | Family::Categorical => &format!(
             "torch.lgamma({:?}) - torch.lgamma(k + 1.) - torch.lgamma({hi:?}. - k + 1.) + log_p * k + log_q * ({hi:?}. - k)",
             hi as f64 + 1.0
         ),
@@ -185,7 +185,7 @@ pub(super) fn log_weights(family: Family, (lo, hi): (i64, i64), [a, b]: [f64; 2]
 fn first_part(family: Family) -> &'static str {
     match family {
         Family::NegativeBinomial => "torch.chunk(output, 2, -1)[0]",
-        _ => "output",
+        Family::Poisson | Family::Geometric | Family::Binomial | Family::Bernoulli | Family::Categorical => "output",
     }
 }
 
@@ -205,7 +205,7 @@ fn tails(family: Family, k: i64, below: &str, above: &str) -> String {
             "    factor = __torch__.log_gamma_ratio(r, torch.full_like(r, {k}.), ) - torch.lgamma({k}. + 1.) + r * log_q + log_p * {k}. + torch.log({k}.)\n    {above}, {below} = __torch__.log_incomplete_beta({k}., r, log_p, log_q, factor, {}, )\n",
             levels(34.0, 3.6, size)
         ),
-        _ => format!(
+        Family::Poisson | Family::Binomial | Family::Bernoulli | Family::Categorical => format!(
             "    {above}, {below} = __torch__.log_incomplete_gamma({k}, rate, {}, {}, )\n",
             levels(14.0, 2.4, size),
             levels(3.0, 2.6, size)

@@ -73,10 +73,7 @@ pub(crate) fn parse_plain(name: &Path, mut source: impl Read, most: u64) -> Resu
         ));
     }
     let mut bytes = Vec::with_capacity(expected as usize);
-    source
-        .take(expected + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::file(name, format!("damaged: {error}")))?;
+    source.take(expected + 1).read_to_end(&mut bytes).map_err(|error| Error::caused(name, "damaged", error))?;
     if bytes.len() as u64 != expected {
         let found = if bytes.len() as u64 > expected { "more".to_string() } else { bytes.len().to_string() };
         return Err(Error::file(
@@ -90,7 +87,7 @@ pub(crate) fn parse_plain(name: &Path, mut source: impl Read, most: u64) -> Resu
 fn fill(name: &Path, source: &mut impl Read, buffer: &mut [u8], what: &str) -> Result<()> {
     source
         .read_exact(buffer)
-        .map_err(|error| Error::file(name, format!("{what} cannot be read ({error}); get the file again")))
+        .map_err(|error| Error::caused(name, format!("{what} cannot be read; get the file again"), error))
 }
 
 #[cfg(test)]

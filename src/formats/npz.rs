@@ -42,7 +42,7 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
     fn holding(path: &'a Path, source: R, held: u64) -> Result<Self> {
         let most = most_content(held);
         let zip = ZipArchive::new(source)
-            .map_err(|error| Error::file(path, format!("not a readable .npz archive ({error}); get the file again")))?;
+            .map_err(|error| Error::caused(path, "not a readable .npz archive; get the file again", error))?;
         Ok(Self { path, zip, most })
     }
 
@@ -100,7 +100,8 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
             return Err(Error::file(path, format!("has no array '{name}', only {names:?}")));
         }
         self.check_packing(&entry).map_err(damaged)?;
-        let mut file = self.zip.by_name(&entry).map_err(|error| damaged(format!("is damaged: {error}")))?;
+        let broken = |error| Error::caused(path, format!("array '{name}' is damaged"), error);
+        let mut file = self.zip.by_name(&entry).map_err(broken)?;
         npy::read(&mut file, self.most).map_err(damaged)
     }
 

@@ -2,7 +2,7 @@
 
 use super::pytorch::{Named, Problem};
 use super::rebuild::{MOST_DIMENSIONS, elements};
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::platform::files::replace;
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
@@ -80,19 +80,19 @@ pub(crate) fn write_named(
     mut named: Vec<(String, Tensor)>,
     mut metadata: HashMap<String, String>,
 ) -> Result<()> {
-    let failed = |problem: &dyn std::fmt::Display| Error::file(path, format!("cannot be written ({problem})"));
+    let failed = |cause: Cause| Error::caused(path, "cannot be written", cause);
     named.sort_by(|a, b| a.0.cmp(&b.0));
     let contents = named.iter().map(|(_, tensor)| bytes_of(tensor)).collect::<Result<Vec<_>>>()?;
     let views = named.iter().zip(&contents).map(|((name, tensor), bytes)| {
         let dtype = KINDS.iter().find(|(_, kind)| *kind == tensor.kind());
-        let dtype = dtype.ok_or_else(|| failed(&format!("{name} is {:?}", tensor.kind())))?.0;
+        let dtype = dtype.ok_or_else(|| failed(format!("{name} is {:?}", tensor.kind()).into()))?.0;
         let shape = tensor.size().iter().map(|&size| size as usize).collect();
-        Ok((name.as_str(), TensorView::new(dtype, shape, bytes).map_err(|error| failed(&error))?))
+        Ok((name.as_str(), TensorView::new(dtype, shape, bytes).map_err(|error| failed(error.into()))?))
     });
     let views = views.collect::<Result<Vec<_>>>()?;
     metadata.insert("gengs.version".into(), env!("CARGO_PKG_VERSION").into());
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| failed(&error))?;
-    replace(path, &bytes).map_err(|error| failed(&error))
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| failed(error.into()))?;
+    replace(path, &bytes).map_err(|error| failed(error.into()))
 }
 
 /// The bytes of a tensor, in the machine's order, which on all machines that libtorch runs on is the file's.

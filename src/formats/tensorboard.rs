@@ -42,7 +42,7 @@ impl EventWriter {
                 file => break (now, path, file),
             }
         };
-        let file = file.map_err(|error| Error::file(&path, format!("cannot be made ({error})")))?;
+        let file = file.map_err(|error| Error::caused(&path, "cannot be made", error))?;
         let mut writer = Self { path, file: BufWriter::new(file) };
         writer.event(now, None, |event| event.text(3, "brain.Event:2"))?;
         writer.flush()?;
@@ -124,7 +124,7 @@ impl EventWriter {
     /// # Errors
     /// When the file cannot be written.
     pub fn flush(&mut self) -> Result<()> {
-        self.file.flush().map_err(|error| Error::file(&self.path, format!("cannot be written ({error})")))
+        self.file.flush().map_err(|error| Error::caused(&self.path, "cannot be written", error))
     }
 
     /// The same, and waits until it is on the disk.
@@ -134,7 +134,7 @@ impl EventWriter {
     pub fn sync(&mut self) -> Result<()> {
         self.flush()?;
         let synced = operation().and_then(|()| self.file.get_ref().sync_data());
-        synced.map_err(|error| Error::file(&self.path, format!("cannot be written ({error})")))
+        synced.map_err(|error| Error::caused(&self.path, "cannot be written", error))
     }
 
     fn summary(&mut self, tag: &str, step: i64, wall_time: f64, value: impl FnOnce(&mut Message)) -> Result<()> {
@@ -156,7 +156,7 @@ impl EventWriter {
         }
         content(&mut event);
         let written = self.file.write_all(&record(&event.0));
-        written.map_err(|error| Error::file(&self.path, format!("cannot be written ({error})")))
+        written.map_err(|error| Error::caused(&self.path, "cannot be written", error))
     }
 }
 

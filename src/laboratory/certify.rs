@@ -3,6 +3,7 @@
 use super::problem::Problem;
 use crate::error::{Error, Result};
 use crate::estimators::{EstimatorKind, FunctionNeeds, LawNeeds, Setting, cosines};
+use crate::random;
 use serde::Serialize;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
@@ -93,7 +94,7 @@ pub enum Verdict {
 }
 
 /// The z-score beyond which a claim to be unbiased is refuted: one true claim in 16,000 is.
-pub const REFUTED: f64 = 4.0;
+const REFUTED: f64 = 4.0;
 
 /// Atoms that fewer draws meet, on average, are rare: a standard error says little of what hangs on them.
 const FEW: f64 = 100.0;
@@ -135,7 +136,7 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
         return Err(Error::parameter("estimator", kind, format!("one that is made for {problem}")));
     }
     let exact = problem.exact(kind, samples)?;
-    tch::manual_seed(how.seed);
+    let _generator = random::seeded(how.seed);
     let setting = Setting { width: problem.width(), features: None, temperature: how.temperature, device: Device::Cpu };
     let mut estimator = kind.build(&setting)?;
     let warm_up = if estimator.learned().is_some() { how.warm_up } else { 0 };

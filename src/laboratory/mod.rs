@@ -15,8 +15,8 @@ mod problem;
 pub mod report;
 mod scores;
 
-pub use certify::{Certificate, Measurement, REFUTED, Verdict, certify};
+pub use certify::{Certificate, Measurement, Verdict, certify};
 pub use curves::{Band, Curve, Panel};
 pub use experiment::{Experiment, Synthetic};
 pub use objective::{ObjectiveKind, TestFunction};
-pub use problem::{Problem, ProblemConfig, TAIL};
+pub use problem::{Problem, ProblemConfig};

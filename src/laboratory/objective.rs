@@ -1,27 +1,27 @@
 //! Functions of a row of latents whose expectation's gradient is to be estimated.
 
+use crate::choice::choices;
 use crate::estimators::FunctionNeeds;
 use rand::{RngExt, SeedableRng, rngs::ChaCha12Rng};
-use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-/// A function of a row of latents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "kebab-case")]
-pub enum ObjectiveKind {
-    /// Sum of (z - target)^2
-    Quadratic,
-    /// Sum of sigmoid(z - target)
-    Sigmoid,
-    /// A fixed random network of all latents
-    Network,
-    /// Sum of 1[z >= target]
-    Step,
-    /// Sum of floor(z / 2)
-    Floor,
-    /// 1, whatever the latents are
-    Constant,
+choices! {
+    "objective";
+    /// A function of a row of latents.
+    pub enum ObjectiveKind {
+        /// Sum of (z - target)^2
+        Quadratic = "quadratic",
+        /// Sum of sigmoid(z - target)
+        Sigmoid = "sigmoid",
+        /// A fixed random network of all latents
+        Network = "network",
+        /// Sum of 1[z >= target]
+        Step = "step",
+        /// Sum of floor(z / 2)
+        Floor = "floor",
+        /// 1, whatever the latents are
+        Constant = "constant",
+    }
 }
 
 impl ObjectiveKind {

@@ -16,7 +16,7 @@ pub struct ProblemConfig {
     pub family: String,
     /// Its parameters; none for those of a typical law.
     pub parameters: Vec<f64>,
-    /// The window; none for all but [`TAIL`] of the mass.
+    /// The window; none for all but 1e-9 of the mass.
     pub truncation: Option<Truncation>,
     /// How many latents a row has, all of the same law.
     pub latents: i64,
@@ -29,7 +29,7 @@ pub struct ProblemConfig {
 }
 
 /// Mass outside the window where none is given.
-pub const TAIL: f64 = 1e-9;
+const TAIL: f64 = 1e-9;
 
 /// A problem, ready to be estimated.
 #[derive(Debug)]

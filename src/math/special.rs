@@ -138,7 +138,7 @@ pub fn log_gamma_ratio(x: &Tensor, d: &Tensor) -> Tensor {
 
 /// Where `v^2 + x^2` reaches its square, the modified Bessel function `I_v(x)` is taken from Debye's expansion, and below it from its
 /// power series.
-pub const BESSEL_SWITCH: f64 = 40.0;
+pub(crate) const BESSEL_SWITCH: f64 = 40.0;
 
 /// `log(I_v(x) Gamma(v + 1) (2 / x)^v)` for `v >= 0`, `x > 0`, both below [`BESSEL_SWITCH`]: the power series of the modified Bessel
 /// function of the first kind without its first factor.
@@ -148,7 +148,7 @@ pub const BESSEL_SWITCH: f64 = 40.0;
 ///
 /// # Source
 /// NIST Digital Library of Mathematical Functions, 10.25.2; what follows its 56th term is below 1e-16 of the sum.
-pub fn log_bessel_series(v: &Tensor, quarter_square: &Tensor) -> Tensor {
+pub(crate) fn log_bessel_series(v: &Tensor, quarter_square: &Tensor) -> Tensor {
     let mut sum = (quarter_square * v).zeros_like() + 1.0;
     for m in (1..=56).rev() {
         let m = f64::from(m);
@@ -165,7 +165,7 @@ pub fn log_bessel_series(v: &Tensor, quarter_square: &Tensor) -> Tensor {
 ///
 /// # Source
 /// NIST Digital Library of Mathematical Functions, 10.41.3.
-pub fn log_bessel_debye(v: &Tensor, w: &Tensor) -> Tensor {
+pub(crate) fn log_bessel_debye(v: &Tensor, w: &Tensor) -> Tensor {
     // With s = (v / w)^2, the k-th term is a polynomial in s over w^k.
     let s = (v / w).square();
     let inverse = w.reciprocal();

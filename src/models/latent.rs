@@ -1,5 +1,7 @@
 //! A layer of discrete latents: its family, its prior, and how a network's output becomes a posterior.
 
+use crate::checks::unchecked;
+use crate::choice::choices;
 use crate::distributions::{Bernoulli, Binomial, Distribution, Geometric, NegativeBinomial, Poisson};
 use crate::error::{Error, Result};
 use crate::platform::limits::check_shape;
@@ -7,49 +9,36 @@ use crate::relaxation::{Forward, Relaxation};
 use crate::sampler::{Backend, NoiseKey, OnePass, OnePassDraw};
 use crate::truncation::TruncatedDistribution;
 use crate::truncation::Truncation;
-use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use tch::{Device, Kind, Tensor};
 
-/// The law of a latent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "kebab-case")]
-pub enum Family {
-    /// Counts with variance equal to the mean.
-    Poisson,
-    /// Failures before the first success.
-    Geometric,
-    /// Over-dispersed counts; the prior has `total_count` 3, the posterior learns its own.
-    NegativeBinomial,
-    /// Successes in as many trials as the window has atoms, less one.
-    Binomial,
-    /// Zero or one.
-    Bernoulli,
-    /// One of `n` classes, a one-hot vector; the prior is uniform.
-    Categorical,
-}
-
-impl std::fmt::Display for Family {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.serialize(f)
+choices! {
+    "family";
+    /// The law of a latent.
+    pub enum Family {
+        /// Counts with variance equal to the mean.
+        Poisson = "poisson",
+        /// Failures before the first success.
+        Geometric = "geometric",
+        /// Over-dispersed counts; the prior has `total_count` 3, the posterior learns its own.
+        NegativeBinomial = "negative-binomial",
+        /// Successes in as many trials as the window has atoms, less one.
+        Binomial = "binomial",
+        /// Zero or one.
+        Bernoulli = "bernoulli",
+        /// One of `n` classes, a one-hot vector; the prior is uniform.
+        Categorical = "categorical",
     }
 }
 
-/// What the encoder puts out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "kebab-case")]
-pub enum Inference {
-    /// The parameters of the family.
-    Explicit,
-    /// One logit for each atom; the prior, through the KL, gives them shape.
-    Implicit,
-}
-
-impl std::fmt::Display for Inference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.serialize(f)
+choices! {
+    "inference";
+    /// What the encoder puts out.
+    pub enum Inference {
+        /// The parameters of the family.
+        Explicit = "explicit",
+        /// One logit for each atom; the prior, through the KL, gives them shape.
+        Implicit = "implicit",
     }
 }
 
@@ -94,10 +83,12 @@ impl Latent {
         let float = (Kind::Float, device);
         let (mean, window, prior) = if config.family == Family::Categorical {
             if config.prior.is_some() {
-                return Err(Error::Config("the categorical prior is uniform: leave --prior away".into()));
+                let problem = "the categorical prior is uniform: leave its mean away".into();
+                return Err(Error::Contradiction { problem, setting: "prior" });
             }
             let n = config.truncation.atoms().ok_or_else(|| {
-                Error::Config("a categorical latent has no tail: give --truncation as a number of classes".into())
+                let problem = "a categorical latent has no tail: give the truncation as a number of classes".into();
+                Error::Contradiction { problem, setting: "truncation" }
             })?;
             if n < 1 {
                 return Err(Error::parameter("number of classes", n, "at least 1"));
@@ -118,8 +109,8 @@ impl Latent {
     pub fn encoder_width(&self) -> i64 {
         let per_latent = match (self.inference, self.family) {
             (Inference::Implicit, _) | (_, Family::Categorical) => self.prior.len(),
-            (_, Family::NegativeBinomial) => 2,
-            _ => 1,
+            (Inference::Explicit, Family::NegativeBinomial) => 2,
+            (Inference::Explicit, Family::Poisson | Family::Geometric | Family::Binomial | Family::Bernoulli) => 1,
         };
         self.latents * per_latent
     }
@@ -150,8 +141,8 @@ impl Latent {
     ) -> Result<(TruncatedDistribution, Option<Box<dyn Distribution>>)> {
         let (lo, hi) = self.window;
         Ok(match self.law(output)? {
-            Law::OneHot(logits) => (TruncatedDistribution::one_hot_unchecked(&logits)?, None),
-            Law::Logits(logits) => (TruncatedDistribution::from_logits_unchecked(&logits, lo)?, None),
+            Law::OneHot(logits) => (unchecked(|| TruncatedDistribution::one_hot(&logits))?, None),
+            Law::Logits(logits) => (unchecked(|| TruncatedDistribution::from_logits(&logits, lo))?, None),
             Law::Family(law) => {
                 let q = TruncatedDistribution::new(law.as_ref(), &Truncation::between(lo, hi).allow_low_mass())?;
                 (q, Some(law))
@@ -161,7 +152,7 @@ impl Latent {
 
     /// A relaxed draw `[..., latents]` of the posterior and its KL to the prior, of the same shape. With a key, the noise is that of
     /// its counter, and the one-pass sampler draws where it can; else the noise comes from libtorch's generator.
-    pub fn draw(
+    pub fn rsample(
         &self,
         output: &Tensor,
         temperature: f64,
@@ -170,11 +161,11 @@ impl Latent {
     ) -> Result<(Tensor, Tensor)> {
         if let Some(key) = key.filter(|_| temperature > 0.0) {
             let (lo, hi) = self.window;
-            let sampler = || OnePass::new(lo, hi, temperature)?.allow_low_mass().forward(forward).kl_to(&self.prior);
+            let sampler = || OnePass::new(lo, hi, temperature)?.forward(forward).kl_to(&self.prior);
             let draw = match self.law(output)? {
                 Law::OneHot(_) => None,
-                Law::Logits(logits) => Some(sampler()?.draw_logits(&logits, key)?),
-                Law::Family(law) => Some(sampler()?.draw(law.as_ref(), key)?),
+                Law::Logits(logits) => Some(unchecked(|| sampler()?.rsample(&logits, key))?),
+                Law::Family(law) => Some(unchecked(|| sampler()?.rsample(law.as_ref(), key))?),
             };
             if let Some(OnePassDraw { z, kl: Some(kl), drawn_by }) = draw {
                 self.drawn_by.set(Some(drawn_by));
@@ -215,27 +206,27 @@ impl Latent {
         match self.family {
             Family::Binomial => [logit(self.mean / self.window.1 as f64), 0.0],
             Family::Bernoulli | Family::Categorical => [logit(self.mean), 0.0],
-            _ => count_shifts(self.family, self.mean),
+            Family::Poisson | Family::Geometric | Family::NegativeBinomial => count_shifts(self.family, self.mean),
         }
     }
 
     /// The posterior before it is truncated.
     fn law(&self, output: &Tensor) -> Result<Law> {
-        if self.inference == Inference::Implicit || self.family == Family::Categorical {
-            let logits = output.unflatten(-1, [self.latents, self.prior.len()]);
-            return Ok(match self.family {
-                Family::Categorical => Law::OneHot(logits),
-                _ => Law::Logits(logits),
-            });
-        }
+        let logits = || output.unflatten(-1, [self.latents, self.prior.len()]);
         let [shift, other] = self.shifts();
-        if let Some(law) = count_law(self.family, output, [shift, other])? {
-            return Ok(Law::Family(law));
-        }
-        Ok(Law::Family(match self.family {
-            Family::Binomial => Box::new(Binomial::from_logits_unchecked(self.window.1, &(output + shift))?),
-            _ => Box::new(Bernoulli::from_logits_unchecked(&(output + shift))?),
-        }))
+        Ok(match (self.inference, self.family) {
+            (_, Family::Categorical) => Law::OneHot(logits()),
+            (Inference::Implicit, _) => Law::Logits(logits()),
+            (Inference::Explicit, Family::Binomial) => {
+                Law::Family(Box::new(unchecked(|| Binomial::from_logits(self.window.1, &(output + shift)))?))
+            }
+            (Inference::Explicit, Family::Bernoulli) => {
+                Law::Family(Box::new(unchecked(|| Bernoulli::from_logits(&(output + shift)))?))
+            }
+            (Inference::Explicit, Family::Poisson | Family::Geometric | Family::NegativeBinomial) => {
+                Law::Family(count_law(self.family, output, [shift, other])?)
+            }
+        })
     }
 }
 
@@ -245,25 +236,28 @@ pub(crate) fn count_shifts(family: Family, mean: f64) -> [f64; 2] {
     match family {
         Family::NegativeBinomial => [before_softplus(PRIOR_TOTAL_COUNT), mean.ln() - PRIOR_TOTAL_COUNT.ln()],
         Family::Geometric => [mean.ln(), 0.0],
-        _ => [before_softplus(mean), 0.0],
+        Family::Poisson | Family::Binomial | Family::Bernoulli | Family::Categorical => [before_softplus(mean), 0.0],
     }
 }
 
-/// The law of unbounded counts that an encoder's output stands for; nothing for other families.
-pub(crate) fn count_law(
-    family: Family,
-    output: &Tensor,
-    [shift, other]: [f64; 2],
-) -> Result<Option<Box<dyn Distribution>>> {
-    Ok(Some(match family {
-        Family::Poisson => Box::new(Poisson::new_unchecked(&positive(output, shift))?),
-        Family::Geometric => Box::new(Geometric::from_logits_unchecked(&-(output + shift))?),
-        Family::NegativeBinomial => {
-            let halves = output.chunk(2, -1);
-            Box::new(NegativeBinomial::from_logits_unchecked(&positive(&halves[0], shift), &(&halves[1] + other))?)
-        }
-        Family::Binomial | Family::Bernoulli | Family::Categorical => return Ok(None),
-    }))
+/// The law of unbounded counts that an encoder's output stands for.
+///
+/// # Errors
+/// For other families.
+pub(crate) fn count_law(family: Family, output: &Tensor, [shift, other]: [f64; 2]) -> Result<Box<dyn Distribution>> {
+    unchecked(|| {
+        Ok(match family {
+            Family::Poisson => Box::new(Poisson::new(&positive(output, shift))?) as Box<dyn Distribution>,
+            Family::Geometric => Box::new(Geometric::from_logits(&-(output + shift))?),
+            Family::NegativeBinomial => {
+                let halves = output.chunk(2, -1);
+                Box::new(NegativeBinomial::from_logits(&positive(&halves[0], shift), &(&halves[1] + other))?)
+            }
+            Family::Binomial | Family::Bernoulli | Family::Categorical => {
+                return Err(Error::parameter("family of counts without an end", family, "not bounded"));
+            }
+        })
+    })
 }
 
 /// A positive number from any, once shifted.
@@ -304,9 +298,8 @@ fn prior(config: &LatentConfig, mean: f64, device: Device) -> Result<Box<dyn Dis
         }
         Family::Binomial => {
             let trials = config.truncation.atoms().map(|n| n.saturating_sub(1)).ok_or_else(|| {
-                Error::Config(
-                    "a binomial latent needs --truncation as a number of atoms, one more than its trials".into(),
-                )
+                let problem = "a binomial latent needs its truncation as a number of atoms, one more than its trials";
+                Error::Contradiction { problem: problem.into(), setting: "truncation" }
             })?;
             if mean >= trials as f64 {
                 return Err(Error::parameter("prior mean", mean, format!("below the number of trials, {trials}")));

@@ -263,7 +263,7 @@ impl Vae {
         forward: Forward,
         key: Option<NoiseKey>,
     ) -> Result<Elbo> {
-        let (z, kl) = self.latent.draw(encoded, temperature, forward, key)?;
+        let (z, kl) = self.latent.rsample(encoded, temperature, forward, key)?;
         let kl = kl.sum_dim_intlist(-1, false, None::<Kind>);
         let logits = self.decoder.forward_once(&self.decoder_input(&z));
         Ok(Elbo { reconstruction: reconstruction_once(&logits, x)?, kl })

@@ -67,7 +67,7 @@ mod tests {
     /// Values, gradients and running statistics against libtorch's.
     #[test]
     fn it_is_libtorchs() {
-        tch::manual_seed(0);
+        let _generator = crate::random::seeded(0);
         let store = VarStore::new(Device::Cpu);
         let norm = BatchNorm::new(&store.root(), 7, 1.5);
         let float = (Kind::Float, Device::Cpu);

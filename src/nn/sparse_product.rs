@@ -209,7 +209,7 @@ mod tests {
     /// Sizes that are no multiples of what is done at a time, rows and columns of zeros, on one thread and on two.
     #[test]
     fn product_and_gradient_are_those_of_dense_matrices() {
-        tch::manual_seed(3);
+        let _generator = crate::random::seeded(3);
         let float = (Kind::Float, Device::Cpu);
         for [batch, inputs, outputs] in [[1, 1, 1], [7, 37, 130], [100, 784, 500], [3, 16, 64], [5, 100, 3]] {
             let x = Tensor::randn([batch, inputs], float);

@@ -57,11 +57,11 @@ fn gpu_present() -> bool {
 
 fn cuda(index: usize) -> Result<Device> {
     static LOADED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
-    LOADED.get_or_init(load).clone().map_err(Error::Device)?;
+    LOADED.get_or_init(load).clone().map_err(|problem| Error::NoCuda { problem })?;
     let count = Cuda::device_count();
     if !Cuda::is_available() || count < 1 {
         return Err(Error::Device(
-            "CUDA is loaded, but no GPU can be used; check the driver with nvidia-smi, or use --device cpu".into(),
+            "CUDA is loaded, but no GPU can be used; check the driver with nvidia-smi, or use the CPU".into(),
         ));
     }
     if index as i64 >= count {
@@ -88,16 +88,14 @@ fn load() -> std::result::Result<(), String> {
             // The loader's own words are in the source: which file was missing.
             let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
             let cause = cause.lines().next().unwrap_or_default();
-            Err(format!(
-                "CUDA cannot be loaded ({cause}); install the CUDA build with ./libtorch-setup.sh --cuda, or use --device cpu"
-            ))
+            Err(cause.into())
         }
     }
 }
 
 #[cfg(not(unix))]
 fn load() -> std::result::Result<(), String> {
-    Err("CUDA is supported on Linux only; use --device cpu".into())
+    Err("it is supported on Linux only".into())
 }
 
 #[cfg(test)]
@@ -121,6 +119,6 @@ mod tests {
         assert_eq!(device("auto").unwrap(), Device::Cpu);
         let message = device("cuda").unwrap_err().to_string();
         assert_eq!(message.lines().count(), 1, "{message}");
-        assert!(message.contains("--device cpu"), "{message}");
+        assert!(message.contains("use the CPU"), "{message}");
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// As [`replace`].
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> crate::error::Result<()> {
-    replace(path, bytes).map_err(|error| crate::error::Error::file(path, format!("cannot be written ({error})")))
+    replace(path, bytes).map_err(|error| crate::error::Error::caused(path, "cannot be written", error))
 }
 
 /// Whether a file can be written where it is to be: makes and removes another beside it.
@@ -36,7 +36,7 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> crate::error::Result<()> 
 /// As [`write_file`].
 pub(crate) fn check_writable(path: &Path) -> crate::error::Result<()> {
     let made = NewFile::create(path).map(drop);
-    made.map_err(|error| crate::error::Error::file(path, format!("cannot be written ({error})")))
+    made.map_err(|error| crate::error::Error::caused(path, "cannot be written", error))
 }
 
 /// As [`create_folder`], with an error that names the folder.
@@ -44,7 +44,7 @@ pub(crate) fn check_writable(path: &Path) -> crate::error::Result<()> {
 /// # Errors
 /// As [`create_folder`].
 pub(crate) fn make_folder(path: &Path) -> crate::error::Result<()> {
-    create_folder(path).map_err(|error| crate::error::Error::file(path, format!("cannot be made ({error})")))
+    create_folder(path).map_err(|error| crate::error::Error::caused(path, "cannot be made", error))
 }
 
 /// A file that is being written under another name; dropped before it was put in its place, it is removed.

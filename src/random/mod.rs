@@ -7,7 +7,9 @@
 
 pub(crate) mod counter;
 pub(crate) mod counter_tensors;
+mod generator;
 mod gumbel;
 
 pub use counter::NoiseKey;
+pub use generator::{Held, hold, seeded};
 pub use gumbel::{gumbel, gumbel_from_exponential};

@@ -12,7 +12,7 @@ use tch::Tensor;
 /// Sums of ratios gather rounding errors, of a part in 10^16 of a log weight each; a closed form has one of them.
 const ROWS_BETWEEN_CLOSED_FORMS: usize = 128;
 
-/// All laws of a batch, one a latent.
+/// All laws of a batch, one a latent. [`Recurrences`] is the only one: the blocks that it fills change with the sampler's loops.
 pub trait LawBatch: Send + Sync {
     /// A window around the mean of this latent's law, of two atoms or more, with at most half of `tail_mass` beyond each end; nothing where it
     /// has more than `widest` atoms.

@@ -98,8 +98,8 @@ impl<'a> Relaxation<'a> {
                 expected: format!("a shape that expands to the batch shape {:?}", law.batch_shape()),
             });
         }
-        let positive = tensor.gt(0.0).logical_and(&tensor.isfinite());
-        check("temperature", &tensor, &positive, "positive and finite")?;
+        let positive = |tensor: &Tensor| tensor.gt(0.0).logical_and(&tensor.isfinite());
+        check("temperature", &tensor, positive, "positive and finite")?;
         let temperature = Temperature::Tensor(tensor);
         Ok(Self { law, temperature, forward: Forward::Soft })
     }

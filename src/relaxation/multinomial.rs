@@ -1,7 +1,7 @@
 //! Three ways to a differentiable multinomial draw: a vector of counts that sums to the number of draws.
 
 use super::{COLDEST, Forward, Relaxation};
-use crate::checks::extended;
+use crate::checks::{extended, unchecked};
 use crate::distributions::Multinomial;
 use crate::error::{Error, Result};
 use crate::platform::limits::check_shape;
@@ -62,7 +62,7 @@ impl<'a> MultinomialRelaxation<'a> {
                 let n = self.law.total_count();
                 let each = extended(&self.law.batch_shape(), &[n, self.law.classes()]);
                 let logits = self.law.log_probs().to_kind(self.law.kind()).unsqueeze(-2).f_expand(each, false)?;
-                let one_hot = TruncatedDistribution::one_hot_unchecked(&logits)?;
+                let one_hot = unchecked(|| TruncatedDistribution::one_hot(&logits))?;
                 Ok(self.relax(&one_hot, sample_shape)?.sum_dim_intlist(-2, false, None::<Kind>))
             }
             Scheme::ConditionalBinomials => self.conditional_binomials(sample_shape),

@@ -1,6 +1,34 @@
-//! What a draw leaves, and what drew it.
+//! What is drawn from, what a draw leaves, and what drew it.
 
+use crate::distributions::Distribution;
 use tch::Tensor;
+
+/// What the sampler draws from. A reference to a law or to logits becomes one by itself.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// A law of the batch shape `[..., latents]`.
+    Law(&'a dyn Distribution),
+    /// Free logits `[..., latents, n]` on the atoms of the window (implicit inference); minus infinity excludes an atom.
+    Logits(&'a Tensor),
+}
+
+impl<'a, D: Distribution> From<&'a D> for Source<'a> {
+    fn from(law: &'a D) -> Self {
+        Source::Law(law)
+    }
+}
+
+impl<'a> From<&'a (dyn Distribution + 'a)> for Source<'a> {
+    fn from(law: &'a (dyn Distribution + 'a)) -> Self {
+        Source::Law(law)
+    }
+}
+
+impl<'a> From<&'a Tensor> for Source<'a> {
+    fn from(logits: &'a Tensor) -> Self {
+        Source::Logits(logits)
+    }
+}
 
 /// Draws with a gradient, and the KL to a prior.
 #[derive(Debug)]

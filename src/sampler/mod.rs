@@ -10,7 +10,7 @@
 //! so each latent walks its window once, on the CPU, and keeps one number for each of its parameters. Autograd is attached by
 //! `z + J (theta - theta.detach())`, which can be differentiated once: a second derivative is an error.
 //!
-//! [`OnePass::draw`] chooses: the walk where the law is a family with [`LawBatch`] on the CPU; elsewhere the tensor graph, and where that would
+//! [`OnePass::rsample`] chooses: the walk where the law is a family with [`LawBatch`] on the CPU; elsewhere the tensor graph, and where that would
 //! take much memory, the tensor graph in parts, of which only `J` is kept. [`OnePassDraw::drawn_by`] says which it was. The noise is the same in all of
 //! them. Second derivatives and temperatures with a gradient are for [`Relaxation`](crate::relaxation::Relaxation).
 
@@ -26,10 +26,9 @@ mod kernel;
 mod prior;
 
 pub use crate::random::NoiseKey;
-pub use draw::{Backend, OnePassDraw};
+pub use draw::{Backend, OnePassDraw, Source};
 
-use crate::checks::LARGEST_ATOM;
-use crate::checks::{check_floating, check_logits};
+use crate::checks::{LARGEST_ATOM, check_floating, check_logits, unchecked};
 use crate::distributions::{Distribution, Parameter};
 use crate::error::{Error, Result};
 use crate::math::lanes::Real;
@@ -40,7 +39,7 @@ use crate::truncation::TruncatedDistribution;
 use crate::truncation::{Truncation, check_mass};
 use batch::{Batch, Windows};
 use blocks::{Blocks, attach};
-use prior::Prior;
+use prior::{Prior, check_no_gradient};
 use tch::{Device, Kind, Tensor};
 
 /// Atoms of a window beyond which lane blocks would take more memory than a part of the tensor graph.
@@ -48,8 +47,23 @@ const WIDEST: i64 = 1 << 18;
 
 /// What is drawn, and how.
 ///
-/// A window is looked at before anything is drawn: it must lie in the support, and hold half of each law's mass. In a training step, where
-/// reading the parameters back costs time, [`allow_low_mass`](Self::allow_low_mass) leaves the look at the mass out.
+/// A window is looked at before anything is drawn: it must lie in the support, and hold half of each law's mass, unless
+/// [`allow_low_mass`](Self::allow_low_mass) accepts less. A training step, where reading values back costs time, leaves such looks out by
+/// [`unchecked`](crate::unchecked).
+///
+/// ```
+/// use gengs::prelude::*;
+/// use gengs::sampler::{NoiseKey, OnePass};
+/// use tch::Tensor;
+///
+/// let rate = Tensor::from_slice(&[0.5, 2.0]).set_requires_grad(true);
+/// let sampler = OnePass::new(0, 11, 0.5)?;
+/// let draw = sampler.rsample(&Poisson::new(&rate)?, NoiseKey::new(0, 0))?;
+/// draw.z.sum(tch::Kind::Double).backward();
+/// let slopes = Vec::<f64>::try_from(rate.grad())?;
+/// assert!(slopes.iter().all(|slope| *slope > 0.0));
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct OnePass<'a> {
     window: Window,
@@ -57,6 +71,16 @@ pub struct OnePass<'a> {
     forward: Forward,
     prior: Option<PriorLaw<'a>>,
     allow_low_mass: bool,
+    route: Route,
+}
+
+/// Which of the ways of drawing may be taken.
+#[derive(Debug, Clone, Copy)]
+enum Route {
+    Any,
+    OnePass,
+    /// By tensor operations in parts of so many atoms.
+    Blocks(i64),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -101,7 +125,7 @@ impl<'a> OnePass<'a> {
             return Err(Error::parameter("temperature of the one-pass sampler", temperature, "positive and finite"));
         }
         let temperature = temperature.max(COLDEST);
-        Ok(Self { window, temperature, forward: Forward::Soft, prior: None, allow_low_mass: false })
+        Ok(Self { window, temperature, forward: Forward::Soft, prior: None, allow_low_mass: false, route: Route::Any })
     }
 
     /// Chooses what the forward pass returns.
@@ -110,10 +134,24 @@ impl<'a> OnePass<'a> {
         Self { forward, ..self }
     }
 
-    /// Accepts a window with less than half of the mass, and logits that are not numbers, without looking: for training steps.
+    /// Accepts a window with less than half of the mass.
     #[must_use]
     pub fn allow_low_mass(self) -> Self {
         Self { allow_low_mass: true, ..self }
+    }
+
+    /// Draws by the one-pass sampler or not at all: elsewhere than on the CPU, for families without [`LawBatch`], for logits that are neither float32 nor
+    /// float64, in windows of more than 2^18 atoms, and where a tail beyond the window has more than 2^16 terms that count,
+    /// [`rsample`](Self::rsample) then is an [`Error::NotInOnePass`].
+    #[must_use]
+    pub fn in_one_pass(self) -> Self {
+        Self { route: Route::OnePass, ..self }
+    }
+
+    /// Draws by tensor operations, in parts of at most so many atoms where one part is not enough for the batch.
+    #[must_use]
+    pub fn in_blocks(self, atoms: i64) -> Self {
+        Self { route: Route::Blocks(atoms.max(1)), ..self }
     }
 
     /// Also computes the KL to this law, one for the whole batch, in the same window. It gets no gradient.
@@ -155,50 +193,73 @@ impl<'a> OnePass<'a> {
         Ok(Self { prior: Some(PriorLaw::Law(prior)), ..self })
     }
 
-    /// Draws of the batch shape `[..., latents]` of a distribution, with the noise of this key, by whatever serves. Where the one-pass
-    /// sampler does not and latents asked for windows of their own, they share one that serves all.
+    /// Draws of the batch shape `[..., latents]` with a gradient, of a law or of free logits, with the noise of this key and by whatever serves, unless
+    /// [`in_one_pass`](Self::in_one_pass) or [`in_blocks`](Self::in_blocks) says which way to take. Where the one-pass sampler does not serve and
+    /// latents asked for windows of their own, they share one that serves all.
     ///
     /// # Errors
     /// When the window is not within the support, holds less than half of the mass of some law and [`allow_low_mass`](Self::allow_low_mass) was not asked
-    /// for, or cannot be found, or a tensor cannot be made.
-    pub fn draw(&self, distribution: &dyn Distribution, key: NoiseKey) -> Result<OnePassDraw> {
-        match self.rsample(distribution, key)? {
-            Some(draw) => Ok(draw),
-            None => self.by_tensors(distribution, key, None),
+    /// for, or cannot be found; when there is not one logit for each atom, a logit is NaN or plus infinity, a row has no finite one, or latents of logits
+    /// asked for windows of their own; when a tensor cannot be made.
+    pub fn rsample<'l>(&self, from: impl Into<Source<'l>>, key: NoiseKey) -> Result<OnePassDraw> {
+        let from = from.into();
+        self.check(from)?;
+        let part = match self.route {
+            Route::Blocks(atoms) => Some(atoms),
+            Route::Any | Route::OnePass => match self.by_one_pass(from, key)? {
+                Some(draw) => return Ok(draw),
+                None => None,
+            },
+        };
+        if matches!(self.route, Route::OnePass) {
+            let what = match from {
+                Source::Law(law) => format!("a {} in this window on {:?}", law.name(), law.device()),
+                Source::Logits(logits) => {
+                    format!("logits of kind {:?} in this window on {:?}", logits.kind(), logits.device())
+                }
+            };
+            return Err(Error::NotInOnePass { what });
         }
-    }
-
-    /// As [`draw`](Self::draw), by tensor operations in parts of at most so many atoms, where one part is not enough for the batch.
-    ///
-    /// # Errors
-    /// As [`draw`](Self::draw).
-    pub fn draw_in_blocks(&self, distribution: &dyn Distribution, key: NoiseKey, atoms: i64) -> Result<OnePassDraw> {
-        self.check(distribution)?;
-        self.by_tensors(distribution, key, Some(atoms.max(1)))
-    }
-
-    /// As [`draw`](Self::draw) by the one-pass sampler; nothing where it does not serve: elsewhere than on the CPU, for families without
-    /// [`LawBatch`], in windows of more than 2^18 atoms, and where a tail beyond the window has more than 2^16 terms that count.
-    ///
-    /// # Errors
-    /// As [`draw`](Self::draw).
-    pub fn rsample(&self, distribution: &dyn Distribution, key: NoiseKey) -> Result<Option<OnePassDraw>> {
-        self.check(distribution)?;
-        if !is_host(distribution.device()) {
-            return Ok(None);
-        }
-        let Some(rows) = distribution.rows() else { return Ok(None) };
-        match distribution.kind() {
-            Kind::Double => self.of_rows::<f64>(distribution, rows.as_ref(), key),
-            _ => self.of_rows::<f32>(distribution, rows.as_ref(), key),
-        }
+        self.by_tensors(from, key, part)
     }
 
     /// What every way of drawing looks at first.
-    fn check(&self, distribution: &dyn Distribution) -> Result<()> {
-        let Window::Shared(lo, hi) = self.window else { return Ok(()) };
-        Truncation::between(lo, hi).resolve(distribution)?;
-        if self.allow_low_mass { Ok(()) } else { check_mass(distribution, lo, hi) }
+    fn check(&self, from: Source<'_>) -> Result<()> {
+        match (from, self.window) {
+            (Source::Law(law), Window::Shared(lo, hi)) => {
+                Truncation::between(lo, hi).resolve(law)?;
+                if self.allow_low_mass { Ok(()) } else { check_mass(law, lo, hi) }
+            }
+            (Source::Law(_), Window::Own(_)) => Ok(()),
+            (Source::Logits(logits), _) => {
+                self.logits_window(logits)?;
+                check_logits("a truncated distribution", logits)
+            }
+        }
+    }
+
+    /// By the one-pass sampler; nothing where it does not serve.
+    fn by_one_pass(&self, from: Source<'_>, key: NoiseKey) -> Result<Option<OnePassDraw>> {
+        match from {
+            Source::Law(law) => {
+                let Some(rows) = law.rows().filter(|_| is_host(law.device())) else { return Ok(None) };
+                match law.kind() {
+                    Kind::Double => self.of_rows::<f64>(law, rows.as_ref(), key),
+                    _ => self.of_rows::<f32>(law, rows.as_ref(), key),
+                }
+            }
+            Source::Logits(logits) => {
+                let (window, shape) = self.logits_window(logits)?;
+                if !is_host(logits.device()) || window.1 - window.0 >= WIDEST {
+                    return Ok(None);
+                }
+                match logits.kind() {
+                    Kind::Float => self.of_logits::<f32>(logits, window, &shape, key).map(Some),
+                    Kind::Double => self.of_logits::<f64>(logits, window, &shape, key).map(Some),
+                    _ => Ok(None),
+                }
+            }
+        }
     }
 
     /// Log weights of the prior in a window, if there is one.
@@ -210,20 +271,30 @@ impl<'a> OnePass<'a> {
         })
     }
 
-    fn by_tensors(&self, distribution: &dyn Distribution, key: NoiseKey, part: Option<i64>) -> Result<OnePassDraw> {
-        let shape = distribution.batch_shape();
+    fn by_tensors(&self, from: Source<'_>, key: NoiseKey, part: Option<i64>) -> Result<OnePassDraw> {
+        let law = match from {
+            Source::Law(law) => law,
+            Source::Logits(logits) => {
+                let (window, shape) = self.logits_window(logits)?;
+                let truncated = |mut values: Vec<Tensor>| {
+                    unchecked(|| TruncatedDistribution::from_logits(&values.remove(0), window.0))
+                };
+                return self.of_parameters(&[logits_parameter(logits)], &shape, window, key, truncated, part);
+            }
+        };
+        let shape = law.batch_shape();
         let window = match self.window {
             Window::Shared(lo, hi) => (lo, hi),
             // Laws of an empty batch need no atoms.
-            Window::Own(_) if shape.contains(&0) => [distribution.support().nearest(0); 2].into(),
-            Window::Own(tail_mass) => Truncation::tail_mass(tail_mass).resolve(distribution)?,
+            Window::Own(_) if shape.contains(&0) => [law.support().nearest(0); 2].into(),
+            Window::Own(tail_mass) => Truncation::tail_mass(tail_mass).resolve(law)?,
         };
         let truncation = Truncation::between(window.0, window.1).allow_low_mass();
-        let law = |values| TruncatedDistribution::new(distribution.with_parameters(values).as_ref(), &truncation);
-        self.in_blocks(&distribution.parameters(), &shape, window, key, law, part)
+        let truncated = |values| TruncatedDistribution::new(law.with_parameters(values).as_ref(), &truncation);
+        self.of_parameters(&law.parameters(), &shape, window, key, truncated, part)
     }
 
-    fn in_blocks(
+    fn of_parameters(
         &self,
         parameters: &[Parameter],
         shape: &[i64],
@@ -275,41 +346,6 @@ impl<'a> OnePass<'a> {
         Ok(Some(OnePassDraw { z: value(0)?, kl, drawn_by: Backend::OnePass }))
     }
 
-    /// Draws of the shape `[..., latents]` from free logits `[..., latents, n]` on the atoms of the window (implicit inference), with
-    /// the noise of this key, by whatever serves; minus infinity excludes an atom.
-    ///
-    /// # Errors
-    /// When there is not one logit for each atom, a logit is NaN or plus infinity, or a row has no finite one (unless
-    /// [`allow_low_mass`](Self::allow_low_mass) was asked for), or latents asked for windows of their own.
-    pub fn draw_logits(&self, logits: &Tensor, key: NoiseKey) -> Result<OnePassDraw> {
-        if let Some(draw) = self.rsample_logits(logits, key)? {
-            return Ok(draw);
-        }
-        let (window, shape) = self.logits_window(logits)?;
-        let law = |mut values: Vec<Tensor>| TruncatedDistribution::from_logits_unchecked(&values.remove(0), window.0);
-        self.in_blocks(&[logits_parameter(logits)], &shape, window, key, law, None)
-    }
-
-    /// As [`draw_logits`](Self::draw_logits) by the one-pass sampler; nothing if they are not on the CPU, neither float32 nor float64, or more
-    /// than 2^18.
-    ///
-    /// # Errors
-    /// As [`draw_logits`](Self::draw_logits).
-    pub fn rsample_logits(&self, logits: &Tensor, key: NoiseKey) -> Result<Option<OnePassDraw>> {
-        let (window, shape) = self.logits_window(logits)?;
-        if !self.allow_low_mass {
-            check_logits("a truncated distribution", logits)?;
-        }
-        if !is_host(logits.device()) || window.1 - window.0 >= WIDEST {
-            return Ok(None);
-        }
-        match logits.kind() {
-            Kind::Float => self.of_logits::<f32>(logits, window, &shape, key).map(Some),
-            Kind::Double => self.of_logits::<f64>(logits, window, &shape, key).map(Some),
-            _ => Ok(None),
-        }
-    }
-
     /// The window of logits, and their batch shape.
     fn logits_window(&self, logits: &Tensor) -> Result<((i64, i64), Vec<i64>)> {
         let Window::Shared(lo, hi) = self.window else {
@@ -351,16 +387,6 @@ impl<'a> OnePass<'a> {
 
 fn logits_parameter(logits: &Tensor) -> Parameter {
     Parameter { name: "logits".into(), value: logits.shallow_clone(), own_dims: 1 }
-}
-
-/// Fails for a prior that asks for a gradient, which the sampler does not pass on.
-fn check_no_gradient(prior: &Tensor) -> Result<()> {
-    if !prior.requires_grad() {
-        return Ok(());
-    }
-    let found = "a law with a gradient";
-    let allowed = "without one: detach it, or compute the KL by `TruncatedDistribution::kl`, which passes it on";
-    Err(Error::parameter("prior of the one-pass sampler", found, allowed))
 }
 
 /// How many latents a batch shape has, and how many its rows.

@@ -97,3 +97,13 @@ impl Prior {
         }
     }
 }
+
+/// Fails for a prior that asks for a gradient, which the sampler does not pass on.
+pub(super) fn check_no_gradient(prior: &Tensor) -> Result<()> {
+    if !prior.requires_grad() {
+        return Ok(());
+    }
+    let found = "a law with a gradient";
+    let allowed = "without one: detach it, or compute the KL by `TruncatedDistribution::kl`, which passes it on";
+    Err(Error::parameter("prior of the one-pass sampler", found, allowed))
+}

@@ -52,7 +52,7 @@ pub fn html(tree: &Tree, about: &About) -> String {
 /// # Errors
 /// When it cannot be written.
 pub fn write(path: &Path, page: &str) -> Result<()> {
-    replace(path, page.as_bytes()).map_err(|error| Error::file(path, format!("the page cannot be written ({error})")))
+    replace(path, page.as_bytes()).map_err(|error| Error::caused(path, "the page cannot be written", error))
 }
 
 /// The layers in numbers, the top one first.

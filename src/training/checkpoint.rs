@@ -3,7 +3,7 @@
 //! A file is written beside its place, synced, and renamed into it, so that a reader sees the old or the new one, whole. A checksum of all that it holds
 //! tells damage that leaves the format intact; files from before there were checksums are read without.
 
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::formats::safetensors::{bytes_of, fits};
 use crate::nn::Adam;
 use crate::nn::is_finite;
@@ -35,8 +35,8 @@ pub struct Progress {
     /// Updates made by the other optimisers.
     #[serde(default)]
     pub other_updates: Vec<i64>,
-    /// Sums over the steps of the epoch that is not complete: negative ELBO, KL.
-    pub sums: [f64; 2],
+    /// Sums of the task's [metrics](super::TrainTask::METRICS) over the steps of the epoch that is not complete.
+    pub sums: Vec<f64>,
     /// Steps of that epoch that were left out, since they were not finite.
     #[serde(default)]
     pub skipped_steps: usize,
@@ -73,6 +73,19 @@ impl Progress {
         }
         Err(format!("its record of progress is impossible: epoch {epochs}, step {steps}, {updates} updates"))
     }
+
+    /// Fails where it is not that of a task whose steps return so many numbers and whose epochs have so many steps.
+    pub(super) fn check_fit(&self, metrics: usize, steps_per_epoch: usize) -> Result<()> {
+        if self.sums.len() != metrics {
+            let allowed = format!("{metrics}, one for each metric of a step");
+            return Err(Error::parameter("number of sums in the checkpoint", self.sums.len(), allowed));
+        }
+        if self.steps > steps_per_epoch {
+            let allowed = format!("at most {steps_per_epoch}, those of an epoch: the data are others than in training");
+            return Err(Error::parameter("steps that the checkpoint has made", self.steps, allowed));
+        }
+        Ok(())
+    }
 }
 
 /// A checkpoint in memory.
@@ -98,8 +111,8 @@ impl Checkpoint {
     /// # Errors
     /// When the file cannot be written; what stood at `path` is then still there.
     pub fn write(path: &Path, named: &[(String, Tensor)], progress: &Progress) -> Result<()> {
-        let failed = |error: &dyn std::fmt::Display| {
-            Error::file(path, format!("the checkpoint cannot be written ({error}); the one before it is kept"))
+        let failed = |cause: Cause| {
+            Error::caused(path, "the checkpoint cannot be written, and the one before it is kept", cause)
         };
         let float = |tensor: &Tensor| bytes_of(&tensor.detach().f_to_kind(Kind::Float)?);
         let contents = named.iter().map(|(_, tensor)| float(tensor)).collect::<Result<Vec<_>>>()?;
@@ -108,17 +121,17 @@ impl Checkpoint {
             .zip(&contents)
             .map(|((name, tensor), bytes)| {
                 let shape = tensor.size().iter().map(|&size| size as usize).collect();
-                Ok((name.as_str(), TensorView::new(Dtype::F32, shape, bytes).map_err(|error| failed(&error))?))
+                Ok((name.as_str(), TensorView::new(Dtype::F32, shape, bytes).map_err(|error| failed(error.into()))?))
             })
             .collect::<Result<BTreeMap<_, _>>>()?;
-        let progress = serde_json::to_string(progress).map_err(|error| failed(&error))?;
+        let progress = serde_json::to_string(progress).map_err(|error| failed(error.into()))?;
         let metadata = HashMap::from([
             (CHECKSUM.to_string(), checksum(&progress, &views)),
             (PROGRESS.to_string(), progress),
             ("gengs.version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
         ]);
-        let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| failed(&error))?;
-        replace(path, &bytes).map_err(|error| failed(&error))
+        let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| failed(error.into()))?;
+        replace(path, &bytes).map_err(|error| failed(error.into()))
     }
 
     /// Reads a checkpoint.
@@ -142,25 +155,27 @@ impl Checkpoint {
     /// # Errors
     /// As [`read`](Self::read).
     pub(super) fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let damaged = |error: &dyn std::fmt::Display| Error::file(path, format!("not a whole checkpoint ({error})"));
-        let (_, header): (usize, Metadata) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(&error))?;
+        let damaged = |problem: &str| Error::file(path, format!("not a whole checkpoint ({problem})"));
+        let unreadable = |cause: Cause| Error::caused(path, "not a whole checkpoint", cause);
+        let (_, header): (usize, Metadata) =
+            SafeTensors::read_metadata(bytes).map_err(|error| unreadable(error.into()))?;
         let metadata = header.metadata().as_ref();
         let text = metadata.and_then(|metadata| metadata.get(PROGRESS));
-        let text = text.ok_or_else(|| damaged(&"it has no record of progress"))?;
-        let progress: Progress = serde_json::from_str(text).map_err(|error| damaged(&error))?;
+        let text = text.ok_or_else(|| damaged("it has no record of progress"))?;
+        let progress: Progress = serde_json::from_str(text).map_err(|error| unreadable(error.into()))?;
         progress.check().map_err(|problem| damaged(&problem))?;
-        let file = SafeTensors::deserialize(bytes).map_err(|error| damaged(&error))?;
+        let file = SafeTensors::deserialize(bytes).map_err(|error| unreadable(error.into()))?;
         let views: BTreeMap<&str, TensorView<'_>> = file.iter().collect();
         if let Some((name, view)) = views.iter().find(|(_, view)| view.dtype() != Dtype::F32) {
             return Err(damaged(&format!("tensor {name} is {:?}, not F32", view.dtype())));
         }
         let expected = metadata.and_then(|metadata| metadata.get(CHECKSUM));
         if expected.is_none() && text.contains(SINCE_CHECKSUMS) {
-            return Err(damaged(&"its checksum is missing"));
+            return Err(damaged("its checksum is missing"));
         }
         let mark = checksum(text, &views);
         if expected.is_some_and(|expected| *expected != mark) {
-            return Err(damaged(&"its checksum is another one than when it was written"));
+            return Err(damaged("its checksum is another one than when it was written"));
         }
         let mut tensors = BTreeMap::new();
         for (name, view) in views {
@@ -270,6 +285,12 @@ fn difference(found: &BTreeMap<String, Tensor>, model: &BTreeMap<&str, &Tensor>)
         }
         _ => None,
     })
+}
+
+/// The first tensor that is not finite.
+pub(super) fn not_finite(contents: Vec<(String, Tensor)>) -> Option<String> {
+    let finite = |tensor: &Tensor| tensor.isfinite().all().int64_value(&[]) == 1;
+    contents.into_iter().find(|(_, tensor)| !finite(tensor)).map(|(name, _)| format!("parameter {name}"))
 }
 
 /// The checksum of names, shapes and numbers, in the order of the names, and of progress.

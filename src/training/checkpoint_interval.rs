@@ -1,5 +1,6 @@
 //! What a run does every now and then, and what it does about a step that is not finite, as settings.
 
+use crate::choice::choices;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
@@ -90,16 +91,17 @@ impl std::fmt::Display for Interval {
     }
 }
 
-/// What to do about a step whose loss or gradient is not finite. In no case does it change the model.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-pub enum OnNan {
-    /// End the run with an error
-    #[default]
-    Stop,
-    /// Leave the step out, count it, and go on
-    Skip,
+choices! {
+    "on-nan";
+    /// What to do about a step whose loss or gradient is not finite. In no case does it change the model.
+    #[derive(Default)]
+    pub enum OnNan {
+        /// End the run with an error
+        #[default]
+        Stop = "stop",
+        /// Leave the step out, count it, and go on
+        Skip = "skip",
+    }
 }
 
 #[cfg(test)]

@@ -59,9 +59,7 @@ pub(super) fn unreadable_data<S: Settings>(settings: &S, error: Error) -> Error 
     let name = settings.data_name();
     match error {
         Error::File { path, .. } if name.ends_with(&*path.to_string_lossy()) && !path.exists() => {
-            let problem =
-                format!("what the run was trained on is not there any more; say where it is now with {}", S::DATA.flag);
-            Error::file(path, problem)
+            Error::DataGone { path, setting: S::DATA.setting }
         }
         error => error,
     }
@@ -69,5 +67,5 @@ pub(super) fn unreadable_data<S: Settings>(settings: &S, error: Error) -> Error 
 
 /// The refusal of data that are not those of the run.
 pub(super) fn other_data<S: Settings>(settings: &S, difference: String) -> Error {
-    Error::OtherData { data: settings.data_name(), difference, flag: S::DATA.flag.into() }
+    Error::OtherData { data: settings.data_name(), difference, setting: S::DATA.setting }
 }

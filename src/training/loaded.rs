@@ -3,8 +3,10 @@
 use super::checkpoint::Checkpoint;
 use super::data_record::{check_data, other_data, unreadable_data};
 use super::run_folder::RunFolder;
+use super::settings::Settings;
 use super::train_task::TrainTask;
 use crate::error::Result;
+use crate::random;
 use std::path::Path;
 use tch::Device;
 
@@ -28,11 +30,17 @@ impl<T: TrainTask> Loaded<T> {
         let (folder, mut settings) = RunFolder::open::<T::Settings>(path)?;
         change(&mut settings);
         let checkpoint = Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?;
-        let mut task = T::new(&settings, device).map_err(|error| unreadable_data(&settings, error))?;
+        let mut task = blank::<T>(&settings, device).map_err(|error| unreadable_data(&settings, error))?;
         let warning = recognise(&folder, &settings, &task)?;
         restore(&mut task, &checkpoint)?;
         Ok(Self { task, settings, warnings: warning.into_iter().collect() })
     }
+}
+
+/// A task whose parameters a checkpoint will replace. Whatever else it draws, its data say, is what it drew when the run began.
+pub(super) fn blank<T: TrainTask>(settings: &T::Settings, device: Device) -> Result<T> {
+    let _generator = random::seeded(settings.loop_config().seed as i64);
+    T::new(settings, device)
 }
 
 /// Compares a task's data with those that the run was trained on. Returns a warning where the run does not know these.

@@ -25,7 +25,7 @@ impl Lock {
     /// Fails when another process trains in the folder, and when what is called the lock is none.
     pub fn take(folder: &Path) -> Result<Self> {
         let path = folder.join(LOCK);
-        let failed = |error: std::io::Error| Error::file(&path, format!("cannot be written ({error})"));
+        let failed = |error: std::io::Error| Error::caused(&path, "cannot be written", error);
         let file = operation().and_then(|()| open(&path)).map_err(failed)?;
         let found = file.metadata().map_err(failed)?;
         if !found.is_file() || found.nlink() != 1 {
@@ -39,10 +39,7 @@ impl Lock {
                 let _ = (&file).take(longest(LOCK)).read_to_string(&mut holder);
                 let holder =
                     holder.trim().parse::<u32>().map_or("another process".into(), |id| format!("process {id}"));
-                return Err(Error::file(
-                    folder,
-                    format!("{holder} trains in it; wait until it ends, or stop it, or name another folder with --out"),
-                ));
+                return Err(Error::InUse { path: folder.into(), holder });
             }
             // Some network file systems have no locks; a run there is as safe as it would be without this file.
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
@@ -70,8 +67,7 @@ impl Lock {
         if locked.is_some() && locked.as_ref().map(identity) == there.as_ref().map(identity) {
             return Ok(());
         }
-        let problem = "was removed or replaced while this process trained, so that another one may train in the folder: nothing is saved any more";
-        Err(Error::file(&self.path, format!("{problem}; go on from the last checkpoint with --resume")))
+        Err(Error::LockLost { path: self.path.clone() })
     }
 }
 

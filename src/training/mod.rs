@@ -4,6 +4,7 @@
 mod checkpoint;
 mod checkpoint_interval;
 mod data_record;
+mod elbo_metrics;
 mod loaded;
 mod lock;
 mod ranges;
@@ -11,12 +12,12 @@ mod recovery;
 mod run_events;
 mod run_files;
 mod run_folder;
-mod running_sums;
 mod schedule;
 mod session;
 mod settings;
 mod side_file;
 mod step_context;
+mod step_metrics;
 mod step_report;
 mod topics;
 mod train_task;
@@ -27,6 +28,7 @@ pub use crate::formats::tensorboard::EventWriter;
 pub use checkpoint::{Checkpoint, Progress};
 pub use checkpoint_interval::{Interval, OnNan};
 pub use data_record::{DataRecord, check_data};
+pub use elbo_metrics::{KL, NEG_ELBO};
 pub use loaded::Loaded;
 pub use run_files::{GRADIENTS, METRICS, RUN_FILES, RunFile, must_not_be_of_a_run};
 pub use run_folder::{RunFolder, read_settings};
@@ -34,6 +36,7 @@ pub use schedule::{Schedule, TruncationSetting};
 pub use session::Session;
 pub use settings::{DataWords, LoopConfig, Settings};
 pub use step_context::StepContext;
+pub use step_metrics::{Reduction, StepMeans, StepMetric};
 pub use step_report::{Control, StepReport};
 pub use topics::{
     Inferred, OtherDocuments, TopicsEvaluation, TopicsRecord, TopicsReport, TopicsShown, TopicsTask, TopicsTrainConfig,

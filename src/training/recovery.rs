@@ -40,20 +40,22 @@ pub(super) fn newest(folder: &RunFolder) -> Result<Recovered> {
             // Before the first epoch's end there is none.
             let best_lost = last.progress().best.is_some() || !missing;
             let warning = format!(
-                "{error}; the run goes on from last.safetensors, and the best epoch from here on takes its place"
+                "{}; the run goes on from last.safetensors, and the best epoch from here on takes its place",
+                error.whole()
             );
             let warnings = if best_lost { vec![warning] } else { Vec::new() };
             Ok(Recovered { checkpoint: last, best_lost, warnings })
         }
         ((Err(error), _), (Ok(best), _)) => {
-            let warning = format!("{error}; the run goes on from best.safetensors, the end of epoch {}", came(&best).0);
+            let warning =
+                format!("{}; the run goes on from best.safetensors, the end of epoch {}", error.whole(), came(&best).0);
             Ok(Recovered { checkpoint: best, best_lost: false, warnings: vec![warning] })
         }
-        ((Err(last), _), (Err(_), true)) => Err(Error::Config(format!(
-            "{last}, and there is no best.safetensors to fall back on; start a new run with another --out"
-        ))),
-        ((Err(last), _), (Err(best), false)) => Err(Error::Config(format!(
-            "neither checkpoint can be read: {last}; {best}; start a new run with another --out"
-        ))),
+        ((Err(last), _), (Err(_), true)) => Err(Error::NoCheckpoint {
+            problem: format!("{}, and there is no best.safetensors to fall back on", last.whole()),
+        }),
+        ((Err(last), _), (Err(best), false)) => Err(Error::NoCheckpoint {
+            problem: format!("neither checkpoint can be read: {}; {}", last.whole(), best.whole()),
+        }),
     }
 }

@@ -30,12 +30,7 @@ impl RunFolder {
         let folder = Self { path: path.to_path_buf(), lock: None }.locked()?;
         for name in [SETTINGS, BEST] {
             if folder.file(name).symlink_metadata().is_ok() {
-                return Err(Error::file(
-                    path,
-                    format!(
-                        "already holds a run ({name}); continue it with --resume, or name another folder with --out"
-                    ),
-                ));
+                return Err(Error::HoldsRun { path: path.into(), file: name });
             }
         }
         Ok(folder)
@@ -48,7 +43,7 @@ impl RunFolder {
     pub fn locked(self) -> Result<Self> {
         let lock = Arc::new(Lock::take(&self.path)?);
         let removed = remove_leftovers(&self.path, &names());
-        removed.map_err(|error| Error::file(&self.path, format!("cannot be written ({error})")))?;
+        removed.map_err(|error| Error::caused(&self.path, "cannot be written", error))?;
         Ok(Self { lock: Some(lock), ..self })
     }
 
@@ -65,7 +60,8 @@ impl RunFolder {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_settings(&self, settings: &impl Settings) -> Result<()> {
-        let text = toml::to_string(settings).map_err(|error| Error::file(self.file(SETTINGS), error))?;
+        let text = toml::to_string(settings)
+            .map_err(|error| Error::caused(self.file(SETTINGS), "cannot be written", error))?;
         self.write(SETTINGS, text.as_bytes())
     }
 
@@ -134,7 +130,8 @@ impl RunFolder {
     pub fn write_records<T: Serialize>(&self, name: &str, records: &[T]) -> Result<()> {
         let mut text = String::new();
         for record in records {
-            let line = serde_json::to_string(record).map_err(|error| Error::file(self.file(name), error))?;
+            let line = serde_json::to_string(record)
+                .map_err(|error| Error::caused(self.file(name), "cannot be written", error))?;
             text.push_str(&line);
             text.push('\n');
         }

@@ -3,22 +3,23 @@
 //! All randomness of a step is a function of (seed, epoch, step), so that a run that is stopped and resumed goes on exactly
 //! as one that was not.
 
-use super::checkpoint::{Checkpoint, Progress};
+use super::checkpoint::{Checkpoint, Progress, not_finite};
 use super::checkpoint_interval::{Interval, OnNan};
 use super::data_record::{DataRecord, unreadable_data};
-use super::loaded::{Loaded, recognise, restore};
+use super::loaded::{Loaded, blank, recognise, restore};
 use super::recovery::{self, Recovered};
 use super::run_events::RunEvents;
 use super::run_files::{BEST, LAST, METRICS};
 use super::run_folder::RunFolder;
-use super::running_sums::RunningSums;
 use super::settings::{LoopConfig, Settings};
 use super::step_context::{StepContext, step_seed};
+use super::step_metrics::{RunningSums, StepMeans, sums_of};
 use super::step_report::{Control, StepReport};
 use super::train_task::{Metric, Record, TrainTask, Trained};
 use super::weights;
 use crate::error::{Error, Result};
 use crate::platform::device::is_host;
+use crate::random;
 use std::path::Path;
 use std::time::Instant;
 use tch::{Device, Tensor};
@@ -57,9 +58,12 @@ impl<T: TrainTask> Session<T> {
         let mut settings = settings;
         settings.make_absolute();
         T::write_outside(&settings)?;
-        tch::manual_seed(settings.loop_config().seed as i64);
-        let mut task = T::new(&settings, device)?;
-        task.init_from_data(&settings)?;
+        let task = {
+            let _generator = random::seeded(settings.loop_config().seed as i64);
+            let mut task = T::new(&settings, device)?;
+            task.init_from_data(&settings)?;
+            task
+        };
         let note = match settings.init_from() {
             Some(source) => weights::load_into(task.store(), &weights::read(source, device)?, source)?,
             None => None,
@@ -112,22 +116,16 @@ impl<T: TrainTask> Session<T> {
             let allowed = format!("at least {fewest}, of which the run has made {}", progress.epochs);
             return Err(Error::parameter("epochs of a resumed run", epochs, allowed));
         }
-        let task = T::new(&settings, device).map_err(|error| unreadable_data(&settings, error))?;
+        let task = blank::<T>(&settings, device).map_err(|error| unreadable_data(&settings, error))?;
         task.check_outside(&settings)?;
         let unknown_data = recognise(&folder, &settings, &task)?;
         let data_are_unknown = unknown_data.is_some();
         warnings.extend(unknown_data);
         let mut session = Self { warnings, ..Self::assemble(settings, folder, task) };
         restore(&mut session.task, &checkpoint)?;
+        progress.check_fit(T::METRICS.len(), session.steps_per_epoch())?;
         session.progress = progress;
-        let Progress { epochs, steps, .. } = session.progress;
-        if steps > session.steps_per_epoch() {
-            let allowed = format!(
-                "at most {}, those of an epoch: the data are others than in training",
-                session.steps_per_epoch()
-            );
-            return Err(Error::parameter("steps that the checkpoint has made", steps, allowed));
-        }
+        let epochs = session.progress.epochs;
         if best_lost {
             session.progress.best = None;
         }
@@ -164,7 +162,7 @@ impl<T: TrainTask> Session<T> {
             settings,
             folder,
             task,
-            progress: Progress::default(),
+            progress: Progress { sums: vec![0.0; T::METRICS.len()], ..Progress::default() },
             records: Vec::new(),
             best: None,
             saved: Instant::now(),
@@ -232,7 +230,7 @@ impl<T: TrainTask> Session<T> {
             on_epoch(&record);
         }
         self.save()?;
-        tch::manual_seed(pace.seed as i64);
+        let _generator = random::seeded(pace.seed as i64);
         self.task.finish(&self.settings, &self.folder)?;
         Ok(Control::Continue)
     }
@@ -251,14 +249,18 @@ impl<T: TrainTask> Session<T> {
         let device = self.task.device();
         let order = self.task.order(pace.seed, epoch).to_device(device);
         let mut clock = Instant::now();
-        let mut recent = RunningSums::new(device);
+        let mut recent = RunningSums::new(T::METRICS, device);
 
         for step in self.progress.steps..steps {
             let start = step as i64 * pace.batch_size;
             let size = pace.batch_size.min(count - start);
             let indices = order.narrow(0, start, size);
             let plan = StepContext::new(&pace, &indices, epoch, step, steps);
-            let sums = self.task.step(&self.settings, &plan)?;
+            let numbers = {
+                let _generator = random::seeded(plan.seed);
+                self.task.step(&self.settings, &plan)?
+            };
+            let sums = sums_of(T::METRICS, &numbers, size)?;
             recent.add(&sums, size);
             let done = (epoch - 1) * steps + step + 1;
             self.progress.steps = step + 1;
@@ -269,8 +271,8 @@ impl<T: TrainTask> Session<T> {
             if curve || due || last || is_host(device) {
                 self.look(&mut recent, &mut clock, epoch)?;
                 if curve {
-                    let [neg_elbo, kl] = [0, 1].map(|i| sums.double_value(&[i]) / size as f64);
-                    let numbers = [("neg_elbo_relaxed", neg_elbo), ("kl", kl), ("temperature", plan.temperature)];
+                    let means = StepMeans::new(T::METRICS, &Vec::<f64>::try_from(&sums)?, size as f64);
+                    let numbers = means.iter().chain([("temperature", plan.temperature)]);
                     self.events.scalars(done, numbers.map(|(name, value)| (format!("step/{name}"), value)))?;
                 }
                 if due || !last && self.is_time() {
@@ -278,10 +280,9 @@ impl<T: TrainTask> Session<T> {
                 }
             }
             let seen = (start + size - self.progress.uncounted_examples) as f64;
-            let [neg_elbo_relaxed, kl] = self.progress.sums.map(|sum| sum / seen);
+            let means = StepMeans::new(T::METRICS, &self.progress.sums, seen);
             let temperature = plan.temperature;
-            if on_step(&StepReport { epoch, step: step + 1, steps, neg_elbo_relaxed, kl, temperature }) == Control::Stop
-            {
+            if on_step(&StepReport { epoch, step: step + 1, steps, means, temperature }) == Control::Stop {
                 self.look(&mut recent, &mut clock, epoch)?;
                 return Ok(None);
             }
@@ -299,12 +300,12 @@ impl<T: TrainTask> Session<T> {
     /// The record of an epoch whose steps are made, and what follows from it.
     fn finished(&mut self, pace: &LoopConfig, epoch: usize, steps: usize) -> Result<T::Record> {
         let counted = (self.task.examples() - self.progress.uncounted_examples) as f64;
-        let [neg_elbo, kl] = self.progress.sums.map(|sum| sum / counted);
+        let means = StepMeans::new(T::METRICS, &self.progress.sums, counted);
         let temperature = StepContext::new(pace, &Tensor::new(), epoch, steps - 1, steps).temperature;
         let Progress { skipped_steps, seconds, .. } = self.progress;
-        let trained = Trained { epoch, neg_elbo, kl, temperature, skipped_steps, seconds };
+        let trained = Trained { epoch, means, temperature, skipped_steps, seconds };
         let seed = step_seed(pace.seed, epoch, steps);
-        tch::manual_seed(seed);
+        let generator = random::seeded(seed);
         let record = self.task.record(&self.settings, &trained)?;
         let line = serde_json::to_string(&record).unwrap_or_default();
         // JSON has no NaN: a record with one could not be read again.
@@ -315,13 +316,15 @@ impl<T: TrainTask> Session<T> {
                 step: steps,
             });
         }
-        tch::manual_seed(seed);
+        let again = random::seeded(seed);
         let log_items = self.task.log_items(&self.settings)?;
+        drop((again, generator));
         self.events.epoch(epoch * steps, &line, &log_items)?;
 
         let better = self.progress.best.is_none_or(|(best, _)| record.selection_metric().value < best);
         let best = if better { Some((record.selection_metric().value, epoch)) } else { self.progress.best };
-        let (steps, sums, skipped_steps, uncounted_examples) = (0, [0.0; 2], 0, 0);
+        let sums = vec![0.0; T::METRICS.len()];
+        let (steps, skipped_steps, uncounted_examples) = (0, 0, 0);
         let progress = self.progress.clone();
         self.progress = Progress { epochs: epoch, steps, sums, skipped_steps, uncounted_examples, best, ..progress };
         self.records.push(record);
@@ -357,25 +360,15 @@ impl<T: TrainTask> Session<T> {
         self.progress.skipped_steps += skipped;
         let step = self.progress.steps;
         let what = match self.settings.loop_config().on_nan {
-            OnNan::Stop => self.not_finite().or(first).unwrap_or("the loss".into()),
+            OnNan::Stop => not_finite(self.task.contents()).or(first).unwrap_or("the loss".into()),
             // A model that only has such steps left does not train any more.
             OnNan::Skip if step == self.steps_per_epoch() && self.progress.skipped_steps >= step => {
-                let what = self.not_finite().or(first).unwrap_or("the loss".into());
-                return Err(Error::Config(format!(
-                    "{what} is not finite in any step of epoch {epoch}, and no such step changes the model, so that it trains no more: \
-                     start anew with a smaller --lr, or inspect the data"
-                )));
+                let what = not_finite(self.task.contents()).or(first).unwrap_or("the loss".into());
+                return Err(Error::NeverFinite { what, epoch });
             }
             OnNan::Skip => return Ok(()),
         };
         Err(Error::NotFinite { what, epoch, step })
-    }
-
-    /// The first tensor of the model that is not finite.
-    fn not_finite(&mut self) -> Option<String> {
-        let finite = |tensor: &Tensor| tensor.isfinite().all().int64_value(&[]) == 1;
-        let broken = self.task.contents().into_iter().find(|(_, tensor)| !finite(tensor));
-        broken.map(|(name, _)| format!("parameter {name}"))
     }
 
     fn is_time(&self) -> bool {
@@ -385,7 +378,7 @@ impl<T: TrainTask> Session<T> {
     /// Writes what is shown, the records, the best epoch, and where the run is, in the order in which an end between them does no harm: a checkpoint comes after
     /// all that it promises.
     fn save(&mut self) -> Result<()> {
-        if let Some(what) = self.not_finite() {
+        if let Some(what) = not_finite(self.task.contents()) {
             let Progress { epochs, steps, .. } = self.progress;
             return Err(Error::NotFinite { what, epoch: epochs + usize::from(steps > 0), step: steps });
         }

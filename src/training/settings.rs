@@ -4,13 +4,14 @@ use super::checkpoint_interval::{Interval, OnNan};
 use super::ranges::{integer, number};
 use super::schedule::Schedule;
 use crate::error::{Error, Result};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
-/// The settings that every run has.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The settings that every run has; alone, those of a task without settings of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct LoopConfig {
     /// Passes over the training examples.
     pub epochs: usize,
@@ -18,14 +19,26 @@ pub struct LoopConfig {
     pub batch_size: i64,
     /// Temperature, from the first to the last step.
     pub temperature: Schedule,
-    /// Epochs over which the weight of the KL grows from 0 to 1.
-    pub kl_warmup: f64,
     /// How often a checkpoint is written.
     pub checkpoint_every: Interval,
     /// What to do about a step that is not finite.
     pub on_nan: OnNan,
     /// Where all randomness starts.
     pub seed: u64,
+}
+
+impl Default for LoopConfig {
+    /// One epoch of steps of 100 examples at a temperature of one.
+    fn default() -> Self {
+        Self {
+            epochs: 1,
+            batch_size: 100,
+            temperature: Schedule { first: 1.0, last: 1.0 },
+            checkpoint_every: Interval::Seconds(10.0),
+            on_nan: OnNan::Stop,
+            seed: 0,
+        }
+    }
 }
 
 impl LoopConfig {
@@ -36,7 +49,6 @@ impl LoopConfig {
     pub fn check(&self) -> Result<()> {
         integer("epochs", self.epochs, 1..=1_000_000)?;
         integer("batch-size", self.batch_size, 1..=1_000_000)?;
-        number("kl-warmup", self.kl_warmup, 0.0..=1e6)?;
         for temperature in [self.temperature.first, self.temperature.last] {
             number("temperature", temperature, 1e-4..=1000.0)?;
         }
@@ -59,11 +71,29 @@ impl LoopConfig {
     }
 }
 
+impl Settings for LoopConfig {
+    fn check(&self) -> Result<()> {
+        LoopConfig::check(self)
+    }
+
+    fn loop_config(&self) -> LoopConfig {
+        *self
+    }
+
+    fn set_epochs(&mut self, epochs: usize) {
+        self.epochs = epochs;
+    }
+
+    fn set_on_nan(&mut self, on_nan: OnNan) {
+        self.on_nan = on_nan;
+    }
+}
+
 /// What a user calls the data of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataWords {
-    /// The option that names them.
-    pub flag: &'static str,
+    /// The setting that names them.
+    pub setting: &'static str,
     /// Examples.
     pub examples: &'static str,
     /// What an example is made of.
@@ -76,13 +106,15 @@ pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
     const PROGRAM: &'static str = "";
 
     /// What a user calls its data.
-    const DATA: DataWords = DataWords { flag: "", examples: "examples", features: "numbers" };
+    const DATA: DataWords = DataWords { setting: "", examples: "examples", features: "numbers" };
 
     /// Fails when a setting is out of its range; the model checks its own.
     ///
     /// # Errors
     /// With the setting's name, its value, and what is allowed.
-    fn check(&self) -> Result<()>;
+    fn check(&self) -> Result<()> {
+        self.loop_config().check()
+    }
 
     /// The settings that every run has.
     fn loop_config(&self) -> LoopConfig;
@@ -93,8 +125,8 @@ pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
     /// Another way with steps that are not finite.
     fn set_on_nan(&mut self, on_nan: OnNan);
 
-    /// Another place of the data.
-    fn set_data_dir(&mut self, folder: &Path);
+    /// Another place of the data; nothing where no setting names one.
+    fn set_data_dir(&mut self, _folder: &Path) {}
 
     /// Where the files of named data lie, if the run knows it.
     fn data_dir(&self) -> Option<&Path> {

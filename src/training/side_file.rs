@@ -25,7 +25,7 @@ pub(super) fn write(
     named: Vec<(String, Tensor)>,
 ) -> Result<()> {
     let path = folder.file(name);
-    let record = serde_json::to_string(record).map_err(|error| Error::file(&path, error))?;
+    let record = serde_json::to_string(record).map_err(|error| Error::caused(&path, "cannot be written", error))?;
     let checksum = checksum(&record, &named)?;
     let metadata = HashMap::from([(RECORD.to_string(), record), (CHECKSUM.to_string(), checksum)]);
     write_named(&path, named, metadata)

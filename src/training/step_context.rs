@@ -13,14 +13,14 @@ pub struct StepContext<'a> {
     pub epoch: usize,
     /// The step in it, counted from 0.
     pub step: usize,
+    /// Steps of an epoch.
+    pub steps: usize,
     /// Steps that the run has made before.
     pub done: usize,
     /// How much of the run is done, from 0 to 1.
     pub fraction: f64,
     /// The step's temperature.
     pub temperature: f64,
-    /// The weight of the KL.
-    pub kl_weight: f64,
     /// The key of the step's noise, and no other's.
     pub key: NoiseKey,
     /// A seed for libtorch's generator, and no other step's.
@@ -37,16 +37,18 @@ impl<'a> StepContext<'a> {
             indices,
             epoch,
             step,
+            steps,
             done,
             fraction,
             temperature: pace.temperature.at(fraction),
-            kl_weight: match pace.kl_warmup {
-                0.0 => 1.0,
-                epochs => (done as f64 / (epochs * steps as f64)).min(1.0),
-            },
             key: NoiseKey::new(pace.seed, done as u64),
             seed: step_seed(pace.seed, epoch, step),
         }
+    }
+
+    /// How far a weight has come that grows from 0 to 1 over the run's first so many epochs, which may be a fraction, or none.
+    pub fn warmup(&self, epochs: f64) -> f64 {
+        if epochs > 0.0 { (self.done as f64 / (epochs * self.steps as f64)).min(1.0) } else { 1.0 }
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a run shows whoever watches it, and what it is answered.
 
+use super::step_metrics::StepMeans;
+
 /// What a step looked like, for whoever watches.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct StepReport {
     /// The epoch, counted from 1.
     pub epoch: usize,
@@ -9,10 +11,8 @@ pub struct StepReport {
     pub step: usize,
     /// Steps of an epoch.
     pub steps: usize,
-    /// Mean relaxed negative ELBO in the epoch so far, nats an example.
-    pub neg_elbo_relaxed: f64,
-    /// Mean KL in the epoch so far.
-    pub kl: f64,
+    /// Means of the task's metrics in the epoch so far.
+    pub means: StepMeans,
     /// The step's temperature.
     pub temperature: f64,
 }

@@ -4,6 +4,7 @@ use super::checkpoint::Checkpoint;
 use super::run_folder::RunFolder;
 use super::settings::Settings;
 use super::step_context::StepContext;
+use super::step_metrics::{StepMeans, StepMetric};
 use crate::data::{Identity, epoch_order};
 use crate::error::Result;
 use crate::nn::Adam;
@@ -43,19 +44,19 @@ pub trait Record: Debug + Copy + Serialize + DeserializeOwned {
     /// The number that decides which epoch is the best: the lowest.
     fn selection_metric(&self) -> Metric;
 
-    /// Steps that were left out, since they were not finite.
-    fn skipped_steps(&self) -> usize;
+    /// Steps that were left out, since they were not finite; shown where there are any.
+    fn skipped_steps(&self) -> usize {
+        0
+    }
 }
 
 /// What the training part of an epoch came to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Trained {
     /// The epoch, counted from 1.
     pub epoch: usize,
-    /// Mean negative ELBO of the steps, as they estimated it, nats an example.
-    pub neg_elbo: f64,
-    /// Mean KL.
-    pub kl: f64,
+    /// Means of the task's metrics over the examples of the steps.
+    pub means: StepMeans,
     /// Temperature at the last step.
     pub temperature: f64,
     /// Steps that were left out, since they were not finite; the means are over the others.
@@ -77,14 +78,19 @@ pub enum LogItem {
 
 /// A model, its data, and what trains it.
 ///
-/// All randomness of a step must be a function of its [`StepContext`], so that a run that is stopped and resumed goes on exactly as one that was not.
+/// All randomness of a step must be a function of its [`StepContext`], so that a run that is stopped and resumed goes on exactly as one that was not:
+/// noise of its key, or libtorch's generator, which a [`Session`](super::Session) seeds for every step.
+/// `examples/custom_task.rs` trains a task of its own.
 pub trait TrainTask: Sized {
     /// The settings.
     type Settings: Settings;
     /// What is kept of an epoch.
     type Record: Record;
 
-    /// Data and a model, newly initialised from libtorch's generator.
+    /// The numbers that a step returns. A checkpoint holds their sums without their names, so a task keeps their order.
+    const METRICS: &'static [StepMetric];
+
+    /// Data and a model, newly initialised from libtorch's generator, which is seeded by the run's seed whenever a run is started, resumed or loaded.
     ///
     /// # Errors
     /// When the data cannot be read, or the settings do not fit it.
@@ -158,8 +164,8 @@ pub trait TrainTask: Sized {
         epoch_order(self.examples(), seed, epoch)
     }
 
-    /// One update by [`Adam`], which leaves out those that are not finite; returns the batch's sums of negative ELBO and KL, two numbers in float64 on the
-    /// device.
+    /// One update by [`Adam`], which leaves out those that are not finite; returns the numbers of [`METRICS`](Self::METRICS) in their order, as one tensor on
+    /// the device, so that nothing waits for them.
     ///
     /// # Errors
     /// When the step cannot be made.
@@ -171,14 +177,22 @@ pub trait TrainTask: Sized {
     /// When the model cannot be evaluated.
     fn record(&self, settings: &Self::Settings, trained: &Trained) -> Result<Self::Record>;
 
-    /// What a checkpoint holds, by name, sharing memory with the model.
-    fn contents(&mut self) -> Vec<(String, Tensor)>;
+    /// What a checkpoint holds, by name, sharing memory with the model: its parameters, and the state of the optimisers.
+    fn contents(&mut self) -> Vec<(String, Tensor)> {
+        let mut named: Vec<(String, Tensor)> = self.store().variables().into_iter().collect();
+        named.extend(self.optimisers().iter().flat_map(|optimiser| optimiser.state()));
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        named
+    }
 
-    /// As it was at a checkpoint.
+    /// Restores what [`contents`](Self::contents) saved in a checkpoint.
     ///
     /// # Errors
     /// With the first tensor that does not fit.
-    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()>;
+    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        checkpoint.restore(self.store())?;
+        self.optimisers().into_iter().try_for_each(|optimiser| checkpoint.restore_adam(optimiser))
+    }
 
     /// What to show of the model after an epoch beside the numbers of its record, by name; `a/b` is `b` in a group `a`. Libtorch's generator is seeded
     /// before, and training does not notice what is drawn from it.

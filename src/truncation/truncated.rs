@@ -104,22 +104,13 @@ impl TruncatedDistribution {
     /// When there is no atom dimension, the tensor is not floating-point, the integers are out of range, a logit is NaN or plus infinity, or a
     /// row has no finite logit. The check reads the values back from their device.
     pub fn from_logits(logits: &Tensor, lowest: i64) -> Result<Self> {
-        let law = Self::from_logits_unchecked(logits, lowest)?;
-        check_logits("a truncated distribution", logits)?;
-        Ok(law)
-    }
-
-    /// As [`from_logits`](Self::from_logits), without looking at the values: for training steps.
-    ///
-    /// # Errors
-    /// When there is no atom dimension, the tensor is not floating-point, or the integers are out of range.
-    pub fn from_logits_unchecked(logits: &Tensor, lowest: i64) -> Result<Self> {
         let (log_weights, n) = normalized(logits)?;
         let window = lowest.checked_add(n - 1).map(|highest| (lowest, highest));
         let Some((lowest, highest)) = window.filter(|(lo, hi)| *lo >= -LARGEST_ATOM && *hi <= LARGEST_ATOM) else {
             let allowed = format!("so that all {n} atoms are within -{LARGEST_ATOM}..={LARGEST_ATOM}");
             return Err(Error::parameter("lowest atom of logits", lowest, allowed));
         };
+        check_logits("a truncated distribution", logits)?;
         let atoms = Tensor::arange_start(lowest, highest + 1, (log_weights.kind(), log_weights.device()));
         Ok(Self::finite(log_weights, atoms, Place::Integers { lo: lowest, hi: highest }))
     }
@@ -129,18 +120,9 @@ impl TruncatedDistribution {
     /// # Errors
     /// As [`from_logits`](Self::from_logits).
     pub fn one_hot(logits: &Tensor) -> Result<Self> {
-        let law = Self::one_hot_unchecked(logits)?;
-        check_logits("a truncated distribution", logits)?;
-        Ok(law)
-    }
-
-    /// As [`one_hot`](Self::one_hot), without looking at the values: for training steps.
-    ///
-    /// # Errors
-    /// When there is no atom dimension, or the tensor is not floating-point.
-    pub fn one_hot_unchecked(logits: &Tensor) -> Result<Self> {
         let (log_weights, n) = normalized(logits)?;
         check_shape("one-hot atoms", &[n, n], log_weights.kind())?;
+        check_logits("a truncated distribution", logits)?;
         let atoms = Tensor::eye(n, (log_weights.kind(), log_weights.device()));
         Ok(Self::finite(log_weights, atoms, Place::OneHot { n }))
     }

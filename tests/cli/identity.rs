@@ -107,9 +107,9 @@ fn a_corpus_that_is_another_one_is_refused_and_the_run_keeps_its_own_words() {
             for error in
                 [read().unwrap_err(), Session::<TopicsTask>::resume(&out, None, None, Device::Cpu).unwrap_err()]
             {
-                assert!(matches!(error, gengs::Error::OtherData { .. }), "{what}: {error}");
+                assert!(matches!(error, gengs::Error::OtherData { setting: "corpus", .. }), "{what}: {error}");
                 let message = error.to_string();
-                let parts = ["news.txt", "is not what the run was trained on", difference, "--corpus"];
+                let parts = ["news.txt", "is not what the run was trained on", difference];
                 assert!(parts.iter().all(|part| message.contains(part)), "{what}: {message}");
             }
             assert_eq!(shown().vocabulary, words, "{what}");

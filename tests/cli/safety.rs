@@ -146,7 +146,7 @@ fn a_lock_that_leads_elsewhere_and_a_checkpoint_without_an_end_are_named() {
         let handed = folder.path().join("handed");
         copy(&run, &handed);
         trap.set(&handed.join(name), &canary.path, Path::new("/nowhere"));
-        let message = go_on(&handed).unwrap_err().to_string();
+        let message = go_on(&handed).unwrap_err().whole();
         assert!(message.contains(name) && message.contains(part), "{message}");
         canary.check(name);
         fs::remove_dir_all(&handed).unwrap();
@@ -314,8 +314,8 @@ fn a_store_is_written_only_where_a_user_asked_for_it() {
     fs::remove_dir_all(path("store")).unwrap();
     let (task, config) = Session::<TopicsTask>::load(&run, "last", None, Device::Cpu).unwrap();
     assert!(!task.corpus().train.are_on_disk() && !path("store").exists());
-    let message = Session::<TopicsTask>::resume(&run, Some(2), None, Device::Cpu).unwrap_err().to_string();
-    assert!(message.contains("--store DIR with --resume") && !path("store").exists(), "{message}");
+    let error = Session::<TopicsTask>::resume(&run, Some(2), None, Device::Cpu).unwrap_err();
+    assert!(matches!(error, gengs::Error::NotInStore { .. }) && !path("store").exists(), "{error}");
     config.write_store().unwrap();
     Session::<TopicsTask>::resume(&run, Some(2), None, Device::Cpu).unwrap();
 }

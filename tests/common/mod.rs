@@ -8,17 +8,15 @@ pub mod python;
 use gengs::distributions::{self, FamilyEntry};
 use gengs::models::Family;
 use gengs::prelude::*;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use gengs::random::Held;
 use tch::{Kind, Tensor};
 
 /// Seeds libtorch's generator, which the whole process shares, and keeps it until the guard is dropped. The test's tensors are computed on its own thread:
 /// tests run side by side already, and libtorch's threads would spin in each other's way.
-pub fn seeded(seed: i64) -> MutexGuard<'static, ()> {
-    static GENERATOR: Mutex<()> = Mutex::new(());
-    let guard = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+pub fn seeded(seed: i64) -> Held {
+    let held = gengs::random::seeded(seed);
     tch::set_num_threads(1);
-    tch::manual_seed(seed);
-    guard
+    held
 }
 
 /// How many draws a statistical test makes: a twentieth of those of a thorough run, which `GENGS_THOROUGH=1` asks for.

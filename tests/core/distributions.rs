@@ -14,6 +14,10 @@ fn typical(name: &str, values: &[f64]) -> Box<dyn Distribution> {
     family(name, &tensors(values, Kind::Double))
 }
 
+fn t(values: &[f64]) -> Tensor {
+    Tensor::from_slice(values)
+}
+
 /// The atoms that hold all but 1e-12 of the mass of the typical laws.
 fn atoms(law: &dyn Distribution) -> Tensor {
     let (lo, hi) = wide_window(law);
@@ -140,7 +144,6 @@ fn probs_and_logits_are_the_same_law() {
 
 #[test]
 fn wrong_parameters_are_named() {
-    let t = |values: &[f64]| Tensor::from_slice(values);
     let message = |outcome: gengs::Result<()>| outcome.unwrap_err().to_string();
     for (value, shown) in [(0.0, "is 0,"), (-2.5, "-2.5"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
         let found = message(Poisson::new(&t(&[1.0, value, 3.0])).map(drop));
@@ -162,10 +165,66 @@ fn wrong_parameters_are_named() {
         assert!(message(Geometric::from_logits(&t(&[value])).map(drop)).contains("logits"));
     }
     assert!(message(Binomial::new(0, &t(&[0.5])).map(drop)).contains("total_count"));
-    assert!(message(Categorical::new(&t(&[0.0, f64::NAN])).map(drop)).contains("NaN"));
-    assert!(message(Categorical::new(&t(&[f64::NEG_INFINITY; 2])).map(drop)).contains("largest logit"));
+    assert!(message(Categorical::from_logits(&t(&[0.0, f64::NAN])).map(drop)).contains("NaN"));
+    assert!(message(Categorical::from_logits(&t(&[f64::NEG_INFINITY; 2])).map(drop)).contains("largest logit"));
+    assert!(message(Categorical::from_logits(&Tensor::from(1.0)).map(drop)).contains("classes"));
     assert!(message(Categorical::new(&Tensor::from(1.0)).map(drop)).contains("classes"));
+    assert!(message(Categorical::new(&t(&[0.5, 0.0])).map(drop)).contains("probs of Categorical is 0"));
     assert!(message(Poisson::new(&Tensor::from(3i64)).map(drop)).contains("floating-point"));
+}
+
+/// The same guard for every family: a value outside its domain is an error, inside of the guard none, and the guard ends with its closure, whatever ends that.
+#[test]
+fn values_go_unchecked_inside_of_the_guard_alone() {
+    let nan = || t(&[0.5, f64::NAN]);
+    let categorical = || Categorical::new(&t(&[0.2, 0.8])).unwrap();
+    let mixture =
+        |law: Poisson| Mixture::new(&categorical(), vec![Box::new(law), Box::new(Poisson::new(&t(&[2.0])).unwrap())]);
+    type Build<'a> = &'a dyn Fn() -> gengs::Result<Box<dyn Distribution>>;
+    let builds: [Build; 14] = [
+        &|| Ok(Box::new(Poisson::new(&nan())?)),
+        &|| Ok(Box::new(Geometric::new(&nan())?)),
+        &|| Ok(Box::new(Geometric::from_logits(&nan())?)),
+        &|| Ok(Box::new(Bernoulli::from_logits(&nan())?)),
+        &|| Ok(Box::new(Binomial::from_logits(3, &nan())?)),
+        &|| Ok(Box::new(BetaBinomial::new(3, &nan(), &nan())?)),
+        &|| Ok(Box::new(NegativeBinomial::from_logits(&nan(), &nan())?)),
+        &|| Ok(Box::new(Categorical::new(&nan())?)),
+        &|| Ok(Box::new(Categorical::from_logits(&nan())?)),
+        &|| Ok(Box::new(ZeroInflatedPoisson::from_logits(&nan(), &nan())?)),
+        &|| Ok(Box::new(Skellam::new(&nan(), &nan())?)),
+        &|| Ok(Box::new(DiscretizedLogistic::new(&nan(), &nan())?)),
+        &|| Ok(Box::new(Zipf::new(5, &nan())?)),
+        &|| Ok(Box::new(mixture(Poisson::new(&nan())?)?)),
+    ];
+    for build in builds {
+        let error = build().unwrap_err().to_string();
+        assert!(error.contains("NaN"), "{error}");
+        assert_eq!(unchecked(build).unwrap().kind(), Kind::Double, "{error}");
+        assert!(build().is_err());
+    }
+    let window = Truncation::right(3);
+    let far = Poisson::new(&t(&[50.0])).unwrap();
+    assert!(TruncatedDistribution::new(&far, &window).is_err());
+    assert!(unchecked(|| TruncatedDistribution::new(&far, &window)).is_ok());
+    // Those that cannot be built without a look, and what is no value of a tensor, are checked always; and a panic ends the guard too.
+    assert!(unchecked(|| ConwayMaxwellPoisson::new(&nan(), &nan())).is_err());
+    assert!(unchecked(|| Hypergeometric::new(3, &nan(), &nan())).is_err());
+    assert!(unchecked(|| Binomial::new(0, &nan())).is_err());
+    assert!(std::panic::catch_unwind(|| unchecked(|| panic!("a panic inside of the guard"))).is_err());
+    assert!(Poisson::new(&nan()).is_err());
+}
+
+/// Positive weights and their logarithms make the same law.
+#[test]
+fn a_categorical_of_weights_is_that_of_their_logarithms() {
+    let weights = t(&[2.0, 0.5, 1.5]);
+    let (of_weights, of_logits) =
+        (Categorical::new(&weights).unwrap(), Categorical::from_logits(&weights.log()).unwrap());
+    let k = t(&[0.0, 1.0, 2.0]);
+    let probs = doubles(&of_weights.log_prob(&k).unwrap().exp());
+    assert_eq!(probs, doubles(&of_logits.log_prob(&k).unwrap().exp()));
+    probs.iter().zip([0.5, 0.125, 0.375]).for_each(|(found, exact)| assert!((found - exact).abs() < 1e-15, "{found}"));
 }
 
 /// Where mass would flow to atoms that no draw can be, a hypergeometric law has no gradient, and says so.

@@ -1,6 +1,7 @@
 //! The one-pass sampler against the tensor graph, on the same noise; and its noise.
 
 use crate::common::{close, double, doubles, family};
+use gengs::Error;
 use gengs::prelude::*;
 use gengs::sampler::{Backend, NoiseKey, OnePass, OnePassDraw};
 use tch::{Device, Kind, Tensor};
@@ -66,7 +67,7 @@ fn compare(kind: Kind, bound: f64) {
                 let law = family(name, &ours);
                 let sampler = OnePass::new(lo, hi, temperature).unwrap().allow_low_mass();
                 let sampler = sampler.forward(forward).kl_to(&prior).unwrap();
-                let draw = sampler.rsample(law.as_ref(), key).unwrap().unwrap();
+                let draw = sampler.in_one_pass().rsample(law.as_ref(), key).unwrap();
                 let relaxation = Relaxation::new(&q, temperature).unwrap().forward(forward);
                 let z = relaxation.rsample_with_noise(&noise).unwrap();
                 let kl = q.kl(&prior).unwrap();
@@ -116,7 +117,7 @@ fn results_depend_on_the_key_and_the_place_only() {
     let rate = (Tensor::arange(40 * 7, (Kind::Float, CPU)) * 0.01 + 0.1).reshape([40, 7]);
     let draw = |rate: &Tensor, key: NoiseKey| {
         let sampler = OnePass::new(0, 11, 0.5).unwrap();
-        sampler.rsample(&Poisson::new(rate).unwrap(), key).unwrap().unwrap().z
+        sampler.in_one_pass().rsample(&Poisson::new(rate).unwrap(), key).unwrap().z
     };
     let key = NoiseKey::new(1, 2);
     let whole = draw(&rate, key);
@@ -185,7 +186,10 @@ fn noise_by_counter_is_gumbel_and_independent_across_keys() {
 fn what_it_does_not_do_is_left_to_the_graph_or_refused() {
     let key = NoiseKey::new(0, 0);
     let skellam = Skellam::new(&Tensor::from(1.0), &Tensor::from(2.0)).unwrap();
-    assert!(OnePass::new(0, 5, 0.5).unwrap().allow_low_mass().rsample(&skellam, key).unwrap().is_none());
+    let sampler = OnePass::new(0, 5, 0.5).unwrap().allow_low_mass();
+    let refused = sampler.in_one_pass().rsample(&skellam, key).unwrap_err();
+    assert!(matches!(&refused, Error::NotInOnePass { what } if what.contains("Skellam")), "{refused}");
+    assert_eq!(sampler.rsample(&skellam, key).unwrap().drawn_by, Backend::TensorGraph);
     for (lo, hi, temperature) in [(3, 2, 0.5), (0, 5, 0.0), (0, 5, f64::NAN), (0, 5, -1.0)] {
         assert!(OnePass::new(lo, hi, temperature).unwrap_err().to_string().contains("one-pass"));
     }
@@ -214,9 +218,15 @@ fn free_logits_equal_the_tensor_graph() {
                 [(Forward::Soft, 0.4), (Forward::StraightThrough, 1.0), (Forward::Soft, 1e-30)]
             {
                 let sampler = OnePass::new(0, n - 1, temperature).unwrap().forward(forward);
-                let draw = sampler.kl_to(&prior).unwrap().rsample_logits(&ours, key).unwrap().unwrap();
-                let alone = sampler.rsample_logits(&ours, key).unwrap().unwrap();
+                let draw = sampler.kl_to(&prior).unwrap().in_one_pass().rsample(&ours, key).unwrap();
+                let alone = sampler.in_one_pass().rsample(&ours, key).unwrap();
                 assert!(alone.kl.is_none() && doubles(&alone.z) == doubles(&draw.z));
+                if temperature > 1e-3 {
+                    let parts = sampler.kl_to(&prior).unwrap().in_blocks(7 * n).rsample(&ours, key).unwrap();
+                    assert_eq!(parts.drawn_by, Backend::Blocks);
+                    let what = format!("{kind:?}, {n} logits in parts, {forward:?}, {temperature}");
+                    agree_with_gradients(&what, &parts, &draw, &[ours.shallow_clone()], bound);
+                }
                 let z = Relaxation::new(&q, temperature).unwrap().forward(forward).rsample_with_noise(&noise).unwrap();
                 let kl = q.kl(&prior).unwrap();
                 for (what, found, expected) in [("z", draw.z, z), ("kl", draw.kl.unwrap(), kl)] {
@@ -233,9 +243,8 @@ fn free_logits_equal_the_tensor_graph() {
             }
         }
     }
-    let wrong = OnePass::new(0, 5, 0.5)
-        .unwrap()
-        .rsample_logits(&Tensor::zeros([2, 5], (Kind::Float, CPU)), NoiseKey::new(0, 0));
+    let wrong =
+        OnePass::new(0, 5, 0.5).unwrap().rsample(&Tensor::zeros([2, 5], (Kind::Float, CPU)), NoiseKey::new(0, 0));
     assert!(wrong.unwrap_err().to_string().contains("[..., 6]"));
 }
 
@@ -249,31 +258,34 @@ fn partial_tiles_and_hostile_parameters_do_not_panic() {
             let whole = Tensor::full([64], 1.3, (kind, CPU));
             // Straight-through draws leave weights of exactly 0 and 1 behind for the tile that follows.
             let sampler = OnePass::new(0, 11, 1e-6).unwrap();
-            let draw = |rate: &Tensor| sampler.rsample(&Poisson::new(rate).unwrap(), key).unwrap().unwrap().z;
+            let draw = |rate: &Tensor| sampler.in_one_pass().rsample(&Poisson::new(rate).unwrap(), key).unwrap().z;
             assert_eq!(doubles(&draw(&rate)), doubles(&draw(&whole).narrow(0, 0, latents)), "{kind:?}, {latents}");
         }
         for shape in [vec![0i64], vec![3, 0], vec![0, 3], vec![]] {
             let values = Tensor::full(&shape, 0.4, (kind, CPU)).set_requires_grad(true);
             for sampler in [OnePass::new(0, 11, 0.5).unwrap(), OnePass::own_windows(1e-6, 0.5).unwrap()] {
-                let draw = sampler.draw(&Poisson::new(&values).unwrap(), key).unwrap();
+                let draw = sampler.rsample(&Poisson::new(&values).unwrap(), key).unwrap();
                 assert_eq!((draw.z.size(), draw.drawn_by), (shape.clone(), Backend::OnePass));
                 draw.z.sum(kind).backward();
             }
             let logits = Tensor::zeros([&shape[..], &[12]].concat(), (kind, CPU));
             let sampler = OnePass::new(0, 11, 0.5).unwrap();
-            assert_eq!(sampler.draw_logits(&logits, key).unwrap().z.size(), shape);
-            let parts = sampler.draw_in_blocks(&Poisson::new(&values).unwrap(), key, 24).unwrap();
+            assert_eq!(sampler.rsample(&logits, key).unwrap().z.size(), shape);
+            let parts = sampler.in_blocks(24).rsample(&Poisson::new(&values).unwrap(), key).unwrap();
             assert_eq!((parts.z.size(), parts.z.kind()), (shape, kind));
         }
         for hostile in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -1.0, 1e300, 1e-300] {
             let values = Tensor::full([20], hostile, (Kind::Double, CPU)).to_kind(kind);
             let sampler = OnePass::new(0, 11, 0.5).unwrap().allow_low_mass();
-            let draw = |law: &dyn Distribution| sampler.rsample(law, key).unwrap().unwrap().z;
-            assert_eq!(draw(&Poisson::new_unchecked(&values).unwrap()).numel(), 20);
-            assert_eq!(draw(&Geometric::from_logits_unchecked(&values).unwrap()).numel(), 20);
-            assert_eq!(draw(&NegativeBinomial::from_logits_unchecked(&values, &values).unwrap()).numel(), 20);
+            let draw = |law: &dyn Distribution| sampler.in_one_pass().rsample(law, key).unwrap().z;
+            assert_eq!(draw(&unchecked(|| Poisson::new(&values)).unwrap()).numel(), 20);
+            assert_eq!(draw(&unchecked(|| Geometric::from_logits(&values)).unwrap()).numel(), 20);
+            assert_eq!(draw(&unchecked(|| NegativeBinomial::from_logits(&values, &values)).unwrap()).numel(), 20);
             let logits = values.unsqueeze(-1).repeat([1, 12]);
-            assert_eq!(sampler.rsample_logits(&logits, key).unwrap().unwrap().z.numel(), 20);
+            assert_eq!(unchecked(|| sampler.in_one_pass().rsample(&logits, key)).unwrap().z.numel(), 20);
+            // What is not a logit is refused, unless it is left unchecked.
+            let is_logit = double(&values.get(0)).is_finite();
+            assert_eq!(sampler.rsample(&logits, key).is_ok(), is_logit, "{hostile}");
         }
     }
 }
@@ -291,8 +303,8 @@ fn threads_do_not_matter() {
             tch::set_num_threads(threads);
             let sampler = OnePass::new(0, 11, 0.5).unwrap();
             let key = NoiseKey::new(3, 4);
-            let of_rate = sampler.rsample(&Poisson::new(&rate).unwrap(), key).unwrap().unwrap().z;
-            [doubles(&of_rate), doubles(&sampler.rsample_logits(&logits, key).unwrap().unwrap().z)]
+            let of_rate = sampler.in_one_pass().rsample(&Poisson::new(&rate).unwrap(), key).unwrap().z;
+            [doubles(&of_rate), doubles(&sampler.in_one_pass().rsample(&logits, key).unwrap().z)]
         })
         .collect();
     tch::set_num_threads(before);
@@ -329,7 +341,7 @@ fn own_windows_equal_the_tensor_graph_row_by_row() {
             let prior = family(name, &ones);
             let key = NoiseKey::new(3, 8);
             let sampler = OnePass::own_windows(1e-7, 0.6).unwrap().kl_to_law(prior.as_ref()).unwrap();
-            let found = sampler.rsample(family(name, &leaves).as_ref(), key).unwrap().unwrap();
+            let found = sampler.in_one_pass().rsample(family(name, &leaves).as_ref(), key).unwrap();
             let latents = columns[0].len() as i64;
             for row in 0..2 {
                 for latent in 0..latents {
@@ -381,7 +393,7 @@ fn own_windows_are_as_wide_as_their_laws() {
     }
     let rate = Tensor::from_slice(&[0.1, 1e30]);
     let sampler = OnePass::own_windows(1e-6, 0.5).unwrap();
-    let error = sampler.draw(&Poisson::new(&rate).unwrap(), NoiseKey::new(0, 0)).unwrap_err().to_string();
+    let error = sampler.rsample(&Poisson::new(&rate).unwrap(), NoiseKey::new(0, 0)).unwrap_err().to_string();
     assert!(error.contains("window of a Poisson"), "{error}");
     assert!(OnePass::own_windows(0.0, 0.5).unwrap_err().to_string().contains("tail mass"));
     assert!(OnePass::own_windows(f64::NAN, 0.5).unwrap_err().to_string().contains("tail mass"));
@@ -407,11 +419,11 @@ fn parts_equal_the_graph_and_the_one_pass_sampler() {
             let prior = TruncatedDistribution::new(family(name, &ones).as_ref(), &truncation).unwrap();
             for forward in [Forward::Soft, Forward::StraightThrough] {
                 let sampler = OnePass::new(lo, hi, 0.7).unwrap().forward(forward).kl_to(&prior).unwrap();
-                let draw = sampler.draw(law.as_ref(), key).unwrap();
+                let draw = sampler.rsample(law.as_ref(), key).unwrap();
                 let walks = law.rows().is_some();
                 assert_eq!(draw.drawn_by, if walks { Backend::OnePass } else { Backend::TensorGraph }, "{name}");
                 // Parts of five latents, the last of two.
-                let parts = sampler.draw_in_blocks(law.as_ref(), key, 5 * (hi - lo + 1)).unwrap();
+                let parts = sampler.in_blocks(5 * (hi - lo + 1)).rsample(law.as_ref(), key).unwrap();
                 assert_eq!(parts.drawn_by, Backend::Blocks);
                 agree_with_gradients(&format!("{kind:?} {name} {forward:?}"), &parts, &draw, &leaves[first..], bound);
             }
@@ -432,16 +444,16 @@ fn windows_are_looked_at_before_anything_is_drawn() {
     ] {
         let expected = TruncatedDistribution::new(law.as_ref(), &Truncation::between(0, 11)).unwrap_err().to_string();
         let found = [
-            sampler.draw(law.as_ref(), key).map(drop),
             sampler.rsample(law.as_ref(), key).map(drop),
-            sampler.draw_in_blocks(law.as_ref(), key, 12).map(drop),
+            sampler.in_one_pass().rsample(law.as_ref(), key).map(drop),
+            sampler.in_blocks(12).rsample(law.as_ref(), key).map(drop),
         ];
         for error in found {
             assert_eq!(error.unwrap_err().to_string(), expected);
         }
     }
     let poisson = Poisson::new(&Tensor::from_slice(&[2.0, 100.0])).unwrap();
-    assert_eq!(doubles(&sampler.allow_low_mass().draw(&poisson, key).unwrap().z).len(), 2);
+    assert_eq!(doubles(&sampler.allow_low_mass().rsample(&poisson, key).unwrap().z).len(), 2);
 }
 
 /// A prior on other atoms is no prior; one with a gradient would lose it.
@@ -475,10 +487,10 @@ fn logits_have_their_kl_on_every_path() {
     let key = NoiseKey::new(4, 1);
     for (lo, hi) in [(0, 7), (-5, 2)] {
         let sampler = OnePass::new(lo, hi, 0.5).unwrap().kl_to_law(&prior).unwrap();
-        let of = |kind: Kind| sampler.draw_logits(&values.to_kind(kind), key).unwrap();
+        let of = |kind: Kind| sampler.rsample(&values.to_kind(kind), key).unwrap();
         let (walked, by_graph) = (of(Kind::Float), of(Kind::BFloat16));
         assert_eq!((walked.drawn_by, by_graph.drawn_by), (Backend::OnePass, Backend::TensorGraph));
-        let rounded = sampler.draw_logits(&values.to_kind(Kind::BFloat16).to_kind(Kind::Float), key).unwrap();
+        let rounded = sampler.rsample(&values.to_kind(Kind::BFloat16).to_kind(Kind::Float), key).unwrap();
         for (found, expected) in [(by_graph.kl, rounded.kl), (Some(by_graph.z), Some(rounded.z))] {
             agree("half precision", &found.unwrap(), &expected.unwrap(), 1e-5);
         }
@@ -501,7 +513,8 @@ fn noise_below_zero_belongs_to_the_atom() {
     // So draws of a law with 1e-9 of its mass beyond either window are the same.
     let rate = Tensor::from_slice(&[1.5, 2.0, 1.0]);
     let skellam = Skellam::new(&rate, &rate).unwrap();
-    let draw = |lo| OnePass::new(lo, 14, 0.5).unwrap().forward(Forward::StraightThrough).draw(&skellam, key).unwrap().z;
+    let draw =
+        |lo| OnePass::new(lo, 14, 0.5).unwrap().forward(Forward::StraightThrough).rsample(&skellam, key).unwrap().z;
     assert_eq!(doubles(&draw(-14)), doubles(&draw(-21)));
 }
 
@@ -513,9 +526,9 @@ fn second_derivatives_are_refused() {
     let (law, key) = (Poisson::new(&rate).unwrap(), NoiseKey::new(1, 1));
     let sampler = OnePass::new(0, 11, 0.5).unwrap();
     for (z, leaf) in [
-        (sampler.draw(&law, key).unwrap().z, &rate),
-        (sampler.draw_in_blocks(&law, key, 12).unwrap().z, &rate),
-        (sampler.draw_logits(&logits, key).unwrap().z, &logits),
+        (sampler.rsample(&law, key).unwrap().z, &rate),
+        (sampler.in_blocks(12).rsample(&law, key).unwrap().z, &rate),
+        (sampler.rsample(&logits, key).unwrap().z, &logits),
     ] {
         for power in [1.0, 2.0] {
             let sum = z.pow_tensor_scalar(power).sum(Kind::Double);
@@ -547,8 +560,8 @@ fn equals_the_graph(law: Build, parameters: &[f64], (lo, hi): (i64, i64)) -> Bac
     let sampler = OnePass::new(lo, hi, 1.0).unwrap().allow_low_mass().kl_to_law(&prior).unwrap();
     let (ours, theirs) = (leaves(), leaves());
     let key = NoiseKey::new(9, 2);
-    let one = sampler.draw(law(&ours).as_ref(), key).unwrap();
-    let graph = sampler.draw_in_blocks(law(&theirs).as_ref(), key, 1 << 20).unwrap();
+    let one = sampler.rsample(law(&ours).as_ref(), key).unwrap();
+    let graph = sampler.in_blocks(1 << 20).rsample(law(&theirs).as_ref(), key).unwrap();
     for (what, a, b) in [("z", &one.z, &graph.z), ("KL", one.kl.as_ref().unwrap(), graph.kl.as_ref().unwrap())] {
         let slope = |of: &Tensor, leaves: &[Tensor]| Tensor::run_backward(&[of], leaves, true, false);
         let (a_slopes, b_slopes) = (slope(a, &ours), slope(b, &theirs));

@@ -251,18 +251,18 @@ fn sampler<'a>(c: &Combination, (lo, hi): (i64, i64), prior: &'a Given) -> Resul
     }
 }
 
+/// Free logits are not looked at where a combination accepts anything.
+fn looked_at<T>(c: &Combination, run: impl FnOnce() -> T) -> T {
+    if c.allow_low_mass { unchecked(run) } else { run() }
+}
+
 /// The same by the tensor graph in float64, from the noise of the key; and the smallest distance between the two heaviest atoms of a draw.
 fn reference(c: &Combination, (lo, hi): (i64, i64), given: &Given) -> Result<(Found, f64)> {
     let n = hi - lo + 1;
     let (q, leaves) = match &c.source {
         Source::Logits { .. } => {
             let leaf = logits(c, n).to_kind(Kind::Double).set_requires_grad(true);
-            let q = if c.allow_low_mass {
-                TruncatedDistribution::from_logits_unchecked
-            } else {
-                TruncatedDistribution::from_logits
-            };
-            (q(&leaf, lo)?, vec![leaf])
+            (looked_at(c, || TruncatedDistribution::from_logits(&leaf, lo))?, vec![leaf])
         }
         Source::Family(number, _) => {
             let (leaves, first) = leaves(c, Kind::Double);
@@ -359,23 +359,27 @@ fn walk(c: &Combination) -> &'static str {
         Source::Logits { .. } => {
             let leaf = || logits(c, n).set_requires_grad(true);
             let walked = leaf();
-            if let Some(draw) = sampler.rsample_logits(&walked, c.key).transpose() {
-                outcomes.push(("walk", draw.map(|draw| found(draw, &[walked]))));
+            let walk = looked_at(c, || sampler.in_one_pass().rsample(&walked, c.key));
+            if !matches!(walk, Err(Error::NotInOnePass { .. })) {
+                outcomes.push(("walk", walk.map(|draw| found(draw, &[walked]))));
             }
             let drawn = leaf();
-            outcomes.push(("draw", sampler.draw_logits(&drawn, c.key).map(|draw| found(draw, &[drawn]))));
+            let draw = looked_at(c, || sampler.rsample(&drawn, c.key));
+            outcomes.push(("draw", draw.map(|draw| found(draw, &[drawn]))));
         }
         Source::Family(number, _) => {
             let law = |leaves: &[Tensor]| family(FAMILIES[*number].0, leaves);
             let kind = c.kind;
             let (walked, first) = leaves(c, kind);
-            if let Some(draw) = sampler.rsample(law(&walked).as_ref(), c.key).transpose() {
-                outcomes.push(("walk", draw.map(|draw| found(draw, &walked[first..]))));
+            let walk = sampler.in_one_pass().rsample(law(&walked).as_ref(), c.key);
+            if !matches!(walk, Err(Error::NotInOnePass { .. })) {
+                outcomes.push(("walk", walk.map(|draw| found(draw, &walked[first..]))));
             }
             let (drawn, _) = leaves(c, kind);
-            outcomes.push(("draw", sampler.draw(law(&drawn).as_ref(), c.key).map(|draw| found(draw, &drawn[first..]))));
+            outcomes
+                .push(("draw", sampler.rsample(law(&drawn).as_ref(), c.key).map(|draw| found(draw, &drawn[first..]))));
             let (parted, _) = leaves(c, kind);
-            let parts = sampler.draw_in_blocks(law(&parted).as_ref(), c.key, 4 * n);
+            let parts = sampler.in_blocks(4 * n).rsample(law(&parted).as_ref(), c.key);
             outcomes.push(("parts", parts.map(|draw| found(draw, &parted[first..]))));
         }
     }

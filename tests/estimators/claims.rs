@@ -428,7 +428,7 @@ fn claims_hold_for_laws_with_gaps_and_moved_ends() {
         let leaf = leaf(rows, &[1.0], 1, &[]);
         let laws = [leaf.shallow_clone(), leaf.full_like(25.0)].map(|rate| Poisson::new(&rate).unwrap());
         let laws = laws.into_iter().map(|law| Box::new(law) as Box<dyn Distribution>).collect();
-        let law = Mixture::new(&Tensor::from_slice(&[0.0, 0.3]), laws).unwrap();
+        let law = Mixture::new(&Categorical::from_logits(&Tensor::from_slice(&[0.0, 0.3])).unwrap(), laws).unwrap();
         (TruncatedDistribution::new(&law, &Truncation::right(45)).unwrap(), leaf)
     });
     // One parameter, so that no entry of the gradient is that of an atom which is hardly ever drawn.

@@ -110,7 +110,7 @@ fn bias_by_coupling(rate: f64, temperature: f64, draws: i64) -> (f64, f64) {
         let law = Poisson::new(&Tensor::full([rows, 1], rate, (Kind::Double, tch::Device::Cpu))).unwrap();
         let draw = |forward| {
             let sampler = OnePass::new(0, hi, temperature).unwrap().forward(forward);
-            sampler.rsample(&law, key).unwrap().unwrap().z
+            sampler.in_one_pass().rsample(&law, key).unwrap().z
         };
         f(&draw(Forward::Soft)) - f(&draw(Forward::StraightThrough))
     };

@@ -40,11 +40,7 @@ fn damaged_and_lying_files_are_refused_in_one_sentence() {
         ("docword.empty.txt", "", "line 1 is missing"),
         ("wordless.txt", "1\n2\n3", "no word is left"),
         ("text.jsonl", "{\"text\": \"a\"}\nplain", "line 2"),
-        (
-            "field.jsonl",
-            "{\"txt\": \"a\"}",
-            "has no field 'text', but 'txt'; say which holds the text, as in --text-column txt",
-        ),
+        ("field.jsonl", "{\"txt\": \"a\"}", "has no field 'text', but 'txt'; say which holds the text"),
         ("kind.jsonl", "{\"text\": 7}", "line 1"),
         ("list.jsonl", "[\"a\"]", "line 1"),
         ("twice.jsonl", "{\"text\": \"a\", \"text\": \"b\"}", "duplicate field"),

@@ -209,7 +209,7 @@ fn a_run_is_exported_and_its_weights_are_evaluated_from_any_file() {
             "nested.pt: it holds a checkpoint, whose weights lie under 'model'; convert it with: python -c",
         ),
         (wrong.to_str().unwrap(), "state_dict.pt: its weights do not fit the model: it lacks decoder.0.bias"),
-        ("nothing.pt", "nothing.pt: No such file"),
+        ("nothing.pt", "nothing.pt: cannot be read: No such file"),
     ] {
         let (code, _, message) = eval(&["--weights", file]);
         assert_eq!((code, message.lines().count()), (Some(1), 1), "{message}");

@@ -143,7 +143,7 @@ fn written_out(store: &VarStore, likelihood: Likelihood, x: &Tensor) -> TopicsEl
     let draw = |l: u64, tilt: Tensor| {
         let law = Poisson::new(&((tilt + softplus_inverse(1.0)).softplus() + 1e-6)).unwrap();
         let seed = KEY.seed + l * 0x9e37_79b9_7f4a_7c15;
-        let draw = OnePass::new(0, 5, 0.5).unwrap().draw(&law, NoiseKey { seed, ..KEY }).unwrap().z;
+        let draw = OnePass::new(0, 5, 0.5).unwrap().rsample(&law, NoiseKey { seed, ..KEY }).unwrap().z;
         (TruncatedDistribution::new(&law, &Truncation::right(6).allow_low_mass()).unwrap(), draw)
     };
     let rate = |name: &str, own: f64| (v(name) + softplus_inverse(own)).softplus() + 1e-6;

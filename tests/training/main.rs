@@ -4,5 +4,6 @@
 mod common;
 
 mod runs;
+mod side_by_side;
 mod survive;
 mod vae;

@@ -92,7 +92,7 @@ fn a_run_leaves_its_folder_and_evaluates_the_same_every_time() {
     // A session holds its folder.
     drop(session);
     let again = Session::<VaeTask>::start(config, &out, Device::Cpu).unwrap_err().to_string();
-    assert!(again.contains("already holds a run") && again.contains("--resume"), "{again}");
+    assert!(again.contains("already holds a run (config.toml)"), "{again}");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint() {
         let _ = tch::no_grad(|| weight.fill_(1e38));
     }
     let message = session.run(go, |_| ()).unwrap_err().to_string();
-    assert!(message.contains("not finite at epoch 1") && message.contains("--lr"), "{message}");
+    assert!(message.contains("not finite at epoch 1"), "{message}");
     let checkpoint = Checkpoint::read(&out.join("last.safetensors")).unwrap();
     assert_eq!(checkpoint.progress().updates, 0);
 }

@@ -4,7 +4,7 @@ use super::topics::place;
 use anyhow::Context;
 use clap::Args;
 use gengs::Error;
-use gengs::cli::{Trained, generator_seed, print_line, print_status, warn};
+use gengs::cli::{Trained, generator_seed, print_line, print_status, said, warn};
 use gengs::training::weights::FromFile;
 use gengs::training::{
     OtherDocuments, TopicsEvaluation, TopicsShown, TopicsTask, TopicsTrainConfig, TrainedTopics, check_data,
@@ -73,9 +73,11 @@ impl Eval {
         };
         match (own, &self.corpus) {
             (Err(error), Some(corpus)) if self.weights.is_none() => self.other_documents(corpus).with_context(|| {
+                let error = said(&error);
                 format!("{corpus} is neither what the run was trained on ({error}), nor can it be counted by the run's words")
             }),
             (Err(error @ Error::OtherData { .. }), None) => {
+                let error = said(&error);
                 Err(anyhow::anyhow!("{error}; eval --corpus also takes other documents, in the run's own words"))
             }
             (own, _) => Ok(own?),
@@ -102,7 +104,7 @@ impl Eval {
         let (words, found) = (model.words(), corpus.vocabulary.len());
         if words != found as i64 {
             let problem = format!("its weights are for {words} words, but the run's vocabulary has {found}");
-            return Err(Error::File { path: weights.into(), problem });
+            return Err(Error::File { path: weights.into(), problem, cause: None });
         }
         evaluate_topics(&model, &corpus, self.importance_samples, self.batch_size as usize, self.seed, device)
     }

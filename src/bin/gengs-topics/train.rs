@@ -22,7 +22,7 @@ pub struct Train {
     #[arg(long, value_name = "COLUMN")]
     id_column: Option<String>,
     /// By what documents are held out, where their source does not say so itself [default: seed]
-    #[arg(long, value_name = "RULE")]
+    #[arg(long, value_name = "RULE", value_parser = cli::choice::<SplitRule>())]
     split: Option<SplitRule>,
     /// Share of the documents that are held out for testing [default: 0.1]
     #[arg(long, value_name = "SHARE")]
@@ -34,13 +34,13 @@ pub struct Train {
     #[arg(long, value_delimiter = ',', value_name = "K,K")]
     topics: Option<Vec<i64>>,
     /// Posterior of the topics' counts [default: poisson]
-    #[arg(long)]
+    #[arg(long, value_parser = cli::choice::<Family>())]
     family: Option<Family>,
     /// What the encoder puts out: parameters of the family, or one logit an atom [default: explicit]
-    #[arg(long)]
+    #[arg(long, value_parser = cli::choice::<Inference>())]
     inference: Option<Inference>,
     /// Law of words given topics [default: log-linear]
-    #[arg(long)]
+    #[arg(long, value_parser = cli::choice::<Likelihood>())]
     likelihood: Option<Likelihood>,
     /// Mean of the counts at the start [default: 2]
     #[arg(long, value_name = "MEAN")]
@@ -114,7 +114,7 @@ pub struct Train {
 #[command(next_help_heading = "Text")]
 struct Text {
     /// Where words begin and end [default: unicode]
-    #[arg(long, value_name = "RULE")]
+    #[arg(long, value_name = "RULE", value_parser = cli::choice::<Segmentation>())]
     segmentation: Option<Segmentation>,
     /// Whether Word and word are the same [default: true]
     #[arg(long, value_name = "true|false")]
@@ -155,7 +155,7 @@ impl cli::Train for Train {
 
     fn opening(task: &TopicsTask, config: &TopicsTrainConfig) -> gengs::Result<(Vec<String>, Vec<String>)> {
         let reading = task.reading()?;
-        Ok((reading.sentences(&config.text), reading.warnings(&config.text)))
+        Ok((reading.sentences(&config.text), reading.warnings(&config.text, &cli::flag)))
     }
 
     fn line(record: &TopicsRecord) -> String {

@@ -29,7 +29,7 @@ impl Sample {
         let reconstructions = self.png.with_file_name(format!("{stem}-reconstructions.png"));
         [&self.png, &reconstructions].into_iter().try_for_each(|path| must_not_be_of_a_run(path))?;
         let (vae, shown) = self.model_and_images()?;
-        tch::manual_seed(self.seed);
+        let _generator = gengs::random::seeded(self.seed);
         draw_pictures(&vae, &shown, &self.png, &reconstructions)?;
         let common = &self.trained.common;
         if common.json {

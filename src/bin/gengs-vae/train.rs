@@ -1,6 +1,6 @@
 //! `gengs-vae train`.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use gengs::cli::{self, RunArgs};
 use gengs::estimators::EstimatorKind;
 use gengs::models::{Family, Inference};
@@ -16,10 +16,10 @@ pub struct Train {
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
     /// Law of the latents [default: poisson]
-    #[arg(long)]
+    #[arg(long, value_parser = cli::choice::<Family>())]
     family: Option<Family>,
     /// What the encoder puts out: parameters of the family, or one logit an atom [default: implicit]
-    #[arg(long)]
+    #[arg(long, value_parser = cli::choice::<Inference>())]
     inference: Option<Inference>,
     /// Mean of the prior [default: 2, or 0.5 for bernoulli]
     #[arg(long, value_name = "MEAN")]
@@ -28,7 +28,7 @@ pub struct Train {
     #[arg(long, value_name = "N|tail:MASS")]
     truncation: Option<TruncationSetting>,
     /// Gradient through the latents [default: gengs]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = cli::choice::<EstimatorKind>())]
     estimator: Option<EstimatorKind>,
     /// Samples an image and step [default: 1, or 2 for estimators that compare samples]
     #[arg(long, value_name = "S")]
@@ -37,7 +37,7 @@ pub struct Train {
     #[arg(long, value_name = "STEPS", value_parser = cli::whole_number)]
     diagnose_every: Option<i64>,
     /// Estimators that are looked at [default: gengs,reinforce-loo,rebar]
-    #[arg(long, value_delimiter = ',', value_name = "NAME,NAME")]
+    #[arg(long, value_delimiter = ',', value_name = "NAME,NAME", value_parser = cli::choice::<EstimatorKind>())]
     diagnose: Option<Vec<EstimatorKind>>,
     /// Temperature: a number, or first..last, changed linearly over the run [default: 1..0.3]
     #[arg(long, value_name = "T|FIRST..LAST")]
@@ -87,7 +87,7 @@ impl cli::Train for Train {
 
     fn default_folder(config: &TrainConfig) -> PathBuf {
         let dataset = Path::new(&config.dataset).file_stem().unwrap_or_default().to_string_lossy();
-        Path::new("runs").join(format!("{dataset}-{}-{}", name(&config.family), name(&config.inference)))
+        Path::new("runs").join(format!("{dataset}-{}-{}", config.family, config.inference))
     }
 
     fn line(record: &EpochRecord) -> String {
@@ -107,9 +107,4 @@ impl cli::Train for Train {
         let drawn_by = task.drawn_by().map(|drawn_by| format!("latents were drawn by the {drawn_by}"));
         (pictures, drawn_by.into_iter().collect())
     }
-}
-
-/// The name of a choice as it is typed.
-fn name(choice: &impl ValueEnum) -> String {
-    choice.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default()
 }

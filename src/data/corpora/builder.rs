@@ -51,7 +51,7 @@ impl CorpusBuilder {
         // Written last: a folder without it is not taken for a whole store.
         match std::fs::remove_file(folder.join(VOCABULARY)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::file(folder.join(VOCABULARY), format!("cannot be replaced: {error}")));
+                return Err(Error::caused(folder.join(VOCABULARY), "cannot be replaced", error));
             }
             _ => {}
         }
@@ -132,7 +132,7 @@ pub(super) fn store(corpus: Corpus, folder: &Path) -> Result<Corpus> {
 /// What became of the words of text, for whoever opens the store again; a store of counts has none.
 fn write_report(path: &Path, report: Option<&TextReport>) -> Result<()> {
     let Some(report) = report else { return Ok(()) };
-    let text = serde_json::to_string(report).map_err(|error| Error::file(path, error))?;
+    let text = serde_json::to_string(report).map_err(|error| Error::caused(path, "cannot be written", error))?;
     write_file(path, text.as_bytes())
 }
 
@@ -174,7 +174,7 @@ pub(super) fn begin(folder: &Path, source: &str, state: Option<&str>) -> Result<
 /// Makes the folder of a store; what a killed process left half written in it goes.
 fn make(folder: &Path) -> Result<()> {
     make_folder(folder)?;
-    remove_leftovers(folder, &STORE_FILES).map_err(|error| Error::file(folder, format!("cannot be made ({error})")))
+    remove_leftovers(folder, &STORE_FILES).map_err(|error| Error::caused(folder, "cannot be made", error))
 }
 
 /// Whether two lines that name a corpus mean one file: stores of before may hold a relative path.

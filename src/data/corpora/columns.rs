@@ -1,6 +1,8 @@
 //! Which column of a table, or field of a line of JSON, holds what.
 
+use crate::error::{Error, Result};
 use crate::markup::quoted;
+use std::path::Path;
 
 /// Columns by name, or in a table by number, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,12 +41,12 @@ pub(super) struct Places {
 }
 
 impl Columns {
-    /// Finds the columns among names, or says which there are.
-    pub(super) fn places(&self, names: &[String], example: &[String]) -> std::result::Result<Places, String> {
+    /// Finds the columns among those of a file, or says which there are.
+    pub(super) fn places(&self, path: &Path, names: &[String], example: &[String]) -> Result<Places> {
         let title = find(names, TITLE);
-        let id = self.id.as_deref().map(|wanted| numbered(names, wanted, "--id-column")).transpose()?;
+        let id = self.id.as_deref().map(|wanted| numbered(path, names, wanted, "names")).transpose()?;
         if let Some(wanted) = &self.text {
-            return Ok(Places { text: numbered(names, wanted, "--text-column")?, title, id });
+            return Ok(Places { text: numbered(path, names, wanted, "texts")?, title, id });
         }
         if names.len() == 1 {
             return Ok(Places { text: 0, title: None, id });
@@ -56,11 +58,11 @@ impl Columns {
             _ => {
                 // The column of the longest text is the likeliest.
                 let longest = (0..names.len()).max_by_key(|&at| example.get(at).map_or(0, |text| text.chars().count()));
-                Err(format!(
-                    "has the columns {}; say which holds the text, as in --text-column {}",
-                    listed(names),
-                    longest.map_or("text".into(), |at| typed(names, at))
-                ))
+                Err(Error::TextColumn {
+                    path: path.into(),
+                    problem: format!("has the columns {}", listed(names)),
+                    likely: longest.map_or("text".into(), |at| typed(names, at)),
+                })
             }
         }
     }
@@ -83,12 +85,11 @@ fn find(names: &[String], wanted: &str) -> Option<usize> {
 }
 
 /// By name, or by number.
-fn numbered(names: &[String], wanted: &str, flag: &str) -> std::result::Result<usize, String> {
+fn numbered(path: &Path, names: &[String], wanted: &str, held: &str) -> Result<usize> {
     let by_number =
         || wanted.parse::<usize>().ok().and_then(|number| number.checked_sub(1)).filter(|&at| at < names.len());
-    find(names, wanted)
-        .or_else(by_number)
-        .ok_or_else(|| format!("has no column '{wanted}' for {flag}; there are {}", listed(names)))
+    let missing = || Error::file(path, format!("has no column '{wanted}' of {held}; there are {}", listed(names)));
+    find(names, wanted).or_else(by_number).ok_or_else(missing)
 }
 
 /// A column as a user can type it: by its name, or by its number where that is long or odd.
@@ -127,19 +128,19 @@ mod tests {
         let names = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
         let table = names(&["id", "Title", "Text", "body"]);
         let places = |text: Option<&str>, id: Option<&str>, names: &[String]| {
-            Columns { text: text.map(String::from), id: id.map(String::from) }.places(names, &[])
+            Columns { text: text.map(String::from), id: id.map(String::from) }.places(Path::new("f"), names, &[])
         };
         let found = places(None, None, &table).unwrap();
         assert_eq!(found, Places { text: 2, title: Some(1), id: None });
         assert_eq!(places(Some("4"), Some("id"), &table).unwrap(), Places { text: 3, title: Some(1), id: Some(0) });
         assert_eq!(places(None, None, &names(&["anything"])).unwrap().text, 0);
-        let error = Columns::default().places(&names(&["a", "free text"]), &names(&["1", "a long one"])).unwrap_err();
-        assert_eq!(
-            error,
-            "has the columns 'a', 'free text'; say which holds the text, as in --text-column 'free text'"
-        );
-        assert!(places(Some("5"), None, &table).unwrap_err().contains("no column '5'"));
-        assert!(places(None, Some("x"), &table).unwrap_err().contains("--id-column"));
+        let error = Columns::default()
+            .places(Path::new("f"), &names(&["a", "free text"]), &names(&["1", "a long one"]))
+            .unwrap_err();
+        assert_eq!(error.to_string(), "f: has the columns 'a', 'free text'; say which holds the text");
+        assert!(matches!(error, Error::TextColumn { likely, .. } if likely == "'free text'"));
+        assert!(places(Some("5"), None, &table).unwrap_err().to_string().contains("no column '5'"));
+        assert!(places(None, Some("x"), &table).unwrap_err().to_string().contains("'x' of names"));
         assert!(are_names(&table) && !are_names(&names(&["a", "b"])) && !looks_like_names(&names(&["1", "text"])));
     }
 }

@@ -4,7 +4,7 @@ use super::report::{TextReport, nothing_left};
 use super::rules::{Rule, TextRules};
 use super::scripts::script;
 use super::vocabulary::Vocabulary;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::collections::HashMap;
 use unicode_script::Script;
 
@@ -113,7 +113,7 @@ impl<'a> Counter<'a> {
         let kept = passed.iter().map(|(_, seen)| seen.count).sum();
         let report = TextReport::new(documents, total, kept, &lost).with_scripts(&scripts);
         if passed.is_empty() {
-            return Err(Error::Config(nothing_left(&report, rules)));
+            return Err(nothing_left(&report, rules));
         }
         let mut words: Vec<String> = passed.into_iter().map(|(word, _)| word).collect();
         words.sort_unstable();

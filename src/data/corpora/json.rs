@@ -56,12 +56,10 @@ fn parse<'a>(lines: &Lines<'_>, line: &'a str, columns: &Columns) -> Result<(Cow
     let Found { text, title, id, others } = found;
     let Some(text) = text else {
         let Some(other) = others.first() else { return Err(lines.wrong("is an object without a field of text")) };
-        return Err(lines.wrong(&format!(
-            "has no field '{}', but {}; say which holds the text, as in --text-column {}",
-            fields.text,
-            listed(&others),
-            quoted(&others.iter().find(|name| *name != "id").unwrap_or(other).escape_debug().to_string())
-        )));
+        let likely = others.iter().find(|name| *name != "id").unwrap_or(other);
+        let likely = quoted(&likely.escape_debug().to_string());
+        let problem = format!("has no field '{}', but {}", fields.text, listed(&others));
+        return Err(lines.without_text(&problem, likely));
     };
     Ok((text, label(id.and_then(shown), title.and_then(shown))))
 }

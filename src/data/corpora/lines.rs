@@ -35,7 +35,7 @@ impl<'a> Origin<'a> {
 
     /// The same, and how much of it there may be.
     fn unpacked(self) -> Result<(Box<dyn BufRead + 'a>, Most)> {
-        let wrong = |error| Error::file(self.path(), format!("cannot be read: {error}"));
+        let wrong = |error: std::io::Error| Error::file(self.path(), error);
         let (mut reader, held): (Box<dyn BufRead + 'a>, u64) = match self {
             Origin::File(path) => {
                 let opened = open(path).map_err(wrong)?;
@@ -92,7 +92,7 @@ impl<'a> Origin<'a> {
         let mut bytes = Vec::new();
         let (reader, most) = self.unpacked()?;
         let read = unpack::text(self.path(), reader)?.take(most.line + 1).read_to_end(&mut bytes);
-        read.map_err(|error| wrong(unreadable(&error)))?;
+        read.map_err(|error| unreadable(self.path(), "", error))?;
         if bytes.len() as u64 > most.line {
             return Err(wrong(format!("is one document of more than {} bytes; cut it into parts", most.line)));
         }
@@ -151,7 +151,7 @@ impl Lines<'_> {
         self.number += 1;
         let Most { line, lines } = self.most;
         let read = (&mut self.reader).take(line + 1).read_until(b'\n', &mut self.line);
-        let read = read.map_err(|error| self.wrong(&unreadable(&error)))?;
+        let read = read.map_err(|error| unreadable(self.origin.path(), &format!("line {} ", self.number), error))?;
         if read as u64 > line {
             return Err(self.wrong(&format!("is longer than {line} bytes")));
         }
@@ -184,6 +184,11 @@ impl Lines<'_> {
     /// An error that names the file and the line.
     pub fn wrong(&self, problem: &str) -> Error {
         Error::file(self.path(), format!("line {} {problem}", self.number))
+    }
+
+    /// An error at the last line, which has no text where one is expected, but perhaps in a field of another name.
+    pub fn without_text(&self, problem: &str, likely: String) -> Error {
+        Error::TextColumn { path: self.path().into(), problem: format!("line {} {problem}", self.number), likely }
     }
 }
 

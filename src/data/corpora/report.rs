@@ -2,6 +2,7 @@
 
 use super::rules::{Rule, TextRules};
 use super::scripts::SEGMENTERS;
+use crate::error::Error;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use unicode_script::Script;
@@ -108,15 +109,17 @@ impl TextReport {
     }
 
     /// Sentences about what a user may not have meant.
-    fn warnings(&self, rules: &TextRules) -> Vec<String> {
+    fn warnings(&self, rules: &TextRules, named: &dyn Fn(&str, &str) -> String) -> Vec<String> {
         let half = |loss: &&Loss| 2 * loss.words > self.words;
         let mut warnings: Vec<String> = self
             .lost
             .iter()
             .filter(half)
             .map(|loss| {
-                let advice =
-                    loss.rule.relaxed().map_or(String::new(), |flag| format!("; {flag} leaves none out for it"));
+                let relaxed = loss.rule.relaxed();
+                let advice = relaxed.map_or(String::new(), |(setting, value)| {
+                    format!("; {} leaves none out for it", named(setting, value))
+                });
                 format!("{} of {} words {}{advice}", loss.words, self.words, loss.rule.shown(rules))
             })
             .collect();
@@ -154,40 +157,40 @@ impl Rule {
         }
     }
 
-    /// The flag by which the rule leaves out no word.
-    fn relaxed(self) -> Option<&'static str> {
+    /// The rule's setting, and the value by which it leaves out no word.
+    fn relaxed(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Rule::MinLetters => Some("--min-letters 1"),
-            Rule::StopWords => Some("--stop-words false"),
-            Rule::MinDocuments => Some("--min-documents 1"),
-            Rule::MaxShare => Some("--max-share 1"),
+            Rule::MinLetters => Some(("min_letters", "1")),
+            Rule::StopWords => Some(("stop_words", "false")),
+            Rule::MinDocuments => Some(("min_documents", "1")),
+            Rule::MaxShare => Some(("max_share", "1")),
             Rule::Longest | Rule::MaxWords => None,
         }
     }
 }
 
-/// Why no word is left, and the flags by which words are.
-pub(super) fn nothing_left(report: &TextReport, rules: &TextRules) -> String {
+/// Why no word is left, and the settings by which words are.
+pub(super) fn nothing_left(report: &TextReport, rules: &TextRules) -> Error {
     let TextReport { documents, words, lost, .. } = report;
     if *documents == 0 {
-        return "all documents are held out for testing, and none is left to train on; take a lower --test-share, or another --seed".into();
+        let problem = "all documents are held out for testing, and none is left to train on".into();
+        return Error::EmptyPart { problem, held_out: false };
     }
     if *words == 0 {
-        return format!(
-            "no word is left for the vocabulary: nothing in the {documents} training documents has a letter"
-        );
+        let problem =
+            format!("no word is left for the vocabulary: nothing in the {documents} training documents has a letter");
+        return Error::NoWordLeft { problem, relaxed: Vec::new() };
     }
     let mut lost = lost.clone();
     lost.sort_by_key(|loss| std::cmp::Reverse(loss.words));
     let causes: Vec<String> = lost.iter().map(|loss| format!("{} {}", loss.words, loss.rule.shown(rules))).collect();
     // What an earlier rule took was not put to the later ones, which may take it too.
     let later = Rule::ALL.into_iter().skip_while(|rule| lost.iter().all(|loss| loss.rule != *rule));
-    let flags: Vec<&str> = later.filter_map(Rule::relaxed).collect();
-    let advice = if flags.is_empty() { String::new() } else { format!("; they are kept by {}", flags.join(" ")) };
-    format!(
-        "no word is left for the vocabulary: of {words} words in {documents} training documents, {}{advice}",
+    let problem = format!(
+        "no word is left for the vocabulary: of {words} words in {documents} training documents, {}",
         causes.join(", ")
-    )
+    );
+    Error::NoWordLeft { problem, relaxed: later.filter_map(Rule::relaxed).collect() }
 }
 
 impl ReadingReport {
@@ -222,9 +225,10 @@ impl ReadingReport {
         lines
     }
 
-    /// Sentences about what a user may not have meant: a rule that took more than half, text that is not segmented, parts without a document.
-    pub fn warnings(&self, rules: &TextRules) -> Vec<String> {
-        let mut warnings = self.text.as_ref().map_or_else(Vec::new, |text| text.warnings(rules));
+    /// Sentences about what a user may not have meant: a rule that took more than half, text that is not segmented, parts without a document. `named` is how a
+    /// user gives a setting a value.
+    pub fn warnings(&self, rules: &TextRules, named: &dyn Fn(&str, &str) -> String) -> Vec<String> {
+        let mut warnings = self.text.as_ref().map_or_else(Vec::new, |text| text.warnings(rules, named));
         if 2 * self.empty > self.documents {
             warnings.push(format!("{} of {} documents have no word of the vocabulary", self.empty, self.documents));
         }

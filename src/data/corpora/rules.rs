@@ -3,20 +3,22 @@
 use super::spelling::is_letter;
 use super::stop_words::is_stop_word;
 use super::{letter_runs, segments};
+use crate::choice::choices;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// Where words begin and end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "kebab-case")]
-pub enum Segmentation {
-    /// By Unicode's rules (UAX 29), in one normal form
-    #[default]
-    Unicode,
-    /// Runs of letters: the rule of runs that were trained before there was another
-    Letters,
+choices! {
+    "segmentation";
+    /// Where words begin and end.
+    #[derive(Default)]
+    pub enum Segmentation {
+        /// By Unicode's rules (UAX 29), in one normal form
+        #[default]
+        Unicode = "unicode",
+        /// Runs of letters: the rule of runs that were trained before there was another
+        Letters = "letters",
+    }
 }
 
 /// What counts as a word, and which words a vocabulary keeps.

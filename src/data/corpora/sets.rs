@@ -251,7 +251,7 @@ fn standard_input(format: Option<Format>) -> Result<(Vec<u8>, Format)> {
     let most = 4 * LONGEST;
     let wrong = |problem: String| Error::file(STANDARD_INPUT, problem);
     let read = std::io::stdin().lock().take(most + 1).read_to_end(&mut bytes);
-    read.map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    read.map_err(|error| Error::caused(STANDARD_INPUT, "cannot be read", error))?;
     if bytes.len() as u64 > most {
         return Err(wrong(format!("holds more than {most} bytes; write it to a file, and name that")));
     }
@@ -288,15 +288,13 @@ fn reuters(rules: &CorpusRules, store: Option<&Path>) -> Result<Corpus> {
 fn find(folder: Option<&Path>, set: &str, name: &str) -> Result<PathBuf> {
     const SOURCE: &str = "an .npz of compressed sparse rows: {train,test}_{ptr,words,counts}, and 'vocab', the bytes of a list joined by newlines";
     let Some(folder) = folder else {
-        return Err(Error::Config(format!(
-            "the corpus {set} needs a folder with {name}: name it with --data-dir or GENGS_DATA ({SOURCE})"
-        )));
+        return Err(Error::NamedDataMissing {
+            problem: format!("the corpus {set} needs a folder with {name} ({SOURCE})"),
+        });
     };
     let candidates = [folder.join(name), folder.join("text").join(name)];
     let looked = candidates.each_ref().map(|path| path.display().to_string()).join(" and ");
-    candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| {
-        Error::Config(format!(
-            "the corpus {set} is missing: looked for {looked}; name its folder with --data-dir (it is {SOURCE})"
-        ))
+    candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| Error::NamedDataMissing {
+        problem: format!("the corpus {set} is missing: looked for {looked} (it is {SOURCE})"),
     })
 }

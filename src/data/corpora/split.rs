@@ -6,19 +6,20 @@
 
 use super::Document;
 use super::documents::Documents;
+use crate::choice::choices;
 use crate::error::{Error, Result};
-use serde::{Deserialize, Serialize};
 
-/// By what documents are held out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "kebab-case")]
-pub enum SplitRule {
-    /// By a hash of the seed and of each document's content
-    #[default]
-    Seed,
-    /// Every tenth document is for testing, and every twentieth of the others for validation: the rule of runs that were trained before there was another
-    EveryTenth,
+choices! {
+    "split";
+    /// By what documents are held out.
+    #[derive(Default)]
+    pub enum SplitRule {
+        /// By a hash of the seed and of each document's content
+        #[default]
+        Seed = "seed",
+        /// Every tenth document is for testing, and every twentieth of the others for validation: the rule of runs that were trained before there was another
+        EveryTenth = "every-tenth",
+    }
 }
 
 /// Which documents are held out, where their source does not say so itself.

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use std::cell::Cell;
 use std::io::Read;
+use std::path::Path;
 use std::rc::Rc;
 
 /// What may stand between the fields of a table, the likeliest first.
@@ -79,7 +80,7 @@ pub(super) fn visit(
     loop {
         left.set(LONGEST);
         let more = reader.read_byte_record(&mut record);
-        if !more.map_err(|error| Error::file(origin.path(), format!("cannot be read ({error})")))? {
+        if !more.map_err(|error| Error::caused(origin.path(), "cannot be read", error))? {
             return Ok(());
         }
         table.row(&record, each)?;
@@ -117,7 +118,7 @@ impl Table<'_> {
                     return Ok(());
                 }
                 if self.columns.text.is_none() && names.len() > 1 {
-                    return Err(wrong(headless(&names)));
+                    return Err(headless(self.origin.path(), &names));
                 }
                 // Columns without names have their numbers.
                 none.insert(Header {
@@ -135,7 +136,7 @@ impl Table<'_> {
         }
         let places = match header.places {
             Some(places) => places,
-            None => *header.places.insert(self.columns.places(&header.names, &owned()).map_err(wrong)?),
+            None => *header.places.insert(self.columns.places(self.origin.path(), &header.names, &owned())?),
         };
         let filled = |at: usize| Some(fields[at].to_string()).filter(|field| !field.trim().is_empty());
         let label = label(places.id.and_then(filled), places.title.and_then(filled));
@@ -143,15 +144,11 @@ impl Table<'_> {
     }
 }
 
-/// What to do about a table whose first line is no header.
-fn headless(fields: &[String]) -> String {
+/// A table whose first line is no header, so that columns are told by their numbers.
+fn headless(path: &Path, fields: &[String]) -> Error {
     let longest = (0..fields.len()).max_by_key(|&at| fields[at].chars().count()).unwrap_or(0);
-    format!(
-        "its first line is no header ({}); say which of the {} columns holds the text, as in --text-column {}",
-        listed(fields),
-        fields.len(),
-        longest + 1
-    )
+    let problem = format!("its first line is no header ({})", listed(fields));
+    Error::TextColumn { path: path.into(), problem, likely: (longest + 1).to_string() }
 }
 
 /// A reader that ends with an error where a row takes too long: a quote that is not closed would take the rest of the file.

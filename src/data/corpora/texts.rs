@@ -48,7 +48,7 @@ impl<'a> Texts<'a> {
         let mut files = Vec::new();
         let mut folders = vec![folder.to_path_buf()];
         while let Some(folder) = folders.pop() {
-            let wrong = |error| Error::file(&folder, format!("cannot be listed: {error}"));
+            let wrong = |error: std::io::Error| Error::caused(&folder, "cannot be listed", error);
             for entry in std::fs::read_dir(&folder).map_err(wrong)? {
                 let entry = entry.map_err(wrong)?;
                 let (path, kind) = (entry.path(), entry.file_type().map_err(wrong)?);
@@ -106,7 +106,7 @@ pub(super) fn read(name: &Path, texts: &Texts<'_>, rules: &CorpusRules, mut buil
     if position == 0 {
         return Err(Error::file(name, "holds no document"));
     }
-    let (vocabulary, report) = counter.vocabulary().map_err(|error| Error::file(name, error))?;
+    let (vocabulary, report) = counter.vocabulary().map_err(|error| error.of_file(name))?;
     texts.visit(&mut |text, title| {
         let label = label(title.filter(|title| !title.trim().is_empty()).unwrap_or(text));
         builder.push_text(text, vocabulary.encode(text).document, &label)

@@ -10,20 +10,20 @@ pub(super) const START: u64 = 1 << 16;
 /// A source whose start was looked at, and that start.
 pub(super) type Started<'a> = Chain<Cursor<Vec<u8>>, Box<dyn BufRead + 'a>>;
 
-/// Why reading failed, and what to do.
-pub(super) fn unreadable(error: &IoError) -> String {
+/// That reading failed at a place in a file, and what to do.
+pub(super) fn unreadable(path: &Path, place: &str, error: IoError) -> Error {
     let advice = match error.kind() {
         ErrorKind::FileTooLarge => "unpack the file first, if you trust it",
         _ => "get the file again",
     };
-    format!("cannot be read ({error}); {advice}")
+    Error::caused(path, format!("{place}cannot be read; {advice}"), error)
 }
 
 /// Reads the start of a source, and puts it before the rest again.
 pub(super) fn started<'a>(path: &Path, mut reader: Box<dyn BufRead + 'a>) -> Result<(Vec<u8>, Started<'a>)> {
     let mut start = Vec::new();
     let read = reader.by_ref().take(START).read_to_end(&mut start);
-    read.map_err(|error| Error::file(path, unreadable(&error)))?;
+    read.map_err(|error| unreadable(path, "", error))?;
     Ok((start.clone(), Cursor::new(start).chain(reader)))
 }
 

@@ -3,6 +3,7 @@
 use super::super::latent::{before_softplus, count_law, count_shifts, positive};
 use super::super::{Family, Inference};
 use super::encoder::Output;
+use crate::checks::unchecked;
 use crate::distributions::{Distribution, Poisson};
 use crate::error::{Error, Result};
 use crate::relaxation::Forward;
@@ -45,10 +46,9 @@ impl Layer {
         mean: f64,
     ) -> Result<Self> {
         if !matches!(family, Family::Poisson | Family::Geometric | Family::NegativeBinomial) {
-            return Err(Error::Config(
-                "the counts of topics have no upper end: choose --family poisson, geometric or negative-binomial"
-                    .into(),
-            ));
+            let problem =
+                "the counts of topics have no upper end: choose poisson, geometric or negative-binomial".into();
+            return Err(Error::Contradiction { problem, setting: "family" });
         }
         let weight = groups.map(|groups| {
             let above = groups.size()[0];
@@ -100,12 +100,11 @@ impl Layer {
             _ => {
                 let shifts = count_shifts(self.family, self.mean);
                 let numbers = extra.iter().chain([logit_offset]).collect::<Vec<_>>();
-                let law = count_law(self.family, &Tensor::cat(&numbers, -1), shifts)?;
-                Source::Law(law.ok_or_else(|| Error::Config("topics need a family of unbounded counts".into()))?)
+                Source::Law(count_law(self.family, &Tensor::cat(&numbers, -1), shifts)?)
             }
         };
         let truncated = match &source {
-            Source::Logits(logits) => TruncatedDistribution::from_logits_unchecked(logits, 0)?,
+            Source::Logits(logits) => unchecked(|| TruncatedDistribution::from_logits(logits, 0))?,
             Source::Law(law) => TruncatedDistribution::new(law.as_ref(), &self.window())?,
         };
         Ok(Posterior { truncated, source })
@@ -116,13 +115,21 @@ impl Layer {
         let rate = self.rate(Some(above));
         match (self.inference, self.family) {
             (Inference::Explicit, Family::Poisson) => (-(-&rate).exp()).log1p() + rate - before_softplus(self.mean),
-            _ => rate.log() - self.mean.ln(),
+            (Inference::Implicit, _)
+            | (
+                Inference::Explicit,
+                Family::Geometric
+                | Family::NegativeBinomial
+                | Family::Binomial
+                | Family::Bernoulli
+                | Family::Categorical,
+            ) => rate.log() - self.mean.ln(),
         }
     }
 
     /// The law of the counts given those above, `[..., topics]`, or without any, `[topics]`.
     pub fn prior(&self, above: Option<&Tensor>) -> Result<TruncatedDistribution> {
-        TruncatedDistribution::new(&Poisson::new_unchecked(&self.rate(above))?, &self.window())
+        TruncatedDistribution::new(&unchecked(|| Poisson::new(&self.rate(above)))?, &self.window())
     }
 
     /// The mean of the counts given those above.
@@ -156,12 +163,13 @@ enum Source {
 
 impl Posterior {
     /// A relaxed draw, `[B, topics]`.
-    pub fn draw(&self, temperature: f64, forward: Forward, key: NoiseKey) -> Result<Tensor> {
-        let sampler = OnePass::new(0, self.truncated.len() - 1, temperature)?.allow_low_mass().forward(forward);
-        Ok(match &self.source {
-            Source::Law(law) => sampler.draw(law.as_ref(), key)?.z,
-            Source::Logits(logits) => sampler.draw_logits(logits, key)?.z,
-        })
+    pub fn rsample(&self, temperature: f64, forward: Forward, key: NoiseKey) -> Result<Tensor> {
+        let sampler = OnePass::new(0, self.truncated.len() - 1, temperature)?.forward(forward);
+        let draw = unchecked(|| match &self.source {
+            Source::Law(law) => sampler.rsample(law.as_ref(), key),
+            Source::Logits(logits) => sampler.rsample(logits, key),
+        });
+        Ok(draw?.z)
     }
 
     /// `KL(posterior || prior)` in nats, `[B]`.

@@ -108,7 +108,7 @@ impl TopicModel {
     ) -> Result<TopicsElbo> {
         bags.check(self.words(), self.words.device())?;
         let (outputs, rows) = self.encoder.train(bags)?;
-        let draw = |l: usize, posterior: &Posterior| posterior.draw(temperature, forward, of_layer(key, l));
+        let draw = |l: usize, posterior: &Posterior| posterior.rsample(temperature, forward, of_layer(key, l));
         let (posteriors, draws) = self.descend(&outputs, draw)?;
         let tables = self.words.in_training(bags)?;
         let (reconstruction, mut of_words) = tables.neg_log_prob(&draws[0], bags)?;

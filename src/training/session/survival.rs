@@ -6,7 +6,7 @@ use crate::platform::files::fault::{self, Fault};
 use crate::training::checkpoint::Checkpoint;
 use crate::training::{
     Control, Interval, LogItem, LoopConfig, METRICS, Metric, OnNan, Record, RunFolder, Schedule, Session, Settings,
-    StepContext, StepReport, TrainTask, Trained,
+    StepContext, StepMetric, StepReport, TrainTask, Trained,
 };
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -34,14 +34,10 @@ impl Default for LineSettings {
 }
 
 impl Settings for LineSettings {
-    fn check(&self) -> Result<()> {
-        self.loop_config().check()
-    }
-
     fn loop_config(&self) -> LoopConfig {
         let temperature = Schedule { first: 1.0, last: 0.5 };
         let Self { epochs, checkpoint_every, on_nan, .. } = *self;
-        LoopConfig { epochs, batch_size: 2, temperature, kl_warmup: 0.0, checkpoint_every, on_nan, seed: 5 }
+        LoopConfig { epochs, batch_size: 2, temperature, checkpoint_every, on_nan, seed: 5 }
     }
 
     fn set_epochs(&mut self, epochs: usize) {
@@ -51,8 +47,6 @@ impl Settings for LineSettings {
     fn set_on_nan(&mut self, on_nan: OnNan) {
         self.on_nan = on_nan;
     }
-
-    fn set_data_dir(&mut self, _: &Path) {}
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -89,6 +83,8 @@ impl TrainTask for Line {
     type Settings = LineSettings;
     type Record = LineRecord;
 
+    const METRICS: &'static [StepMetric] = &[StepMetric::sum("loss")];
+
     fn new(_: &LineSettings, device: Device) -> Result<Self> {
         let store = VarStore::new(device);
         let slope = store.root().var("slope", &[1], Init::Const(0.5));
@@ -121,26 +117,18 @@ impl TrainTask for Line {
             loss += (&self.slope * 0.0).sqrt().sum(Kind::Float);
         }
         self.adam.minimize(&loss, false)?;
-        Ok(Tensor::stack(&[loss.detach(), Tensor::from(0f32)], 0).to_kind(Kind::Double))
+        Ok(loss)
     }
 
     fn record(&self, _: &LineSettings, trained: &Trained) -> Result<LineRecord> {
-        let Trained { epoch, neg_elbo: loss, temperature, skipped_steps, .. } = *trained;
-        Ok(LineRecord { epoch, loss, temperature, skipped_steps })
+        let Trained { epoch, means, temperature, skipped_steps, .. } = trained;
+        let (epoch, temperature, skipped_steps) = (*epoch, *temperature, *skipped_steps);
+        Ok(LineRecord { epoch, loss: means.get("loss"), temperature, skipped_steps })
     }
 
     fn log_items(&self, _: &LineSettings) -> Result<Vec<(String, LogItem)>> {
         let slope = self.slope.shallow_clone();
         Ok(vec![("slope".into(), LogItem::Histogram(slope)), ("nothing".into(), LogItem::Scalar(f64::NAN))])
-    }
-
-    fn contents(&mut self) -> Vec<(String, Tensor)> {
-        Checkpoint::contents(&self.store, &self.adam)
-    }
-
-    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        checkpoint.restore(&self.store)?;
-        checkpoint.restore_adam(&mut self.adam)
     }
 }
 
@@ -340,8 +328,8 @@ fn a_folder_is_one_sessions_at_a_time() {
         Session::<Line>::resume(&out, None, None, Device::Cpu),
         Session::<Line>::start(LineSettings::default(), &out, Device::Cpu),
     ] {
-        let Err(Error::File { problem, .. }) = second else { panic!("two sessions in one folder") };
-        assert!(problem.contains(&message), "{problem}");
+        let Err(error @ Error::InUse { .. }) = second else { panic!("two sessions in one folder") };
+        assert!(error.to_string().contains(&message), "{error}");
     }
     // Readers are not kept out.
     Session::<Line>::load(&out, "last", None, Device::Cpu).unwrap();

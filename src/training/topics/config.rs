@@ -201,10 +201,11 @@ impl TopicsTrainConfig {
 impl Settings for TopicsTrainConfig {
     const PROGRAM: &'static str = "gengs-topics";
 
-    const DATA: DataWords = DataWords { flag: "--corpus", examples: "documents", features: "words of the vocabulary" };
+    const DATA: DataWords = DataWords { setting: "corpus", examples: "documents", features: "words of the vocabulary" };
 
     fn check(&self) -> Result<()> {
         self.loop_config().check()?;
+        number("kl-warmup", self.kl_warmup, 0.0..=1e6)?;
         self.text.check()?;
         self.document_split().check()?;
         number("lr", self.lr, f64::MIN_POSITIVE..=10.0)?;
@@ -226,8 +227,8 @@ impl Settings for TopicsTrainConfig {
     }
 
     fn loop_config(&self) -> LoopConfig {
-        let Self { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed, .. } = *self;
-        LoopConfig { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed }
+        let Self { epochs, batch_size, temperature, checkpoint_every, on_nan, seed, .. } = *self;
+        LoopConfig { epochs, batch_size, temperature, checkpoint_every, on_nan, seed }
     }
 
     fn set_epochs(&mut self, epochs: usize) {

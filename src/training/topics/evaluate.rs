@@ -5,6 +5,7 @@ use super::batch::batches;
 use crate::data::{Corpus, Document, Documents};
 use crate::error::{Error, Result};
 use crate::models::{BagOfWordsBatch, TopicModel};
+use crate::random;
 use crate::topic_metrics::{Completion, Halves, LayerSummary, ParentCoherence, split};
 use crate::training::ranges::all_finite;
 use serde::Serialize;
@@ -80,7 +81,7 @@ pub fn evaluate_documents(
     device: Device,
 ) -> Result<TopicsEvaluation> {
     let _guard = no_grad_guard();
-    tch::manual_seed(seed);
+    let _generator = random::seeded(seed);
     let mut sums = Sums::default();
     let mut means: Vec<Vec<Tensor>> = Vec::new();
     for batch in batches(documents.iter(), batch_size, device) {
@@ -133,9 +134,7 @@ fn nothing_held_out(corpus: &Corpus) -> Error {
         0 => format!("none of {} documents is held out for testing", train),
         _ => format!("none of the {test} documents that are held out for testing has a word of the vocabulary"),
     };
-    Error::Config(format!(
-        "there is nothing to evaluate on: {found}; train with another --seed or a higher --test-share"
-    ))
+    Error::EmptyPart { problem: format!("there is nothing to evaluate on: {found}"), held_out: true }
 }
 
 /// Sums of bounds over documents: negative ELBO, negative importance-weighted bound, KL.

@@ -11,12 +11,15 @@ use crate::error::{Error, Result};
 use crate::models::{TopicModel, TopicsStart};
 use crate::nn::Adam;
 use crate::platform::threads::LibtorchOnOneThread;
+use crate::random;
 use crate::relaxation::Forward;
 use crate::topic_metrics::{DIVERSITY_WORDS, diversity};
 use crate::training::checkpoint::Checkpoint;
+use crate::training::elbo_metrics::{ELBO_METRICS, KL, NEG_ELBO};
 use crate::training::run_files::{READING, VOCABULARY};
 use crate::training::run_folder::RunFolder;
 use crate::training::step_context::StepContext;
+use crate::training::step_metrics::StepMetric;
 use crate::training::train_task::{LogItem, TrainTask, Trained};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
@@ -82,7 +85,7 @@ impl TopicsTask {
 
     /// Means over the validation documents: negative ELBO and KL a document, and negative ELBO a token of each.
     fn validate(&self, seed: i64) -> Result<[f64; 3]> {
-        tch::manual_seed(seed);
+        let _generator = random::seeded(seed);
         let documents = self.validation().map(|number| self.corpus.train.get(number));
         let (mut sums, mut count) = ([0.0; 3], 0);
         for batch in batches(documents, VALIDATION_BATCH, self.device()) {
@@ -129,6 +132,8 @@ impl TrainTask for TopicsTask {
     type Settings = TopicsTrainConfig;
     type Record = TopicsRecord;
 
+    const METRICS: &'static [StepMetric] = ELBO_METRICS;
+
     fn new(config: &TopicsTrainConfig, device: Device) -> Result<Self> {
         let corpus = config.load()?;
         if corpus.train.tokens() == 0 {
@@ -151,10 +156,7 @@ impl TrainTask for TopicsTask {
     /// Documents in a store come in another order than those in memory.
     fn check_outside(&self, config: &TopicsTrainConfig) -> Result<()> {
         match &config.store {
-            Some(store) if !self.corpus.train.are_on_disk() => {
-                let problem = "does not hold the documents of the run, which are only written there if you ask for it: give --store DIR with --resume";
-                Err(Error::file(store, problem))
-            }
+            Some(store) if !self.corpus.train.are_on_disk() => Err(Error::NotInStore { path: store.clone() }),
             _ => Ok(()),
         }
     }
@@ -165,7 +167,7 @@ impl TrainTask for TopicsTask {
         let device = self.device();
         let numbers: Vec<usize> = self.fitted().collect();
         let start = of_corpus(&self.corpus, &numbers, &config.topics, config.seed, device)?;
-        tch::manual_seed(config.seed as i64);
+        let _generator = random::seeded(config.seed as i64);
         (self.store, self.model, self.adam) = build(config, self.corpus.vocabulary.len() as i64, &start, device)?;
         Ok(())
     }
@@ -224,12 +226,12 @@ impl TrainTask for TopicsTask {
 
     fn step(&mut self, config: &TopicsTrainConfig, plan: &StepContext<'_>) -> Result<Tensor> {
         let _guard = LibtorchOnOneThread::new();
-        tch::manual_seed(plan.seed);
         let bags = bags(&self.corpus.train, &Vec::<i64>::try_from(plan.indices)?, self.device())?;
         let elbo = self.model.relaxed_elbo(&bags, plan.temperature, Forward::StraightThrough, plan.key)?;
         let of_layers: Vec<Tensor> = elbo.kl.iter().map(|kl| kl.sum(None::<Kind>)).collect();
         let weights = config.kl_weights(of_layers.len(), plan.fraction).into_iter();
-        let weighted: Tensor = of_layers.iter().zip(weights).map(|(kl, weight)| kl * (weight * plan.kl_weight)).sum();
+        let kl_weight = plan.warmup(config.kl_warmup);
+        let weighted: Tensor = of_layers.iter().zip(weights).map(|(kl, weight)| kl * (weight * kl_weight)).sum();
         let kl: Tensor = of_layers.iter().sum();
         let reconstruction = elbo.reconstruction.sum(None::<Kind>);
         let penalty = elbo.weight_penalty * (config.decay / self.examples() as f64) + elbo.overlap * config.separation;
@@ -245,8 +247,8 @@ impl TrainTask for TopicsTask {
         let [neg_elbo, kl, per_token] = self.validate(config.seed as i64)?;
         Ok(TopicsRecord {
             epoch: trained.epoch,
-            train_neg_elbo_relaxed: trained.neg_elbo,
-            train_kl: trained.kl,
+            train_neg_elbo_relaxed: trained.means.get(NEG_ELBO),
+            train_kl: trained.means.get(KL),
             validation_neg_elbo: neg_elbo,
             validation_kl: kl,
             validation_perplexity: per_token.exp(),
@@ -271,15 +273,6 @@ impl TrainTask for TopicsTask {
             log_items.push((format!("layer{layer}/posterior_mean"), LogItem::Histogram(means)));
         }
         Ok(log_items)
-    }
-
-    fn contents(&mut self) -> Vec<(String, Tensor)> {
-        Checkpoint::contents(&self.store, &self.adam)
-    }
-
-    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        checkpoint.restore(&self.store)?;
-        checkpoint.restore_adam(&mut self.adam)
     }
 
     /// Writes the vocabulary and what was read, which do not change, once.

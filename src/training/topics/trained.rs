@@ -5,6 +5,7 @@ use super::start::blank;
 use crate::data::Vocabulary;
 use crate::error::Result;
 use crate::models::{BagOfWordsBatch, TopicModel};
+use crate::random;
 use crate::training::checkpoint::Checkpoint;
 use crate::training::run_files::VOCABULARY;
 use crate::training::run_folder::RunFolder;
@@ -48,6 +49,7 @@ impl TrainedTopics {
         let shape = config.model(words);
         shape.check()?;
         let store = VarStore::new(device);
+        let _generator = random::hold();
         let model = TopicModel::new(&store.root(), &shape, &blank(words, &config.topics, device))?;
         Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?.restore(&store)?;
         Ok(Self { config, vocabulary, store, model })

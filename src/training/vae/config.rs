@@ -116,10 +116,11 @@ impl TrainConfig {
 impl Settings for TrainConfig {
     const PROGRAM: &'static str = "gengs-vae";
 
-    const DATA: DataWords = DataWords { flag: "--dataset", examples: "images", features: "pixels an image" };
+    const DATA: DataWords = DataWords { setting: "dataset", examples: "images", features: "pixels an image" };
 
     fn check(&self) -> Result<()> {
         self.loop_config().check()?;
+        number("kl-warmup", self.kl_warmup, 0.0..=1e6)?;
         check_diagnosed(&self.diagnose)?;
         let needs_poisson = |kind: &EstimatorKind| kind.needs_poisson();
         let is_poisson = self.family == Family::Poisson && self.inference == Inference::Explicit;
@@ -162,8 +163,8 @@ impl Settings for TrainConfig {
     }
 
     fn loop_config(&self) -> LoopConfig {
-        let Self { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed, .. } = *self;
-        LoopConfig { epochs, batch_size, temperature, kl_warmup, checkpoint_every, on_nan, seed }
+        let Self { epochs, batch_size, temperature, checkpoint_every, on_nan, seed, .. } = *self;
+        LoopConfig { epochs, batch_size, temperature, checkpoint_every, on_nan, seed }
     }
 
     fn set_epochs(&mut self, epochs: usize) {

@@ -3,6 +3,7 @@
 use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::models::Vae;
+use crate::random;
 use crate::relaxation::Forward;
 use crate::sampler::{Backend, NoiseKey};
 use crate::training::ranges::all_finite;
@@ -49,7 +50,7 @@ pub fn evaluate(
     seed: i64,
 ) -> Result<Evaluation> {
     let _guard = no_grad_guard();
-    tch::manual_seed(seed);
+    let _generator = random::seeded(seed);
     let examples = images.len();
     if examples == 0 {
         return Err(Error::parameter("number of images to evaluate", examples, "at least 1"));

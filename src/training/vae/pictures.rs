@@ -112,7 +112,7 @@ pub fn write_grid(path: &Path, images: &Tensor, shape: (i64, i64), columns: i64)
 }
 
 fn write(path: &Path, png: &[u8]) -> Result<()> {
-    replace(path, png).map_err(|error| Error::file(path, format!("the picture cannot be written ({error})")))
+    replace(path, png).map_err(|error| Error::caused(path, "the picture cannot be written", error))
 }
 
 /// Images `[N, height * width]` with values in `[0, 1]` (1 is white) as a grid with `columns` columns, in the PNG format.

@@ -10,12 +10,15 @@ use crate::error::Result;
 use crate::estimators::{Estimator, EstimatorKind};
 use crate::models::{Elbo, Vae};
 use crate::nn::{Adam, SparseProduct};
+use crate::random;
 use crate::relaxation::Forward;
 use crate::sampler::{Backend, NoiseKey};
 use crate::training::checkpoint::{Checkpoint, Progress};
+use crate::training::elbo_metrics::{ELBO_METRICS, KL, NEG_ELBO};
 use crate::training::run_files::{GRADIENTS, PICTURES};
 use crate::training::run_folder::RunFolder;
 use crate::training::step_context::StepContext;
+use crate::training::step_metrics::StepMetric;
 use crate::training::train_task::{LogItem, TrainTask, Trained};
 use std::collections::BTreeMap;
 use tch::nn::VarStore;
@@ -76,14 +79,9 @@ impl VaeTask {
         Ok((self.vae.estimated_elbo(x, estimator.as_mut(), config.samples())?, None))
     }
 
-    /// The images of a step; seeds libtorch's generator for all that the step draws.
-    fn batch(&self, plan: &StepContext<'_>) -> Tensor {
-        tch::manual_seed(plan.seed);
-        self.data.train.batch(plan.indices)
-    }
-
     fn diagnose(&mut self, plan: &StepContext<'_>) -> Result<()> {
-        let x = self.batch(plan);
+        let _generator = random::seeded(plan.seed);
+        let x = self.data.train.batch(plan.indices);
         let Some(diagnosis) = &mut self.diagnosis else { return Ok(()) };
         let mut encoder: Vec<_> =
             self.store.variables().into_iter().filter(|(name, _)| name.starts_with("encoder.")).collect();
@@ -98,6 +96,8 @@ impl VaeTask {
 impl TrainTask for VaeTask {
     type Settings = TrainConfig;
     type Record = EpochRecord;
+
+    const METRICS: &'static [StepMetric] = ELBO_METRICS;
 
     fn new(config: &TrainConfig, device: Device) -> Result<Self> {
         let data = config.image_set().load(config.data_dir.as_deref())?.to_device(device);
@@ -144,11 +144,14 @@ impl TrainTask for VaeTask {
         if self.diagnosis.is_some() && plan.done.is_multiple_of(config.diagnose_every) {
             self.diagnose(plan)?;
         }
-        let x = self.batch(plan);
+        // Whatever was looked at before: images and estimators draw what the step's seed says.
+        let _generator = random::seeded(plan.seed);
+        let x = self.data.train.batch(plan.indices);
         let (elbo, product) = self.elbo(&x, config, plan.temperature, plan.key)?;
         let reconstruction = elbo.reconstruction.sum(None::<Kind>);
         let kl = elbo.kl.sum(None::<Kind>);
-        let loss = (&reconstruction + &kl * plan.kl_weight) / x.size()[0] as f64;
+        let kl_weight = plan.warmup(config.kl_warmup);
+        let loss = (&reconstruction + &kl * kl_weight) / x.size()[0] as f64;
         self.adam.minimize_products(&loss, product.as_slice())?;
         let kl = kl.detach();
         Ok(Tensor::stack(&[reconstruction.detach() + &kl, kl], 0).to_kind(Kind::Double))
@@ -165,8 +168,8 @@ impl TrainTask for VaeTask {
         )?;
         Ok(EpochRecord {
             epoch: trained.epoch,
-            train_neg_elbo_relaxed: trained.neg_elbo,
-            train_kl: trained.kl,
+            train_neg_elbo_relaxed: trained.means.get(NEG_ELBO),
+            train_kl: trained.means.get(KL),
             validation_neg_elbo: validation.neg_elbo,
             validation_kl: validation.kl,
             temperature: trained.temperature,

@@ -30,6 +30,7 @@ use crate::markup::shell_word;
 use crate::models::Vae;
 use crate::nn::is_finite;
 use crate::platform::{budget, open};
+use crate::random;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tch::nn::VarStore;
@@ -229,6 +230,7 @@ pub fn read_vae(config: &TrainConfig, path: &Path, device: Device) -> Result<Fro
         ));
     };
     let store = VarStore::new(device);
+    let _generator = random::hold();
     let model = Vae::new(&store.root(), &config.vae(pixels))?;
     let note = load_into(&store, &tensors, path)?;
     Ok(FromFile { store, model, note })

@@ -3,6 +3,7 @@
 use super::{FromFile, load_into, named, read};
 use crate::error::{Error, Result};
 use crate::models::TopicModel;
+use crate::random;
 use crate::training::TopicsTrainConfig;
 use crate::training::topics::blank;
 use std::path::Path;
@@ -26,6 +27,7 @@ pub fn read_topics(config: &TopicsTrainConfig, path: &Path, device: Device) -> R
     let shape = config.model(words);
     shape.check()?;
     let store = VarStore::new(device);
+    let _generator = random::hold();
     let model = TopicModel::new(&store.root(), &shape, &blank(words, &config.topics, device))?;
     let note = load_into(&store, &tensors, path)?;
     Ok(FromFile { store, model, note })

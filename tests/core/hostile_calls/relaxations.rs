@@ -89,20 +89,20 @@ pub const CALLS: &[(&str, Call)] = &[
                 OnePass::new(s.count(0), s.count(11), s.number(0.5))?
             };
             let sampler = if s.rarely(3) { sampler.allow_low_mass() } else { sampler };
-            let draw = sampler.draw(law, NoiseKey::new(5, 6))?;
+            let draw = sampler.rsample(law, NoiseKey::new(5, 6))?;
             documented(&draw.z, &law.batch_shape(), law.kind());
             assert!(is_finite(&draw.z));
             agree(
                 &draw.z,
-                &sampler.draw(again, NoiseKey::new(5, 6))?.z,
+                &sampler.rsample(again, NoiseKey::new(5, 6))?.z,
                 if law.kind() == Kind::Double { 1e-9 } else { f64::INFINITY },
             );
             Ok(())
         })
     }),
-    ("OnePass::draw_logits", |s| {
+    ("OnePass::rsample of logits", |s| {
         let logits = s.tensor(1.0, &[2, 3, 12]);
-        let draw = OnePass::new(0, s.integer(11), s.number(0.5))?.draw_logits(&logits, NoiseKey::new(5, 6))?;
+        let draw = OnePass::new(0, s.integer(11), s.number(0.5))?.rsample(&logits, NoiseKey::new(5, 6))?;
         assert_eq!(draw.z.size(), logits.size()[..logits.dim() - 1]);
         assert!(is_finite(&draw.z));
         Ok(())

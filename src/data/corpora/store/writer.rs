@@ -90,5 +90,5 @@ impl Writer {
 }
 
 fn wrong(path: &Path, error: std::io::Error) -> Error {
-    Error::file(path, format!("cannot be written: {error}"))
+    Error::caused(path, "cannot be written", error)
 }

@@ -1,0 +1,58 @@
+//! What a user can type against an error: the library says what is wrong, and this table by which options it is mended.
+
+use crate::error::Error;
+
+/// A setting as it is typed with its value.
+pub fn flag(setting: &str, value: &str) -> String {
+    format!("--{} {value}", setting.replace('_', "-"))
+}
+
+/// What an error says, what failed below, and what to type against it.
+pub fn said(error: &Error) -> String {
+    error.whole() + &advice(error).unwrap_or_default()
+}
+
+/// The options that help against an error, as the end of its sentence, with the mark before it.
+pub(super) fn advice(error: &Error) -> Option<String> {
+    Some(match error {
+        Error::Device(_) => " (--device cpu)".into(),
+        Error::NoCuda { .. } => " (./libtorch-setup.sh --cuda, or --device cpu)".into(),
+        Error::Contradiction { setting, .. } => format!(" (--{})", setting.replace('_', "-")),
+        Error::OtherData { setting, .. } => {
+            format!("; say where the run's own data are now with --{setting}, or, of a named set, with --data-dir")
+        }
+        Error::DataGone { setting, .. } => format!("; say where it is now with --{setting}"),
+        Error::NamedDataMissing { .. } => "; name its folder with --data-dir or GENGS_DATA".into(),
+        Error::TextColumn { likely, .. } => format!(", as in --text-column {likely}"),
+        Error::NoWordLeft { relaxed, .. } if !relaxed.is_empty() => {
+            let flags: Vec<String> = relaxed.iter().map(|(setting, value)| flag(setting, value)).collect();
+            format!("; they are kept by {}", flags.join(" "))
+        }
+        Error::EmptyPart { held_out: true, .. } => "; train with another --seed or a higher --test-share".into(),
+        Error::EmptyPart { held_out: false, .. } => "; take a lower --test-share, or another --seed".into(),
+        Error::NotInStore { .. } => ": give --store DIR with --resume".into(),
+        Error::InUse { .. } => ", or name another folder with --out".into(),
+        Error::LockLost { .. } => "; go on from the last checkpoint with --resume".into(),
+        Error::HoldsRun { .. } => "; continue it with --resume, or name another folder with --out".into(),
+        Error::NoCheckpoint { .. } => "; start a new run with another --out".into(),
+        Error::NotFinite { .. } => ": leave such steps out with --resume --on-nan skip, or start anew with a smaller --lr (and --init-from a checkpoint), or \
+                                    inspect the data"
+            .into(),
+        Error::NeverFinite { .. } => ": start anew with a smaller --lr, or inspect the data".into(),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_typed_as_flags() {
+        let relaxed = vec![("min_letters", "1"), ("stop_words", "false")];
+        let error = Error::NoWordLeft { problem: "no word is left".into(), relaxed };
+        assert_eq!(advice(&error).unwrap(), "; they are kept by --min-letters 1 --stop-words false");
+        assert_eq!(said(&error), "no word is left; they are kept by --min-letters 1 --stop-words false");
+        assert!(advice(&Error::Config("anything".into())).is_none());
+    }
+}
