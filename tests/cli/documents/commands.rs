@@ -58,12 +58,16 @@ fn flags() -> &'static BTreeMap<(&'static str, &'static str), BTreeSet<String>> 
     })
 }
 
-fn of_help(program: &str, command: &str) -> BTreeSet<String> {
+fn help(program: &str, command: &str) -> String {
     let mut help = Command::cargo_bin(program).unwrap();
     help.args((!command.is_empty()).then_some(command)).arg("--help");
     let output = help.output().unwrap();
     assert!(output.status.success(), "{program} {command} --help");
-    let help = String::from_utf8(output.stdout).unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn of_help(program: &str, command: &str) -> BTreeSet<String> {
+    let help = help(program, command);
     let named = help.lines().filter_map(|line| {
         let line = line.trim_start();
         line.starts_with('-').then(|| line.split([' ', ',']).find(|word| word.starts_with("--")).unwrap_or_default())
@@ -209,7 +213,7 @@ fn tests_that_are_named_are_there() {
                     None => BTreeSet::new(),
                 };
                 let fits = |part: &&str| known.iter().any(|test| test.contains(*part));
-                if known.is_empty() || !parts.iter().all(|part| fits(&part)) {
+                if known.is_empty() || !parts.iter().all(fits) {
                     missing.push(format!("{document}: {line}"));
                 }
             }
@@ -232,4 +236,25 @@ fn tests_that_are_named_are_there() {
     }
     assert!(count > 60, "only {count} names of tests found");
     assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+/// Sentences of the help that users have looked for.
+#[test]
+fn help_says_how_programs_end_and_what_may_be_given() {
+    let sentences = [
+        ("gengs-vae", "", "Exit codes: 0 done; 1 failed"),
+        ("gengs-topics", "", "130, 143, 129 stopped by Ctrl-C, by kill, by a closed terminal"),
+        ("gengs-gradients", "", "1 failed, or certify refuted a claim"),
+        ("gengs-gradients", "certify", "0.02 is recommended"),
+        ("gengs-vae", "train", "--threads, --device, --quiet, --json hold for this call alone"),
+        ("gengs-vae", "eval", "for mnist-5k on the test images"),
+        ("gengs-topics", "train", "any file but .npz may be gzipped"),
+        ("gengs-topics", "train", "typical documents in 'tree' and the longest in the report have this name"),
+        ("gengs-topics", "train", "295 common English words are left out"),
+    ];
+    for (program, command, sentence) in sentences {
+        let help = help(program, command);
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains(sentence), "{program} {command} --help does not say '{sentence}':\n{help}");
+    }
 }
