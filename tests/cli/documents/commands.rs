@@ -42,23 +42,22 @@ const OTHERS: [&str; 26] = [
     "--all-targets",
 ];
 
-/// The flags that the help of each command lists, by program and command.
-fn flags() -> &'static BTreeMap<(&'static str, &'static str), BTreeSet<String>> {
-    static FLAGS: OnceLock<BTreeMap<(&'static str, &'static str), BTreeSet<String>>> = OnceLock::new();
-    FLAGS.get_or_init(|| {
+/// The help of each command, by program and command.
+fn helps() -> &'static BTreeMap<(&'static str, &'static str), String> {
+    static HELPS: OnceLock<BTreeMap<(&'static str, &'static str), String>> = OnceLock::new();
+    HELPS.get_or_init(|| {
         let asked = PROGRAMS.iter().flat_map(|(program, commands)| {
             std::iter::once("").chain(commands.iter().copied()).map(|command| (*program, command))
         });
         let asked: Vec<(&str, &str)> = asked.collect();
         std::thread::scope(|scope| {
-            let helps: Vec<_> =
-                asked.iter().map(|&(program, command)| scope.spawn(move || of_help(program, command))).collect();
+            let helps: Vec<_> = asked.iter().map(|&key| scope.spawn(move || help(key))).collect();
             asked.iter().copied().zip(helps.into_iter().map(|help| help.join().unwrap())).collect()
         })
     })
 }
 
-fn help(program: &str, command: &str) -> String {
+fn help((program, command): (&str, &str)) -> String {
     let mut help = Command::cargo_bin(program).unwrap();
     help.args((!command.is_empty()).then_some(command)).arg("--help");
     let output = help.output().unwrap();
@@ -66,13 +65,13 @@ fn help(program: &str, command: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn of_help(program: &str, command: &str) -> BTreeSet<String> {
-    let help = help(program, command);
+/// The flags that a help lists.
+fn flags(help: &str) -> BTreeSet<&str> {
     let named = help.lines().filter_map(|line| {
         let line = line.trim_start();
         line.starts_with('-').then(|| line.split([' ', ',']).find(|word| word.starts_with("--")).unwrap_or_default())
     });
-    named.map(String::from).collect()
+    named.collect()
 }
 
 /// The flag in a word of code, without what follows it and without what surrounds it.
@@ -106,16 +105,18 @@ pub fn program<'a>(words: &'a [&'a str]) -> Option<(&'static str, &'a [&'a str])
 
 #[test]
 fn flags_are_those_of_the_programs() {
-    let known: BTreeSet<&str> = flags().values().flatten().map(String::as_str).chain(OTHERS).collect();
+    let listed: BTreeMap<_, _> = helps().iter().map(|(&key, help)| (key, flags(help))).collect();
+    let known: BTreeSet<&str> = listed.values().flatten().copied().chain(OTHERS).collect();
     let mut unknown = Vec::new();
     for document in documents() {
         for line in code(&text(&document)) {
             for part in line.split(" && ").flat_map(|part| part.split(" | ")) {
                 let words = command_words(part);
                 let of_program = program(&words).map(|(name, arguments)| {
-                    let command = arguments.first().filter(|word| flags().contains_key(&(name, **word)));
-                    let key = (name, command.copied().unwrap_or_default());
-                    flags().iter().find(|(found, _)| **found == key).map(|(_, flags)| flags).unwrap()
+                    let of_command =
+                        |word: &&str| listed.iter().find(|((program, command), _)| *program == name && command == word);
+                    let (_, flags) = arguments.first().and_then(of_command).or_else(|| of_command(&"")).unwrap();
+                    flags
                 });
                 for flag in words.iter().filter_map(|word| flag(word)) {
                     // Flags of cargo stand before the program's own.
@@ -253,8 +254,7 @@ fn help_says_how_programs_end_and_what_may_be_given() {
         ("gengs-topics", "train", "295 common English words are left out"),
     ];
     for (program, command, sentence) in sentences {
-        let help = help(program, command);
-        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        let help = helps()[&(program, command)].split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(help.contains(sentence), "{program} {command} --help does not say '{sentence}':\n{help}");
     }
 }

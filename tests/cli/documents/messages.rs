@@ -52,7 +52,7 @@ fn versions_and_counts_agree() {
     assert!(text("README.md").contains(&format!("The crate is {minor}:")));
     let count = EstimatorKind::ALL.len();
     for (document, said) in [
-        ("README.md", "Any of the # also trains"),
+        ("README.md", "The # estimators also train the VAE"),
         ("docs/results.md", "cost of # estimators"),
         ("CHANGELOG.md", "- # gradient estimators"),
     ] {
