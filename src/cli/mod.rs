@@ -18,6 +18,6 @@ pub use interruption::{Interruption, interrupted};
 pub use output::{flush, print_line, write_line};
 pub use progress::Meter;
 pub use runs::{CheckpointArgs, Export, Trained, warn};
-pub use runtime::{Common, main, print_status};
+pub use runtime::{Common, EXIT_CODES, main, print_status};
 pub use training::{RunArgs, Train, generator_seed, whole_number};
 pub use waiting::start_again;

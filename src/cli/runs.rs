@@ -17,7 +17,8 @@ pub struct CheckpointArgs {
     /// Run folder
     #[arg(long, value_name = "DIR")]
     pub run: PathBuf,
-    /// Which checkpoint: best (on the validation part of the data) or last
+    /// Which checkpoint: best (on the validation part of the data; without one, on the documents that were trained on, and for mnist-5k on
+    /// the test images) or last
     #[arg(long, default_value = "best", value_parser = ["best", "last"])]
     pub checkpoint: String,
 }

@@ -10,6 +10,10 @@ use std::io::Write;
 use std::process::ExitCode;
 use tch::Device;
 
+/// For the help of every program.
+pub const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, with one sentence on stderr; 2 wrong usage; \
+     130, 143, 129 stopped by Ctrl-C, by kill, by a closed terminal (a training saves its run first).";
+
 /// Options that every command has.
 #[derive(Debug, Clone, Args)]
 pub struct Common {

@@ -29,8 +29,9 @@ pub struct RunArgs {
     /// Run folder [default: one in runs/ that is named after the data and the model]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with the run in --out at its last checkpoint, with its settings; only --epochs (what changes over a run then follows the new length),
-    /// --on-nan, and where its data are now may be given anew, and are kept
+    /// Go on with the run in --out at its last checkpoint, with its settings. What may be given anew, and is kept: --epochs (what changes
+    /// over a run then follows the new length), --on-nan, and where its data are now. --threads, --device, --quiet, --json hold for this
+    /// call alone
     #[arg(long)]
     resume: bool,
     #[command(flatten)]

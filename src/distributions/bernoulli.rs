@@ -13,6 +13,17 @@ use crate::recurrences::{LawBatch, Recurrences};
 use tch::{Kind, Tensor};
 
 /// A batch of Bernoulli distributions.
+///
+/// ```
+/// use gengs::prelude::*;
+/// use tch::Tensor;
+///
+/// let law = Bernoulli::new(&Tensor::from(0.3))?;
+/// let q = TruncatedDistribution::new(&law, &Truncation::right(2))?; // 0 and 1
+/// let probs = Vec::<f64>::try_from(q.log_weights().exp())?;
+/// assert_eq!(format!("{probs:.4?}"), "[0.7000, 0.3000]");
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Bernoulli {
     success: Probability,

@@ -12,6 +12,17 @@ use crate::math::special::{log_factorial, log_gamma_ratio};
 use tch::{Kind, Tensor};
 
 /// A batch of beta-binomial distributions with one number of trials.
+///
+/// ```
+/// use gengs::prelude::*;
+/// use tch::Tensor;
+///
+/// let law = BetaBinomial::new(3, &Tensor::from(2.0), &Tensor::from(1.0))?;
+/// let q = TruncatedDistribution::new(&law, &Truncation::right(4))?; // 0 to 3
+/// let probs = Vec::<f64>::try_from(q.log_weights().exp())?;
+/// assert_eq!(format!("{probs:.4?}"), "[0.1000, 0.2000, 0.3000, 0.4000]");
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct BetaBinomial {
     total_count: i64,

@@ -14,6 +14,17 @@ use crate::recurrences::{Atom, LawBatch, PmfRecurrence, Recurrences, Step, ln};
 use tch::{Kind, Tensor};
 
 /// A batch of binomial distributions with one number of trials.
+///
+/// ```
+/// use gengs::prelude::*;
+/// use tch::Tensor;
+///
+/// let law = Binomial::new(4, &Tensor::from(0.5))?;
+/// let q = TruncatedDistribution::new(&law, &Truncation::right(5))?; // 0 to 4
+/// let probs = Vec::<f64>::try_from(q.log_weights().exp())?;
+/// assert_eq!(format!("{probs:.4?}"), "[0.0625, 0.2500, 0.3750, 0.2500, 0.0625]");
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Binomial {
     total_count: i64,

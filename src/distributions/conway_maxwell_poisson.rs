@@ -17,6 +17,17 @@ use tch::{Kind, Tensor, no_grad_guard};
 const MOST_TERMS: usize = 1 << 20;
 
 /// A batch of Conway-Maxwell-Poisson distributions.
+///
+/// ```
+/// use gengs::prelude::*;
+/// use tch::Tensor;
+///
+/// let law = ConwayMaxwellPoisson::new(&Tensor::from(2.0), &Tensor::from(1.5))?;
+/// let q = TruncatedDistribution::new(&law, &Truncation::right(4))?; // 0, 1, 2, and 3 or more
+/// let probs = Vec::<f64>::try_from(q.log_weights().exp())?;
+/// assert_eq!(format!("{probs:.4?}"), "[0.1952, 0.3904, 0.2761, 0.1383]");
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ConwayMaxwellPoisson {
     rate: Tensor,

@@ -14,6 +14,17 @@ use crate::platform::device::is_host;
 use tch::{Kind, Tensor};
 
 /// A batch of discretised logistic distributions.
+///
+/// ```
+/// use gengs::prelude::*;
+/// use tch::Tensor;
+///
+/// let law = DiscretizedLogistic::new(&Tensor::from(0.3), &Tensor::from(1.0))?;
+/// let q = TruncatedDistribution::new(&law, &Truncation::between(-2, 2))?; // -2 or less, ..., 2 or more
+/// let probs = Vec::<f64>::try_from(q.log_weights().exp())?;
+/// assert_eq!(format!("{probs:.4?}"), "[0.1419, 0.1682, 0.2398, 0.2187, 0.2315]");
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct DiscretizedLogistic {
     loc: Tensor,

@@ -13,6 +13,17 @@ use crate::recurrences::{Atom, LawBatch, PmfRecurrence, Recurrences, Step};
 use tch::{Kind, Tensor};
 
 /// A batch of geometric distributions.
+///
+/// ```
+/// use gengs::prelude::*;
+/// use tch::Tensor;
+///
+/// let law = Geometric::new(&Tensor::from(0.25))?;
+/// let q = TruncatedDistribution::new(&law, &Truncation::right(4))?; // 0, 1, 2, and 3 or more
+/// let probs = Vec::<f64>::try_from(q.log_weights().exp())?;
+/// assert_eq!(format!("{probs:.4?}"), "[0.2500, 0.1875, 0.1406, 0.4219]");
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Geometric {
     success: Probability,

@@ -19,6 +19,17 @@ use tch::{Kind, Tensor};
 const LARGEST_POPULATION: f64 = 9e15;
 
 /// A batch of hypergeometric distributions with one number of draws.
+///
+/// ```
+/// use gengs::prelude::*;
+/// use tch::Tensor;
+///
+/// let law = Hypergeometric::new(3, &Tensor::from(10.0), &Tensor::from(4.0))?;
+/// let q = TruncatedDistribution::new(&law, &Truncation::right(4))?; // 0 to 3
+/// let probs = Vec::<f64>::try_from(q.log_weights().exp())?;
+/// assert_eq!(format!("{probs:.4?}"), "[0.1667, 0.5000, 0.3000, 0.0333]");
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Hypergeometric {
     draws: i64,

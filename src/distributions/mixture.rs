@@ -13,6 +13,20 @@ use crate::math::LOG_ZERO;
 use tch::{Kind, Tensor};
 
 /// A batch of mixtures of the same families.
+///
+/// ```
+/// use gengs::prelude::*;
+/// use tch::Tensor;
+///
+/// let counts = Poisson::new(&Tensor::from(1.0))?;
+/// let waits = Geometric::new(&Tensor::from(0.5))?;
+/// let halves = Tensor::from_slice(&[0.0, 0.0]); // logits of the weights
+/// let law = Mixture::new(&halves, vec![Box::new(counts), Box::new(waits)])?;
+/// let q = TruncatedDistribution::new(&law, &Truncation::right(4))?; // 0, 1, 2, and 3 or more
+/// let probs = Vec::<f64>::try_from(q.log_weights().exp())?;
+/// assert_eq!(format!("{probs:.4?}"), "[0.4339, 0.3089, 0.1545, 0.1027]");
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Mixture {
     logits: Tensor,

@@ -13,6 +13,19 @@ use crate::platform::limits::check_shape;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// A batch of multinomial distributions with one number of draws.
+///
+/// ```
+/// use gengs::prelude::*;
+/// use tch::Tensor;
+///
+/// let law = Multinomial::new(3, &Tensor::from_slice(&[0.5, 0.3, 0.2]))?;
+/// let counts = Tensor::from_slice(&[2.0, 1.0, 0.0]);
+/// assert_eq!(format!("{:.4}", law.log_prob(&counts)?.exp().double_value(&[])), "0.2250");
+/// // A draw that carries a gradient; its counts add up to 3.
+/// let z = MultinomialRelaxation::new(&law, Scheme::Categoricals, 0.5)?.rsample(&[])?;
+/// assert!((z.sum(tch::Kind::Double).double_value(&[]) - 3.0).abs() < 1e-6);
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Multinomial {
     total_count: i64,

@@ -15,6 +15,17 @@ use crate::recurrences::{Atom, LawBatch, PmfRecurrence, Recurrences, Step, ln};
 use tch::{Kind, Tensor};
 
 /// A batch of negative binomial distributions; `total_count` need not be an integer.
+///
+/// ```
+/// use gengs::prelude::*;
+/// use tch::Tensor;
+///
+/// let law = NegativeBinomial::new(&Tensor::from(3.0), &Tensor::from(0.5))?;
+/// let q = TruncatedDistribution::new(&law, &Truncation::right(4))?; // 0, 1, 2, and 3 or more
+/// let probs = Vec::<f64>::try_from(q.log_weights().exp())?;
+/// assert_eq!(format!("{probs:.4?}"), "[0.1250, 0.1875, 0.1875, 0.5000]");
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct NegativeBinomial {
     total_count: Tensor,

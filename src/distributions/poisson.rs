@@ -13,6 +13,17 @@ use crate::recurrences::{Atom, LawBatch, PmfRecurrence, Recurrences, Step};
 use tch::{Kind, Tensor};
 
 /// A batch of Poisson distributions.
+///
+/// ```
+/// use gengs::prelude::*;
+/// use tch::Tensor;
+///
+/// let law = Poisson::new(&Tensor::from(0.5))?;
+/// let q = TruncatedDistribution::new(&law, &Truncation::right(4))?; // 0, 1, 2, and 3 or more
+/// let probs = Vec::<f64>::try_from(q.log_weights().exp())?;
+/// assert_eq!(format!("{probs:.4?}"), "[0.6065, 0.3033, 0.0758, 0.0144]");
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Poisson {
     rate: Tensor,

@@ -12,6 +12,17 @@ use crate::math::special::{BESSEL_SWITCH, log_bessel_debye, log_bessel_series};
 use tch::{Kind, Tensor};
 
 /// A batch of Skellam distributions.
+///
+/// ```
+/// use gengs::prelude::*;
+/// use tch::Tensor;
+///
+/// let law = Skellam::new(&Tensor::from(1.0), &Tensor::from(1.5))?;
+/// let q = TruncatedDistribution::new(&law, &Truncation::between(-2, 2))?; // -2 or less, ..., 2 or more
+/// let probs = Vec::<f64>::try_from(q.log_weights().exp())?;
+/// assert_eq!(format!("{probs:.4?}"), "[0.2463, 0.2417, 0.2598, 0.1611, 0.0911]");
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Skellam {
     rate1: Tensor,

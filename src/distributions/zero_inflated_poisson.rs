@@ -13,6 +13,17 @@ use crate::error::Result;
 use tch::{Kind, Tensor};
 
 /// A batch of zero-inflated Poisson distributions.
+///
+/// ```
+/// use gengs::prelude::*;
+/// use tch::Tensor;
+///
+/// let law = ZeroInflatedPoisson::new(&Tensor::from(0.5), &Tensor::from(2.0))?;
+/// let q = TruncatedDistribution::new(&law, &Truncation::right(4))?; // 0, 1, 2, and 3 or more
+/// let probs = Vec::<f64>::try_from(q.log_weights().exp())?;
+/// assert_eq!(format!("{probs:.4?}"), "[0.5677, 0.1353, 0.1353, 0.1617]");
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ZeroInflatedPoisson {
     gate: Probability,

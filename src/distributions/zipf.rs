@@ -11,6 +11,17 @@ use crate::math::gauss_sums::Grid;
 use tch::{Kind, Tensor};
 
 /// A batch of Zipf distributions with one number of ranks.
+///
+/// ```
+/// use gengs::prelude::*;
+/// use tch::Tensor;
+///
+/// let law = Zipf::new(4, &Tensor::from(1.0))?;
+/// let q = TruncatedDistribution::new(&law, &Truncation::between(1, 4))?; // 1 to 4
+/// let probs = Vec::<f64>::try_from(q.log_weights().exp())?;
+/// assert_eq!(format!("{probs:.4?}"), "[0.4800, 0.2400, 0.1600, 0.1200]");
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Zipf {
     size: i64,

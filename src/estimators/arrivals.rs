@@ -39,6 +39,23 @@ pub enum Step {
 }
 
 /// Differentiates the arrival times of a Poisson process.
+///
+/// ```
+/// use gengs::estimators::{Estimator, Expectation, ExponentialArrivals, Step};
+/// use gengs::prelude::*;
+/// use tch::{Device, Kind, Tensor};
+///
+/// // d/drate E (z - 4)^2 of a Poisson is 2 (rate - 4) + 1, here 3; the mean over 20,000 rows comes near.
+/// let rate = Tensor::full([20_000, 1], 5.0, (Kind::Double, Device::Cpu)).set_requires_grad(true);
+/// let law = Poisson::new(&rate)?;
+/// let q = TruncatedDistribution::new(&law, &Truncation::tail_mass(1e-9))?;
+/// let f = |z: &Tensor| (z - 4.0).square().squeeze_dim(-1);
+/// let estimate = ExponentialArrivals::new(0.1, Step::Cubic)?.estimate(&Expectation::new(&q, &f)?.distribution(&law))?;
+/// estimate.surrogate.sum(Kind::Double).backward();
+/// let gradient = rate.grad().mean(Kind::Double).double_value(&[]);
+/// assert!((gradient - 3.0).abs() < 0.4, "{gradient}");
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ExponentialArrivals {
     temperature: f64,

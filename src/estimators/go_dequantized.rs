@@ -32,6 +32,22 @@ use crate::error::Result;
 use tch::{Kind, no_grad};
 
 /// Differentiates between the integers.
+///
+/// ```
+/// use gengs::estimators::{Estimator, Expectation, GoDequantized};
+/// use gengs::prelude::*;
+/// use tch::{Device, Kind, Tensor};
+///
+/// // d/drate E (z - 4)^2 of a Poisson is 2 (rate - 4) + 1, here 3; the mean over 20,000 rows comes near.
+/// let rate = Tensor::full([20_000, 1], 5.0, (Kind::Double, Device::Cpu)).set_requires_grad(true);
+/// let q = TruncatedDistribution::new(&Poisson::new(&rate)?, &Truncation::tail_mass(1e-9))?;
+/// let f = |z: &Tensor| (z - 4.0).square().squeeze_dim(-1);
+/// let estimate = GoDequantized::new(false).estimate(&Expectation::new(&q, &f)?)?;
+/// estimate.surrogate.sum(Kind::Double).backward();
+/// let gradient = rate.grad().mean(Kind::Double).double_value(&[]);
+/// assert!((gradient - 3.0).abs() < 0.2, "{gradient}");
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct GoDequantized {
     one_at_a_time: bool,

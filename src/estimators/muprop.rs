@@ -24,6 +24,22 @@ use crate::error::Result;
 use tch::{Kind, Tensor};
 
 /// The score function around a linear expansion at the mean.
+///
+/// ```
+/// use gengs::estimators::{Estimator, Expectation, MuProp};
+/// use gengs::prelude::*;
+/// use tch::{Device, Kind, Tensor};
+///
+/// // d/drate E (z - 4)^2 of a Poisson is 2 (rate - 4) + 1, here 3; the mean over 20,000 rows comes near.
+/// let rate = Tensor::full([20_000, 1], 5.0, (Kind::Double, Device::Cpu)).set_requires_grad(true);
+/// let q = TruncatedDistribution::new(&Poisson::new(&rate)?, &Truncation::tail_mass(1e-9))?;
+/// let f = |z: &Tensor| (z - 4.0).square().squeeze_dim(-1);
+/// let estimate = MuProp.estimate(&Expectation::new(&q, &f)?)?;
+/// estimate.surrogate.sum(Kind::Double).backward();
+/// let gradient = rate.grad().mean(Kind::Double).double_value(&[]);
+/// assert!((gradient - 3.0).abs() < 0.5, "{gradient}");
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug, Default, Clone, Copy)]
 pub struct MuProp;
 

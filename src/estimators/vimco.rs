@@ -25,6 +25,23 @@ use crate::error::Result;
 use tch::Tensor;
 
 /// The score function of a bound of several samples.
+///
+/// ```
+/// use gengs::estimators::{Estimator, Expectation, Vimco};
+/// use gengs::prelude::*;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let rate = Tensor::full([1000, 1], 3.0, (Kind::Double, Device::Cpu));
+/// let q = TruncatedDistribution::new(&Poisson::new(&rate)?, &Truncation::right(20))?;
+/// let prior = TruncatedDistribution::new(&Poisson::new(&Tensor::from(2.0))?, &Truncation::right(20))?;
+/// let f = |z: &Tensor| (z - 4.0).square().squeeze_dim(-1); // -log p(x | z)
+/// let estimate = Vimco.estimate(&Expectation::new(&q, &f)?.samples(50)?.prior(&prior))?;
+/// let joint = (prior.log_weights() - (q.atoms() - 4.0).square()).exp(); // p(x, z) of each atom
+/// let log_evidence = joint.sum(Kind::Double).log().double_value(&[]);
+/// // The bound of many samples comes near -log p(x).
+/// assert!((estimate.surrogate.mean(Kind::Double).double_value(&[]) + log_evidence).abs() < 0.1);
+/// # Ok::<(), gengs::Error>(())
+/// ```
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Vimco;
 

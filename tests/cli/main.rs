@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod documents;
 mod flags;
 mod gradients;
 mod handed_runs;

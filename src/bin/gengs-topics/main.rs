@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 /// A topic model of documents: counts of topics over several layers, a Poisson deep exponential family trained by the generalized Gumbel-Softmax estimator
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = gengs::cli::EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -11,14 +11,16 @@ use std::path::{Path, PathBuf};
 /// Defaults are in brackets; a flag wins over --config, which wins over the default.
 #[derive(Debug, Args, Serialize)]
 pub struct Train {
-    /// reuters-395 (built in), 20news, reuters21578, rcv1-sample; a text a line, a table (.csv, .tsv), .jsonl, a folder of .txt files, .npz; - for standard
-    /// input; or FORMAT:PATH with the format text, csv, tsv, jsonl, folder, uci, ldac, svmlight, npz or store [default: reuters-395]
+    /// reuters-395 (built in), 20news, reuters21578, rcv1-sample; or a file: a text a line, a table, JSON lines, counts (UCI, LDA-C,
+    /// SVMlight), .npz; or a folder of .txt files; or - for standard input. Text is UTF-8, or UTF-16 with a byte order mark; any file but
+    /// .npz may be gzipped. Content and name tell the format. FORMAT:PATH names it, and is needed only where they mislead, as for lines of
+    /// text that look like a table: text, csv, tsv, jsonl, folder, uci, ldac, svmlight, npz, store [default: reuters-395]
     #[arg(long, value_name = "NAME|PATH")]
     corpus: Option<String>,
     /// Column of a table that holds the text, by its name or its number from 1; of JSON lines, the field [default: found by its name]
     #[arg(long, value_name = "COLUMN")]
     text_column: Option<String>,
-    /// Column or field that documents are called by
+    /// Column or field that documents are called by: typical documents in 'tree' and the longest in the report have this name
     #[arg(long, value_name = "COLUMN")]
     id_column: Option<String>,
     /// By what documents are held out, where their source does not say so itself [default: seed]
@@ -122,7 +124,8 @@ struct Text {
     /// Letters of the shortest word; those of scripts without upper and lower case count twice, so that 3 keeps words of two of them [default: 3]
     #[arg(long, value_name = "N", value_parser = cli::whole_number)]
     min_letters: Option<i64>,
-    /// Whether common English words are left out [default: true]
+    /// Whether 295 common English words are left out; other languages have no list: there, --max-share takes the most frequent words
+    /// [default: true]
     #[arg(long, value_name = "true|false")]
     stop_words: Option<bool>,
     /// Words in fewer training documents are left out of the vocabulary [default: 3]

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 /// A variational autoencoder with discrete latents, trained by the generalized Gumbel-Softmax estimator
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = gengs::cli::EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
