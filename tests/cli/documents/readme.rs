@@ -228,7 +228,7 @@ fn the_cheat_sheet_runs() -> gengs::Result<()> {
     let log_pmf = |p: &[Tensor], k: &Tensor| k * p[0].log() + p[0].neg().log1p();
     row!(Custom::builder("Mine", Support::from(0)).parameter("a", &a).build(log_pmf)?);
     let (one, other) = (Poisson::new(&rate)?, Geometric::new(&a)?);
-    row!(Mixture::new(&l, vec![Box::new(one), Box::new(other)])?);
+    row!(Mixture::new(&Categorical::from_logits(&l)?, vec![Box::new(one), Box::new(other)])?);
     let log_prob = row!(law.log_prob(&k)?);
     assert!((log_prob.double_value(&[]) - (2.0_f64.ln() - 2.0)).abs() < 1e-9);
     let _ = row!(Relaxation::new(&TruncatedDistribution::one_hot(&l)?, t)?.rsample(&[])?);
