@@ -34,6 +34,7 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> crate::error::Result<()> 
 ///
 /// # Errors
 /// As [`write_file`].
+#[cfg(feature = "cli")]
 pub(crate) fn check_writable(path: &Path) -> crate::error::Result<()> {
     let made = NewFile::create(path).map(drop);
     made.map_err(|error| crate::error::Error::caused(path, "cannot be written", error))

@@ -49,7 +49,7 @@ const WIDEST: i64 = 1 << 18;
 ///
 /// A window is looked at before anything is drawn: it must lie in the support, and hold half of each law's mass, unless
 /// [`allow_low_mass`](Self::allow_low_mass) accepts less. A training step, where reading values back costs time, leaves such looks out by
-/// [`unchecked`](crate::unchecked).
+/// [`unchecked`].
 ///
 /// ```
 /// use gengs::prelude::*;

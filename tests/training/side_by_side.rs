@@ -12,6 +12,8 @@ type Weights = Vec<(String, Vec<f32>)>;
 
 /// The weights at the end of a run.
 fn train<T: TrainTask>(settings: T::Settings, out: &Path) -> Weights {
+    // How many threads libtorch has changes the order of its sums.
+    tch::set_num_threads(1);
     let mut session = Session::<T>::start(settings, out, Device::Cpu).unwrap();
     session.run(|_| Control::Continue, |_| ()).unwrap();
     let numbers = |tensor: Tensor| Vec::try_from(tensor.to_kind(Kind::Float).reshape([-1])).unwrap();

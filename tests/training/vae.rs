@@ -257,6 +257,7 @@ fn estimators_train_encoder_and_decoder_along_the_exact_gradient() {
 /// What a model cannot take is an error that says so; other floating-point kinds and memory layouts are the same images.
 #[test]
 fn images_and_latents_that_do_not_fit_are_errors() {
+    let _guard = seeded(2);
     use gengs::estimators::EstimatorKind;
     use gengs::models::{Family, Inference, LatentConfig, Vae, VaeConfig};
     use gengs::relaxation::Forward;
