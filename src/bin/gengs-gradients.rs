@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tch::Kind;
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, or certify refuted a claim, with a sentence on stderr; 2 wrong usage; \
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, with a sentence on stderr; 2 wrong usage; 3 certify refuted a claim; \
      130, 143, 129 stopped by Ctrl-C, by kill, by a closed terminal.";
 
 /// Every estimator of the gradient of E f(z), z discrete, against the exact gradient

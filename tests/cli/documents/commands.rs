@@ -245,7 +245,7 @@ fn help_says_how_programs_end_and_what_may_be_given() {
     let sentences = [
         ("gengs-vae", "", "Exit codes: 0 done; 1 failed"),
         ("gengs-topics", "", "130, 143, 129 stopped by Ctrl-C, by kill, by a closed terminal"),
-        ("gengs-gradients", "", "1 failed, or certify refuted a claim"),
+        ("gengs-gradients", "", "3 certify refuted a claim"),
         ("gengs-gradients", "certify", "0.02 is recommended"),
         ("gengs-vae", "train", "--threads, --device, --quiet, --json hold for this call alone"),
         ("gengs-vae", "eval", "for mnist-5k on the test images"),
