@@ -95,6 +95,14 @@ pub enum Error {
         /// The likeliest one.
         likely: String,
     },
+    /// A double quote in a table begins a field that has no end.
+    #[error("{}: {}; write a quote within a text twice, and the text in quotes", shown(path), in_one_line(problem))]
+    Quotes {
+        /// The file.
+        path: PathBuf,
+        /// Which, by its line.
+        problem: String,
+    },
     /// No word of a corpus is left to train on.
     #[error("{}", in_one_line(problem))]
     NoWordLeft {
@@ -141,6 +149,12 @@ pub enum Error {
         path: PathBuf,
         /// The file that says so.
         file: &'static str,
+    },
+    /// A new run was asked for in a folder with a file that it would write, and nothing says that it is of a run.
+    #[error("{}: is there already, and a run would write over it; move the file away", shown(path))]
+    InTheWay {
+        /// The file.
+        path: PathBuf,
     },
     /// No checkpoint of a run can be read.
     #[error("{}", in_one_line(problem))]

@@ -24,6 +24,8 @@ pub(super) fn advice(error: &Error) -> Option<String> {
         Error::DataGone { setting, .. } => format!("; say where it is now with --{setting}"),
         Error::NamedDataMissing { .. } => "; name its folder with --data-dir or GENGS_DATA".into(),
         Error::TextColumn { likely, .. } => format!(", as in --text-column {likely}"),
+        Error::Quotes { .. } => ", or, where quotes are letters of the texts, give --quotes text".into(),
+        Error::InTheWay { .. } => ", or name another folder with --out".into(),
         Error::NoWordLeft { relaxed, .. } if !relaxed.is_empty() => {
             let flags: Vec<String> = relaxed.iter().map(|(setting, value)| flag(setting, value)).collect();
             format!("; they are kept by {}", flags.join(" "))

@@ -4,7 +4,7 @@ use super::{Common, print_line, print_status};
 use crate::error::{Error, Result};
 use crate::markup::in_one_line;
 use crate::training::weights::FromFile;
-use crate::training::{Loaded, RunFolder, Settings, TrainTask, must_not_be_of_a_run, weights};
+use crate::training::{Loaded, RunFolder, Settings, TrainTask, must_not_be_data, must_not_be_of_a_run, weights};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -180,6 +180,10 @@ impl Export {
             .flatten()
             .try_for_each(|path| must_not_be_of_a_run(path))?;
         let (folder, settings) = RunFolder::open::<S>(&self.checkpoint_args.run)?;
+        [&self.target.torchscript, &self.target.safetensors]
+            .into_iter()
+            .flatten()
+            .try_for_each(|path| must_not_be_data(path, &settings))?;
         let checkpoint = self.checkpoint_args.file(&self.common, &folder)?;
         let FromFile { store, model, .. } = read(&settings, &checkpoint, device)?;
         let target = &self.target;

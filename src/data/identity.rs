@@ -76,6 +76,16 @@ impl ContentHash {
     }
 }
 
+/// The hash of words in their order: that of a file with one word a line.
+pub(crate) fn words_hash(words: &[String]) -> String {
+    let mut hash = ContentHash::default();
+    for word in words {
+        hash.add(word.as_bytes());
+        hash.add(b"\n");
+    }
+    hash.shown()
+}
+
 /// The start of the hash of one document, by which a run knows those that it was trained on.
 pub(crate) fn document_hash(document: &[(u32, u32)]) -> i64 {
     let mut hash = ContentHash::default();
@@ -118,6 +128,10 @@ mod tests {
     #[test]
     fn hashes_do_not_change() {
         // Pinned: another hash would have every run refuse its own data.
+        let words = ["wave", "ship"].map(String::from);
+        let mut lines = ContentHash::default();
+        lines.add(b"wave\nship\n");
+        assert_eq!(words_hash(&words), lines.shown());
         let mut hash = ContentHash::default();
         hash.add_document(&[(1, 2), (70_000, 1)]);
         assert_eq!(hash.shown(), "blake3:04cccabd32f34395319300ccf0c794c915be82f42c43deb1c3a021641370943b");

@@ -8,10 +8,10 @@ mod images;
 
 pub use batches::{Images, Pixels, epoch_order};
 pub use corpora::{
-    Columns, Corpus, CorpusRules, CorpusSet, Counted, Document, Documents, Encoded, Format, LongestDocument, Loss,
-    ReadingReport, Rule, STORE_FILES, ScriptReport, Segmentation, Split, SplitRule, TextReport, TextRules, Vocabulary,
-    visit_texts,
+    Columns, Corpus, CorpusRules, CorpusSet, Counted, Document, Documents, Encoded, Format, Header, LongestDocument,
+    Loss, Quotes, ReadingReport, Rule, STORE_FILES, ScriptReport, Segmentation, Split, SplitRule, TextReport,
+    TextRules, Vocabulary, visit_texts,
 };
 pub use identity::Identity;
-pub(crate) use identity::document_hash;
+pub(crate) use identity::{document_hash, words_hash};
 pub use images::{Dataset, ImageSet};

@@ -150,6 +150,18 @@ pub(crate) fn remove_leftovers(folder: &Path, names: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Removes a regular file, where there is one.
+///
+/// # Errors
+/// When it cannot be removed, or what is there is no regular file; the error names it.
+pub(crate) fn remove_file(path: &Path) -> crate::error::Result<()> {
+    let removed = regular(path).and_then(|found| match found {
+        None => Ok(()),
+        Some(_) => operation().and_then(|()| std::fs::remove_file(path)),
+    });
+    removed.map_err(|error| crate::error::Error::caused(path, "cannot be replaced", error))
+}
+
 /// Makes a file that is not there yet, and that grows while a program runs.
 ///
 /// # Errors

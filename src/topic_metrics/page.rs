@@ -189,10 +189,10 @@ impl Page<'_> {
 
 /// Words as large as their shares: the area of a letter grows with the share, from a legible smallest size.
 fn words(words: &[Word]) -> String {
-    let largest = words.first().map_or(0.0, |word| word.probability);
-    let spans = words.iter().map(|Word { word, probability }| {
-        let size = 0.82 + 0.48 * if largest > 0.0 { (probability / largest).sqrt() } else { 0.0 };
-        let tip = significant(*probability);
+    let largest = words.first().map_or(0.0, |word| word.weight);
+    let spans = words.iter().map(|Word { word, weight }| {
+        let size = 0.82 + 0.48 * if largest > 0.0 { (weight / largest).sqrt() } else { 0.0 };
+        let tip = significant(*weight);
         // Isolated, so that a word from right to left does not turn its neighbours around.
         format!("<bdi class=\"word\" style=\"font-size:{size:.2}em\" title=\"{tip}\">{}</bdi>", shown(word))
     });
@@ -235,8 +235,8 @@ fn significant(value: f64) -> String {
 }
 
 const LEGEND: &str = "\
-<p class=\"legend\">One line a topic: its number, its share of the words of all documents (with bars by layer; what is left over belongs to no topic), \
-the share of documents in which it is the largest, its coherence \
+<p class=\"legend\">One line a topic: its number, its share of the words of the training documents (with bars by layer; what is left over belongs to no topic), \
+the share of these documents in which it is the largest, its coherence \
 (NPMI: 1 when its words only come together, 0 when they are independent, −1 when they never meet), and its ten first words, the larger \
 the larger their share. Under a topic: those it has the largest share in.</p>
 ";

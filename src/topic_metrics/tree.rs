@@ -72,7 +72,7 @@ pub struct Branch {
     pub document_share: f64,
     /// The coherence of its top words.
     pub npmi: Option<f64>,
-    /// Its top ten words, the most probable first.
+    /// Its top ten words, that of the largest weight first.
     pub words: Vec<Word>,
     /// The topic it hangs under; none for a root.
     pub parent: Option<Link>,
@@ -82,13 +82,34 @@ pub struct Branch {
     pub children: Vec<Branch>,
 }
 
-/// A word of a topic.
+/// A word of a topic. As JSON it has its weight under two names: as `weight`, and as `probability`, which it was called before, and is where topics add up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "StoredWord", into = "StoredWord")]
 pub struct Word {
     /// As the vocabulary has it.
     pub word: String,
-    /// In the topic.
-    pub probability: f64,
+    /// In the topic; those of all words sum to one.
+    pub weight: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredWord {
+    word: String,
+    /// Missing in runs of before.
+    weight: Option<f64>,
+    probability: f64,
+}
+
+impl From<StoredWord> for Word {
+    fn from(StoredWord { word, weight, probability }: StoredWord) -> Self {
+        Self { word, weight: weight.unwrap_or(probability) }
+    }
+}
+
+impl From<Word> for StoredWord {
+    fn from(Word { word, weight }: Word) -> Self {
+        Self { word, weight: Some(weight), probability: weight }
+    }
 }
 
 /// From a lower topic to one of the layer above.
@@ -212,7 +233,7 @@ impl Grower<'_> {
                 .iter()
                 .map(|&word| Word {
                     word: self.vocabulary[word as usize].clone(),
-                    probability: topics[topic][word as usize],
+                    weight: topics[topic][word as usize],
                 })
                 .collect(),
             parent: links.first().copied(),

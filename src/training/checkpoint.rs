@@ -112,7 +112,8 @@ impl Checkpoint {
     /// When the file cannot be written; what stood at `path` is then still there.
     pub fn write(path: &Path, named: &[(String, Tensor)], progress: &Progress) -> Result<()> {
         let failed = |cause: Cause| {
-            Error::caused(path, "the checkpoint cannot be written, and the one before it is kept", cause)
+            let kept = if path.exists() { "the one before it is kept" } else { "there is none before it" };
+            Error::caused(path, format!("the checkpoint cannot be written, and {kept}"), cause)
         };
         let float = |tensor: &Tensor| bytes_of(&tensor.detach().f_to_kind(Kind::Float)?);
         let contents = named.iter().map(|(_, tensor)| float(tensor)).collect::<Result<Vec<_>>>()?;

@@ -8,6 +8,7 @@ use super::train_task::TrainTask;
 use crate::data::Identity;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
+use std::path::Path;
 use tch::Tensor;
 
 /// What a run keeps of its data: what they are, and the tensors that some commands need of them.
@@ -52,6 +53,18 @@ pub fn check_data<S: Settings>(folder: &RunFolder, settings: &S, found: &Identit
         None => Ok(None),
         Some(difference) => Err(other_data(settings, difference)),
     }
+}
+
+/// Fails where a path, which a command is to write, is a file that the run was trained on.
+///
+/// # Errors
+/// With the path, and what to do.
+pub fn must_not_be_data(path: &Path, settings: &impl Settings) -> Result<()> {
+    let Ok(target) = path.canonicalize() else { return Ok(()) };
+    if settings.data_paths().iter().any(|data| data.canonicalize().is_ok_and(|data| data == target)) {
+        return Err(Error::file(path, "is what the run was trained on: name another file"));
+    }
+    Ok(())
 }
 
 /// An error of reading a run's data, with what helps where their file is not there any more.

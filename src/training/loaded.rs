@@ -47,7 +47,7 @@ pub(super) fn blank<T: TrainTask>(settings: &T::Settings, device: Device) -> Res
 pub(super) fn recognise<T: TrainTask>(folder: &RunFolder, settings: &T::Settings, task: &T) -> Result<Option<String>> {
     let Some(found) = task.identity()? else { return Ok(None) };
     let warning = check_data(folder, settings, &found)?;
-    match warning.is_some().then(|| task.mismatch(folder)).transpose()?.flatten() {
+    match task.mismatch(folder)? {
         Some(difference) => Err(other_data(settings, difference)),
         None => Ok(warning),
     }

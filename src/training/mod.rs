@@ -27,7 +27,7 @@ pub mod weights;
 pub use crate::formats::tensorboard::EventWriter;
 pub use checkpoint::{Checkpoint, Progress};
 pub use checkpoint_interval::{Interval, OnNan};
-pub use data_record::{DataRecord, check_data};
+pub use data_record::{DataRecord, check_data, must_not_be_data};
 pub use elbo_metrics::{KL, NEG_ELBO};
 pub use loaded::Loaded;
 pub use run_files::{GRADIENTS, METRICS, RUN_FILES, RunFile, must_not_be_of_a_run};
@@ -40,7 +40,7 @@ pub use step_metrics::{Reduction, StepMeans, StepMetric};
 pub use step_report::{Control, StepReport};
 pub use topics::{
     Inferred, OtherDocuments, TopicsEvaluation, TopicsRecord, TopicsReport, TopicsShown, TopicsTask, TopicsTrainConfig,
-    TrainedTopics, evaluate_documents, evaluate_topics,
+    TrainedTopics, evaluate_documents, evaluate_topics, read_run_words,
 };
 pub use train_task::{LogItem, Metric, Record, TrainTask, Trained};
 pub use vae::{

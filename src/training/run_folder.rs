@@ -1,10 +1,10 @@
 //! The folder of a run: `config.toml`, `metrics.jsonl`, `gradients.jsonl`, `last.safetensors`, `best.safetensors`, events, pictures.
 
 use super::lock::Lock;
-use super::run_files::{BEST, SETTINGS, longest, names};
+use super::run_files::{BEST, LOCK, SETTINGS, longest, names};
 use super::settings::Settings;
 use crate::error::{Error, Result};
-use crate::platform::files::{make_folder, remove_leftovers, write_file};
+use crate::platform::files::{make_folder, remove_file, remove_leftovers, write_file};
 use crate::platform::{budget, open};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,19 +21,36 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder of a new run, for this process alone. It holds a run from the moment on that its settings are written.
+    /// Makes the folder of a new run, for this process alone. It holds a run from the moment on that its settings are written; what a start left that failed before,
+    /// and thus has a lock and no settings, is removed.
     ///
     /// # Errors
-    /// When there is a run in it already, or it cannot be written.
+    /// When there is a run in it already, or a file of a name that a run's files have, which nobody knows to be of a run; or it cannot be written.
     pub fn create(path: &Path) -> Result<Self> {
         make_folder(path)?;
-        let folder = Self { path: path.to_path_buf(), lock: None }.locked()?;
-        for name in [SETTINGS, BEST] {
-            if folder.file(name).symlink_metadata().is_ok() {
-                return Err(Error::HoldsRun { path: path.into(), file: name });
+        let folder = Self { path: path.to_path_buf(), lock: None };
+        if !folder.has(LOCK) {
+            folder.must_hold_no_run()?;
+            if let Some(name) = names().into_iter().find(|name| folder.has(name)) {
+                return Err(Error::InTheWay { path: folder.file(name) });
             }
         }
+        let folder = folder.locked()?;
+        folder.must_hold_no_run()?;
+        let left = names().into_iter().filter(|name| *name != LOCK);
+        left.map(|name| folder.file(name)).try_for_each(|file| remove_file(&file))?;
         Ok(folder)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.file(name).symlink_metadata().is_ok()
+    }
+
+    fn must_hold_no_run(&self) -> Result<()> {
+        match [SETTINGS, BEST].into_iter().find(|name| self.has(name)) {
+            Some(file) => Err(Error::HoldsRun { path: self.path.clone(), file }),
+            None => Ok(()),
+        }
     }
 
     /// The same, for this process alone. What a killed process left half written is removed.

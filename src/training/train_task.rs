@@ -151,7 +151,7 @@ pub trait TrainTask: Sized {
         Ok(BTreeMap::new())
     }
 
-    /// For a run that does not know its data: what in its folder does not fit the data that were found, in words.
+    /// What in a run's folder does not fit the data that were found, in words: all that tells other data where the run does not know its own.
     ///
     /// # Errors
     /// When a file cannot be read.

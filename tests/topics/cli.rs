@@ -207,4 +207,22 @@ fn shares_say_how_much_of_the_corpus_a_topic_is() {
             "{theme}: {tokens}, {documents}"
         );
     }
+    // What `infer` says of the same documents agrees with that; their largest counts do not.
+    let [run, corpus] = [&run, &corpus].map(|path| path.to_str().unwrap());
+    let inferred = json(&["infer", "--run", run, "--input", corpus, "--threads", "1", "--json"]);
+    let inferred = inferred.as_array().unwrap();
+    for topic in &listed {
+        let is_largest = |document: &&Value| document["largest"][0] == topic["topic"];
+        let share = inferred.iter().filter(is_largest).count() as f64 / inferred.len() as f64;
+        assert!((share - topic["document_share"].as_f64().unwrap()).abs() < 0.03, "{topic}: {share}");
+        let tokens = |document: &Value| {
+            document["shares"][0][topic["topic"].as_u64().unwrap() as usize].as_f64().unwrap()
+                * document["tokens"].as_f64().unwrap()
+        };
+        let (part, all) = (
+            inferred.iter().map(tokens).sum::<f64>(),
+            inferred.iter().map(|document| document["tokens"].as_f64().unwrap()).sum::<f64>(),
+        );
+        assert!((part / all - topic["token_share"].as_f64().unwrap()).abs() < 0.03, "{topic}: {}", part / all);
+    }
 }

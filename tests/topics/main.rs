@@ -3,11 +3,15 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod advice;
 mod cli;
 mod corpus;
 mod export;
 mod measures;
+mod own_words;
 mod page;
 mod reading;
+mod said;
 mod scale;
+mod tables;
 mod words;

@@ -247,7 +247,7 @@ fn a_single_layer_is_a_flat_list_by_share() {
     assert_eq!(names(&tree.roots), [(0, 1), (0, 0), (0, 2)]);
     let root = &tree.roots[0];
     assert!(root.children.is_empty() && root.parent.is_none() && root.other_parents.is_empty());
-    let words: Vec<(&str, f64)> = root.words.iter().map(|word| (word.word.as_str(), word.probability)).collect();
+    let words: Vec<(&str, f64)> = root.words.iter().map(|word| (word.word.as_str(), word.weight)).collect();
     assert_eq!(words, [("w0", 0.6), ("w1", 0.4)]);
     assert_eq!(tree.roots[2].npmi, None);
     let idle = Layer { topics: &topics, token_share: &[0.0; 3], document_share: &[0.0; 3] };

@@ -42,7 +42,7 @@ fn load(path: &Path, columns: Columns) -> gengs::Result<Corpus> {
 }
 
 fn columns(text: Option<&str>, id: Option<&str>) -> Columns {
-    Columns { text: text.map(String::from), id: id.map(String::from) }
+    Columns { text: text.map(String::from), id: id.map(String::from), ..Columns::default() }
 }
 
 fn topics(arguments: &[&str]) -> Command {
@@ -121,7 +121,7 @@ fn tables_are_read_whatever_their_names_and_separators() {
         (
             "none.csv",
             "1,some words\n2,others\n",
-            "its first line is no header ('1', 'some words'); say which holds the text",
+            "its first line is no header ('1', 'some words'), unless header is 'yes'; say which holds the text",
         ),
     ] {
         let message = load(&write(folder, name, content), Columns::default()).unwrap_err().to_string();
@@ -171,7 +171,7 @@ fn what_other_programs_write_is_read_or_named() {
         ("a.txt", b"PK\x03\x04\x14\0", "a zip archive"),
         ("b.pdf", b"%PDF-1.7\n", "is a PDF"),
         ("c.txt", b"a\0b\0 \0c\0d\0", "UTF-16 without a byte order mark"),
-        ("d.json", b"[{\"text\": \"a\"}]", "in no format that is recognised"),
+        ("d.json", b"[{\"text\": \"a\"}]", "is a JSON list, which is not read"),
         ("e.jsonl", b"[{\"text\": \"a\"}]", "line 1 is no JSON object but a list"),
     ] {
         let message = load(&write(folder, name, content), Columns::default()).unwrap_err().to_string();
@@ -275,6 +275,16 @@ fn a_rule_that_takes_more_than_half_is_warned_of_and_kept_in_the_run() {
     assert_eq!((report.documents, report.vocabulary), (100, 32));
 }
 
+/// Trains on what is refused, after the command that the error names.
+fn follow_conversion(corpus: &Path, out: &Path) {
+    let corpus = corpus.to_str().unwrap();
+    let refused = stderr(&train(corpus, out, &[]));
+    let command = refused.split('`').nth(1).unwrap_or_else(|| panic!("{refused}"));
+    assert!(Command::new("sh").args(["-c", command]).output().unwrap().status.success(), "{command}");
+    let followed = train(corpus, out, &[]);
+    assert!(followed.status.success(), "{command}: {}", stderr(&followed));
+}
+
 /// Every command that an error advises, typed as it says.
 #[test]
 fn advice_works_when_it_is_followed() {
@@ -315,26 +325,14 @@ fn advice_works_when_it_is_followed() {
     let (answers, refused) = infer(&run, &["--input", notes.to_str().unwrap()], "");
     assert!(answers.is_empty() && refused.contains(named), "{refused}");
     assert_eq!(infer(&run, &["--input", named], "").0.len(), 100);
-    // A conversion.
-    let mut latin = lines.into_bytes();
+    // A conversion, after which the same command is run again.
+    let mut latin = lines.clone().into_bytes();
     latin.extend(b"caf\xe9 caf\xe9\n");
     let latin = write(folder, "latin.txt", latin);
-    let refused = stderr(&train(latin.to_str().unwrap(), &out("latin"), &[]));
-    let command = refused.split('`').nth(1).unwrap_or_else(|| panic!("{refused}"));
-    assert!(Command::new("sh").args(["-c", command]).output().unwrap().status.success(), "{command}");
-    let converted = folder.join("latin.txt.utf8.txt");
-    assert!(train(converted.to_str().unwrap(), &out("latin"), &[]).status.success());
+    follow_conversion(&latin, &out("latin"));
     // No test documents.
     let none = out("none");
-    assert!(
-        train(
-            notes.to_str().unwrap().replace("notes.md", "latin.txt.utf8.txt").as_str(),
-            &none,
-            &["--test-share", "0"]
-        )
-        .status
-        .success()
-    );
+    assert!(train(latin.to_str().unwrap(), &none, &["--test-share", "0"]).status.success());
     let output = topics(&["eval", "--run", none.to_str().unwrap()]).output().unwrap();
     assert!(
         stderr(&output).contains("is held out for testing; train with another --seed or a higher --test-share"),
@@ -342,7 +340,7 @@ fn advice_works_when_it_is_followed() {
         stderr(&output)
     );
     let some = out("some");
-    assert!(train(converted.to_str().unwrap(), &some, &["--test-share", "0.2"]).status.success());
+    assert!(train(latin.to_str().unwrap(), &some, &["--test-share", "0.2"]).status.success());
     topics(&["eval", "--run", some.to_str().unwrap(), "--importance-samples", "1"]).assert().success();
 }
 

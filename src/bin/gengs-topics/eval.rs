@@ -1,5 +1,6 @@
 //! `gengs-topics eval`.
 
+use super::tables::TableArgs;
 use super::topics::place;
 use anyhow::Context;
 use clap::Args;
@@ -8,7 +9,7 @@ use gengs::cli::{Trained, generator_seed, print_line, print_status, said, warn};
 use gengs::training::weights::FromFile;
 use gengs::training::{
     OtherDocuments, TopicsEvaluation, TopicsShown, TopicsTask, TopicsTrainConfig, TrainedTopics, check_data,
-    evaluate_documents, evaluate_topics, weights,
+    evaluate_documents, evaluate_topics, read_run_words, weights,
 };
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,7 +19,8 @@ const MEASURES: &str = "\
 Measures, on the documents that were held out for testing and have a word; all from hard samples (integer counts), never relaxed ones:
   completion perplexity   The tokens of each document with at least two are split at random into halves. The model sees the first; p(w) is the mean, over 20
                           samples of the topics' counts, of the probability of a word. exp(-sum log p / tokens) over the second halves
-  ELBO perplexity         exp of the negative evidence lower bound a token: reconstruction plus the KL of all layers, averaged over the samples.
+  ELBO perplexity         exp of the negative evidence lower bound a token: reconstruction plus the KL of all layers, averaged over the samples. Of the tokens
+                          given how many a document has, also where the law of counts is Poisson, so that all laws of words can be compared.
                           By document: the mean over documents of each one's bound over its tokens; by word: the sum of bounds over the sum of tokens
   IWAE perplexity         The same of the importance-weighted bound (Burda et al., arXiv 1509.00519), which is tighter
   KL                      Of all layers, in nats a document; each layer's given a sample of the layer above
@@ -44,6 +46,8 @@ pub struct Eval {
     /// Where the run's documents are now; or other documents, which are then counted by the run's own vocabulary and rules, without those that it was trained on
     #[arg(long, value_name = "NAME|PATH")]
     corpus: Option<String>,
+    #[command(flatten)]
+    table: TableArgs,
     /// Hard samples a document, for the ELBO and the importance-weighted bound
     #[arg(long, default_value_t = 10, value_name = "S", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     importance_samples: i64,
@@ -73,13 +77,22 @@ impl Eval {
         };
         match (own, &self.corpus) {
             (Err(error), Some(corpus)) if self.weights.is_none() => self.other_documents(corpus).with_context(|| {
-                let error = said(&error);
-                format!("{corpus} is neither what the run was trained on ({error}), nor can it be counted by the run's words")
+                // Of an error of reading it, the other sentence tells; what that advises is for training.
+                let reason = if let Error::OtherData { difference, .. } = error {
+                    format!(" (it has {difference})")
+                } else {
+                    String::new()
+                };
+                format!(
+                    "{corpus} is neither what the run was trained on{reason}, nor can it be counted by the run's words"
+                )
             }),
             (Err(error @ Error::OtherData { .. }), None) => {
                 let error = said(&error);
                 Err(anyhow::anyhow!("{error}; eval --corpus also takes other documents, in the run's own words"))
             }
+            // What an error advises on words that are left out is for training.
+            (Err(Error::NoWordLeft { problem, .. }), None) => Err(anyhow::anyhow!(problem)),
             (own, _) => Ok(own?),
         }
     }
@@ -101,6 +114,7 @@ impl Eval {
         self.trained.name_data(&config);
         let corpus = config.load()?;
         warn(check_data(&folder, &config, &corpus.identity()?)?.as_slice());
+        read_run_words(&folder, config.text.clone())?;
         let (words, found) = (model.words(), corpus.vocabulary.len());
         if words != found as i64 {
             let problem = format!("its weights are for {words} words, but the run's vocabulary has {found}");
@@ -119,8 +133,9 @@ impl Eval {
             );
         };
         let trained = TrainedTopics::load(folder.path(), checkpoint, device)?;
-        let OtherDocuments { documents, left_out, unknown } =
-            OtherDocuments::read(corpus, config.data_dir.as_deref(), &folder, &trained)?;
+        let OtherDocuments { documents, left_out, unknown, notes } =
+            OtherDocuments::read(corpus, config.data_dir.as_deref(), &self.table.columns(None), &folder, &trained)?;
+        notes.iter().for_each(print_status);
         let left_out = match left_out {
             Some(count) => format!("{count} with the words of a document that it was trained on are left out"),
             None => "which of them it was trained on, a run of this age does not know".into(),

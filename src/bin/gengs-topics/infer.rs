@@ -1,8 +1,9 @@
 //! `gengs-topics infer`: what new texts are about.
 
+use super::tables::TableArgs;
 use clap::Args;
 use gengs::cli::{CheckpointArgs, Common, flush, write_line};
-use gengs::data::{Columns, CorpusSet, visit_texts};
+use gengs::data::{CorpusSet, visit_texts};
 use gengs::training::{RunFolder, TopicsTrainConfig, TrainedTopics};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +11,21 @@ use std::process::ExitCode;
 /// Texts at once.
 const BATCH: usize = 500;
 
+/// What an answer has.
+const ANSWER: &str = "\
+For each text, a JSON object:
+  document   its number, from 0
+  title      its file in a folder, or what --id-column or a column 'title' says; left out where there is nothing
+  tokens     words that the run's vocabulary has, each as often as it occurs
+  unknown    words that it does not have
+  shares     for each layer from the lowest, and each topic, the share of the known words that are attributed to it, as 'topics' has it of the corpus; what is left of a
+             layer belongs to no topic
+  largest    for each layer, the topic of the largest share; null where there is none
+  counts     for each layer, the posterior means of the topics' counts: what the encoder puts out. A count has no unit that topics share, and the topic of the largest
+             count need not be the one that the text is about: compare a topic's count between texts, and topics by their shares";
+
 #[derive(Debug, Args)]
+#[command(after_long_help = ANSWER)]
 pub struct Infer {
     #[command(flatten)]
     checkpoint_args: CheckpointArgs,
@@ -18,9 +33,8 @@ pub struct Infer {
     /// folder. Cut into words as the run's corpus was
     #[arg(long, value_name = "PATH")]
     input: PathBuf,
-    /// Column of a table that holds the text, by its name or its number from 1; of JSON lines, the field [default: found by its name]
-    #[arg(long, value_name = "COLUMN")]
-    text_column: Option<String>,
+    #[command(flatten)]
+    table: TableArgs,
     /// Column or field that documents are called by: the answer has it as 'title'
     #[arg(long, value_name = "COLUMN")]
     id_column: Option<String>,
@@ -29,8 +43,7 @@ pub struct Infer {
 }
 
 impl Infer {
-    /// For each text: its title, if it has one; words that were known and unknown, and the posterior means of the counts of each layer's topics. One JSON line a text, or with
-    /// --json one array of all.
+    /// One JSON line a text, or with --json one array of all.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let device = self.common.prepare()?;
         let (folder, _) = RunFolder::open::<TopicsTrainConfig>(&self.checkpoint_args.run)?;
@@ -68,20 +81,21 @@ impl Infer {
             Some(name) => CorpusSet::from_name(name),
             None => CorpusSet::Path { path: self.input.clone(), format: None },
         };
-        let columns = Columns { text: self.text_column.clone(), id: self.id_column.clone() };
+        let columns = self.table.columns(self.id_column.as_ref());
         let mut titles = Vec::new();
         let visited = visit_texts(&source, &columns, &mut |text, title| {
             texts.push(text.to_string());
             titles.push(title.map(String::from));
             if texts.len() < BATCH { Ok(()) } else { answer(&mut texts, &mut titles) }
         });
-        let visited = visited.and_then(|()| answer(&mut texts, &mut titles));
+        let visited = visited.and_then(|notes| answer(&mut texts, &mut titles).map(|()| notes));
         written?;
-        visited?;
+        let notes = visited?;
         if json {
             write_line(&mut out, if number == 0 { "[]" } else { "]" })?;
         }
         flush(&mut out)?;
+        notes.iter().for_each(|note| self.common.print_status(note));
         self.common.print_status(format_args!(
             "{number} texts: {known} words known, {unknown} not in the vocabulary and left out"
         ));

@@ -2,13 +2,18 @@
 
 mod eval;
 mod infer;
+mod tables;
 mod topics;
 mod train;
 
 use clap::{Parser, Subcommand};
 use gengs::cli::{Export, Train};
-use gengs::training::{TopicsTrainConfig, weights};
+use gengs::models::TopicModel;
+use gengs::training::weights::FromFile;
+use gengs::training::{RunFolder, TopicsTrainConfig, read_run_words, weights};
+use std::path::Path;
 use std::process::ExitCode;
+use tch::Device;
 
 /// A topic model of documents: counts of topics over several layers, a Poisson deep exponential family trained by the generalized Gumbel-Softmax estimator
 #[derive(Debug, Parser)]
@@ -17,6 +22,12 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// What stands beside a word.
+const WEIGHTS: &str = "\
+A word's weight in its topic, of which those of all words sum to one, orders the words. With --likelihood poisson or multinomial it is the probability of the word in the \
+topic; with log-linear it is none, but a share of what the documents say for the word ('eval --help' has the formula). In the JSON of 'tree', 'weight' and 'probability' are \
+the same number, the second for readers of before.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -29,9 +40,11 @@ enum Command {
         after_help = "The program is the encoder: from word counts [B, V] to the mean counts of all layers' topics, from the lowest."
     )]
     Export(Export),
-    /// List the topics of a run: words with their probabilities, shares of tokens and documents, coherence
+    /// List the topics of a run: words with their weights, shares of tokens and documents, coherence
+    #[command(after_help = WEIGHTS)]
     Topics(topics::Topics),
     /// Show the hierarchy of topics on one page
+    #[command(after_help = WEIGHTS)]
     Tree(topics::Tree),
     /// Say what new texts are about, as JSON lines; with --json, as one JSON array
     Infer(infer::Infer),
@@ -43,11 +56,19 @@ fn main() -> ExitCode {
     gengs::cli::main(|cli: Cli| match cli.command {
         Command::Train(train) => train.run(),
         Command::Eval(eval) => eval.run(),
-        Command::Export(export) => export.run(weights::read_topics, |path, store, _, config: &TopicsTrainConfig| {
+        Command::Export(export) => export.run(read_exported, |path, store, _, config: &TopicsTrainConfig| {
             gengs::export::write_topics_torchscript(path, store, config)
         }),
         Command::Topics(topics) => topics.run(),
         Command::Tree(tree) => tree.run(),
         Command::Infer(infer) => infer.run(),
     })
+}
+
+/// The model of a checkpoint in its run folder, whose words, by which a user of the export counts, must be those of the model.
+fn read_exported(config: &TopicsTrainConfig, checkpoint: &Path, device: Device) -> gengs::Result<FromFile<TopicModel>> {
+    let run = checkpoint.parent().unwrap_or(Path::new(""));
+    let (folder, _) = RunFolder::open::<TopicsTrainConfig>(run)?;
+    read_run_words(&folder, config.text.clone())?;
+    weights::read_topics(config, checkpoint, device)
 }

@@ -3,9 +3,10 @@
 use anyhow::Context;
 use clap::Args;
 use gengs::cli::{Trained, print_line};
+use gengs::models::Inference;
 use gengs::topic_metrics::page::{About, html};
 use gengs::topic_metrics::{COHERENCE_WORDS, DIVERSITY_WORDS, top_words};
-use gengs::training::{TopicsShown, TopicsTask, TopicsTrainConfig, must_not_be_of_a_run};
+use gengs::training::{RunFolder, TopicsShown, TopicsTask, TopicsTrainConfig, must_not_be_data, must_not_be_of_a_run};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -101,7 +102,7 @@ impl Topics {
         for (number, topic) in listed.iter().enumerate() {
             if number == 0 || listed[number - 1].layer != topic.layer {
                 print_line(format_args!(
-                    "layer {}: topic, its share of tokens, share of documents in which it is the largest, coherence, words and their shares",
+                    "layer {}: topic, its share of tokens, share of documents in which it is the largest, coherence, words and their weights",
                     topic.layer
                 ))?;
             }
@@ -126,6 +127,8 @@ fn words(topic: &[f64], vocabulary: &[String], count: usize) -> Vec<(String, f64
 impl Tree {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         must_not_be_of_a_run(&self.html)?;
+        let (_, config) = RunFolder::open::<TopicsTrainConfig>(&self.trained.checkpoint_args.run)?;
+        must_not_be_data(&self.html, &config)?;
         let (shown, config) = shown(&self.trained, self.corpus.as_deref(), !self.no_text)?;
         let examples = if self.no_text { HashMap::new() } else { shown.examples };
         let tree = shown.tree;
@@ -133,9 +136,13 @@ impl Tree {
         let about = About {
             title: format!("Topics of {}", name(&config.corpus)),
             settings: format!(
-                "{} topics, {} counts, {} words; {} epochs, seed {}",
+                "{} topics, {} posteriors of counts, {} words; {} epochs, seed {}",
                 sizes.join(" under "),
-                config.family,
+                if config.inference == Inference::Implicit {
+                    config.inference.to_string()
+                } else {
+                    config.family.to_string()
+                },
                 config.likelihood,
                 config.epochs,
                 config.seed

@@ -1,8 +1,10 @@
 //! `gengs-topics train`.
 
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use gengs::Choice;
 use gengs::cli::{self, RunArgs};
-use gengs::data::{Segmentation, SplitRule};
+use gengs::data::{Header, Quotes, Segmentation, SplitRule, TextRules};
 use gengs::models::{Family, Inference, Likelihood};
 use gengs::training::{Interval, Schedule, TopicsRecord, TopicsTask, TopicsTrainConfig};
 use serde::Serialize;
@@ -23,6 +25,12 @@ pub struct Train {
     /// Column or field that documents are called by: typical documents in 'tree' and the longest in the report have this name
     #[arg(long, value_name = "COLUMN")]
     id_column: Option<String>,
+    /// Whether the first line of a table holds the names of its columns [default: auto]
+    #[arg(long, value_name = "WHETHER", value_parser = cli::choice::<Header>())]
+    header: Option<Header>,
+    /// What double quotes of a table are [default: paired]
+    #[arg(long, value_name = "RULE", value_parser = cli::choice::<Quotes>())]
+    quotes: Option<Quotes>,
     /// By what documents are held out, where their source does not say so itself [default: seed]
     #[arg(long, value_name = "RULE", value_parser = cli::choice::<SplitRule>())]
     split: Option<SplitRule>,
@@ -35,10 +43,10 @@ pub struct Train {
     /// Topics of each layer, from the lowest [default: 50]
     #[arg(long, value_delimiter = ',', value_name = "K,K")]
     topics: Option<Vec<i64>>,
-    /// Posterior of the topics' counts [default: poisson]
-    #[arg(long, value_parser = cli::choice::<Family>())]
+    /// Posterior of the topics' counts, with --inference explicit; the prior is Poisson, whatever the posterior [default: poisson]
+    #[arg(long, value_parser = count_family())]
     family: Option<Family>,
-    /// What the encoder puts out: parameters of the family, or one logit an atom [default: explicit]
+    /// What the encoder puts out: parameters of the family, or one logit an atom, of a posterior of no family [default: explicit]
     #[arg(long, value_parser = cli::choice::<Inference>())]
     inference: Option<Inference>,
     /// Law of words given topics [default: log-linear]
@@ -95,7 +103,8 @@ pub struct Train {
     /// Start from these weights: a file of safetensors, of torch.save, a TorchScript module, or a checkpoint of another run
     #[arg(long, value_name = "FILE")]
     init_from: Option<PathBuf>,
-    /// Keep the documents in this folder while they are trained on, in place of memory; where it holds the same corpus already, that is used as it is
+    /// Keep the documents in this folder while they are trained on, in place of memory; where it holds the same corpus already, that is used as it is. An epoch
+    /// then visits the documents in another order than in memory, so that the same seed gives another model
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Keep no text of documents in the run folder: 'tree' then shows none
@@ -139,6 +148,45 @@ struct Text {
     max_words: Option<i64>,
 }
 
+/// The families of counts without an upper end, which those of topics are.
+fn count_family() -> impl TypedValueParser<Value = Family> {
+    let values = [Family::Poisson, Family::Geometric, Family::NegativeBinomial].map(|family| {
+        let help = if family == Family::NegativeBinomial {
+            "Over-dispersed counts, with a total_count of their own"
+        } else {
+            family.about()
+        };
+        PossibleValue::new(family.word()).help(help)
+    });
+    PossibleValuesParser::new(values).try_map(|word| word.parse::<Family>())
+}
+
+/// Of settings that are not the default ones and have no effect; `of_text` says whether the corpus is text or counts of words.
+fn without_effect(config: &TopicsTrainConfig, of_text: bool) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if config.inference == Inference::Implicit && config.family != Family::Poisson {
+        let problem = "has no effect with --inference implicit, whose posterior is of no family";
+        sentences.push(format!("--family {} {problem}", config.family));
+    }
+    let (text, own) = (&config.text, TextRules::default());
+    let given = [
+        ("--text-column", config.text_column.is_some()),
+        ("--id-column", config.id_column.is_some()),
+        ("--lower-case", text.lower_case != own.lower_case),
+        ("--min-letters", text.min_letters != own.min_letters),
+        ("--stop-words", text.stop_words != own.stop_words),
+        ("--min-documents", text.min_documents != own.min_documents),
+        ("--max-share", text.max_share != own.max_share),
+        ("--max-words", text.max_words != own.max_words),
+    ];
+    let given: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect();
+    if !of_text && !given.is_empty() {
+        let problem = "no effect: the corpus is counts of words, which are taken as they are, and not text";
+        sentences.push(format!("{} {} {problem}", given.join(", "), if given.len() == 1 { "has" } else { "have" }));
+    }
+    sentences
+}
+
 impl cli::Train for Train {
     type Task = TopicsTask;
 
@@ -158,12 +206,16 @@ impl cli::Train for Train {
 
     fn opening(task: &TopicsTask, config: &TopicsTrainConfig) -> gengs::Result<(Vec<String>, Vec<String>)> {
         let reading = task.reading()?;
-        Ok((reading.sentences(&config.text), reading.warnings(&config.text, &cli::flag)))
+        let mut warnings = reading.warnings(&config.text, &cli::flag);
+        warnings.extend(without_effect(config, reading.text.is_some()));
+        Ok((reading.sentences(&config.text), warnings))
     }
 
     fn line(record: &TopicsRecord) -> String {
+        let validated = if record.validated_in_training { "training" } else { "validation" };
+        let perplexity = if record.of_counts { "exponential of the bound of counts a word" } else { "perplexity" };
         format!(
-            "epoch {}: -ELBO {:.2} (relaxed, training), {:.2} (hard, validation), perplexity {:.1}, KL {:.2}, temperature {:.3}",
+            "epoch {}: -ELBO {:.2} (relaxed, training), {:.2} (hard, {validated}), {perplexity} {:.1}, KL {:.2}, temperature {:.3}",
             record.epoch,
             record.train_neg_elbo_relaxed,
             record.validation_neg_elbo,

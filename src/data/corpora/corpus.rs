@@ -3,7 +3,7 @@
 use super::documents::Documents;
 use super::report::{LongestDocument, ReadingReport, TextReport};
 use super::split::Split;
-use crate::data::identity::{ContentHash, Identity};
+use crate::data::identity::{ContentHash, Identity, words_hash};
 use crate::error::{Error, Result};
 
 /// Documents to train on and to report on, over one vocabulary.
@@ -94,6 +94,7 @@ impl Corpus {
         Ok(ReadingReport {
             documents: (self.train.len() + self.test.len()) as u64,
             held_out: self.test.len() as u64,
+            validation: None,
             empty,
             words: self.train.tokens() + self.test.tokens(),
             vocabulary: self.vocabulary.len() as u64,
@@ -113,18 +114,14 @@ impl Corpus {
     /// # Errors
     /// When a document on disk cannot be read.
     pub fn identity(&self) -> Result<Identity> {
-        let (mut words, mut content) = (ContentHash::default(), ContentHash::default());
-        for word in &self.vocabulary {
-            words.add(word.as_bytes());
-            words.add(b"\n");
-        }
+        let mut content = ContentHash::default();
         for documents in [&self.train, &self.test] {
             content.add(documents.content_hash()?.as_bytes());
         }
         Ok(Identity {
             examples: [self.train.len() as u64, 0, self.test.len() as u64],
             features: self.vocabulary.len() as u64,
-            features_hash: words.shown(),
+            features_hash: words_hash(&self.vocabulary),
             content_hash: content.shown(),
         })
     }

@@ -13,18 +13,19 @@ pub struct Counted {
     pub documents: Documents,
     /// Words that the vocabulary does not have, each as often as it occurs; of text, those that pass the vocabulary's rules.
     pub unknown: u64,
+    /// What a user should know of how the source was read.
+    pub notes: Vec<String>,
 }
 
 impl Counted {
-    /// Cuts text by the vocabulary's rules, and finds the words of counts by their names. `folder` is where the files of named sets are looked for.
+    /// Cuts text by the vocabulary's rules, and finds the words of counts by their names; `columns` are those of a table or of JSON lines. `folder` is where the files of named sets are looked for.
     ///
     /// # Errors
     /// When the source cannot be read, or has no word that the vocabulary has.
-    pub fn read(set: &CorpusSet, folder: Option<&Path>, vocabulary: &Vocabulary) -> Result<Self> {
-        let columns = Columns::default();
+    pub fn read(set: &CorpusSet, folder: Option<&Path>, columns: &Columns, vocabulary: &Vocabulary) -> Result<Self> {
         let counted = match set {
             CorpusSet::Path { path, format } => {
-                match Texts::open(Format::or_recognise(*format, path)?, Origin::File(path), &columns)? {
+                match Texts::open(Format::or_recognise(*format, path)?, Origin::File(path), columns)? {
                     Some(texts) => Self::of_texts(&texts, vocabulary)?,
                     None => Self::of_counts(set, folder, vocabulary)?,
                 }
@@ -47,7 +48,7 @@ impl Counted {
 
     fn of_texts(texts: &Texts<'_>, vocabulary: &Vocabulary) -> Result<Self> {
         let mut counted = Self::default();
-        texts.visit(&mut |text, _| {
+        counted.notes = texts.visit(&mut |text, _| {
             let encoded = vocabulary.encode(text);
             counted.unknown += encoded.unknown;
             counted.documents.push(encoded.document)

@@ -3,7 +3,7 @@
 use super::builder::CorpusBuilder;
 use super::lines::{Lines, Origin};
 use super::texts::label;
-use super::vocabulary::read_words;
+use super::vocabulary::{flaw, read_words};
 use super::{Corpus, Document, Format};
 use crate::error::{Error, Result};
 
@@ -40,6 +40,9 @@ struct Words {
 pub(super) fn read(format: Format, origin: Origin<'_>, beside: &Beside<'_>, builder: CorpusBuilder) -> Result<Corpus> {
     let path = origin.path();
     let names = beside.words.map(read_words).transpose()?;
+    if let (Some(of), Some(flaw)) = (beside.words, names.as_ref().and_then(|names| flaw(names))) {
+        return Err(Error::file(of.path(), flaw.shown(|number| format!("line {}", number + 1))));
+    }
     let titles = beside.titles.map(Origin::lines).transpose()?;
     let named = names.as_ref().map(|names| names.len() as u64);
     let mut reader = Reader { lines: origin.lines()?, titles, named, builder };

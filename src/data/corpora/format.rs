@@ -1,9 +1,12 @@
 //! The formats that corpora come in, and how they are recognised.
 
 use super::builder::is_store;
+use super::json::one_a_line;
 use super::lines::Origin;
 use super::{tables, unpack};
 use crate::error::{Error, Result};
+use crate::platform::open::kind;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 /// How a file or a folder holds a corpus. All but the last two may be gzipped.
@@ -78,6 +81,7 @@ impl Format {
 
     /// The format that was given, or else the one that is [recognised](Self::recognise).
     pub(super) fn or_recognise(given: Option<Self>, path: &Path) -> Result<Self> {
+        must_be_read_twice(path)?;
         given.map_or_else(|| Self::recognise(path), Ok)
     }
 
@@ -119,6 +123,15 @@ impl Format {
         }
         let (start, _) = unpack::started(path, origin.open_text()?)?;
         by_content(&start, by_name.is_some()).or(by_name).ok_or_else(|| {
+            if start.trim_ascii_start().starts_with(b"[") {
+                return Error::file(
+                    path,
+                    format!(
+                        "is a JSON list, which is not read; write each of its entries into a line of its own{}",
+                        one_a_line(path)
+                    ),
+                );
+            }
             let names: Vec<&str> = Format::ALL.into_iter().map(Format::name).collect();
             let problem = format!(
                 "is in no format that is recognised; say which, as in text:{} ({})",
@@ -156,6 +169,19 @@ impl Format {
         let (folder, name) = plain_name(path);
         plain_or_gzipped(folder.join(name).with_extension("titles")).into()
     }
+}
+
+/// Fails where a path leads to a pipe or a device: text is read twice, once to count words.
+fn must_be_read_twice(path: &Path) -> Result<()> {
+    let Ok(found) = std::fs::metadata(path) else { return Ok(()) };
+    let advice = match found.file_type() {
+        found if found.is_file() || found.is_dir() => return Ok(()),
+        found if found.is_fifo() => {
+            "which can be read only once: hand it over as standard input, COMMAND | gengs-topics ..., and name - in its place"
+        }
+        _ => "and no file or folder of documents",
+    };
+    Err(Error::file(path, format!("is {}, {advice}", kind(found.file_type()))))
 }
 
 /// The folder of a file, and its name without `.gz`.

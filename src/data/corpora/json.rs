@@ -1,12 +1,14 @@
 //! JSON lines: an object a line.
 
-use super::columns::{Columns, TITLE, label, listed};
+use super::columns::{Columns, label};
 use super::lines::{Lines, Origin};
+use super::names::{TITLE, listed};
 use crate::error::Result;
-use crate::markup::quoted;
+use crate::markup::{quoted, shell_word};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::path::Path;
 
 /// The field of the text, where none is named.
 const TEXT: &str = "text";
@@ -31,11 +33,25 @@ pub(super) fn visit(
     Ok(())
 }
 
+/// A command that makes lines of a JSON list of texts or of objects, as a sentence goes on; nothing where the file's name cannot be part of one.
+pub(super) fn one_a_line(path: &Path) -> String {
+    const PROGRAM: &str = r#"import json, sys; [print(json.dumps(x if isinstance(x, dict) else {"text": x})) for x in json.load(sys.stdin)]"#;
+    let mut lines = path.as_os_str().to_os_string();
+    lines.push(".jsonl");
+    let words = shell_word(path).zip(shell_word(Path::new(&lines)));
+    words.map_or(String::new(), |(file, lines)| {
+        format!(", for example with `python3 -c '{PROGRAM}' < {file} > {lines}`")
+    })
+}
+
 /// The text of a line, and what its document is called.
 fn parse<'a>(lines: &Lines<'_>, line: &'a str, columns: &Columns) -> Result<(Cow<'a, str>, Option<String>)> {
     // An array would be taken for the fields in their order.
     if line.trim_start().starts_with('[') {
-        return Err(lines.wrong("is no JSON object but a list; write each of its objects into a line of its own"));
+        let advice = one_a_line(lines.path());
+        return Err(lines.wrong(&format!(
+            "is no JSON object but a list; write each of its entries into a line of its own{advice}"
+        )));
     }
     if !line.trim_start().starts_with('{') {
         return Err(lines.wrong("is no JSON object"));

@@ -1,8 +1,7 @@
 //! Files and bytes as lines with numbers, plain or gzipped.
 
-use super::unpack::{self, unreadable};
+use super::unpack::{self, to_utf8, unreadable};
 use crate::error::{Error, Result};
-use crate::markup::shell_word;
 use crate::platform::budget;
 use crate::platform::open::{Opened, open};
 use flate2::bufread::MultiGzDecoder;
@@ -69,21 +68,9 @@ impl<'a> Origin<'a> {
 
     /// An error at a line that is not UTF-8.
     pub fn not_utf8(self, line: u64) -> Error {
-        let example = self.to_utf8().map_or(String::new(), |command| format!(", for example with `{command}`"));
+        let example =
+            to_utf8(self.path(), "latin1").map_or(String::new(), |command| format!(", for example with `{command}`"));
         Error::file(self.path(), format!("line {line} is not UTF-8; convert the file{example}"))
-    }
-
-    /// A command that makes UTF-8 of Latin-1; `None` where the file's name cannot be part of one.
-    fn to_utf8(self) -> Option<String> {
-        let Origin::File(path) = self else { return Some("iconv -f latin1 -t utf-8".into()) };
-        let (from, is_packed) = (shell_word(path)?, path.extension().is_some_and(|extension| extension == "gz"));
-        let mut to = if is_packed { path.with_extension("") } else { path.to_path_buf() }.into_os_string();
-        to.push(".utf8.txt");
-        let to = shell_word(Path::new(&to))?;
-        Some(match is_packed {
-            true => format!("gzip -dc {from} | iconv -f latin1 -t utf-8 > {to}"),
-            false => format!("iconv -f latin1 -t utf-8 {from} > {to}"),
-        })
     }
 
     /// The whole as one text.
@@ -199,14 +186,24 @@ mod tests {
     /// A command that is offered takes a file's name for a name, or is not offered.
     #[test]
     fn latin1_is_converted_by_a_command_that_a_shell_reads_as_it_is_meant() {
-        let said = |path: &str| Origin::File(Path::new(path)).not_utf8(3).to_string();
-        for (path, command) in [
-            ("a.txt", "`iconv -f latin1 -t utf-8 a.txt > a.txt.utf8.txt`"),
-            ("-o.txt", "`iconv -f latin1 -t utf-8 ./-o.txt > ./-o.txt.utf8.txt`"),
-            ("$(x).txt.gz", "`gzip -dc '$(x).txt.gz' | iconv -f latin1 -t utf-8 > '$(x).txt.utf8.txt'`"),
+        let folder = tempfile::tempdir().unwrap();
+        let said = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, "").unwrap();
+            let said = Origin::File(&path).not_utf8(3).to_string();
+            said.replace(&format!("{}/", folder.path().display()), "")
+        };
+        for (name, command) in [
+            ("a.txt", "`mv a.txt a.txt.latin1 && iconv -f latin1 -t utf-8 a.txt.latin1 > a.txt`"),
+            (
+                "$(x).txt.gz",
+                "`mv '$(x).txt.gz' '$(x).txt.gz.latin1' && gzip -dc < '$(x).txt.gz.latin1' | iconv -f latin1 -t utf-8 | gzip > '$(x).txt.gz'`",
+            ),
         ] {
-            assert!(said(path).ends_with(command), "{}", said(path));
+            assert!(said(name).ends_with(command), "{}", said(name));
         }
         assert!(said("a\nb.txt").ends_with("line 3 is not UTF-8; convert the file"));
+        let said = Origin::Bytes(Path::new("standard input"), b"").not_utf8(3).to_string();
+        assert!(said.ends_with("with `iconv -f latin1 -t utf-8`"), "{said}");
     }
 }

@@ -1,6 +1,7 @@
 //! Corpora in NumPy's archives.
 
 use super::corpus::Parts;
+use super::vocabulary::flaw;
 use super::{Corpus, Documents};
 use crate::error::{Error, Result};
 use crate::formats::npz::Archive;
@@ -13,6 +14,9 @@ pub(super) fn read(path: &Path, mut archive: Archive<'_, impl Read + Seek>) -> R
     let vocabulary = String::from_utf8(vocabulary)
         .map_err(|error| Error::file(path, format!("array 'vocab' must be UTF-8, but {}", error.utf8_error())))?;
     let vocabulary: Vec<String> = vocabulary.split('\n').map(String::from).collect();
+    if let Some(flaw) = flaw(&vocabulary) {
+        return Err(Error::file(path, format!("array 'vocab': {}", flaw.shown(|number| format!("word {number}")))));
+    }
     let train = documents(&mut archive, path, "train", vocabulary.len())?;
     let test = documents(&mut archive, path, "test", vocabulary.len())?;
     Ok(Corpus::new(vocabulary, train, test)?.with_parts(Parts::Archive, None))

@@ -37,7 +37,7 @@ impl Corpus {
 }
 
 /// Calls `each` with every text of a source, and what its document is called, if anything: of a file with a text a line, a table, JSON lines, a folder of `.txt`
-/// files, or standard input (`-`); a format may stand before the path, as in `csv:PATH`.
+/// files, or standard input (`-`); a format may stand before the path, as in `csv:PATH`. Returns what a user should know of how the source was read.
 ///
 /// # Errors
 /// When the source cannot be read or holds no text, and those of `each`.
@@ -45,6 +45,6 @@ pub fn visit_texts(
     source: &CorpusSet,
     columns: &Columns,
     each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     sets::visit_texts(source, columns, each)
 }

@@ -15,6 +15,8 @@ pub struct ReadingReport {
     pub documents: u64,
     /// Those of them that are for testing.
     pub held_out: u64,
+    /// Those of the others that choose the best epoch and are not trained on; none where whoever read them knows of no training.
+    pub validation: Option<u64>,
     /// Those that have no word of the vocabulary.
     pub empty: u64,
     /// Words of all documents that the vocabulary has, each as often as it occurs.
@@ -108,6 +110,18 @@ impl TextReport {
         self
     }
 
+    /// What to do about words that are whole sentences.
+    fn segmented(&self) -> String {
+        let found = |(script, _): &&(Script, &str)| self.scripts.iter().any(|found| found.script == script.full_name());
+        match SEGMENTERS.iter().find(found) {
+            Some((script, programs)) => format!(
+                "{} script is written without spaces between words: put spaces between them first, by a segmenter such as {programs}",
+                script.full_name()
+            ),
+            None => "put spaces between the words first".into(),
+        }
+    }
+
     /// Sentences about what a user may not have meant.
     fn warnings(&self, rules: &TextRules, named: &dyn Fn(&str, &str) -> String) -> Vec<String> {
         let half = |loss: &&Loss| 2 * loss.words > self.words;
@@ -185,26 +199,32 @@ pub(super) fn nothing_left(report: &TextReport, rules: &TextRules) -> Error {
     lost.sort_by_key(|loss| std::cmp::Reverse(loss.words));
     let causes: Vec<String> = lost.iter().map(|loss| format!("{} {}", loss.words, loss.rule.shown(rules))).collect();
     // What an earlier rule took was not put to the later ones, which may take it too.
-    let later = Rule::ALL.into_iter().skip_while(|rule| lost.iter().all(|loss| loss.rule != *rule));
+    let relaxed_by = |rule: &Rule| rule.relaxed().is_some() && lost.iter().any(|loss| loss.rule == *rule);
+    let relaxed = Rule::ALL.into_iter().skip_while(|rule| !relaxed_by(rule)).filter_map(Rule::relaxed).collect();
+    let is_long = lost.iter().any(|loss| loss.rule == Rule::Longest);
+    let advice = if is_long { format!("; {}", report.segmented()) } else { String::new() };
     let problem = format!(
-        "no word is left for the vocabulary: of {words} words in {documents} training documents, {}",
+        "no word is left for the vocabulary: of {words} words in {documents} training documents, {}{advice}",
         causes.join(", ")
     );
-    Error::NoWordLeft { problem, relaxed: later.filter_map(Rule::relaxed).collect() }
+    Error::NoWordLeft { problem, relaxed }
 }
 
 impl ReadingReport {
     /// What was read, in a few lines.
     pub fn sentences(&self, rules: &TextRules) -> Vec<String> {
-        let Self { documents, held_out, empty, words, vocabulary, split, longest, notes, text } = self;
+        let Self { documents, held_out, validation, empty, words, vocabulary, split, longest, notes, text } = self;
+        let validating = validation.map_or(String::new(), |count| format!(", {count} to choose the best epoch by"));
         let mut lines = vec![format!(
-            "read {documents} documents: {} to train on, {held_out} for testing ({split}), {empty} without a word of the vocabulary",
-            documents - held_out
+            "read {documents} documents: {} to train on{validating}, {held_out} for testing ({split}), {empty} without a word of the vocabulary",
+            documents.saturating_sub(held_out + validation.unwrap_or(0))
         )];
         if let Some(text) = text {
             let share = 100.0 * text.kept as f64 / text.words.max(1) as f64;
-            let mut line =
-                format!("kept {} of {} words of the training documents ({share:.0} %)", text.kept, text.words);
+            let mut line = format!(
+                "kept {} of {} words of the documents that are not for testing ({share:.0} %)",
+                text.kept, text.words
+            );
             for loss in &text.lost {
                 line.push_str(&format!(", {} {}", loss.words, loss.rule.shown(rules)));
             }
@@ -231,6 +251,9 @@ impl ReadingReport {
         let mut warnings = self.text.as_ref().map_or_else(Vec::new, |text| text.warnings(rules, named));
         if 2 * self.empty > self.documents {
             warnings.push(format!("{} of {} documents have no word of the vocabulary", self.empty, self.documents));
+        }
+        if self.validation == Some(0) {
+            warnings.push("no document is held out to choose the best epoch by, so that the documents that are trained on choose it".into());
         }
         if self.held_out == 0 {
             warnings.push(format!(

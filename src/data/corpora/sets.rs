@@ -4,7 +4,9 @@ use super::builder::{self, CorpusBuilder};
 use super::columns::Columns;
 use super::corpus_rules::CorpusRules;
 use super::counts::{self, Beside};
+use super::header::Header;
 use super::lines::{LONGEST, Origin};
+use super::quotes::Quotes;
 use super::rules::Segmentation;
 use super::split::SplitRule;
 use super::texts::{self, Texts};
@@ -111,6 +113,13 @@ impl CorpusSet {
         }
     }
 
+    /// Whether the source is a table, as far as it is there.
+    fn is_table(&self) -> bool {
+        let CorpusSet::Path { path, format } = self else { return false };
+        let format = format.or_else(|| Format::recognise(path).ok());
+        matches!(format, Some(Format::Csv | Format::Tsv))
+    }
+
     /// As [`load`](Self::load), but writes nothing: a store that holds this corpus whole is opened; where there is none, the documents are read into memory.
     ///
     /// # Errors
@@ -171,6 +180,12 @@ impl CorpusSet {
                 source.push_str(&format!("column of {name}: {}\n", column.escape_debug()));
             }
         }
+        if self.is_table() && columns.header != Header::Short {
+            source.push_str(&format!("first line names columns: {:?}\n", columns.header));
+        }
+        if self.is_table() && columns.quotes != Quotes::Any {
+            source.push_str(&format!("double quotes: {:?}\n", columns.quotes));
+        }
         source
     }
 }
@@ -222,7 +237,7 @@ pub(super) fn visit_texts(
     source: &CorpusSet,
     columns: &Columns,
     each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let bytes;
     let (origin, format) = match source {
         CorpusSet::Path { path, format } => (Origin::File(path), Format::or_recognise(*format, path)?),

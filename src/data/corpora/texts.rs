@@ -15,7 +15,12 @@ pub(super) enum Texts<'a> {
     JsonLines(Origin<'a>, &'a Columns),
     /// With what separates fields, where the format says so.
     Table(Origin<'a>, Option<u8>, &'a Columns),
-    Files(Vec<PathBuf>),
+    /// The files that are read of a folder, and how many are not, since their endings have capitals.
+    Files {
+        folder: &'a Path,
+        files: Vec<PathBuf>,
+        capitals: usize,
+    },
 }
 
 impl<'a> Texts<'a> {
@@ -32,7 +37,7 @@ impl<'a> Texts<'a> {
             Format::Folder => Self::of_folder(origin.path())?,
             _ => return Ok(None),
         };
-        if matches!(texts, Texts::Lines(_) | Texts::Files(_)) && *columns != Columns::default() {
+        if matches!(texts, Texts::Lines(_) | Texts::Files { .. }) && (columns.text.is_some() || columns.id.is_some()) {
             let problem = format!(
                 "is read as {}, without columns; for a table, name the format: csv:{}",
                 if format == Format::Folder { "a folder of texts" } else { "a text a line" },
@@ -44,8 +49,8 @@ impl<'a> Texts<'a> {
     }
 
     /// All `.txt` and `.txt.gz` files in a folder and the folders in it, sorted by their paths.
-    fn of_folder(folder: &Path) -> Result<Self> {
-        let mut files = Vec::new();
+    fn of_folder(folder: &'a Path) -> Result<Self> {
+        let (mut files, mut capitals) = (Vec::new(), Vec::new());
         let mut folders = vec![folder.to_path_buf()];
         while let Some(folder) = folders.pop() {
             let wrong = |error: std::io::Error| Error::caused(&folder, "cannot be listed", error);
@@ -57,20 +62,28 @@ impl<'a> Texts<'a> {
                 // Links to folders are not followed: they may lead back.
                 if kind.is_dir() {
                     folders.push(path);
-                } else if (name.ends_with(".txt") || name.ends_with(".txt.gz")) && path.is_file() {
+                } else if is_text(&name) && path.is_file() {
                     files.push(path);
+                } else if is_text(&name.to_lowercase()) && path.is_file() {
+                    capitals.push(path);
                 }
             }
         }
         if files.is_empty() {
-            return Err(Error::file(folder, "holds no .txt file, each of which would be a document"));
+            let problem = match capitals.first().and_then(|path| path.file_name()) {
+                None => String::new(),
+                Some(name) => {
+                    format!("; '{}' is none, since its ending has capitals: rename it", name.to_string_lossy())
+                }
+            };
+            return Err(Error::file(folder, format!("holds no .txt file, each of which would be a document{problem}")));
         }
         files.sort_unstable();
-        Ok(Texts::Files(files))
+        Ok(Texts::Files { folder, files, capitals: capitals.len() })
     }
 
-    /// Calls `each` with every text and its title, if it has one.
-    pub fn visit(&self, each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>) -> Result<()> {
+    /// Calls `each` with every text and its title, if it has one. Returns what a user should know of how they were read.
+    pub fn visit(&self, each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>) -> Result<Vec<String>> {
         match self {
             Texts::Lines(origin) => {
                 let mut lines = origin.lines()?;
@@ -79,15 +92,34 @@ impl<'a> Texts<'a> {
                 }
             }
             Texts::JsonLines(origin, columns) => json::visit(*origin, columns, each)?,
-            Texts::Table(origin, separated, columns) => tables::visit(*origin, *separated, columns, each)?,
-            Texts::Files(paths) => {
-                for path in paths {
-                    each(&Origin::File(path).whole()?, None)?;
+            Texts::Table(origin, separated, columns) => return tables::visit(*origin, *separated, columns, each),
+            Texts::Files { folder, files, capitals } => {
+                for path in files {
+                    let name = path.strip_prefix(folder).unwrap_or(path).to_string_lossy();
+                    each(&Origin::File(path).whole()?, Some(&name))?;
+                }
+                if *capitals > 0 {
+                    return Ok(vec![format!(
+                        "files that are left out, since they end in .TXT: {capitals}; rename them to .txt"
+                    )]);
                 }
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
+
+    /// What a document is shown as: its title, or how it starts; of a file, its name and how it starts.
+    fn label(&self, text: &str, title: Option<&str>) -> String {
+        match (self, title.filter(|title| !title.trim().is_empty())) {
+            (Texts::Files { .. }, Some(name)) => label(&format!("{name}: {text}")),
+            (_, title) => label(title.unwrap_or(text)),
+        }
+    }
+}
+
+/// Whether a file of this name is a document of a folder.
+fn is_text(name: &str) -> bool {
+    name.ends_with(".txt") || name.ends_with(".txt.gz")
 }
 
 /// A corpus by the rules; `name` is what errors call it.
@@ -96,7 +128,7 @@ pub(super) fn read(name: &Path, texts: &Texts<'_>, rules: &CorpusRules, mut buil
     words.check()?;
     let mut counter = Counter::new(words);
     let mut position = 0;
-    texts.visit(&mut |text, _| {
+    let notes = texts.visit(&mut |text, _| {
         if !split.tests_text(position, text) {
             counter.add(text);
         }
@@ -108,13 +140,12 @@ pub(super) fn read(name: &Path, texts: &Texts<'_>, rules: &CorpusRules, mut buil
     }
     let (vocabulary, report) = counter.vocabulary().map_err(|error| error.of_file(name))?;
     texts.visit(&mut |text, title| {
-        let label = label(title.filter(|title| !title.trim().is_empty()).unwrap_or(text));
-        builder.push_text(text, vocabulary.encode(text).document, &label)
+        builder.push_text(text, vocabulary.encode(text).document, &texts.label(text, title))
     })?;
     if builder.len() != position {
         return Err(Error::file(name, "changed while it was read"));
     }
-    builder.finish(vocabulary.into_words(), 0, Some(report))
+    Ok(builder.finish(vocabulary.into_words(), 0, Some(report))?.with_notes(notes))
 }
 
 /// The most characters of a label.

@@ -1,6 +1,7 @@
 //! The bytes of a source of text as UTF-8, whatever they were: unpacked, decoded from UTF-16, with line feeds at the ends of lines.
 
 use crate::error::{Error, Result};
+use crate::markup::shell_word;
 use std::io::{BufRead, BufReader, Chain, Cursor, Error as IoError, ErrorKind, Read};
 use std::path::Path;
 
@@ -33,6 +34,11 @@ pub(super) fn started<'a>(path: &Path, mut reader: Box<dyn BufRead + 'a>) -> Res
 /// When it is no text: the message says what it is.
 pub(super) fn text<'a>(path: &Path, reader: Box<dyn BufRead + 'a>) -> Result<Box<dyn BufRead + 'a>> {
     let (start, reader) = started(path, reader)?;
+    if is_utf32(&start) {
+        let example =
+            to_utf8(path, "utf-32").map_or(String::new(), |command| format!(", for example with `{command}`"));
+        return Err(Error::file(path, format!("is UTF-32, which is not read; convert the file to UTF-8{example}")));
+    }
     if let Some(kind) = no_text(&start) {
         return Err(Error::file(path, kind));
     }
@@ -45,6 +51,28 @@ pub(super) fn text<'a>(path: &Path, reader: Box<dyn BufRead + 'a>) -> Result<Box
     let (start, reader) =
         started(path, Box::new(BufReader::new(Utf16 { reader, unit, high: None, left: Vec::new() })))?;
     Ok(with_line_feeds(&start, reader))
+}
+
+/// Whether text is in UTF-32, by its byte order mark; that of UTF-16 is its first half.
+fn is_utf32(start: &[u8]) -> bool {
+    start.starts_with(&[0xff, 0xfe, 0, 0]) || start.starts_with(&[0, 0, 0xfe, 0xff])
+}
+
+/// A command by which a file keeps its name, since what it is read as may depend on that, and becomes UTF-8; the one of before lies beside it under a name that nothing
+/// reads. `None` where its name cannot be part of a command.
+pub(super) fn to_utf8(path: &Path, encoding: &str) -> Option<String> {
+    let convert = format!("iconv -f {encoding} -t utf-8");
+    if !path.is_file() {
+        return Some(convert);
+    }
+    let mut kept = path.as_os_str().to_os_string();
+    kept.push(format!(".{encoding}"));
+    let (file, kept) = (shell_word(path)?, shell_word(Path::new(&kept))?);
+    let is_packed = path.extension().is_some_and(|extension| extension == "gz");
+    Some(match is_packed {
+        true => format!("mv {file} {kept} && gzip -dc < {kept} | {convert} | gzip > {file}"),
+        false => format!("mv {file} {kept} && {convert} {kept} > {file}"),
+    })
 }
 
 /// Files of old Macs, and of some programs still, end lines with carriage returns alone.

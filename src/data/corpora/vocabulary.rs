@@ -12,6 +12,8 @@ use std::path::Path;
 pub struct Vocabulary {
     words: Vec<String>,
     numbers: HashMap<String, u32>,
+    /// Of words that come from elsewhere and are spelt in another way than the rules want them, by this spelling: the first of each.
+    respelt: HashMap<String, u32>,
     rules: TextRules,
 }
 
@@ -33,18 +35,25 @@ impl Vocabulary {
         if words.is_empty() {
             return Err(Error::parameter("size of a vocabulary", 0, "at least 1"));
         }
-        let mut numbers = HashMap::with_capacity(words.len());
+        if let Some(flaw) = flaw(&words) {
+            let (number, allowed) = match flaw {
+                Flaw::Broken(number) => (number, "not empty and on one line".into()),
+                Flaw::Repeated(first, number) => (number, format!("other than word {first}, the same")),
+            };
+            let name = format!("word {number} of a vocabulary");
+            return Err(Error::parameter(name, format!("{:?}", words[number]), allowed));
+        }
+        let numbers: HashMap<String, u32> = (0..).zip(&words).map(|(number, word)| (word.clone(), number)).collect();
+        let mut respelt = HashMap::new();
         for (number, word) in (0..).zip(&words) {
-            if word.is_empty() || word.contains(['\n', '\r']) {
-                let name = format!("word {number} of a vocabulary");
-                return Err(Error::parameter(name, format!("{word:?}"), "not empty and on one line"));
-            }
-            if let Some(first) = numbers.insert(word.clone(), number) {
-                let name = format!("word {number} of a vocabulary");
-                return Err(Error::parameter(name, format!("{word:?}"), format!("other than word {first}, the same")));
+            let mut runs = rules.runs(word);
+            if let (Some(spelt), None) = (runs.next(), runs.next())
+                && spelt != word.as_str()
+            {
+                respelt.entry(spelt.into_owned()).or_insert(number);
             }
         }
-        Ok(Self { words, numbers, rules })
+        Ok(Self { words, numbers, respelt, rules })
     }
 
     /// From a text file with one word a line.
@@ -83,9 +92,9 @@ impl Vocabulary {
         false
     }
 
-    /// The number of a word, spelt as the rules want it.
+    /// The number of a word, spelt as the vocabulary has it, or else as the rules want it.
     pub fn number(&self, word: &str) -> Option<u32> {
-        self.numbers.get(word).copied()
+        self.numbers.get(word).or_else(|| self.respelt.get(word)).copied()
     }
 
     /// A text as a document. A word of the vocabulary counts even where the rules would leave it out of a new one, since vocabularies come from
@@ -105,6 +114,40 @@ impl Vocabulary {
         document.sort_unstable();
         Encoded { document, unknown }
     }
+}
+
+/// A word that no vocabulary can have, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// It is empty, or takes more than a line.
+    Broken(usize),
+    /// It is there twice: its first number, and its second.
+    Repeated(usize, usize),
+}
+
+impl Flaw {
+    /// What is wrong, as a sentence goes on after the name of the words' file; `place` shows where in it a word of a number is.
+    pub fn shown(self, place: impl Fn(usize) -> String) -> String {
+        match self {
+            Flaw::Broken(number) => format!("{} is empty or has a line break, but must hold a word", place(number)),
+            Flaw::Repeated(first, second) => format!(
+                "{} repeats the word of {}, but each word has one number: name the two apart, or count both by the first number",
+                place(second),
+                place(first)
+            ),
+        }
+    }
+}
+
+/// The first flaw of a list of words.
+pub(super) fn flaw(words: &[String]) -> Option<Flaw> {
+    let mut numbers: HashMap<&str, usize> = HashMap::with_capacity(words.len());
+    words.iter().enumerate().find_map(|(number, word)| {
+        if word.is_empty() || word.contains(['\n', '\r']) {
+            return Some(Flaw::Broken(number));
+        }
+        numbers.insert(word, number).map(|first| Flaw::Repeated(first, number))
+    })
 }
 
 /// The lines of a file of words.

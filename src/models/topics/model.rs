@@ -32,6 +32,9 @@ pub struct TopicsElbo {
 }
 
 /// Bounds on `-log p(x)` from hard samples, in nats, `[B]` each.
+///
+/// Those of tokens are on the law of a document's tokens given how many there are, so that per token they can be compared between laws of words: of the Poisson
+/// law, they leave out what only says how long the document is, and in how many orders its words can come, and are those of the multinomial of the same rates.
 #[derive(Debug)]
 pub struct TopicsBound {
     /// The negative ELBO, averaged over the samples.
@@ -40,6 +43,10 @@ pub struct TopicsBound {
     pub kl: Tensor,
     /// The negative importance-weighted bound.
     pub neg_iwae: Tensor,
+    /// The negative ELBO of the tokens given their number.
+    pub neg_elbo_of_tokens: Tensor,
+    /// The negative importance-weighted bound of the tokens given their number.
+    pub neg_iwae_of_tokens: Tensor,
 }
 
 /// The model.
@@ -194,25 +201,33 @@ impl TopicModel {
         let _guard = no_grad_guard();
         bags.check(self.words(), self.words.device())?;
         let outputs = self.encoder.infer(bags)?;
-        let (mut neg_elbos, mut kls, mut log_weights) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut kls, mut neg_elbos, mut log_weights) =
+            (Vec::new(), [Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
         for _ in 0..samples {
             let (posteriors, draws) = self.sample(&outputs)?;
-            let reconstruction = self.words.neg_log_prob(&draws[0], bags)?;
             let kl = self.kl(&posteriors, &draws)?;
-            let mut log_weight = -&reconstruction;
+            let mut log_ratio = kl[0].zeros_like();
             for (l, (layer, posterior)) in self.layers.iter().zip(&posteriors).enumerate() {
                 let prior = layer.prior(draws.get(l + 1))?;
                 let ratio = prior.log_prob(&draws[l])? - posterior.truncated.log_prob(&draws[l])?;
-                log_weight += ratio.sum_dim_intlist(-1, false, None::<Kind>);
+                log_ratio += ratio.sum_dim_intlist(-1, false, None::<Kind>);
             }
             let kl = Tensor::stack(&kl, 0).sum_dim_intlist(0, false, None::<Kind>);
-            neg_elbos.push(reconstruction + &kl);
+            for (i, reconstruction) in self.words.neg_log_probs(&draws[0], bags)?.into_iter().enumerate() {
+                neg_elbos[i].push(&reconstruction + &kl);
+                log_weights[i].push(&log_ratio - reconstruction);
+            }
             kls.push(kl);
-            log_weights.push(log_weight);
         }
         let mean = |parts: &[Tensor]| Tensor::stack(parts, 0).mean_dim(0, false, None::<Kind>);
-        let neg_iwae = (samples as f64).ln() - Tensor::stack(&log_weights, 0).logsumexp(0, false);
-        Ok(TopicsBound { neg_elbo: mean(&neg_elbos), kl: mean(&kls), neg_iwae })
+        let neg_iwae = |parts: &[Tensor]| (samples as f64).ln() - Tensor::stack(parts, 0).logsumexp(0, false);
+        Ok(TopicsBound {
+            neg_elbo: mean(&neg_elbos[0]),
+            kl: mean(&kls),
+            neg_iwae: neg_iwae(&log_weights[0]),
+            neg_elbo_of_tokens: mean(&neg_elbos[1]),
+            neg_iwae_of_tokens: neg_iwae(&log_weights[1]),
+        })
     }
 
     /// The probabilities of words in each document, `[B, words]`, averaged over `samples` hard samples of its lowest topics, without a gradient.

@@ -158,14 +158,24 @@ impl Words {
         }
     }
 
-    /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, exactly, for use without a gradient: in bounded memory.
-    pub fn neg_log_prob(&self, z: &Tensor, bags: &BagOfWordsBatch) -> Result<Tensor> {
-        let size = match self.likelihood {
+    /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, exactly, for use without a gradient: in bounded memory. And that of the tokens of `x` given how
+    /// many there are, which is another one for the Poisson law alone: that of the multinomial of the same rates.
+    pub fn neg_log_probs(&self, z: &Tensor, bags: &BagOfWordsBatch) -> Result<[Tensor; 2]> {
+        let of_counts = self.neg_log_prob(self.likelihood, z, bags)?;
+        let of_tokens = match self.likelihood {
+            Likelihood::Poisson => self.neg_log_prob(Likelihood::Multinomial, z, bags)?,
+            _ => of_counts.shallow_clone(),
+        };
+        Ok([of_counts, of_tokens])
+    }
+
+    fn neg_log_prob(&self, likelihood: Likelihood, z: &Tensor, bags: &BagOfWordsBatch) -> Result<Tensor> {
+        let size = match likelihood {
             Likelihood::LogLinear => self.documents_at_once(),
             _ => bags.len(),
         };
         let of_part = |(first, part): (i64, BagOfWordsBatch)| {
-            let tables = Tables::whole(self.likelihood, &self.weight, &self.bias);
+            let tables = Tables::whole(likelihood, &self.weight, &self.bias);
             tables.neg_log_prob(&z.narrow(0, first, part.len()), &part)
         };
         let parts: Vec<Tensor> = bags.parts(size)?.into_iter().map(of_part).collect();
@@ -304,5 +314,27 @@ mod tests {
         // Where topics add up, they have probabilities of their own.
         let rows = words(Likelihood::Poisson).lowest(&information).unwrap().sum_dim_intlist(-1, false, None::<Kind>);
         assert!((rows - 1.0).abs().max().double_value(&[]) < 1e-6);
+    }
+
+    /// Of three tokens of two words: the Poisson law's own is that of the tokens, of their number, and of their three orders.
+    #[test]
+    fn counts_are_tokens_and_their_number() {
+        let z = Tensor::from_slice(&[1.0f32, 0.0, 2.0]).reshape([1, 3]);
+        let bags = BagOfWordsBatch::from_documents(&[vec![(0, 2), (1, 1)]], Device::Cpu);
+        let found = |likelihood| {
+            words(likelihood).neg_log_probs(&z, &bags).unwrap().map(|of| of.to_kind(Kind::Double).double_value(&[0]))
+        };
+        let rates = [[2.0f64, -1.0], [-1.0, -2.0], [1.0, -0.5]].map(|[one, other]| one.exp() + 2.0 * other.exp());
+        let rates: Vec<f64> = rates.iter().zip([0.0f64, 1.0, -1.0]).map(|(rate, bias)| rate + bias.exp()).collect();
+        let total: f64 = rates.iter().sum();
+        let tokens = -2.0 * (rates[0] / total).ln() - (rates[1] / total).ln();
+        let number = total - 3.0 * total.ln() + 6f64.ln();
+        let [counts, of_tokens] = found(Likelihood::Poisson);
+        assert!((of_tokens - tokens).abs() < 1e-5 && (counts - (tokens + number - 3f64.ln())).abs() < 1e-5);
+        for likelihood in [Likelihood::Multinomial, Likelihood::LogLinear] {
+            let [counts, of_tokens] = found(likelihood);
+            assert_eq!(counts, of_tokens);
+            assert!(likelihood == Likelihood::LogLinear || (counts - tokens).abs() < 1e-5);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Everything that a run is made of; what `config.toml` holds.
 
-use crate::data::{Columns, Corpus, CorpusRules, CorpusSet, Segmentation, Split, SplitRule, TextRules};
+use crate::data::{Columns, Corpus, CorpusRules, CorpusSet, Header, Quotes, Segmentation, Split, SplitRule, TextRules};
 use crate::error::{Error, Result};
 use crate::models::{Family, Inference, Likelihood, TopicsConfig};
 use crate::training::checkpoint_interval::{Interval, OnNan};
@@ -28,6 +28,10 @@ pub struct TopicsTrainConfig {
     /// The column or field that documents are called by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_column: Option<String>,
+    /// Whether the first line of a table holds the names of its columns.
+    pub header: Header,
+    /// What double quotes of a table are.
+    pub quotes: Quotes,
     /// By what documents are held out for testing and for validation, where their source does not say so itself.
     pub split: SplitRule,
     /// Share of the documents that are for testing.
@@ -82,6 +86,10 @@ pub struct TopicsTrainConfig {
     /// A file that the weights of a new run come from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init_from: Option<PathBuf>,
+    /// Whether the best epoch is the one of the lowest bound of counts a word, as in runs of before, and not of the lowest perplexity of tokens: for a Poisson law these differ, and
+    /// the best epoch of such a run, which goes on, is known by the first.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub selects_by_counts: bool,
     /// Where all randomness starts.
     pub seed: u64,
     /// What a word of a text is, and which words the vocabulary has.
@@ -96,6 +104,8 @@ impl Default for TopicsTrainConfig {
             store: None,
             text_column: None,
             id_column: None,
+            header: Header::Auto,
+            quotes: Quotes::Paired,
             split: SplitRule::Seed,
             test_share: Split::default().test_share,
             validation_share: Split::default().validation_share,
@@ -122,6 +132,7 @@ impl Default for TopicsTrainConfig {
             on_nan: OnNan::Stop,
             no_text: false,
             init_from: None,
+            selects_by_counts: false,
             seed: 0,
             text: TextRules::default(),
         }
@@ -159,9 +170,10 @@ impl TopicsTrainConfig {
         Split { rule, seed, test_share, validation_share }
     }
 
-    /// Where the text of a table is.
+    /// Where the text of a table is, and how the table is written.
     pub fn columns(&self) -> Columns {
-        Columns { text: self.text_column.clone(), id: self.id_column.clone() }
+        let Self { text_column, id_column, header, quotes, .. } = self;
+        Columns { text: text_column.clone(), id: id_column.clone(), header: *header, quotes: *quotes }
     }
 
     /// The model's shape for a vocabulary of this size.
@@ -256,10 +268,17 @@ impl Settings for TopicsTrainConfig {
         [&mut self.data_dir, &mut self.store, &mut self.init_from].into_iter().for_each(absolute);
     }
 
-    /// Runs of before held out every tenth document, and took runs of letters for words.
+    /// Runs of before held out every tenth document, took runs of letters for words, read tables by other rules, and knew no perplexity of tokens.
     fn keep_old_ways(&mut self, saved: &toml::Table) {
         if !saved.contains_key("split") {
             self.split = SplitRule::EveryTenth;
+        }
+        if !saved.contains_key("header") {
+            self.header = Header::Short;
+            self.selects_by_counts = self.likelihood == Likelihood::Poisson;
+        }
+        if !saved.contains_key("quotes") {
+            self.quotes = Quotes::Any;
         }
         let says =
             saved.get("text").and_then(toml::Value::as_table).is_some_and(|text| text.contains_key("segmentation"));

@@ -16,7 +16,7 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 pub struct TopicsEvaluation {
     /// Perplexity of the second halves of documents, given their first halves.
     pub completion_perplexity: f64,
-    /// `exp` of the mean over documents of the negative ELBO a token.
+    /// `exp` of the mean over documents of the negative ELBO a token, of the tokens given how many there are: comparable between laws of words.
     pub elbo_perplexity_document: f64,
     /// `exp` of the negative ELBO of all documents over their tokens.
     pub elbo_perplexity_word: f64,
@@ -87,7 +87,7 @@ pub fn evaluate_documents(
     for batch in batches(documents.iter(), batch_size, device) {
         let (_, bags) = batch?;
         let bound = model.bound(&bags, samples)?;
-        sums.add(&bags, [&bound.neg_elbo, &bound.neg_iwae, &bound.kl]);
+        sums.add(&bags, [&bound.neg_elbo_of_tokens, &bound.neg_iwae_of_tokens, &bound.kl]);
         for (layer, mean) in model.infer(&bags)?.into_iter().enumerate() {
             if means.len() == layer {
                 means.push(Vec::new());
@@ -137,7 +137,7 @@ fn nothing_held_out(corpus: &Corpus) -> Error {
     Error::EmptyPart { problem: format!("there is nothing to evaluate on: {found}"), held_out: true }
 }
 
-/// Sums of bounds over documents: negative ELBO, negative importance-weighted bound, KL.
+/// Sums of bounds over documents: negative ELBO and negative importance-weighted bound of their tokens, KL.
 #[derive(Debug, Default)]
 struct Sums {
     total: [f64; 3],

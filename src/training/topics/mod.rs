@@ -10,6 +10,7 @@ mod shown;
 mod start;
 mod task;
 mod trained;
+mod words;
 
 pub use config::TopicsTrainConfig;
 pub use evaluate::{TopicsEvaluation, evaluate_documents, evaluate_topics};
@@ -20,6 +21,7 @@ pub use shown::TopicsShown;
 pub(super) use start::blank;
 pub use task::TopicsTask;
 pub use trained::{Inferred, TrainedTopics};
+pub use words::read_run_words;
 
 use crate::error::Result;
 use tch::{Device, Kind, Tensor};

@@ -2,7 +2,7 @@
 
 use super::task::TRAINED_ON;
 use super::trained::TrainedTopics;
-use crate::data::{CorpusSet, Counted, Documents, document_hash};
+use crate::data::{Columns, CorpusSet, Counted, Documents, document_hash};
 use crate::error::Result;
 use crate::training::data_record::DataRecord;
 use crate::training::run_folder::RunFolder;
@@ -18,19 +18,27 @@ pub struct OtherDocuments {
     pub left_out: Option<usize>,
     /// Words that the vocabulary does not have.
     pub unknown: u64,
+    /// What a user should know of how the source was read.
+    pub notes: Vec<String>,
 }
 
 impl OtherDocuments {
-    /// Counts the documents of a source by the vocabulary and the rules of a run.
+    /// Counts the documents of a source by the vocabulary and the rules of a run; `columns` are those of a table or of JSON lines.
     ///
     /// # Errors
     /// When the source cannot be read, or has no word of the run's; or when the run's record of its data is damaged.
-    pub fn read(corpus: &str, data_dir: Option<&Path>, run: &RunFolder, trained: &TrainedTopics) -> Result<Self> {
-        let Counted { documents, unknown } =
-            Counted::read(&CorpusSet::from_name(corpus), data_dir, &trained.vocabulary)?;
+    pub fn read(
+        corpus: &str,
+        data_dir: Option<&Path>,
+        columns: &Columns,
+        run: &RunFolder,
+        trained: &TrainedTopics,
+    ) -> Result<Self> {
+        let Counted { documents, unknown, notes } =
+            Counted::read(&CorpusSet::from_name(corpus), data_dir, columns, &trained.vocabulary)?;
         let record = DataRecord::read(run)?;
         let Some(hashes) = record.as_ref().and_then(|record| record.tensors.get(TRAINED_ON)) else {
-            return Ok(Self { documents, left_out: None, unknown });
+            return Ok(Self { documents, left_out: None, unknown, notes });
         };
         let trained_on: HashSet<i64> = Vec::<i64>::try_from(&hashes.reshape([-1]))?.into_iter().collect();
         let (mut others, mut left_out) = (Documents::new(), 0);
@@ -42,6 +50,6 @@ impl OtherDocuments {
                 others.push(document)?;
             }
         }
-        Ok(Self { documents: others, left_out: Some(left_out), unknown })
+        Ok(Self { documents: others, left_out: Some(left_out), unknown, notes })
     }
 }

@@ -1,13 +1,13 @@
 //! What `topics` and `tree` show of a checkpoint, kept in the run folder: they need no documents then, and the folder may be moved.
 
 use super::report::TopicsReport;
-use crate::data::{Corpus, TextRules, Vocabulary};
+use super::words::read_run_words;
+use crate::data::{Corpus, TextRules};
 use crate::error::{Error, Result};
 use crate::models::TopicModel;
 use crate::topic_metrics::page::Example;
 use crate::topic_metrics::{COHERENCE_WORDS, Tree, coherence};
 use crate::training::checkpoint::Checkpoint;
-use crate::training::run_files::VOCABULARY;
 use crate::training::run_folder::RunFolder;
 use crate::training::side_file;
 use serde::{Deserialize, Serialize};
@@ -86,7 +86,7 @@ impl TopicsShown {
         if shown.checkpoint != checkpoint.mark() {
             return Ok(None);
         }
-        shown.vocabulary = Vocabulary::read(&folder.file(VOCABULARY), TextRules::default())?.into_words();
+        shown.vocabulary = read_run_words(folder, TextRules::default())?.into_words();
         shown.report.topics = (0..shown.npmi.len())
             .map_while(|layer| tensors.get(&layer_name(layer)))
             .map(|rows| Ok(Vec::<Vec<f64>>::try_from(&rows.to_kind(Kind::Double))?))

@@ -6,7 +6,8 @@ use super::record::TopicsRecord;
 use super::rows;
 use super::shown::TopicsShown;
 use super::start::{blank, of_corpus};
-use crate::data::{Corpus, Identity, ReadingReport, TextRules, Vocabulary, document_hash};
+use super::words::read_run_words;
+use crate::data::{Corpus, Identity, ReadingReport, TextRules, document_hash};
 use crate::error::{Error, Result};
 use crate::models::{TopicModel, TopicsStart};
 use crate::nn::Adam;
@@ -68,7 +69,8 @@ impl TopicsTask {
         if let Some(known) = self.reading.get() {
             return Ok(known);
         }
-        let reading = self.corpus.report()?;
+        let validation = Some(self.validates.len() as u64 - self.fitted as u64);
+        let reading = ReadingReport { validation, ..self.corpus.report()? };
         Ok(self.reading.get_or_init(|| reading))
     }
 
@@ -83,15 +85,16 @@ impl TopicsTask {
         (0..self.validates.len()).filter(|&number| !self.validates[number])
     }
 
-    /// Means over the validation documents: negative ELBO and KL a document, and negative ELBO a token of each.
-    fn validate(&self, seed: i64) -> Result<[f64; 3]> {
+    /// Means over the validation documents: negative ELBO and KL a document, and negative ELBO a token of each: of its tokens, or of their counts.
+    fn validate(&self, seed: i64, of_counts: bool) -> Result<[f64; 3]> {
         let _generator = random::seeded(seed);
         let documents = self.validation().map(|number| self.corpus.train.get(number));
         let (mut sums, mut count) = ([0.0; 3], 0);
         for batch in batches(documents, VALIDATION_BATCH, self.device()) {
             let (_, bags) = batch?;
             let bound = self.model.bound(&bags, 1)?;
-            let per_token = &bound.neg_elbo / bags.lengths.clamp_min(1.0);
+            let per_token =
+                if of_counts { &bound.neg_elbo } else { &bound.neg_elbo_of_tokens } / bags.lengths.clamp_min(1.0);
             for (sum, part) in sums.iter_mut().zip([bound.neg_elbo, bound.kl, per_token]) {
                 *sum += part.sum(Kind::Double).double_value(&[]);
             }
@@ -190,20 +193,24 @@ impl TrainTask for TopicsTask {
         Ok(BTreeMap::from([(TRAINED_ON.to_string(), Tensor::from_slice(&hashes))]))
     }
 
-    /// The run's words are those of its first day.
+    /// The run's words are those of its first day, and their order is that of the model's weights.
     fn mismatch(&self, folder: &RunFolder) -> Result<Option<String>> {
-        let path = folder.file(VOCABULARY);
-        if !path.exists() {
+        if !folder.file(VOCABULARY).exists() {
             return Ok(None);
         }
-        let words = Vocabulary::read(&path, TextRules::default())?.into_words();
+        let words = read_run_words(folder, TextRules::default())?.into_words();
         let (found, known) = (&self.corpus.vocabulary, words.len());
         if found.len() != known {
             return Ok(Some(format!("{} words of the vocabulary, not {known}", found.len())));
         }
+        if found == &words {
+            return Ok(None);
+        }
         let found: HashSet<&String> = found.iter().collect();
-        let lost = words.iter().find(|word| !found.contains(word));
-        Ok(lost.map(|word| format!("as many words of the vocabulary, but not the run's word '{word}'")))
+        Ok(Some(match words.iter().find(|word| !found.contains(word)) {
+            Some(lost) => format!("as many words of the vocabulary, but not the run's word '{lost}'"),
+            None => "the run's words of the vocabulary in another order".into(),
+        }))
     }
 
     fn examples(&self) -> i64 {
@@ -244,7 +251,7 @@ impl TrainTask for TopicsTask {
 
     fn record(&self, config: &TopicsTrainConfig, trained: &Trained) -> Result<TopicsRecord> {
         let _guard = LibtorchOnOneThread::new();
-        let [neg_elbo, kl, per_token] = self.validate(config.seed as i64)?;
+        let [neg_elbo, kl, per_token] = self.validate(config.seed as i64, config.selects_by_counts)?;
         Ok(TopicsRecord {
             epoch: trained.epoch,
             train_neg_elbo_relaxed: trained.means.get(NEG_ELBO),
@@ -252,6 +259,8 @@ impl TrainTask for TopicsTask {
             validation_neg_elbo: neg_elbo,
             validation_kl: kl,
             validation_perplexity: per_token.exp(),
+            validated_in_training: !self.validates.contains(&true),
+            of_counts: config.selects_by_counts,
             temperature: trained.temperature,
             skipped_steps: trained.skipped_steps,
             seconds: trained.seconds,
