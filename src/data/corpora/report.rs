@@ -214,7 +214,8 @@ impl ReadingReport {
     /// What was read, in a few lines.
     pub fn sentences(&self, rules: &TextRules) -> Vec<String> {
         let Self { documents, held_out, validation, empty, words, vocabulary, split, longest, notes, text } = self;
-        let validating = validation.map_or(String::new(), |count| format!(", {count} to choose the best epoch by"));
+        let validating =
+            validation.filter(|count| *count > 0).map_or(String::new(), |count| format!(", {count} for validation"));
         let mut lines = vec![format!(
             "read {documents} documents: {} to train on{validating}, {held_out} for testing ({split}), {empty} without a word of the vocabulary",
             documents.saturating_sub(held_out + validation.unwrap_or(0))
