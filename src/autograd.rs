@@ -1,4 +1,5 @@
-//! Backward passes: an error where libtorch would end the process, and gradients that refuse to be differentiated again.
+//! Backward passes: an error where libtorch would end the process, and gradients that refuse to be differentiated
+//! again.
 
 use crate::error::{Error, Result};
 use std::borrow::Borrow;
@@ -7,8 +8,8 @@ use tch::{Kind, Tensor};
 /// The gradients of a scalar in some tensors; undefined for a tensor that the scalar does not depend on.
 ///
 /// # Errors
-/// When the root is not one number with a graph, or an input does not require a gradient. (libtorch itself ends the process for a root
-/// without a graph.)
+/// When the root is not one number with a graph, or an input does not require a gradient. (libtorch itself ends the
+/// process for a root without a graph.)
 pub(crate) fn gradients<T: Borrow<Tensor>>(
     root: &Tensor,
     inputs: &[T],
@@ -36,9 +37,10 @@ pub(crate) fn gradients<T: Borrow<Tensor>>(
 
 /// The same values, with a gradient that can be taken once: a second derivative is an error.
 ///
-/// A value that carries its derivative as a constant (`value + slope * (x - x.detach())`) would otherwise give a second derivative that
-/// lacks the slope's own. The error comes from libtorch, which has no derivative of the backward pass of a segmented sum. Only the first
-/// number goes through one, which takes time: whoever differentiates the gradient of any of them meets it.
+/// A value that carries its derivative as a constant (`value + slope * (x - x.detach())`) would otherwise give a second
+/// derivative that lacks the slope's own. The error comes from libtorch, which has no derivative of the backward pass
+/// of a segmented sum. Only the first number goes through one, which takes time: whoever differentiates the gradient of
+/// any of them meets it.
 pub(crate) fn differentiable_once(value: &Tensor) -> Result<Tensor> {
     if !value.requires_grad() || value.numel() == 0 {
         return Ok(value.shallow_clone());

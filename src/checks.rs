@@ -5,19 +5,23 @@ use crate::platform::limits::check_shape;
 use std::cell::Cell;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// The largest integer, up to its sign, that a window or a finite support may reach: 2^24, where float32 stops counting.
+/// The largest integer, up to its sign, that a window or a finite support may reach: 2^24, where float32 stops
+/// counting.
 pub const LARGEST_ATOM: i64 = 1 << 24;
 
 thread_local! {
     static UNCHECKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a closure in which constructors and samplers do not look at the values of tensors: for training steps, where a look copies them from the GPU and
-/// waits for it. It holds for all families, for truncation, relaxation and the one-pass sampler, and for this thread alone.
+/// Runs a closure in which constructors and samplers do not look at the values of tensors: for training steps, where a
+/// look copies them from the GPU and waits for it. It holds for all families, for truncation, relaxation and the
+/// one-pass sampler, and for this thread alone.
 ///
-/// Kinds, shapes and plain numbers are checked all the same. A value outside its domain then gives numbers without meaning, NaN mostly, and a window may miss the
-/// mass. [`Custom`](crate::distributions::Custom), [`Hypergeometric`](crate::distributions::Hypergeometric) and
-/// [`ConwayMaxwellPoisson`](crate::distributions::ConwayMaxwellPoisson) are checked always: they cannot be built without a look at their values.
+/// Kinds, shapes and plain numbers are checked all the same. A value outside its domain then gives numbers without
+/// meaning, NaN mostly, and a window may miss the mass. [`Custom`](crate::distributions::Custom),
+/// [`Hypergeometric`](crate::distributions::Hypergeometric) and
+/// [`ConwayMaxwellPoisson`](crate::distributions::ConwayMaxwellPoisson) are checked always: they cannot be built
+/// without a look at their values.
 ///
 /// ```
 /// use gengs::{prelude::*, unchecked};
@@ -45,7 +49,8 @@ pub(crate) fn is_unchecked() -> bool {
     UNCHECKED.get()
 }
 
-/// Fails for logits of a law that are NaN or plus infinity, and for rows without a finite one. Reads them back from their device.
+/// Fails for logits of a law that are NaN or plus infinity, and for rows without a finite one. Reads them back from
+/// their device.
 pub(crate) fn check_logits(law: &str, logits: &Tensor) -> Result<()> {
     if is_unchecked() {
         return Ok(());
@@ -115,7 +120,8 @@ pub(crate) fn two<T>(mut values: Vec<T>) -> (T, T) {
     (values.swap_remove(0), second)
 }
 
-/// Fails with the first value that is not inside a domain, unless values are [`unchecked`]. Reads the parameter back from its device.
+/// Fails with the first value that is not inside a domain, unless values are [`unchecked`]. Reads the parameter back
+/// from its device.
 pub(crate) fn check(name: &str, values: &Tensor, inside: impl FnOnce(&Tensor) -> Tensor, allowed: &str) -> Result<()> {
     if is_unchecked() { Ok(()) } else { require(name, values, &inside(values), allowed) }
 }
@@ -130,8 +136,8 @@ pub(crate) fn require(name: &str, values: &Tensor, inside: &Tensor, allowed: &st
     Err(Error::number(name, first, allowed))
 }
 
-/// Fails unless all values are positive and within 1e-300..=1e30, beyond which products and quotients of parameters leave float64. Reads
-/// the parameter back from its device.
+/// Fails unless all values are positive and within 1e-300..=1e30, beyond which products and quotients of parameters
+/// leave float64. Reads the parameter back from its device.
 pub(crate) fn check_positive(name: &str, values: &Tensor) -> Result<()> {
     check(name, values, is_positive, POSITIVE)
 }

@@ -1,4 +1,5 @@
-//! The one error type of the library. Messages quote files and names of anybody: they are one line without control characters.
+//! The one error type of the library. Messages quote files and names of anybody: they are one line without control
+//! characters.
 
 use crate::markup::in_one_line;
 use std::path::PathBuf;
@@ -135,7 +136,8 @@ pub enum Error {
     },
     /// The lock of a run folder is no longer this process's.
     #[error(
-        "{}: was removed or replaced while this process trained, so that another one may train in the folder: nothing is saved any more",
+        "{}: was removed or replaced while this process trained, so that another one may train in the folder: nothing \
+         is saved any more",
         shown(path)
     )]
     LockLost {
@@ -195,7 +197,8 @@ pub enum Error {
     Config(String),
     /// The loss or a tensor stopped being finite.
     #[error(
-        "{} is not finite at epoch {epoch}, step {step}; no such step changes the model, and the last checkpoint is kept",
+        "{} is not finite at epoch {epoch}, step {step}; no such step changes the model, and the last checkpoint is \
+         kept",
         in_one_line(what)
     )]
     NotFinite {
@@ -203,7 +206,8 @@ pub enum Error {
         what: String,
         /// Epoch, counted from 1.
         epoch: usize,
-        /// Step in the epoch, counted from 1; on a GPU, where the numbers are looked at every ten steps, that of the look.
+        /// Step in the epoch, counted from 1; on a GPU, where the numbers are looked at every ten steps, that of the
+        /// look.
         step: usize,
     },
     /// No step of an epoch was finite.
@@ -219,7 +223,8 @@ pub enum Error {
     },
     /// Something was to be differentiated that depends on no tensor with a gradient.
     #[error(
-        "{what} has no graph: nothing in it requires a gradient; call `set_requires_grad(true)` on a tensor that it is computed from"
+        "{what} has no graph: nothing in it requires a gradient; call `set_requires_grad(true)` on a tensor that it \
+         is computed from"
     )]
     NoGraph {
         /// What lacks a graph.

@@ -1,8 +1,9 @@
 //! Gradients through discrete random variables, on libtorch.
 //!
-//! A Poisson, a negative binomial, a categorical, or any law whose log-pmf you can write, becomes a latent variable that
-//! backpropagation trains. The generalized Gumbel-Softmax estimator, GenGS (Joo, Kim, Shin, Moon, arXiv 2003.01847), takes
-//! three steps: truncate the law to finitely many atoms, relax the choice of an atom, and return the weighted mean of the atoms.
+//! A Poisson, a negative binomial, a categorical, or any law whose log-pmf you can write, becomes a latent variable
+//! that backpropagation trains. The generalized Gumbel-Softmax estimator, GenGS (Joo, Kim, Shin, Moon, arXiv
+//! 2003.01847), takes three steps: truncate the law to finitely many atoms, relax the choice of an atom, and return the
+//! weighted mean of the atoms.
 //!
 //! ```
 //! use gengs::prelude::*;
@@ -47,20 +48,24 @@
 //!   [`NegativeBinomial`](distributions::NegativeBinomial), [`Geometric`](distributions::Geometric); with less or more:
 //!   [`ConwayMaxwellPoisson`](distributions::ConwayMaxwellPoisson); with many zeros:
 //!   [`ZeroInflatedPoisson`](distributions::ZeroInflatedPoisson).
-//! - A count up to a largest value: [`Binomial`](distributions::Binomial). With more spread: [`BetaBinomial`](distributions::BetaBinomial);
-//!   without replacement: [`Hypergeometric`](distributions::Hypergeometric).
-//! - A yes or no, a class, a rank: [`Bernoulli`](distributions::Bernoulli), [`Categorical`](distributions::Categorical),
-//!   [`Zipf`](distributions::Zipf).
-//! - An integer of either sign: [`Skellam`](distributions::Skellam), [`DiscretizedLogistic`](distributions::DiscretizedLogistic).
+//! - A count up to a largest value: [`Binomial`](distributions::Binomial). With more spread:
+//!   [`BetaBinomial`](distributions::BetaBinomial); without replacement:
+//!   [`Hypergeometric`](distributions::Hypergeometric).
+//! - A yes or no, a class, a rank: [`Bernoulli`](distributions::Bernoulli),
+//!   [`Categorical`](distributions::Categorical), [`Zipf`](distributions::Zipf).
+//! - An integer of either sign: [`Skellam`](distributions::Skellam),
+//!   [`DiscretizedLogistic`](distributions::DiscretizedLogistic).
 //! - Counts that add up to a total: [`Multinomial`](distributions::Multinomial).
-//! - Of several kinds: [`Mixture`](distributions::Mixture). None of these: [`Custom`](distributions::Custom), by its log-pmf.
+//! - Of several kinds: [`Mixture`](distributions::Mixture). None of these: [`Custom`](distributions::Custom), by its
+//!   log-pmf.
 //! - Free, where the network puts out the logits of the atoms: [`TruncatedDistribution::from_logits`].
 //!
 //! # What it needs
 //!
-//! libtorch 2.11.0, which `libtorch-setup.sh` in the repository installs. The feature `cli`, on by default, builds the programs
-//! `gengs-vae`, `gengs-topics` and `gengs-gradients`; the library alone is `default-features = false`. Random numbers come from libtorch's
-//! generator (`tch::manual_seed`), from keys ([`sampler`], [`random`]), or from noise of your own.
+//! libtorch 2.11.0, which `libtorch-setup.sh` in the repository installs. The feature `cli`, on by default, builds the
+//! programs `gengs-vae`, `gengs-topics` and `gengs-gradients`; the library alone is `default-features = false`. Random
+//! numbers come from libtorch's generator (`tch::manual_seed`), from keys ([`sampler`], [`random`]), or from noise of
+//! your own.
 #![warn(missing_docs)]
 
 mod autograd;

@@ -1,4 +1,5 @@
-//! Text for pages, pictures and terminals: as XML has it, as a terminal may have it, as a shell has it; and the frame of a page.
+//! Text for pages, pictures and terminals: as XML has it, as a terminal may have it, as a shell has it; and the frame
+//! of a page.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -22,8 +23,9 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// Text as a terminal may have it: characters that would move the cursor, change colours or titles, ring a bell, or turn the direction of what follows are
-/// shown as JSON has them, as in `\u001b`. A document of JSON stays one, and says the same. Line breaks and tabs stay.
+/// Text as a terminal may have it: characters that would move the cursor, change colours or titles, ring a bell, or
+/// turn the direction of what follows are shown as JSON has them, as in `\u001b`. A document of JSON stays one, and
+/// says the same. Line breaks and tabs stay.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let is_hidden = |letter: char| match letter {
         '\n' | '\t' => false,
@@ -60,7 +62,8 @@ pub(crate) fn in_one_line(text: &str) -> String {
     line
 }
 
-/// A path as one word of a shell's command line; `None` where it has control characters or is not UTF-8: no command can be offered then.
+/// A path as one word of a shell's command line; `None` where it has control characters or is not UTF-8: no command can
+/// be offered then.
 pub(crate) fn shell_word(path: &Path) -> Option<String> {
     let text = path.to_str().filter(|text| !text.contains('\n') && printable(text) == *text)?;
     // A name that begins with a dash would be taken for a flag.
@@ -76,7 +79,8 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A whole HTML page: its title as the heading, what it was made from below, then the body; all in one file, style and script too.
+/// A whole HTML page: its title as the heading, what it was made from below, then the body; all in one file, style and
+/// script too.
 ///
 /// `title` and `settings` are text; the others are markup.
 pub(crate) fn page(title: &str, settings: &str, style: &str, body: &str, script: &str) -> String {

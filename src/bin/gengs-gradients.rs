@@ -17,13 +17,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tch::Kind;
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, with a sentence on stderr; 2 wrong usage; 3 certify refuted a claim; \
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, with a sentence on stderr; 2 wrong usage; 3 certify refuted a \
+    claim; \
      130, 143, 129 stopped by Ctrl-C, by kill, by a closed terminal.";
 
 /// Every estimator of the gradient of E f(z), z discrete, against the exact gradient
 ///
-/// Without a command: the synthetic experiment. Targets are drawn from a known law, and a law of the same family descends the
-/// estimated gradient of its distance from them; loss and variance of the gradient against steps, as a page and as numbers.
+/// Without a command: the synthetic experiment. Targets are drawn from a known law, and a law of the same family
+/// descends the estimated gradient of its distance from them; loss and variance of the gradient against steps, as a
+/// page and as numbers.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
 struct Cli {
@@ -59,8 +61,8 @@ struct Curves {
     /// Runs of each estimator, each with its own targets and noise
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = count(1, 1000))]
     seeds: u64,
-    /// Temperature of those that have one; where it is learned, the start. At 0.5 curves show bias against variance; for the gradient
-    /// itself, 0.02 is recommended
+    /// Temperature of those that have one; where it is learned, the start. At 0.5 curves show bias against variance;
+    /// for the gradient itself, 0.02 is recommended
     #[arg(long, default_value_t = 0.5, allow_negative_numbers = true, value_name = "T", value_parser = temperature)]
     temperature: f64,
     /// Adam's learning rate
@@ -79,19 +81,31 @@ struct Certify {
     #[arg(long, default_value = "poisson", value_name = "NAME")]
     family: String,
     /// Its parameters [default: those of a typical law]
-    #[arg(long, long_help = parameters_of_families(), value_delimiter = ',', allow_hyphen_values = true, value_name = "X,X")]
+    #[arg(
+        long,
+        long_help = parameters_of_families(),
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        value_name = "X,X"
+    )]
     parameter: Vec<f64>,
     /// Estimators; or all
     #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,NAME")]
     estimator: Vec<String>,
     /// Functions under the expectation
-    #[arg(long, value_delimiter = ',', default_value = "quadratic", value_name = "NAME,NAME", value_parser = cli::choice::<ObjectiveKind>())]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "quadratic",
+        value_name = "NAME,NAME",
+        value_parser = cli::choice::<ObjectiveKind>()
+    )]
     objective: Vec<ObjectiveKind>,
     /// Target of the objective
     #[arg(long, default_value_t = 4.0, allow_negative_numbers = true, value_name = "T", value_parser = target)]
     target: f64,
-    /// Temperatures, for estimators that have one; the first is where learned ones start. The default shows how the bias falls; for the
-    /// gradient itself, 0.02 is recommended, at more variance
+    /// Temperatures, for estimators that have one; the first is where learned ones start. The default shows how the
+    /// bias falls; for the gradient itself, 0.02 is recommended, at more variance
     #[arg(
         long,
         value_delimiter = ',',
@@ -102,20 +116,38 @@ struct Certify {
     )]
     temperature: Vec<f64>,
     /// Latents of a row, all of the same law
-    #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_name = "K", value_parser = whole(1, Problem::MOST_LATENTS))]
+    #[arg(
+        long,
+        default_value_t = 1,
+        allow_negative_numbers = true,
+        value_name = "K",
+        value_parser = whole(1, Problem::MOST_LATENTS)
+    )]
     latents: i64,
-    /// Window of atoms: a number of them, the first and the last, or the mass that may be cut off; what lies beyond is merged into the window's ends
-    /// [default: tail:1e-9]
+    /// Window of atoms: a number of them, the first and the last, or the mass that may be cut off; what lies beyond is
+    /// merged into the window's ends [default: tail:1e-9]
     #[arg(long, allow_hyphen_values = true, value_name = "N|LO..HI|tail:MASS", value_parser = window)]
     truncation: Option<Truncation>,
     /// Samples behind one estimate [default: as few as the estimator works with, one or two]
     #[arg(long, allow_negative_numbers = true, value_name = "S", value_parser = whole(1, 10_000))]
     samples: Option<i64>,
     /// Estimates
-    #[arg(long, default_value_t = 400_000, allow_negative_numbers = true, value_name = "N", value_parser = whole(2, 1_000_000_000))]
+    #[arg(
+        long,
+        default_value_t = 400_000,
+        allow_negative_numbers = true,
+        value_name = "N",
+        value_parser = whole(2, 1_000_000_000)
+    )]
     draws: i64,
     /// Calls of 1,000 estimates from which control variates learn before the first one counts
-    #[arg(long, default_value_t = 500, allow_negative_numbers = true, value_name = "N", value_parser = whole(0, 1_000_000))]
+    #[arg(
+        long,
+        default_value_t = 500,
+        allow_negative_numbers = true,
+        value_name = "N",
+        value_parser = whole(0, 1_000_000)
+    )]
     warm_up: i64,
     /// Number kind: float32 or float64
     #[arg(long, default_value = "float64", value_parser = ["float32", "float64"])]
@@ -392,7 +424,8 @@ impl Certify {
 /// The exit code where a claim is refuted.
 const REFUTED: u8 = 3;
 
-const HEADER: &str = "estimator          parameter      temp  evals       exact        mean        bias       z         std     cosine   us/draw";
+const HEADER: &str = "estimator          parameter      temp  evals       exact        mean        bias       \
+    z         std     cosine   us/draw";
 
 fn title(problem: &Problem) -> anyhow::Result<String> {
     let config = problem.config();
@@ -428,7 +461,8 @@ fn line(c: &Certificate) -> String {
     )
 }
 
-/// A number with so many decimals; with an exponent where these would show none of its digits, or it would take many before them.
+/// A number with so many decimals; with an exponent where these would show none of its digits, or it would take many
+/// before them.
 fn digits(number: f64, decimals: usize) -> String {
     let least = 10f64.powi(1 - decimals as i32);
     match number.abs() {

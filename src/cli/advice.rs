@@ -37,7 +37,8 @@ pub(super) fn advice(error: &Error) -> Option<String> {
         Error::LockLost { .. } => "; go on from the last checkpoint with --resume".into(),
         Error::HoldsRun { .. } => "; continue it with --resume, or name another folder with --out".into(),
         Error::NoCheckpoint { .. } => "; start a new run with another --out".into(),
-        Error::NotFinite { .. } => ": leave such steps out with --resume --on-nan skip, or start anew with a smaller --lr (and --init-from a checkpoint), or \
+        Error::NotFinite { .. } => ": leave such steps out with --resume --on-nan skip, or start anew with a smaller \
+            --lr (and --init-from a checkpoint), or \
                                     inspect the data"
             .into(),
         Error::NeverFinite { .. } => ": start anew with a smaller --lr, or inspect the data".into(),

@@ -12,7 +12,8 @@ pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
     files::write_file(path, content)
 }
 
-/// Whether a file can be written where it is to be, asked before the work that fills it: a name is made beside it, and removed.
+/// Whether a file can be written where it is to be, asked before the work that fills it: a name is made beside it, and
+/// removed.
 ///
 /// # Errors
 /// As [`write_file`].

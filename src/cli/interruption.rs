@@ -19,7 +19,8 @@ impl Interruption {
         self.signal.load(Ordering::SeqCst) != 0
     }
 
-    /// What a shell expects of a program that a signal ended: 130 for Ctrl-C, 143 for `kill`, 129 for a closed terminal.
+    /// What a shell expects of a program that a signal ended: 130 for Ctrl-C, 143 for `kill`, 129 for a closed
+    /// terminal.
     pub fn exit_code(&self) -> ExitCode {
         let signal = u8::try_from(self.signal.load(Ordering::SeqCst)).unwrap_or(0);
         ExitCode::from(128u8.saturating_add(signal))

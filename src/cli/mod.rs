@@ -1,4 +1,5 @@
-//! What the binaries share: arguments, runs and their export, progress, a training run on a terminal, how a program ends.
+//! What the binaries share: arguments, runs and their export, progress, a training run on a terminal, how a program
+//! ends.
 
 mod advice;
 mod choices;

@@ -1,4 +1,5 @@
-//! Standard output: a closed pipe ends a program quietly, a full disk is a sentence, and text of files comes without control characters.
+//! Standard output: a closed pipe ends a program quietly, a full disk is a sentence, and text of files comes without
+//! control characters.
 
 use crate::markup::printable;
 use std::io::{ErrorKind, Write};
@@ -8,7 +9,8 @@ use std::io::{ErrorKind, Write};
 #[error("standard output was closed")]
 pub(super) struct ClosedPipe;
 
-/// Writes a line to standard output. Control characters, which words, titles and names of a file may have, are shown as JSON has them.
+/// Writes a line to standard output. Control characters, which words, titles and names of a file may have, are shown as
+/// JSON has them.
 ///
 /// # Errors
 /// When it cannot be written. For a closed pipe, [`main`](super::main) then ends the program quietly.

@@ -17,8 +17,8 @@ pub struct CheckpointArgs {
     /// Run folder
     #[arg(long, value_name = "DIR")]
     pub run: PathBuf,
-    /// Which checkpoint: best (on the validation part of the data; without one, on the documents that were trained on, and for mnist-5k on
-    /// the test images) or last
+    /// Which checkpoint: best (on the validation part of the data; without one, on the documents that were trained on,
+    /// and for mnist-5k on the test images) or last
     #[arg(long, default_value = "best", value_parser = ["best", "last"])]
     pub checkpoint: String,
 }
@@ -38,7 +38,8 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// The model with its data, the run's settings, and the device; `change` says where the data are now. Warnings are printed.
+    /// The model with its data, the run's settings, and the device; `change` says where the data are now. Warnings are
+    /// printed.
     ///
     /// # Errors
     /// When the device cannot be used, or those of [`Loaded::read`].
@@ -89,7 +90,8 @@ impl CheckpointArgs {
         format!("{}.safetensors", self.checkpoint)
     }
 
-    /// Fails where the checkpoint is not there and the other one is: before the end of its first epoch, a run has no best one.
+    /// Fails where the checkpoint is not there and the other one is: before the end of its first epoch, a run has no
+    /// best one.
     fn check(&self, folder: &RunFolder) -> Result<()> {
         let other = if self.checkpoint == "best" { "last" } else { "best" };
         let is_there = |name: &str| folder.file(name).symlink_metadata().is_ok();
@@ -97,7 +99,8 @@ impl CheckpointArgs {
             return Ok(());
         }
         let problem = format!(
-            "is not there: a run has one from the end of its first epoch on; take the other one with --checkpoint {other}"
+            "is not there: a run has one from the end of its first epoch on; take the other one with --checkpoint \
+             {other}"
         );
         Err(Error::file(folder.file(&self.name()), problem))
     }

@@ -54,13 +54,14 @@ impl Common {
     }
 }
 
-/// A line on stderr, without control characters. Where nobody listens any more (the terminal was closed), it is lost, and the program goes on.
+/// A line on stderr, without control characters. Where nobody listens any more (the terminal was closed), it is lost,
+/// and the program goes on.
 pub fn print_status(sentence: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{}", printable(&sentence.to_string()));
 }
 
-/// A program: its command line, and what it does; 0 when that is done or nobody reads standard output any more, otherwise the error in one
-/// line on stderr, and 1.
+/// A program: its command line, and what it does; 0 when that is done or nobody reads standard output any more,
+/// otherwise the error in one line on stderr, and 1.
 pub fn main<C: Parser>(run: impl FnOnce(C) -> anyhow::Result<ExitCode>) -> ExitCode {
     let outcome = match C::try_parse() {
         Ok(command) => run(command),

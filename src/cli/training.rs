@@ -23,22 +23,24 @@ pub struct RunArgs {
     /// Settings in TOML, the names of these flags with _ for -
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
-    /// What to do about a step whose loss or gradient is not finite: such a step never changes the model [default: stop]
+    /// What to do about a step whose loss or gradient is not finite: such a step never changes the model [default:
+    /// stop]
     #[arg(long, value_name = "WHAT", value_parser = choice::<OnNan>())]
     on_nan: Option<OnNan>,
     /// Run folder [default: one in runs/ that is named after the data and the model]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with the run in --out at its last checkpoint, with its settings. What may be given anew, and is kept: --epochs (what changes
-    /// over a run then follows the new length), --on-nan, and where its data are now. --threads, --device, --quiet, --json hold for this
-    /// call alone
+    /// Go on with the run in --out at its last checkpoint, with its settings. What may be given anew, and is kept:
+    /// --epochs (what changes over a run then follows the new length), --on-nan, and where its data are now. --threads,
+    /// --device, --quiet, --json hold for this call alone
     #[arg(long)]
     resume: bool,
     #[command(flatten)]
     common: Common,
 }
 
-/// The flags of a command that trains, and what it says. Serialised, they are settings: of those that were typed, under the names of a settings file.
+/// The flags of a command that trains, and what it says. Serialised, they are settings: of those that were typed, under
+/// the names of a settings file.
 pub trait Train: Serialize {
     /// What is trained.
     type Task: TrainTask<Settings: Default>;
@@ -84,7 +86,8 @@ pub trait Train: Serialize {
     /// # Errors
     /// When the settings are not allowed, and those of [`Session::run`].
     fn run(&self) -> anyhow::Result<ExitCode> {
-        // Only a training is stopped gently: until it begins, and a pipe or a slow disk may be waited for, a signal ends the program as it ends any other.
+        // Only a training is stopped gently: until it begins, and a pipe or a slow disk may be waited for, a signal
+        // ends the program as it ends any other.
         let (mut session, out) = begin(self)?;
         let stop = interrupted()?;
         let common = &self.run_args().common;

@@ -1,10 +1,10 @@
 //! How libtorch's threads wait for work: briefly, so that a training leaves the cores to other processes.
 //!
-//! A thread of GNU's OpenMP that waits looks for work 300,000 times by default, during which it holds its core: two trainings on the same
-//! cores take ten times as long as one. With 10,000 times they share them, and with 1,000 times, while the cores are crowded, they share them
-//! well (`benches/busy.py`). OpenMP reads the number from the environment when
-//! it is loaded, so a program has to start again with it. It does so before the initialisers of its libraries run, of which libtorch's take a
-//! quarter of a second: so it costs some hundredths.
+//! A thread of GNU's OpenMP that waits looks for work 300,000 times by default, during which it holds its core: two
+//! trainings on the same cores take ten times as long as one. With 10,000 times they share them, and with 1,000 times,
+//! while the cores are crowded, they share them well (`benches/busy.py`). OpenMP reads the number from the environment
+//! when it is loaded, so a program has to start again with it. It does so before the initialisers of its libraries run,
+//! of which libtorch's take a quarter of a second: so it costs some hundredths.
 
 use crate::platform::contention::watch_for_other_processes;
 use std::ffi::{CStr, c_char, c_int};
@@ -22,8 +22,9 @@ const MOST: usize = 4096;
 /// What is said where the working folder was removed: MKL would end the process with a message that names libtorch.
 const NO_WORKING_FOLDER: &[u8] = b"error: the working folder is gone; change to a folder that exists\n";
 
-/// Starts the program again, with `GOMP_SPINCOUNT`, unless that or `OMP_WAIT_POLICY` is set. The process keeps its number, its name and its
-/// arguments. Where it cannot start again, it goes on as it is. Where its working folder is gone, it ends with a sentence.
+/// Starts the program again, with `GOMP_SPINCOUNT`, unless that or `OMP_WAIT_POLICY` is set. The process keeps its
+/// number, its name and its arguments. Where it cannot start again, it goes on as it is. Where its working folder is
+/// gone, it ends with a sentence.
 ///
 /// For [`threads_wait_briefly!`](crate::threads_wait_briefly) alone.
 ///
@@ -37,8 +38,9 @@ pub unsafe extern "C" fn start_again(
     let mut extended = [ptr::null(); MOST + 2];
     let mut count = 0;
     let mut path = [0; libc::PATH_MAX as usize];
-    // SAFETY: by the contract, the list holds strings and ends with a null pointer, and nothing changes it meanwhile. Nothing here needs
-    // libraries that are initialised later: it reads strings, and asks the kernel for a folder, a link and a new program. The buffers live until then.
+    // SAFETY: by the contract, the list holds strings and ends with a null pointer, and nothing changes it meanwhile.
+    // Nothing here needs libraries that are initialised later: it reads strings, and asks the kernel for a folder, a
+    // link and a new program. The buffers live until then.
     unsafe {
         if libc::getcwd(path.as_mut_ptr(), path.len()).is_null()
             && std::io::Error::last_os_error().raw_os_error() == Some(libc::ENOENT)
@@ -66,7 +68,8 @@ pub unsafe extern "C" fn start_again(
     }
 }
 
-/// Lets threads wait more briefly still while other processes want the same cores, unless the user has a setting of their own.
+/// Lets threads wait more briefly still while other processes want the same cores, unless the user has a setting of
+/// their own.
 pub(super) fn yield_to_other_processes() {
     let ours = SETTING.to_bytes().strip_prefix(OWN[0]);
     let found = std::env::var_os("GOMP_SPINCOUNT");
@@ -75,12 +78,14 @@ pub(super) fn yield_to_other_processes() {
     }
 }
 
-/// In a program's main file: libtorch's threads wait briefly, unless the environment says otherwise (`GOMP_SPINCOUNT`, `OMP_WAIT_POLICY`). The
-/// program starts itself again before its libraries are initialised. For programs alone: a library has no such moment.
+/// In a program's main file: libtorch's threads wait briefly, unless the environment says otherwise (`GOMP_SPINCOUNT`,
+/// `OMP_WAIT_POLICY`). The program starts itself again before its libraries are initialised. For programs alone: a
+/// library has no such moment.
 #[macro_export]
 macro_rules! threads_wait_briefly {
     () => {
-        // SAFETY: entries of this section are functions with a program's arguments and environment, which the loader calls once, first of all.
+        // SAFETY: entries of this section are functions with a program's arguments and environment, which the loader
+        // calls once, first of all.
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
         #[used]
         #[unsafe(link_section = ".preinit_array")]

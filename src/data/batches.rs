@@ -13,7 +13,8 @@ use tch::{Device, Kind, Tensor};
 pub enum Pixels {
     /// 0 or 1.
     Binary,
-    /// An intensity from 0 to 255: the probability of a 1, drawn anew for every batch of training (dynamic binarisation), and once for evaluation.
+    /// An intensity from 0 to 255: the probability of a 1, drawn anew for every batch of training (dynamic
+    /// binarisation), and once for evaluation.
     Intensity,
 }
 
@@ -130,8 +131,8 @@ impl Images {
         }
     }
 
-    /// Images `from..to` to evaluate on, `[to - from, size]`: intensities are binarised by a fixed key, so that an image is the same for every model, seed and
-    /// size of batch.
+    /// Images `from..to` to evaluate on, `[to - from, size]`: intensities are binarised by a fixed key, so that an
+    /// image is the same for every model, seed and size of batch.
     ///
     /// # Errors
     /// When the range is empty or outside.
@@ -148,7 +149,8 @@ impl Images {
     }
 }
 
-/// The order in which an epoch visits `count` examples; a function of run seed and epoch alone, the same on every machine.
+/// The order in which an epoch visits `count` examples; a function of run seed and epoch alone, the same on every
+/// machine.
 pub fn epoch_order(count: i64, seed: u64, epoch: usize) -> Tensor {
     Tensor::from_slice(&shuffled(count, seed, epoch))
 }

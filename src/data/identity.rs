@@ -1,8 +1,10 @@
-//! What data are, in a few numbers and two hashes, so that a run can tell whether it has before it what it was trained on.
+//! What data are, in a few numbers and two hashes, so that a run can tell whether it has before it what it was trained
+//! on.
 //!
-//! What is hashed is what a model sees: images as bytes, documents as counts of words, each part in its order. A file that is packed, renamed or moved has the
-//! same identity; one that gains, loses, swaps or changes an example has another. The hash is BLAKE3: one pass over the data after they were read. A store of
-//! documents keeps its own, and is not passed over again.
+//! What is hashed is what a model sees: images as bytes, documents as counts of words, each part in its order. A file
+//! that is packed, renamed or moved has the same identity; one that gains, loses, swaps or changes an example has
+//! another. The hash is BLAKE3: one pass over the data after they were read. A store of documents keeps its own, and is
+//! not passed over again.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +12,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
-    /// How many examples each part has: those to train on, to choose by (none where they are taken from the first), to report on.
+    /// How many examples each part has: those to train on, to choose by (none where they are taken from the first), to
+    /// report on.
     pub examples: [u64; 3],
     /// What an example is made of: pixels of an image, or words of the vocabulary.
     pub features: u64,
@@ -21,8 +24,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// What is other than these data in data that were found in their place, in words; `None` where they are the same. `example` and `feature` are what a user
-    /// calls these, in the plural.
+    /// What is other than these data in data that were found in their place, in words; `None` where they are the same.
+    /// `example` and `feature` are what a user calls these, in the plural.
     pub fn difference(&self, found: &Self, example: &str, feature: &str) -> Option<String> {
         let counted = |of: &Self| match of.examples {
             [train, 0, test] => format!("{train} and {test}"),

@@ -28,7 +28,8 @@ pub(super) enum ImageFile {
 /// Reads a file: idx, `.npy`, both also gzipped, or `.npz`.
 ///
 /// # Errors
-/// When it is none of these, or its numbers are no images; the message says what was found, and what makes images of it.
+/// When it is none of these, or its numbers are no images; the message says what was found, and what makes images of
+/// it.
 pub(super) fn read(path: &Path) -> Result<ImageFile> {
     let unreadable = |error: std::io::Error| Error::file(path, error);
     let Opened { file, length, held } = open(path).map_err(unreadable)?;
@@ -56,7 +57,8 @@ fn plain(path: &Path, mut source: impl BufRead, most: u64) -> Result<Array> {
     if !start.is_empty() && !start.starts_with(&[0, 0]) {
         let shown = &start[..start.len().min(4)];
         let problem = format!(
-            "holds no images that are known: it starts with {shown:02x?}, not as an idx file, NumPy's .npy or .npz; of an array x in Python: \
+            "holds no images that are known: it starts with {shown:02x?}, not as an idx file, NumPy's .npy or .npz; \
+             of an array x in Python: \
              numpy.savez_compressed('images.npz', x=x)"
         );
         return Err(Error::file(path, problem));
@@ -83,7 +85,8 @@ fn archive(path: &Path) -> Result<ImageFile> {
         _ if archive.is_pytorch() => {
             let file = path.to_string_lossy();
             let problem = format!(
-                "is a file of torch.save; in Python, if it holds one tensor: numpy.savez_compressed('images.npz', x=torch.load({file:?}).numpy())"
+                "is a file of torch.save; in Python, if it holds one tensor: numpy.savez_compressed('images.npz', \
+                 x=torch.load({file:?}).numpy())"
             );
             Err(Error::file(path, problem))
         }
@@ -91,7 +94,8 @@ fn archive(path: &Path) -> Result<ImageFile> {
             let shown: Vec<String> = names.iter().take(12).map(|name| name.chars().take(40).collect()).collect();
             let file = path.to_string_lossy();
             let problem = format!(
-                "has no array 'x', nor 'x_train' and 'x_test', only {shown:?}; in Python: numpy.savez_compressed('images.npz', x=numpy.load({file:?})[NAME])"
+                "has no array 'x', nor 'x_train' and 'x_test', only {shown:?}; in Python: \
+                 numpy.savez_compressed('images.npz', x=numpy.load({file:?})[NAME])"
             );
             Err(Error::file(path, problem))
         }

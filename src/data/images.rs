@@ -59,8 +59,8 @@ impl Dataset {
 /// An image set by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageSet {
-    /// 5,000 digits that come with the crate: 4,500 to train on; the 500 others serve both to choose the best epoch and to
-    /// report on, so numbers on them are optimistic.
+    /// 5,000 digits that come with the crate: 4,500 to train on; the 500 others serve both to choose the best epoch and
+    /// to report on, so numbers on them are optimistic.
     Mnist5k,
     /// MNIST, dynamically binarised; the last 10,000 training images are for validation.
     Mnist,
@@ -68,9 +68,10 @@ pub enum ImageSet {
     StaticMnist,
     /// OMNIGLOT at 28x28, dynamically binarised; the last 1,345 training images are for validation.
     Omniglot,
-    /// An idx file, an `.npy`, both also gzipped, or an `.npz` with an array `x` (or only one), of intensities from 0 to 255 or from 0 to 1, `[N, height, width]`,
-    /// `[N, height, width, 1]`, or squares as `[N, pixels]`: of every ten images the last is for testing, the one before it for validation. An `.npz` with
-    /// `x_train` and `x_test`, as Keras has MNIST, says itself which are for testing; of the others every ninth is for validation.
+    /// An idx file, an `.npy`, both also gzipped, or an `.npz` with an array `x` (or only one), of intensities from 0
+    /// to 255 or from 0 to 1, `[N, height, width]`, `[N, height, width, 1]`, or squares as `[N, pixels]`: of every ten
+    /// images the last is for testing, the one before it for validation. An `.npz` with `x_train` and `x_test`, as
+    /// Keras has MNIST, says itself which are for testing; of the others every ninth is for validation.
     File(PathBuf),
 }
 

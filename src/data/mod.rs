@@ -1,4 +1,5 @@
-//! What to train on: images (the built-in digits, MNIST, static MNIST, OMNIGLOT, and files of one's own), and corpora of documents.
+//! What to train on: images (the built-in digits, MNIST, static MNIST, OMNIGLOT, and files of one's own), and corpora
+//! of documents.
 
 mod batches;
 mod corpora;

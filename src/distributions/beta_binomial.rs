@@ -1,7 +1,8 @@
 //! The beta-binomial distribution: a binomial whose probability is beta-distributed; over-dispersed successes.
 //!
-//! `P(X = k) = C(total_count, k) B(k + concentration1, total_count - k + concentration0) / B(concentration1, concentration0)` for
-//! `k = 0 .. total_count`; mean `total_count concentration1 / (concentration1 + concentration0)`. Names as in Pyro.
+//! `P(X = k) = C(n, k) B(k + concentration1, n - k + concentration0) / B(concentration1, concentration0)`, `n` being
+//! `total_count`
+//! for `k = 0 .. total_count`; mean `total_count concentration1 / (concentration1 + concentration0)`. Names as in Pyro.
 
 use super::distribution::{Distribution, Parameter, drawn_shape};
 use super::family_entry::FamilyEntry;
@@ -32,11 +33,12 @@ pub struct BetaBinomial {
 }
 
 impl BetaBinomial {
-    /// From a number of trials, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and positive concentrations of success and failure, which
-    /// broadcast together.
+    /// From a number of trials, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and positive concentrations of
+    /// success and failure, which broadcast together.
     ///
     /// # Errors
-    /// When a value is outside its domain (the check reads the concentrations back from their device), or the shapes do not fit.
+    /// When a value is outside its domain (the check reads the concentrations back from their device), or the shapes do
+    /// not fit.
     pub fn new(total_count: i64, concentration1: &Tensor, concentration0: &Tensor) -> Result<Self> {
         check_count("total_count of BetaBinomial", total_count)?;
         let (parameters, kind) = broadcast("BetaBinomial", &[concentration1, concentration0])?;

@@ -33,7 +33,8 @@ pub struct Binomial {
 }
 
 impl Binomial {
-    /// From a number of trials, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and success probabilities inside (0, 1), of any shape.
+    /// From a number of trials, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and success probabilities
+    /// inside (0, 1), of any shape.
     ///
     /// # Errors
     /// When a value is outside its domain. The check reads the probabilities back from their device.
@@ -43,7 +44,8 @@ impl Binomial {
         Ok(Self { total_count, success, kind })
     }
 
-    /// From a number of trials, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and finite log-odds of success.
+    /// From a number of trials, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and finite log-odds of
+    /// success.
     ///
     /// # Errors
     /// As [`new`](Self::new).

@@ -34,8 +34,8 @@ impl Categorical {
     /// [`from_logits`](Self::from_logits).
     ///
     /// # Errors
-    /// When a weight is outside 1e-300..=1e30 (the check reads the values back from their device), the tensor is not floating-point, or there is no class
-    /// dimension.
+    /// When a weight is outside 1e-300..=1e30 (the check reads the values back from their device), the tensor is not
+    /// floating-point, or there is no class dimension.
     pub fn new(probs: &Tensor) -> Result<Self> {
         let (probs, kind) = classes("probs of Categorical", probs)?;
         check_positive("probs of Categorical", &probs)?;
@@ -45,8 +45,8 @@ impl Categorical {
     /// From unnormalised log probabilities `[..., n]`; minus infinity excludes a class.
     ///
     /// # Errors
-    /// When a logit is NaN or plus infinity, or a row has no finite logit (the check reads the values back from their device), the tensor is not
-    /// floating-point, or there is no class dimension.
+    /// When a logit is NaN or plus infinity, or a row has no finite logit (the check reads the values back from their
+    /// device), the tensor is not floating-point, or there is no class dimension.
     pub fn from_logits(logits: &Tensor) -> Result<Self> {
         let (logits, kind) = classes("logits of Categorical", logits)?;
         check_logits("Categorical", &logits)?;

@@ -1,8 +1,8 @@
 //! The Conway-Maxwell-Poisson distribution: counts with more or less variance than a Poisson's.
 //!
-//! `P(X = k) = rate^k / (k!)^nu / Z` for `k = 0, 1, ...`; `nu = 1` is the Poisson, `nu < 1` spreads it, `nu > 1` narrows it,
-//! and `nu -> 0` is a geometric. `Z` and the moments are sums over all that carries mass, on a grid that follows the square
-//! root of the atom, as the law's width does.
+//! `P(X = k) = rate^k / (k!)^nu / Z` for `k = 0, 1, ...`; `nu = 1` is the Poisson, `nu < 1` spreads it, `nu > 1`
+//! narrows it, and `nu -> 0` is a geometric. `Z` and the moments are sums over all that carries mass, on a grid that
+//! follows the square root of the atom, as the law's width does.
 
 use super::distribution::{Distribution, Parameter};
 use super::family_entry::FamilyEntry;
@@ -39,8 +39,8 @@ pub struct ConwayMaxwellPoisson {
 }
 
 impl ConwayMaxwellPoisson {
-    /// From positive rates and positive dispersions `nu`, which broadcast together. How far the normalising sum must go is found
-    /// by looking at the values, which reads them back from their device.
+    /// From positive rates and positive dispersions `nu`, which broadcast together. How far the normalising sum must go
+    /// is found by looking at the values, which reads them back from their device.
     ///
     /// # Errors
     /// When a value is not positive or above 1e30, the shapes do not fit, or the law lies beyond

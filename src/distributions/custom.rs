@@ -1,12 +1,14 @@
 //! A distribution of the user's own: a log-pmf as a closure over a support.
 //!
-//! Nothing else is asked for. Tails, moments and samples are sums of the pmf over the integers, which end where the **ratio
-//! test** bounds the rest: when a run of terms weighs `r` times the run before, and later ratios are no larger, what follows the last run, of
-//! mass `m`, is at most `m r / (1 - r)`. For a tail that falls off by ever larger ratios a bound can be given instead.
+//! Nothing else is asked for. Tails, moments and samples are sums of the pmf over the integers, which end where the
+//! **ratio test** bounds the rest: when a run of terms weighs `r` times the run before, and later ratios are no larger,
+//! what follows the last run, of mass `m`, is at most `m r / (1 - r)`. For a tail that falls off by ever larger ratios
+//! a bound can be given instead.
 //!
-//! A law with several modes is whole when its total is one, or its range is given. Beyond the first end of a law without a range, further modes are
-//! searched for if it is unnormalised, or its total is below one. What is left out, less than a part in 10^18, is missing in moments too: those of tails that fall off as a power
-//! of `k` lack more than that.
+//! A law with several modes is whole when its total is one, or its range is given. Beyond the first end of a law
+//! without a range, further modes are searched for if it is unnormalised, or its total is below one. What is left out,
+//! less than a part in 10^18, is missing in moments too: those of tails that fall off as a power of `k` lack more than
+//! that.
 
 use super::distribution::{Distribution, Parameter};
 use super::farther::farther_mass;
@@ -19,7 +21,8 @@ use crate::platform::limits::check_shape;
 use std::sync::{Arc, Mutex, PoisonError};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// A closure of the user's. It may own tensors, which can be sent to another thread but not shared with it: hence the lock.
+/// A closure of the user's. It may own tensors, which can be sent to another thread but not shared with it: hence the
+/// lock.
 #[derive(Clone)]
 struct Closure(Arc<Mutex<OfParametersAndAtoms>>);
 
@@ -76,7 +79,8 @@ struct Law {
     log_pmf: Closure,
     tail_bound: Option<Closure>,
     kind: Kind,
-    /// The integers outside which there is less than 1e-18 of the mass; while they are looked for, those among which it must begin.
+    /// The integers outside which there is less than 1e-18 of the mass; while they are looked for, those among which it
+    /// must begin.
     extent: (i64, i64),
 }
 
@@ -115,15 +119,16 @@ impl CustomBuilder {
         self
     }
 
-    /// Ends sums by a bound instead of the ratio test: the closure gives an upper bound of the log mass of `k` and all integers
-    /// farther from zero on that side, for the parameters and `k` as the log-pmf gets them.
+    /// Ends sums by a bound instead of the ratio test: the closure gives an upper bound of the log mass of `k` and all
+    /// integers farther from zero on that side, for the parameters and `k` as the log-pmf gets them.
     #[must_use]
     pub fn tail_bound(mut self, bound: impl Fn(&[Tensor], &Tensor) -> Tensor + Send + 'static) -> Self {
         self.tail_bound = Some(Closure::new(bound));
         self
     }
 
-    /// Says that nearly all of the mass lies from `first` to `last`, both included: sums do not end before, and no other modes are searched for.
+    /// Says that nearly all of the mass lies from `first` to `last`, both included: sums do not end before, and no
+    /// other modes are searched for.
     #[must_use]
     pub fn range(mut self, first: i64, last: i64) -> Self {
         self.range = Some((first, last));
@@ -132,21 +137,22 @@ impl CustomBuilder {
 
     /// Divides by the sum of all terms, which is part of the gradient.
     ///
-    /// On an endless support, and without a [`range`](Self::range), modes are searched for: among 4,096 to 131,072 integers one by one (the
-    /// fewer, the larger the batch), and beyond in steps of the square root of their distance from zero. A narrower mode farther out needs the
-    /// range.
+    /// On an endless support, and without a [`range`](Self::range), modes are searched for: among 4,096 to 131,072
+    /// integers one by one (the fewer, the larger the batch), and beyond in steps of the square root of their distance
+    /// from zero. A narrower mode farther out needs the range.
     #[must_use]
     pub fn unnormalized(mut self) -> Self {
         self.unnormalized = true;
         self
     }
 
-    /// The distribution with this log-pmf: from the parameters and integers `k` of the support, both float64, to `log P(X = k)`, by tensor
-    /// operations that broadcast them; minus infinity where there is no mass.
+    /// The distribution with this log-pmf: from the parameters and integers `k` of the support, both float64, to
+    /// `log P(X = k)`, by tensor operations that broadcast them; minus infinity where there is no mass.
     ///
     /// # Errors
-    /// When parameters do not broadcast, the log-pmf has another shape, is NaN or plus infinity, does not fall off, or (unless it may be
-    /// unnormalised) does not sum to one, at most 1e-9 less or 1e-6 more. Looks at the values, which reads them back from their device.
+    /// When parameters do not broadcast, the log-pmf has another shape, is NaN or plus infinity, does not fall off, or
+    /// (unless it may be unnormalised) does not sum to one, at most 1e-9 less or 1e-6 more. Looks at the values, which
+    /// reads them back from their device.
     pub fn build(self, log_pmf: impl Fn(&[Tensor], &Tensor) -> Tensor + Send + 'static) -> Result<Custom> {
         let (parameters, kind) = if self.parameters.is_empty() {
             (Vec::new(), Kind::Float)
@@ -156,16 +162,7 @@ impl CustomBuilder {
         for (name, values) in self.names.iter().zip(&parameters) {
             crate::checks::require(&format!("{name} of {}", self.name), values, &values.isfinite(), "finite")?;
         }
-        if let (Some(lowest), Some(highest)) = (self.support.lowest, self.support.highest)
-            && lowest > highest
-        {
-            let what = format!("support of {}", self.name);
-            return Err(Error::parameter(
-                what,
-                format!("{lowest}..={highest}"),
-                "not empty: from the lowest atom to the highest",
-            ));
-        }
+        check_support(&self.name, &self.support)?;
         let anywhere = self.support.nearest(0);
         let law = Law {
             name: self.name,
@@ -193,24 +190,30 @@ impl CustomBuilder {
         custom.law = Arc::new(law.ok_or_else(|| Error::Config("a law was shared while it was built".into()))?);
         let total = log_total.detach().exp();
         if self.unnormalized {
-            crate::checks::require(
-                &format!("total of {}", custom.law.name),
-                &total,
-                &log_total.isfinite().logical_and(&log_total.gt(LOG_ZERO / 2.0)),
-                "positive and finite",
-            )?;
+            let is_positive = log_total.isfinite().logical_and(&log_total.gt(LOG_ZERO / 2.0));
+            let what = format!("total of {}", custom.law.name);
+            crate::checks::require(&what, &total, &is_positive, "positive and finite")?;
             custom.log_normalizer = Some(log_total);
         } else {
             let is_one = total.ge(1.0 - NORMALIZED.0).logical_and(&total.le(1.0 + NORMALIZED.1));
-            let allowed = "1, at most 1e-9 less or 1e-6 more; call `unnormalized` on the builder to divide by it, or give the `range` if mass lies beyond a gap";
-            crate::checks::require(
-                &format!("total mass of {} between {first} and {last}", custom.law.name),
-                &total,
-                &is_one,
-                allowed,
-            )?;
+            let allowed = "1, at most 1e-9 less or 1e-6 more; call `unnormalized` on the builder to divide by it, or \
+                give the `range` if mass lies beyond a gap";
+            let what = format!("total mass of {} between {first} and {last}", custom.law.name);
+            crate::checks::require(&what, &total, &is_one, allowed)?;
         }
         Ok(custom)
+    }
+}
+
+/// Fails where a support ends before it begins.
+fn check_support(name: &str, support: &Support) -> Result<()> {
+    match (support.lowest, support.highest) {
+        (Some(lowest), Some(highest)) if lowest > highest => Err(Error::parameter(
+            format!("support of {name}"),
+            format!("{lowest}..={highest}"),
+            "not empty: from the lowest atom to the highest",
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The discretised logistic distribution: a logistic variable rounded to the nearest integer.
 //!
-//! `P(X = k) = sigmoid((k + 1/2 - loc) / scale) - sigmoid((k - 1/2 - loc) / scale)` for all integers `k`. Truncated to `0 ..= 255` with
-//! merged tails it is the pixel likelihood of PixelCNN++ (Salimans, Karpathy, Chen, Kingma, arXiv 1701.05517).
+//! `P(X = k) = sigmoid((k + 1/2 - loc) / scale) - sigmoid((k - 1/2 - loc) / scale)` for all integers `k`. Truncated to
+//! `0 ..= 255` with merged tails it is the pixel likelihood of PixelCNN++ (Salimans, Karpathy, Chen, Kingma, arXiv
+//! 1701.05517).
 
 use super::distribution::{Distribution, Parameter, drawn_shape};
 use super::family_entry::FamilyEntry;
@@ -36,7 +37,8 @@ impl DiscretizedLogistic {
     /// From centres within +-[`LARGEST_ATOM`] and positive scales up to [`LARGEST_ATOM`], which broadcast together.
     ///
     /// # Errors
-    /// When a value is outside its domain (the check reads the values back from their device), or the shapes do not fit.
+    /// When a value is outside its domain (the check reads the values back from their device), or the shapes do not
+    /// fit.
     pub fn new(loc: &Tensor, scale: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("DiscretizedLogistic", &[loc, scale])?;
         let (loc, scale) = two(parameters);

@@ -29,8 +29,8 @@ impl Parameter {
 
 /// A discrete law on the integers with tensor parameters and a batch shape.
 ///
-/// A family writes its name, its parameters, its support, its log-pmf and its first two moments. Tails, excesses and samples
-/// follow by summation, and are overridden where a closed form is faster.
+/// A family writes its name, its parameters, its support, its log-pmf and its first two moments. Tails, excesses and
+/// samples follow by summation, and are overridden where a closed form is faster.
 pub trait Distribution: std::fmt::Debug + Send {
     /// The family's name, for messages.
     fn name(&self) -> &str;
@@ -41,7 +41,8 @@ pub trait Distribution: std::fmt::Debug + Send {
     /// The parameters, all of the same batch shape; at least one.
     fn parameters(&self) -> Vec<Parameter>;
 
-    /// The same family at other parameters, unchecked: as many as [`parameters`](Self::parameters) gives, in its order, float64.
+    /// The same family at other parameters, unchecked: as many as [`parameters`](Self::parameters) gives, in its order,
+    /// float64.
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution>;
 
     /// Where the mass lies; one for the whole batch.
@@ -59,30 +60,33 @@ pub trait Distribution: std::fmt::Debug + Send {
     /// `k` float64, broadcasts against `batch_shape`.
     fn log_pmf(&self, k: &Tensor) -> Tensor;
 
-    /// Whether an atom inside the support may weigh exactly nothing. A family without such atoms says `false`, which saves work.
+    /// Whether an atom inside the support may weigh exactly nothing. A family without such atoms says `false`, which
+    /// saves work.
     fn may_vanish(&self) -> bool {
         true
     }
 
-    /// Whether [`log_pmf`](Self::log_pmf) runs smoothly through the numbers between the integers, and has one mode, so that long sums need
-    /// only some of their terms. A family for which this holds says `true`, which saves work; others are summed term by term.
+    /// Whether [`log_pmf`](Self::log_pmf) runs smoothly through the numbers between the integers, and has one mode, so
+    /// that long sums need only some of their terms. A family for which this holds says `true`, which saves work;
+    /// others are summed term by term.
     fn is_smooth(&self) -> bool {
         false
     }
 
-    /// An upper bound of the log mass of `k` and all integers farther from zero on that side, where the family has one: sums that
-    /// the ratio test would not end are ended by it.
+    /// An upper bound of the log mass of `k` and all integers farther from zero on that side, where the family has one:
+    /// sums that the ratio test would not end are ended by it.
     fn log_tail_bound(&self, _k: i64) -> Option<Tensor> {
         None
     }
 
-    /// The first and the last integer that a sum must not end before, where the law knows them: outside, there is next to no mass in any row.
-    /// A law with several modes needs it, since the ratio test ends a sum between two of them.
+    /// The first and the last integer that a sum must not end before, where the law knows them: outside, there is next
+    /// to no mass in any row. A law with several modes needs it, since the ratio test ends a sum between two of them.
     fn extent(&self) -> Option<(i64, i64)> {
         None
     }
 
-    /// Whether [`log_tails`](Self::log_tails) is a closed form, which takes less time than [`mean`](Self::mean) and [`variance`](Self::variance) do.
+    /// Whether [`log_tails`](Self::log_tails) is a closed form, which takes less time than [`mean`](Self::mean) and
+    /// [`variance`](Self::variance) do.
     fn has_closed_tails(&self) -> bool {
         false
     }
@@ -95,8 +99,8 @@ pub trait Distribution: std::fmt::Debug + Send {
         sums::log_tails(self, k)
     }
 
-    /// `(log E[max(k - X, 0)], log E[max(X - k, 0)])`: how far, on average, the law reaches beyond `k` on each side; each of
-    /// shape `batch_shape`, float64, both accurate however small.
+    /// `(log E[max(k - X, 0)], log E[max(X - k, 0)])`: how far, on average, the law reaches beyond `k` on each side;
+    /// each of shape `batch_shape`, float64, both accurate however small.
     ///
     /// # Errors
     /// When the tail is a sum that does not end.
@@ -104,8 +108,8 @@ pub trait Distribution: std::fmt::Debug + Send {
         sums::log_partial_expectations(self, k)
     }
 
-    /// Draws of shape `sample_shape + batch_shape`, without gradient: exact where the family has a method of its own, and
-    /// otherwise from the window that leaves out 1e-12 of the mass.
+    /// Draws of shape `sample_shape + batch_shape`, without gradient: exact where the family has a method of its own,
+    /// and otherwise from the window that leaves out 1e-12 of the mass.
     ///
     /// # Errors
     /// When libtorch refuses (a negative size, say), or there is no such window.
@@ -125,8 +129,8 @@ pub trait Distribution: std::fmt::Debug + Send {
         Ok(atoms.index_select(0, &index).reshape(shape))
     }
 
-    /// The laws of the batch as plain numbers, for the one-pass sampler; nothing where the family does not offer it, or is not on
-    /// the CPU.
+    /// The laws of the batch as plain numbers, for the one-pass sampler; nothing where the family does not offer it, or
+    /// is not on the CPU.
     fn rows(&self) -> Option<Box<dyn LawBatch>> {
         None
     }
@@ -193,7 +197,8 @@ pub(crate) fn masked_log_pmf<D: Distribution + ?Sized>(distribution: &D, value: 
     log_pmf.where_self(&inside, &log_pmf.full_like(f64::NEG_INFINITY))
 }
 
-/// Log weights `batch_shape + [n]` of the integers of a window, float64; those outside are merged into the first, the last, or dropped.
+/// Log weights `batch_shape + [n]` of the integers of a window, float64; those outside are merged into the first, the
+/// last, or dropped.
 pub(crate) fn window_log_weights(
     distribution: &dyn Distribution,
     (lo, hi): (i64, i64),

@@ -1,4 +1,5 @@
-//! The families by name: a line each. For programs that take a family as a word, and for tests that go through all of them.
+//! The families by name: a line each. For programs that take a family as a word, and for tests that go through all of
+//! them.
 
 use super::family_entry::FamilyEntry;
 use super::{

@@ -1,8 +1,8 @@
 //! Mass beyond the end of a sum: a search for modes that the ratio test does not see.
 //!
-//! A sum of a pmf ends where its terms have fallen off. A law may have another mode beyond, and for an unnormalised law no total tells. So
-//! integers beyond the end are looked at: one by one at first, then in steps of the square root of their distance, which a mode as wide as
-//! that of a count cannot slip through.
+//! A sum of a pmf ends where its terms have fallen off. A law may have another mode beyond, and for an unnormalised law
+//! no total tells. So integers beyond the end are looked at: one by one at first, then in steps of the square root of
+//! their distance, which a mode as wide as that of a count cannot slip through.
 
 use crate::checks::LARGEST_ATOM;
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -17,8 +17,8 @@ const MOST: i64 = 1 << 17;
 /// Numbers in one tensor.
 const AT_ONCE: i64 = 1 << 21;
 
-/// The integer farthest from `start` in the direction of `sign` at which some row has more than `negligible`, a log mass `[rows...]`; from
-/// `beyond` steps away on, as far as a window may reach.
+/// The integer farthest from `start` in the direction of `sign` at which some row has more than `negligible`, a log
+/// mass `[rows...]`; from `beyond` steps away on, as far as a window may reach.
 ///
 /// # Shapes
 /// `log_pmf` maps integers `[n]` to `[rows..., n]`.

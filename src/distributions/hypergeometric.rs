@@ -1,11 +1,12 @@
 //! The hypergeometric distribution: successes among draws without replacement.
 //!
-//! `P(X = k) = C(successes, k) C(population - successes, draws - k) / C(population, draws)`; mean `draws successes / population`.
+//! `P(X = k) = C(successes, k) C(population - successes, draws - k) / C(population, draws)`; mean
+//! `draws successes / population`.
 //!
-//! Its two tensors are whole numbers. Where both kinds of item outnumber the draws, the pmf continues smoothly to all real
-//! numbers by the gamma function and still sums to one (Vandermonde's identity holds for them); there, and there only, fractions
-//! are accepted, and there is a gradient: that of the mean is `draws / population` in `successes`. Elsewhere a tensor that requires one is refused: mass would
-//! flow to atoms that no draw can be.
+//! Its two tensors are whole numbers. Where both kinds of item outnumber the draws, the pmf continues smoothly to all
+//! real numbers by the gamma function and still sums to one (Vandermonde's identity holds for them); there, and there
+//! only, fractions are accepted, and there is a gradient: that of the mean is `draws / population` in `successes`.
+//! Elsewhere a tensor that requires one is refused: mass would flow to atoms that no draw can be.
 
 use super::distribution::{Distribution, Parameter};
 use super::family_entry::FamilyEntry;
@@ -40,11 +41,12 @@ pub struct Hypergeometric {
 }
 
 impl Hypergeometric {
-    /// From a number of draws, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), the size of the population, and how many of it are
-    /// successes.
+    /// From a number of draws, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), the size of the population, and
+    /// how many of it are successes.
     ///
     /// # Errors
-    /// When a value is outside its domain (the check reads the tensors back from their device), or the shapes do not fit.
+    /// When a value is outside its domain (the check reads the tensors back from their device), or the shapes do not
+    /// fit.
     pub fn new(draws: i64, population: &Tensor, successes: &Tensor) -> Result<Self> {
         check_count("draws of Hypergeometric", draws)?;
         let (parameters, kind) = broadcast("Hypergeometric", &[population, successes])?;

@@ -37,7 +37,8 @@ pub struct Mixture {
 }
 
 impl Mixture {
-    /// From the law `[...]` of which component draws, and the components in the order of its classes; batch shapes broadcast against each other.
+    /// From the law `[...]` of which component draws, and the components in the order of its classes; batch shapes
+    /// broadcast against each other.
     ///
     /// # Errors
     /// When there is not one component for each class, or shapes do not fit.

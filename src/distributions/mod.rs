@@ -1,9 +1,9 @@
 //! Discrete distributions with tensor parameters, and the trait they share.
 //!
-//! One family, one file. Every result is **float64**, whatever the kind of the parameters: a log-pmf is a small difference
-//! of large numbers (`k log rate - rate - log k!` at a rate of 1,000 subtracts terms of 7,000), and float32 has no digits
-//! left for it. [`TruncatedDistribution`](crate::TruncatedDistribution) rounds at the end: to float64 for float64 parameters,
-//! to float32 for all others, so that half-precision parameters give laws in float32.
+//! One family, one file. Every result is **float64**, whatever the kind of the parameters: a log-pmf is a small
+//! difference of large numbers (`k log rate - rate - log k!` at a rate of 1,000 subtracts terms of 7,000), and float32
+//! has no digits left for it. [`TruncatedDistribution`](crate::TruncatedDistribution) rounds at the end: to float64 for
+//! float64 parameters, to float32 for all others, so that half-precision parameters give laws in float32.
 //!
 //! | family | support | parameters |
 //! |---|---|---|
@@ -23,13 +23,15 @@
 //! | [`Mixture`] | that of its components | those of a [`Categorical`], and those of its components |
 //! | [`Custom`] | any | any: a closure |
 //!
-//! `new` takes the parameters that torch.distributions takes first, `from_logits` log-odds or unnormalised log probabilities in their place. Both look at the values,
-//! which copies them from a GPU; [`unchecked`](crate::unchecked) leaves that out, for all families alike.
+//! `new` takes the parameters that torch.distributions takes first, `from_logits` log-odds or unnormalised log
+//! probabilities in their place. Both look at the values, which copies them from a GPU; [`unchecked`](crate::unchecked)
+//! leaves that out, for all families alike.
 //!
-//! Positive parameters lie within 1e-300..=1e30 and probabilities within 1e-30..1, beyond which their products leave float64. Atoms lie within
-//! plus and minus [`LARGEST_ATOM`], 2^24, the integers that float32 holds.
+//! Positive parameters lie within 1e-300..=1e30 and probabilities within 1e-30..1, beyond which their products leave
+//! float64. Atoms lie within plus and minus [`LARGEST_ATOM`], 2^24, the integers that float32 holds.
 //!
-//! [`Multinomial`] is a law of vectors; it is sampled through [`MultinomialRelaxation`](crate::relaxation::MultinomialRelaxation).
+//! [`Multinomial`] is a law of vectors; it is sampled through
+//! [`MultinomialRelaxation`](crate::relaxation::MultinomialRelaxation).
 
 mod bernoulli;
 mod beta_binomial;

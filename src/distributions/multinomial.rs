@@ -1,8 +1,10 @@
-//! The multinomial distribution: how often each of several classes occurs in a fixed number of draws; a vector of counts.
+//! The multinomial distribution: how often each of several classes occurs in a fixed number of draws; a vector of
+//! counts.
 //!
-//! `P(X = x) = total_count! prod_i probs_i^x_i / x_i!` for counts that sum to `total_count`. It is a law of vectors, so it stands beside
-//! the trait of the laws on the integers; [`enumerate`](Multinomial::enumerate) makes it a
-//! [`TruncatedDistribution`], and [`MultinomialRelaxation`](crate::relaxation::MultinomialRelaxation) draws from it with a gradient.
+//! `P(X = x) = total_count! prod_i probs_i^x_i / x_i!` for counts that sum to `total_count`. It is a law of vectors, so
+//! it stands beside the trait of the laws on the integers; [`enumerate`](Multinomial::enumerate) makes it a
+//! [`TruncatedDistribution`], and [`MultinomialRelaxation`](crate::relaxation::MultinomialRelaxation) draws from it
+//! with a gradient.
 
 use crate::checks::{
     broadcast, broadcast_shape, broadcasts, check, check_count, check_positive, extended, real, single,
@@ -35,11 +37,12 @@ pub struct Multinomial {
 }
 
 impl Multinomial {
-    /// From a number of draws, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and positive weights `[..., classes]` of the classes, which need not sum
-    /// to one.
+    /// From a number of draws, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and positive weights
+    /// `[..., classes]` of the classes, which need not sum to one.
     ///
     /// # Errors
-    /// When a value is outside its domain (the check reads the weights back from their device), or there is no class dimension.
+    /// When a value is outside its domain (the check reads the weights back from their device), or there is no class
+    /// dimension.
     pub fn new(total_count: i64, probs: &Tensor) -> Result<Self> {
         let (probs, kind) = broadcast("Multinomial", &[probs])?;
         let probs = single(probs);
@@ -140,7 +143,8 @@ impl Multinomial {
         Ok(log_prob.where_self(&inside, &log_prob.full_like(f64::NEG_INFINITY)))
     }
 
-    /// Exact draws of shape `sample_shape + batch_shape + [classes]`, without gradient: class by class, a binomial of what is left.
+    /// Exact draws of shape `sample_shape + batch_shape + [classes]`, without gradient: class by class, a binomial of
+    /// what is left.
     ///
     /// # Errors
     /// When libtorch refuses the shape.
@@ -160,7 +164,8 @@ impl Multinomial {
         Ok(Tensor::stack(&counts, -1).to_kind(self.kind))
     }
 
-    /// For each class but the last, the log probability that a draw that is in none of the classes before is in it, and that it is not.
+    /// For each class but the last, the log probability that a draw that is in none of the classes before is in it, and
+    /// that it is not.
     pub(crate) fn conditionals(&self) -> Vec<(Tensor, Tensor)> {
         let classes = self.classes();
         let log_rest = self.log_probs.flip([-1]).logcumsumexp(-1).flip([-1]);

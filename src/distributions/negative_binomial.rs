@@ -37,7 +37,8 @@ impl NegativeBinomial {
     /// From positive `total_count` and `probs` inside (0, 1), which broadcast together.
     ///
     /// # Errors
-    /// When a value is outside its domain (the check reads the values back from their device), or the shapes do not fit.
+    /// When a value is outside its domain (the check reads the values back from their device), or the shapes do not
+    /// fit.
     pub fn new(total_count: &Tensor, probs: &Tensor) -> Result<Self> {
         Self::of(total_count, probs, Probability::from_probs)
     }

@@ -41,7 +41,8 @@ impl Probability {
         Ok(Self::of_logits(logits))
     }
 
-    /// One of these for a family that has no other tensor, from a tensor of any floating-point kind; and the kind of what is made of it.
+    /// One of these for a family that has no other tensor, from a tensor of any floating-point kind; and the kind of
+    /// what is made of it.
     pub fn alone(
         family: &str,
         given: &Tensor,

@@ -65,8 +65,8 @@ pub(crate) fn find_window(distribution: &(impl Tails + ?Sized), mass: f64) -> Re
     Ok(if hi < last && (lo == first || above >= below) { (lo, hi + 1) } else { (lo.saturating_sub(1).max(first), hi) })
 }
 
-/// The largest `k` in `first..=last` for which `holds`, true up to some point and false beyond it, is true; by steps that double
-/// from `start`, then by bisection.
+/// The largest `k` in `first..=last` for which `holds`, true up to some point and false beyond it, is true; by steps
+/// that double from `start`, then by bisection.
 fn last_that(start: i64, first: i64, last: i64, holds: impl Fn(i64) -> Result<bool>) -> Result<Option<i64>> {
     let (mut step, mut yes, mut no) = (1, start, start);
     if holds(start)? {

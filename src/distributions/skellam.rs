@@ -1,6 +1,7 @@
 //! The Skellam distribution: the difference of two independent Poisson counts, on all integers.
 //!
-//! `P(X = k) = exp(-rate1 - rate2) (rate1 / rate2)^(k / 2) I_|k|(2 sqrt(rate1 rate2))`; mean `rate1 - rate2`, variance `rate1 + rate2`.
+//! `P(X = k) = exp(-rate1 - rate2) (rate1 / rate2)^(k / 2) I_|k|(2 sqrt(rate1 rate2))`; mean `rate1 - rate2`, variance
+//! `rate1 + rate2`.
 
 use super::Poisson;
 use super::distribution::{Distribution, Parameter};
@@ -34,7 +35,8 @@ impl Skellam {
     /// From the positive rates of what is counted up and of what is counted down, which broadcast together.
     ///
     /// # Errors
-    /// When a rate is not positive or above 1e30 (the check reads the rates back from their device), or the shapes do not fit.
+    /// When a rate is not positive or above 1e30 (the check reads the rates back from their device), or the shapes do
+    /// not fit.
     pub fn new(rate1: &Tensor, rate2: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("Skellam", &[rate1, rate2])?;
         let (rate1, rate2) = two(parameters);

@@ -2,8 +2,8 @@
 //!
 //! Laws that are smooth between the integers are summed by few of their terms ([`Grid`]), others term by term.
 //!
-//! A sum that starts at `k` and runs away from the mean sees a falling pmf, which the grading resolves at any scale. One that
-//! runs over a distant, narrow peak does not; then the other side is summed, and the first is its complement.
+//! A sum that starts at `k` and runs away from the mean sees a falling pmf, which the grading resolves at any scale.
+//! One that runs over a distant, narrow peak does not; then the other side is summed, and the first is its complement.
 
 use super::support::Support;
 use crate::checks::{LARGEST_ATOM, log_zero_one, require};
@@ -49,7 +49,8 @@ pub(crate) enum Direction {
     Down,
 }
 
-/// The logarithm of `sum_j weight_j P(X = from +- j)` over `j = 0, 1, ...` to the support's end, with weight 1 or `j + 1`.
+/// The logarithm of `sum_j weight_j P(X = from +- j)` over `j = 0, 1, ...` to the support's end, with weight 1 or
+/// `j + 1`.
 fn one_sided<D: Pmf + ?Sized>(
     distribution: &D,
     from: i64,
@@ -94,8 +95,8 @@ fn plain_grid<D: Pmf + ?Sized>(distribution: &D, length: i64) -> Result<Grid> {
     Ok(Grid::plain(length))
 }
 
-/// How many integers hold a falling sum up to a negligible rest: the start of a block past which, in every row, the blocks' first
-/// terms times their lengths say so.
+/// How many integers hold a falling sum up to a negligible rest: the start of a block past which, in every row, the
+/// blocks' first terms times their lengths say so.
 fn smooth_reach(log_pmf: impl Fn(&Tensor) -> Tensor, device: Device) -> i64 {
     let _guard = no_grad_guard();
     let starts: Vec<i64> = (0..=LAST_BLOCK).map(|i| SINGLES << i).collect();
@@ -145,18 +146,21 @@ pub(crate) fn reach<D: Pmf + ?Sized>(distribution: &D, from: i64, direction: Dir
     Err(Error::parameter(
         format!("tail of {} from {from} on", distribution.name()),
         format!("still worth summing after {start} terms"),
-        "one that falls off geometrically within them; narrow the parameters, or give a finite support, the range of the mass or a bound on the tail",
+        "one that falls off geometrically within them; narrow the parameters, or give a finite support, the range of \
+         the mass or a bound on the tail",
     ))
 }
 
-/// Terms in a row that weigh nothing before a sum counts as ended: a law may leave out integers, as one on the even ones does.
+/// Terms in a row that weigh nothing before a sum counts as ended: a law may leave out integers, as one on the even
+/// ones does.
 const ENDED: i64 = 4096;
 
-/// Deviations from the mean beyond which a sum of nothing is taken to stay nothing; less than 1 in 4,000 of the mass may lie there, by Chebyshev.
+/// Deviations from the mean beyond which a sum of nothing is taken to stay nothing; less than 1 in 4,000 of the mass
+/// may lie there, by Chebyshev.
 const FAR: f64 = 64.0;
 
-/// How many integers from `from` on may still hold mass after a run of nothing: as far as the law's extent reaches, or else some deviations beyond
-/// the mean; nothing if neither is known.
+/// How many integers from `from` on may still hold mass after a run of nothing: as far as the law's extent reaches, or
+/// else some deviations beyond the mean; nothing if neither is known.
 fn mass_ends<D: Pmf + ?Sized>(distribution: &D, from: i64, direction: Direction) -> Option<i64> {
     let up = direction == Direction::Up;
     let last = match distribution.extent() {
@@ -171,9 +175,10 @@ fn mass_ends<D: Pmf + ?Sized>(distribution: &D, from: i64, direction: Direction)
     (distance < LARGEST_ATOM as f64).then_some(distance.max(0.0) as i64)
 }
 
-/// An upper bound of the log sum of what follows these terms, if the ratio of their last two quarters bounds that of all later ones: plus
-/// infinity while quarters grow, minus infinity where a sum that was something (`log_sum`), or cannot become something any more (`no_more`), has come
-/// to a long run of nothing. Quarters, of 16 terms or more, and not single terms, so that an integer without mass says nothing.
+/// An upper bound of the log sum of what follows these terms, if the ratio of their last two quarters bounds that of
+/// all later ones: plus infinity while quarters grow, minus infinity where a sum that was something (`log_sum`), or
+/// cannot become something any more (`no_more`), has come to a long run of nothing. Quarters, of 16 terms or more, and
+/// not single terms, so that an integer without mass says nothing.
 fn remainder(terms: &Tensor, log_sum: &Tensor, no_more: impl FnOnce() -> bool) -> Tensor {
     let quarter = terms.size().last().copied().unwrap_or(0) / 4;
     let sum_of = |number: i64| terms.narrow(-1, number * quarter, quarter).logsumexp(-1, false);
@@ -192,8 +197,8 @@ fn remainder(terms: &Tensor, log_sum: &Tensor, no_more: impl FnOnce() -> bool) -
     nothing.where_self(&vanished, &rest)
 }
 
-/// Which of the two sides of `k` can be summed directly: both near the mean, else the one that runs away from it; never one with mass beyond
-/// the longest sum.
+/// Which of the two sides of `k` can be summed directly: both near the mean, else the one that runs away from it; never
+/// one with mass beyond the longest sum.
 ///
 /// # Errors
 /// When neither can be for some row.
@@ -274,7 +279,8 @@ pub(crate) fn log_partial_expectations<D: Pmf + ?Sized>(distribution: &D, k: i64
     )
 }
 
-/// `(below, above)`: where both sides can be summed, the smaller is, and otherwise the one that can; the other follows from it.
+/// `(below, above)`: where both sides can be summed, the smaller is, and otherwise the one that can; the other follows
+/// from it.
 fn both_sides(
     (up_holds, down_holds): (Tensor, Tensor),
     sum: impl Fn(Direction) -> Result<Tensor>,

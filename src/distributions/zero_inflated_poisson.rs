@@ -1,7 +1,7 @@
 //! The zero-inflated Poisson distribution: zero with probability `gate`, and otherwise a Poisson count.
 //!
-//! `P(X = 0) = gate + (1 - gate) exp(-rate)`, `P(X = k) = (1 - gate) rate^k exp(-rate) / k!` for `k > 0`; mean `(1 - gate) rate`.
-//! Names as in Pyro.
+//! `P(X = 0) = gate + (1 - gate) exp(-rate)`, `P(X = k) = (1 - gate) rate^k exp(-rate) / k!` for `k > 0`; mean
+//! `(1 - gate) rate`. Names as in Pyro.
 
 use super::Poisson;
 use super::distribution::{Distribution, Parameter, drawn_shape};
@@ -33,10 +33,12 @@ pub struct ZeroInflatedPoisson {
 }
 
 impl ZeroInflatedPoisson {
-    /// From the probability inside (0, 1) of a zero that the Poisson did not draw, and positive rates, which broadcast together.
+    /// From the probability inside (0, 1) of a zero that the Poisson did not draw, and positive rates, which broadcast
+    /// together.
     ///
     /// # Errors
-    /// When a value is outside its domain (the check reads the values back from their device), or the shapes do not fit.
+    /// When a value is outside its domain (the check reads the values back from their device), or the shapes do not
+    /// fit.
     pub fn new(gate: &Tensor, rate: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("ZeroInflatedPoisson", &[gate, rate])?;
         let (gate, rate) = two(parameters);

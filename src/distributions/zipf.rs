@@ -32,7 +32,8 @@ pub struct Zipf {
 }
 
 impl Zipf {
-    /// From a number of ranks, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and positive exponents of any shape.
+    /// From a number of ranks, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and positive exponents of any
+    /// shape.
     ///
     /// # Errors
     /// When a value is outside its domain. The check reads the exponents back from their device.

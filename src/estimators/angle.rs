@@ -2,9 +2,11 @@
 
 use tch::{Kind, Tensor};
 
-/// The cosines of the angles between estimates `[..., n]` and a reference that broadcasts against them, in [-1, 1], float64.
+/// The cosines of the angles between estimates `[..., n]` and a reference that broadcasts against them, in [-1, 1],
+/// float64.
 ///
-/// An estimate of zero points nowhere and counts as a right angle. NaN where the reference is zero, or a number is not finite.
+/// An estimate of zero points nowhere and counts as a right angle. NaN where the reference is zero, or a number is not
+/// finite.
 pub(crate) fn cosines(estimates: &Tensor, reference: &Tensor) -> Tensor {
     let (estimates, reference) = (unit(estimates), unit(reference));
     let products = (&estimates * &reference).sum_dim_intlist(-1, false, Kind::Double).clamp(-1.0, 1.0);
@@ -13,7 +15,8 @@ pub(crate) fn cosines(estimates: &Tensor, reference: &Tensor) -> Tensor {
     products.masked_fill(&no_reference, f64::NAN)
 }
 
-/// Of length one, or zero where all numbers are. The largest is brought to one first: squares of gradients such as 1e-200 vanish.
+/// Of length one, or zero where all numbers are. The largest is brought to one first: squares of gradients such as
+/// 1e-200 vanish.
 fn unit(vectors: &Tensor) -> Tensor {
     let vectors = vectors.to_kind(Kind::Double);
     let largest = vectors.abs().amax([-1].as_slice(), true);

@@ -1,23 +1,27 @@
 //! Exponential arrival times: a Poisson count as the number of arrivals before time 1, softly counted.
 //!
-//! `t_i` are cumulated `Exp(rate)` waiting times and `z = sum_i h((1 - t_i) / temperature)` with a soft step `h`: the logistic function, or the cubic
-//! `3 u^2 - 2 u^3`, `u = clamp(x / 2 + 1/2, 0, 1)`, which is exactly 0 and 1 beyond one temperature on each side. The gradient goes through the
-//! times, `d t_i / d rate = -t_i / rate`. As many arrivals are drawn as can be counted at all, up to 1e-9: an arrival forgotten is a mean that falls short.
+//! `t_i` are cumulated `Exp(rate)` waiting times and `z = sum_i h((1 - t_i) / temperature)` with a soft step `h`: the
+//! logistic function, or the cubic `3 u^2 - 2 u^3`, `u = clamp(x / 2 + 1/2, 0, 1)`, which is exactly 0 and 1 beyond one
+//! temperature on each side. The gradient goes through the times, `d t_i / d rate = -t_i / rate`. As many arrivals are
+//! drawn as can be counted at all, up to 1e-9: an arrival forgotten is a mean that falls short.
 //!
-//! The mean is the rate, exactly (cubic, temperatures below 1); the variance falls short of it by `9/35` of the temperature, so that the gradient of a
-//! quadratic `(z - c)^2` is off by `-9/35` of the temperature at every rate.
+//! The mean is the rate, exactly (cubic, temperatures below 1); the variance falls short of it by `9/35` of the
+//! temperature, so that the gradient of a quadratic `(z - c)^2` is off by `-9/35` of the temperature at every rate.
 //!
 //! The latents are untruncated: where the law's window cuts a tail off, this estimator does not see it.
 //!
 //! # What it needs
-//! Of `f`: a slope between the integers that adds up to the rise from one to the next. Of the law: a [`Poisson`](crate::distributions::Poisson), given with the expectation; a law by its type, whatever its name.
+//! Of `f`: a slope between the integers that adds up to the rise from one to the next. Of the law: a
+//! [`Poisson`](crate::distributions::Poisson), given with the expectation; a law by its type, whatever its name.
 //!
 //! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a bias of 6.9 % and 4.9 % for the cubic at temperatures 0.5 and 0.1, 15 % and 6 % for the logistic function, part of it the tail that
-//! their window of four atoms cuts off.
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a bias of 6.9 % and 4.9 % for the cubic at
+//! temperatures 0.5 and 0.1, 15 % and 6 % for the logistic function, part of it the tail that their window of four
+//! atoms cuts off.
 //!
 //! # Source
-//! The construction is that of a Poisson process, its moments those of Campbell's theorem; the cubic is the smoothstep function.
+//! The construction is that of a Poisson process, its moments those of Campbell's theorem; the cubic is the smoothstep
+//! function.
 
 use super::estimate::Estimate;
 use super::estimator::Estimator;
@@ -77,7 +81,8 @@ impl ExponentialArrivals {
         1.0 + self.temperature * if self.step == Step::Cubic { 1.0 } else { 9.0 * std::f64::consts::LN_10 }
     }
 
-    /// Arrivals that are drawn for each latent, so that the last falls behind the end with probability 1 - 1e-9 or more at every rate.
+    /// Arrivals that are drawn for each latent, so that the last falls behind the end with probability 1 - 1e-9 or more
+    /// at every rate.
     fn arrivals(&self, rate: &Tensor, samples: i64) -> Result<i64> {
         let _guard = no_grad_guard();
         if rate.numel() == 0 {

@@ -1,7 +1,8 @@
 //! How fast mass flows from each atom to the next, and counts as steps of a continuous variable.
 //!
-//! With the distribution function `F`, `-dF(k) / d theta` of mass moves from `k` and below to above it. A count `z` spread evenly over
-//! `z .. z + 1` has the distribution function `(1 - u) F(z - 1) + u F(z)` at `z + u`, and its number at a fixed quantile moves by
+//! With the distribution function `F`, `-dF(k) / d theta` of mass moves from `k` and below to above it. A count `z`
+//! spread evenly over `z .. z + 1` has the distribution function `(1 - u) F(z - 1) + u F(z)` at `z + u`, and its number
+//! at a fixed quantile moves by
 //!
 //! ```text
 //! ((1 - u) (-dF(z - 1)) + u (-dF(z))) / p(z)
@@ -10,16 +11,18 @@
 //! For the Poisson `-dF(k) / d rate = p(k)`, so that the flow past each atom is exactly its own mass.
 //!
 //! # Gaps
-//! Mass may flow past atoms that are never drawn, or hardly ever, as between two modes far apart. So that it is seen, such an atom is
-//! taken together with the one before it that has mass: a **group** is drawn when any of its atoms is, stands at its first, and steps to the first of the
-//! next group. What its atoms say beyond that, `d log pi_k (f(c_k) - f(first))`, remains to the score function; of the groups of one atom that
-//! most laws consist of, it is nothing.
+//! Mass may flow past atoms that are never drawn, or hardly ever, as between two modes far apart. So that it is seen,
+//! such an atom is taken together with the one before it that has mass: a **group** is drawn when any of its atoms is,
+//! stands at its first, and steps to the first of the next group. What its atoms say beyond that,
+//! `d log pi_k (f(c_k) - f(first))`, remains to the score function; of the groups of one atom that most laws consist
+//! of, it is nothing.
 
 use super::expectation::Expectation;
 use super::tensors::{gathered, no_value};
 use tch::{Kind, Tensor};
 
-/// An atom has a group of its own if it has this share, divided by the number of atoms, of the mass to the lighter of its sides.
+/// An atom has a group of its own if it has this share, divided by the number of atoms, of the mass to the lighter of
+/// its sides.
 const OWN_GROUP: f64 = 0.1;
 
 /// Flows past the atoms, in their order, as tensors of no value.
@@ -90,8 +93,8 @@ impl Flow {
         Steps { from: of_group(&groups.first), to: of_group(&groups.next), past, mass: of_group(&groups.mass) }
     }
 
-    /// Counts spread evenly from their group to the next, by `u` `[samples, rows..., latents]` in `[0, 1]`: how far they are beyond the first atom of
-    /// all, with the derivative at a fixed quantile.
+    /// Counts spread evenly from their group to the next, by `u` `[samples, rows..., latents]` in `[0, 1]`: how far
+    /// they are beyond the first atom of all, with the derivative at a fixed quantile.
     pub fn spread(&self, of: &Expectation<'_>, index: &Tensor, u: &Tensor) -> Tensor {
         let before = |first: &Tensor| gathered(&self.past, &(first - 1).clamp_min(0)).masked_fill(&first.eq(0), 0.0);
         let Steps { from, to, past, mass, .. } = self.steps(of, index);

@@ -1,7 +1,8 @@
 //! The exact expectation, by summing over every outcome.
 //!
-//! `E_q[f(z)] = sum_z q(z) f(z)` over all combinations of the latents' atoms: no sampling, no variance, and an exponential
-//! cost, `atoms ^ latents` evaluations of `f` for each row. It is what all other estimators are measured against.
+//! `E_q[f(z)] = sum_z q(z) f(z)` over all combinations of the latents' atoms: no sampling, no variance, and an
+//! exponential cost, `atoms ^ latents` evaluations of `f` for each row. It is what all other estimators are measured
+//! against.
 //!
 //! # What it needs
 //! Of `f`: a value at the atoms. Of the law: nothing, but few enough outcomes.

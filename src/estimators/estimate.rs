@@ -30,7 +30,8 @@ impl Estimate {
         Self { surrogate: samples.mean_dim(0, false, None::<Kind>), info: Info { evaluations, ..Info::default() } }
     }
 
-    /// With a graph, of a gradient of zero, where `f` has none and the law has one: a step then trains nothing, and does not fail.
+    /// With a graph, of a gradient of zero, where `f` has none and the law has one: a step then trains nothing, and
+    /// does not fail.
     pub(super) fn attached(self, of: &Expectation<'_>) -> Self {
         if self.surrogate.requires_grad() || !of.law.log_weights().requires_grad() {
             return self;

@@ -9,8 +9,9 @@ use crate::error::Result;
 
 /// Anything that estimates the gradient of `E_q[f(z)]`.
 ///
-/// An estimator of your own says what it is in [`facts`](Self::facts), and what it does in [`compute`](Self::compute), from what the
-/// [`Expectation`] holds: the law, and `f` at values of its latents. `examples/custom_estimator.rs` is a whole one:
+/// An estimator of your own says what it is in [`facts`](Self::facts), and what it does in [`compute`](Self::compute),
+/// from what the [`Expectation`] holds: the law, and `f` at values of its latents. `examples/custom_estimator.rs` is a
+/// whole one:
 ///
 /// ```
 /// use gengs::estimators::{Estimate, Estimator, Expectation, Facts, Info};
@@ -53,12 +54,13 @@ pub trait Estimator: std::fmt::Debug + Send {
     /// What it is, claims and needs.
     fn facts(&self) -> &'static Facts;
 
-    /// An estimate for each row; what the estimator learns, it has learned from it when this returns, and uses from the next call on.
-    /// Where `f` has no slope that the estimator could take, its gradient is zero.
+    /// An estimate for each row; what the estimator learns, it has learned from it when this returns, and uses from the
+    /// next call on. Where `f` has no slope that the estimator could take, its gradient is zero.
     ///
     /// # Errors
-    /// When the law is not of the kind that the estimator is made for; `f` returns another shape than one number for each sample, whole
-    /// numbers, or another device's; prior or context do not fit the law; there are too few samples, or more than memory holds.
+    /// When the law is not of the kind that the estimator is made for; `f` returns another shape than one number for
+    /// each sample, whole numbers, or another device's; prior or context do not fit the law; there are too few samples,
+    /// or more than memory holds.
     fn estimate(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
         of.check(self.facts())?;
         // What is learned is learned by gradients, whatever the caller wants of the estimate.

@@ -12,8 +12,8 @@ use crate::random::gumbel;
 use crate::truncation::TruncatedDistribution;
 use tch::{Device, Kind, Tensor};
 
-/// The function under the expectation, from values `[samples, rows..., latents]` (`+ [d]` for atoms that are vectors) to
-/// `[samples, rows...]`.
+/// The function under the expectation, from values `[samples, rows..., latents]` (`+ [d]` for atoms that are vectors)
+/// to `[samples, rows...]`.
 pub type Objective<'a> = &'a dyn Fn(&Tensor) -> Tensor;
 
 /// Exact samples.
@@ -41,7 +41,8 @@ impl std::fmt::Debug for Expectation<'_> {
 }
 
 impl<'a> Expectation<'a> {
-    /// With one sample a row. The last dimension of the law's batch shape `[rows..., latents]` holds the latents of a row.
+    /// With one sample a row. The last dimension of the law's batch shape `[rows..., latents]` holds the latents of a
+    /// row.
     ///
     /// # Errors
     /// When the law has no batch dimension, or its rows have no latents.
@@ -223,7 +224,8 @@ impl<'a> Expectation<'a> {
         Ok(value.to_kind(self.law.kind()))
     }
 
-    /// `f` and its derivative in the values, both without graph; a derivative of zero where `f` does not depend on them.
+    /// `f` and its derivative in the values, both without graph; a derivative of zero where `f` does not depend on
+    /// them.
     pub(super) fn value_and_slope(&self, z: &Tensor) -> Result<(Tensor, Tensor)> {
         let z = z.detach().set_requires_grad(true);
         let value = self.value(&z)?;
@@ -235,7 +237,8 @@ impl<'a> Expectation<'a> {
         Ok((value.detach(), if slope.defined() { slope } else { z.detach().zeros_like() }))
     }
 
-    /// Log weights `[rows..., latents, atoms]`, of atoms without mass a large negative number instead of minus infinity.
+    /// Log weights `[rows..., latents, atoms]`, of atoms without mass a large negative number instead of minus
+    /// infinity.
     pub(super) fn log_weights(&self) -> Tensor {
         self.law.log_weights().clamp_min(LOG_ZERO_FLOAT)
     }
@@ -258,7 +261,8 @@ impl<'a> Expectation<'a> {
         no_value(&gathered(&self.log_weights(), index))
     }
 
-    /// From weights `[..., atoms]` to values, with the atoms held where they are: where the law moves its end atoms, an exact sample carries that movement.
+    /// From weights `[..., atoms]` to values, with the atoms held where they are: where the law moves its end atoms, an
+    /// exact sample carries that movement.
     pub(super) fn weigh(&self, weights: &Tensor) -> Tensor {
         self.law.weigh(weights, &self.law.atoms().detach())
     }

@@ -5,8 +5,9 @@ use tch::Device;
 
 /// What an estimator asks of `f`. Its claim of no bias holds for functions that give it, and for no others.
 ///
-/// A step function, `f = 1[z >= 3]` or `floor(z / 2)`, gives the first two alone: it has a value between the atoms, but its slope there is
-/// zero and says nothing of its rise. Estimators that ask for more accept such a function, and estimate another gradient.
+/// A step function, `f = 1[z >= 3]` or `floor(z / 2)`, gives the first two alone: it has a value between the atoms, but
+/// its slope there is zero and says nothing of its rise. Estimators that ask for more accept such a function, and
+/// estimate another gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FunctionNeeds {
@@ -78,7 +79,8 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Of an estimator by the score function that claims to be unbiased, works with one sample, has no temperature, and asks for a value at the atoms alone.
+    /// Of an estimator by the score function that claims to be unbiased, works with one sample, has no temperature, and
+    /// asks for a value at the atoms alone.
     pub const fn new(name: &'static str) -> Self {
         Self {
             name,

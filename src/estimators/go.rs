@@ -6,20 +6,20 @@
 //! d E f(z) = sum_k (-dF(k)) (f(c_(k+1)) - f(c_k)) = E[ -dF(k) / pi_k (f(c_(k+1)) - f(c_k)) ]
 //! ```
 //!
-//! by summation by parts; nothing flows past the last atom. It holds for any law and any list of atoms, vectors too, and asks nothing of `f` but its
-//! values at the atoms. Of several latents, each is moved on by itself, with the others at their sample: `latents + 1` evaluations a sample. Or one at
-//! random in each sample, times the number of latents: two evaluations, and more variance. Both are unbiased. `f`'s own gradient is taken at
-//! the sample.
+//! by summation by parts; nothing flows past the last atom. It holds for any law and any list of atoms, vectors too,
+//! and asks nothing of `f` but its values at the atoms. Of several latents, each is moved on by itself, with the others
+//! at their sample: `latents + 1` evaluations a sample. Or one at random in each sample, times the number of latents:
+//! two evaluations, and more variance. Both are unbiased. `f`'s own gradient is taken at the sample.
 //!
-//! Where next to no mass lies between two atoms, as between modes far apart, the step goes over it, and the score function takes what lies
-//! between (`dequantized.rs`): unbiased there too.
+//! Where next to no mass lies between two atoms, as between modes far apart, the step goes over it, and the score
+//! function takes what lies between (`dequantized.rs`): unbiased there too.
 //!
 //! # What it needs
 //! Of `f`: a value at the atoms. Of the law: nothing.
 //!
 //! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 0.40 times the gradient's length, the least of the unbiased, from eleven evaluations; 3.3 with one latent at
-//! a time.
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 0.40 times the
+//! gradient's length, the least of the unbiased, from eleven evaluations; 3.3 with one latent at a time.
 //!
 //! # Source
 //! Cong, Zhao, Bai, Carin, "GO Gradient for Expectation-Based Objectives", arXiv 1901.06020.
@@ -79,7 +79,8 @@ impl Estimator for Go {
         let steps = Flow::new(of).steps(of, &hard.index);
         let speed = steps.speed();
         let chosen = self.one_at_a_time.then(|| speed.rand_like().argmax(-1, true));
-        // `f` with each of the moved latents at this atom, and what else there is of those latents; `[samples, rows..., moved latents]`.
+        // `f` with each of the moved latents at this atom, and what else there is of those latents;
+        // `[samples, rows..., moved latents]`.
         let at = |place: &Tensor| match &chosen {
             Some(chosen) => {
                 let one = hard.index.zeros_like().scatter_value(-1, chosen, 1).to_kind(Kind::Bool);
@@ -106,7 +107,8 @@ impl Estimator for Go {
     }
 }
 
-/// `f` where each latent by itself is at this atom of its own and the others are at their sample, `[samples, rows..., latents]`, without graph.
+/// `f` where each latent by itself is at this atom of its own and the others are at their sample,
+/// `[samples, rows..., latents]`, without graph.
 fn one_moved(of: &Expectation<'_>, hard: &Hard, to: &Tensor) -> Result<Tensor> {
     let latents = of.latents();
     let rows = of.rows().iter().product::<i64>().max(1).saturating_mul(of.samples);

@@ -6,21 +6,25 @@
 //! d E f(z) = E[ -dF(z) / p(z) f'(z + u) ]
 //! ```
 //!
-//! No temperature; one backward pass instead of an evaluation for each latent. Unbiased for one latent. With several, all are dequantised at once, and
-//! `f` is differentiated away from the integers in every coordinate: a bias, unless `f` is a sum over the latents. Or one at random, in each sample, and
-//! the rest stays integer: the estimate is unbiased again, at the price of variance. `f`'s own gradient is always taken at integers.
+//! No temperature; one backward pass instead of an evaluation for each latent. Unbiased for one latent. With several,
+//! all are dequantised at once, and `f` is differentiated away from the integers in every coordinate: a bias, unless
+//! `f` is a sum over the latents. Or one at random, in each sample, and the rest stays integer: the estimate is
+//! unbiased again, at the price of variance. `f`'s own gradient is always taken at integers.
 //!
-//! Where next to no mass lies between two integers, the slope is taken along the whole way over it, and the score function takes what lies between
-//! (`dequantized.rs`).
+//! Where next to no mass lies between two integers, the slope is taken along the whole way over it, and the score
+//! function takes what lies between (`dequantized.rs`).
 //!
 //! # What it needs
-//! Of `f`: a slope between the integers that adds up to the rise from one to the next. A step function has none. Of the law: successive integers.
+//! Of `f`: a slope between the integers that adds up to the rise from one to the next. A step function has none. Of the
+//! law: successive integers.
 //!
 //! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows the least standard deviation, 0.39 times the gradient's length, with a bias of 12 % when all are dequantised at once; one at a time 3.3, without bias.
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows the least standard deviation, 0.39 times
+//! the gradient's length, with a bias of 12 % when all are dequantised at once; one at a time 3.3, without bias.
 //!
 //! # Source
-//! Cong, Zhao, Bai, Carin, "GO Gradient for Expectation-Based Objectives", arXiv 1901.06020, which has the difference `f(z + 1) - f(z)`.
+//! Cong, Zhao, Bai, Carin, "GO Gradient for Expectation-Based Objectives", arXiv 1901.06020, which has the difference
+//! `f(z + 1) - f(z)`.
 
 use super::dequantized::Flow;
 use super::estimate::Estimate;

@@ -1,18 +1,20 @@
 //! Gumbel-Rao: straight-through, with the slope averaged over relaxed samples that share the integer.
 //!
-//! `f` is evaluated once, at an exact sample `z`; the slope `d z / d theta` is the mean of `d softmax(x / temperature)` over several
-//! draws of the perturbed log weights `x` given that `z` is the largest. The same expectation as straight-through GenGS, so the
-//! same bias; never more variance (Rao-Blackwell), and less the more draws.
+//! `f` is evaluated once, at an exact sample `z`; the slope `d z / d theta` is the mean of `d softmax(x / temperature)`
+//! over several draws of the perturbed log weights `x` given that `z` is the largest. The same expectation as
+//! straight-through GenGS, so the same bias; never more variance (Rao-Blackwell), and less the more draws.
 //!
 //! # What it needs
 //! Of `f`: a slope at the atoms that tells of their neighbours. Of the law: nothing.
 //!
 //! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows half to a third of straight-through's standard deviation, 0.50 and 1.1 times the gradient's length at temperatures 0.5 and 0.1, and the same bias:
-//! 4.9 % and 1.6 %.
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows half to a third of straight-through's
+//! standard deviation, 0.50 and 1.1 times the gradient's length at temperatures 0.5 and 0.1, and the same bias: 4.9 %
+//! and 1.6 %.
 //!
 //! # Source
-//! Paulus, Maddison, Krause, "Rao-Blackwellizing the Straight-Through Gumbel-Softmax Gradient Estimator", arXiv 2010.04838.
+//! Paulus, Maddison, Krause, "Rao-Blackwellizing the Straight-Through Gumbel-Softmax Gradient Estimator", arXiv
+//! 2010.04838.
 
 use super::conditional;
 use super::estimate::Estimate;
@@ -23,7 +25,8 @@ use super::tensors::{check_temperature, no_value};
 use crate::error::{Error, Result};
 use tch::{Kind, Tensor};
 
-/// Relaxed samples that are averaged by default; the variance that they remove falls with their inverse, so that most of it is gone by ten.
+/// Relaxed samples that are averaged by default; the variance that they remove falls with their inverse, so that most
+/// of it is gone by ten.
 pub(super) const DRAWS: i64 = 10;
 
 /// Averages the slopes of relaxed samples that share an integer.

@@ -64,8 +64,8 @@ macro_rules! estimators {
             /// The estimator.
             ///
             /// # Errors
-            /// When the temperature is not positive and finite, or what it learns has no room: width or features are below 1 or too many, or the device is not
-            /// there.
+            /// When the temperature is not positive and finite, or what it learns has no room: width or features are
+            /// below 1 or too many, or the device is not there.
             pub fn build(self, setting: &Setting) -> Result<Box<dyn Estimator>> {
                 Ok(match self {
                     $(Self::$kind => { let $setting = setting; Box::new($build) })*
@@ -78,31 +78,47 @@ macro_rules! estimators {
 #[rustfmt::skip]
 estimators! {
     Exact, "exact", "Sum over all outcomes", enumeration::EXACT, |_| Enumeration;
-    Gengs, "gengs", "Generalized Gumbel-Softmax with soft samples", gengs::GENGS, |setting| Gengs::new(setting.temperature, Forward::Soft)?;
-    GengsSt, "gengs-st", "The same with straight-through: f sees integers", gengs::GENGS_ST, |setting| Gengs::new(setting.temperature, Forward::StraightThrough)?;
-    GumbelRao, "gumbel-rao", "Straight-through, averaged over relaxed samples that share an integer", gumbel_rao::GUMBEL_RAO, |setting| GumbelRao::new(setting.temperature, gumbel_rao::DRAWS)?;
+    Gengs, "gengs", "Generalized Gumbel-Softmax with soft \
+        samples", gengs::GENGS, |setting| Gengs::new(setting.temperature, Forward::Soft)?;
+    GengsSt, "gengs-st", "The same with straight-through: f sees \
+        integers", gengs::GENGS_ST, |setting| Gengs::new(setting.temperature, Forward::StraightThrough)?;
+    GumbelRao, "gumbel-rao", "Straight-through, averaged over relaxed samples that share an \
+        integer", gumbel_rao::GUMBEL_RAO, |setting| GumbelRao::new(setting.temperature, gumbel_rao::DRAWS)?;
     ReinMax, "reinmax", "Straight-through of second order", reinmax::REINMAX, |_| ReinMax::new(1.0)?;
-    Reinforce, "reinforce", "Score function without baseline", reinforce::REINFORCE, |setting| Reinforce::new(Baseline::None, setting.device)?;
-    ReinforceMa, "reinforce-ma", "Score function, baseline: moving average", reinforce::REINFORCE_MA, |setting| Reinforce::new(Baseline::MovingAverage, setting.device)?;
-    ReinforceLoo, "reinforce-loo", "Score function, baseline: the row's other samples", reinforce::REINFORCE_LOO, |setting| Reinforce::new(Baseline::LeaveOneOut, setting.device)?;
-    Nvil, "nvil", "Score function, learned baseline, normalised signal", nvil::NVIL, |setting| Nvil::new(setting.features, true, setting.device)?;
-    NvilBaseline, "nvil-baseline", "The same without normalisation", nvil::NVIL_BASELINE, |setting| Nvil::new(setting.features, false, setting.device)?;
+    Reinforce, "reinforce", "Score function without \
+        baseline", reinforce::REINFORCE, |setting| Reinforce::new(Baseline::None, setting.device)?;
+    ReinforceMa, "reinforce-ma", "Score function, baseline: moving \
+        average", reinforce::REINFORCE_MA, |setting| Reinforce::new(Baseline::MovingAverage, setting.device)?;
+    ReinforceLoo, "reinforce-loo", "Score function, baseline: the row's other \
+        samples", reinforce::REINFORCE_LOO, |setting| Reinforce::new(Baseline::LeaveOneOut, setting.device)?;
+    Nvil, "nvil", "Score function, learned baseline, normalised \
+        signal", nvil::NVIL, |setting| Nvil::new(setting.features, true, setting.device)?;
+    NvilBaseline, "nvil-baseline", "The same without \
+        normalisation", nvil::NVIL_BASELINE, |setting| Nvil::new(setting.features, false, setting.device)?;
     MuProp, "muprop", "Score function around a linear expansion at the mean", muprop::MUPROP, |_| MuProp;
     Vimco, "vimco", "Score function of a bound of several samples", vimco::VIMCO, |_| Vimco;
-    Rebar, "rebar", "Score function with a relaxed control variate", rebar::REBAR, |setting| Rebar::new(setting.temperature, setting.device)?;
-    Relax, "relax", "The same with a learned network added", relax::RELAX, |setting| Relax::new(setting.width, setting.temperature, setting.device)?;
-    RelaxDequantized, "relax-dequantized", "Score function with a learned control variate of dequantised counts", relax_dequantized::RELAX_DEQUANTIZED, |setting| RelaxDequantized::new(setting.width, setting.device)?;
-    EatSigmoid, "eat-sigmoid", "Arrival times of a Poisson process, logistic step", arrivals::EAT_SIGMOID, |setting| ExponentialArrivals::new(setting.temperature, Step::Sigmoid)?;
-    EatCubic, "eat-cubic", "Arrival times of a Poisson process, cubic step", arrivals::EAT_CUBIC, |setting| ExponentialArrivals::new(setting.temperature, Step::Cubic)?;
+    Rebar, "rebar", "Score function with a relaxed control \
+        variate", rebar::REBAR, |setting| Rebar::new(setting.temperature, setting.device)?;
+    Relax, "relax", "The same with a learned network \
+        added", relax::RELAX, |setting| Relax::new(setting.width, setting.temperature, setting.device)?;
+    RelaxDequantized, "relax-dequantized", "Score function with a learned control variate of dequantised \
+        counts", relax_dequantized::RELAX_DEQUANTIZED, |setting| RelaxDequantized::new(setting.width, setting.device)?;
+    EatSigmoid, "eat-sigmoid", "Arrival times of a Poisson process, logistic \
+        step", arrivals::EAT_SIGMOID, |setting| ExponentialArrivals::new(setting.temperature, Step::Sigmoid)?;
+    EatCubic, "eat-cubic", "Arrival times of a Poisson process, cubic \
+        step", arrivals::EAT_CUBIC, |setting| ExponentialArrivals::new(setting.temperature, Step::Cubic)?;
     Go, "go", "Differences of f from each atom to the next, for every latent by itself", go::GO, |_| Go::new(false);
-    GoOne, "go-one", "Differences of f from one atom to the next, of one latent at random", go::GO_ONE, |_| Go::new(true);
-    GoDequantized, "go-dequantized", "Slopes between the integers, all latents at once", go_dequantized::GO_DEQUANTIZED, |_| GoDequantized::new(false);
-    GoDequantizedOne, "go-dequantized-one", "Slopes between the integers, one latent at a time", go_dequantized::GO_DEQUANTIZED_ONE, |_| GoDequantized::new(true);
+    GoOne, "go-one", "Differences of f from one atom to the next, of one latent at \
+        random", go::GO_ONE, |_| Go::new(true);
+    GoDequantized, "go-dequantized", "Slopes between the integers, all latents at \
+        once", go_dequantized::GO_DEQUANTIZED, |_| GoDequantized::new(false);
+    GoDequantizedOne, "go-dequantized-one", "Slopes between the integers, one latent at a \
+        time", go_dequantized::GO_DEQUANTIZED_ONE, |_| GoDequantized::new(true);
 }
 
 impl EstimatorKind {
-    /// Whether its expectation is the exact gradient, for rows of so many latents and a function that gives what the estimator
-    /// [needs](Self::needs_of_f); of its own objective, for [`Vimco`].
+    /// Whether its expectation is the exact gradient, for rows of so many latents and a function that gives what the
+    /// estimator [needs](Self::needs_of_f); of its own objective, for [`Vimco`].
     pub fn is_unbiased(self, latents: i64) -> bool {
         match self.facts().unbiased {
             Unbiased::Always => true,

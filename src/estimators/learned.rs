@@ -102,7 +102,8 @@ impl Moments {
         (variance * &past - past + 1.0).sqrt()
     }
 
-    /// Adds the signal of a call, if it has one; a single number says nothing of the variance but its distance from the mean before.
+    /// Adds the signal of a call, if it has one; a single number says nothing of the variance but its distance from the
+    /// mean before.
     pub fn update(&mut self, signal: &Tensor) {
         if signal.numel() == 0 {
             return;

@@ -1,9 +1,9 @@
 //! Estimators of the gradient of `E_q[f(z)]`, all behind one trait.
 //!
-//! `q` is a batch of rows, each of some independent latents with truncated laws; `f` maps the latents of a row to one number. An
-//! [`Estimator`] turns the two, as an [`Expectation`], into a scalar for each row whose value estimates `E_q[f(z)]` and whose
-//! gradient estimates that of the expectation: in `q`'s parameters, and in `f`'s own. So it stands in a training step where a
-//! loss would stand.
+//! `q` is a batch of rows, each of some independent latents with truncated laws; `f` maps the latents of a row to one
+//! number. An [`Estimator`] turns the two, as an [`Expectation`], into a scalar for each row whose value estimates
+//! `E_q[f(z)]` and whose gradient estimates that of the expectation: in `q`'s parameters, and in `f`'s own. So it
+//! stands in a training step where a loss would stand.
 //!
 //! | name | gradient through | evaluations of `f` | bias |
 //! |---|---|---|---|
@@ -23,8 +23,8 @@
 //! | [`go-one`](Go) | the same, of one latent at random | 2 a sample | none |
 //! | [`go-dequantized`, `-one`](GoDequantized) | dequantised counts | 2 a sample | none for one latent; `-one` none |
 //!
-//! Each states what it needs: [`FunctionNeeds`] of `f`, [`LawNeeds`] of the law. "None" in the table holds where `f` gives what is needed; a step
-//! function does not give every estimator what it needs.
+//! Each states what it needs: [`FunctionNeeds`] of `f`, [`LawNeeds`] of the law. "None" in the table holds where `f`
+//! gives what is needed; a step function does not give every estimator what it needs.
 //!
 //! `gengs-gradients certify` measures all of them against the exact gradient.
 

@@ -1,18 +1,19 @@
 //! MuProp: the score function with a first-order Taylor expansion of `f` around the mean as control variate.
 //!
-//! `(f(z) - h(z)) d log q(z) + d E[h(z)]` with `h(z) = f(m) + f'(m) (z - m)` and `m = E[z]`, whose expectation has the slope `f'(m) dm` in
-//! closed form. Unbiased; exact, without variance, for linear `f`.
+//! `(f(z) - h(z)) d log q(z) + d E[h(z)]` with `h(z) = f(m) + f'(m) (z - m)` and `m = E[z]`, whose expectation has the
+//! slope `f'(m) dm` in closed form. Unbiased; exact, without variance, for linear `f`.
 //!
 //! # What it needs
-//! Of `f`: a value at the mean, and any finite slope there; zero, as of a step function, leaves a constant baseline. Of the law: nothing.
+//! Of `f`: a value at the mean, and any finite slope there; zero, as of a step function, leaves a constant baseline. Of
+//! the law: nothing.
 //!
 //! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 0.88 times the gradient's length, little for two evaluations: the network is nearly linear over the few
-//! integers that have mass.
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 0.88 times the
+//! gradient's length, little for two evaluations: the network is nearly linear over the few integers that have mass.
 //!
 //! # Source
-//! Gu, Levine, Sutskever, Mnih, "MuProp: Unbiased Backpropagation for Stochastic Neural Networks", arXiv 1511.05176. There `m` is a
-//! deterministic pass through the network; here it is the exact mean of the truncated law.
+//! Gu, Levine, Sutskever, Mnih, "MuProp: Unbiased Backpropagation for Stochastic Neural Networks", arXiv 1511.05176.
+//! There `m` is a deterministic pass through the network; here it is the exact mean of the truncated law.
 
 use super::estimate::Estimate;
 use super::estimator::Estimator;

@@ -1,15 +1,17 @@
 //! NVIL: the score function with a learned baseline and a normalised signal.
 //!
-//! The signal `f(z) - c - b(context)` has a moving average `c` and a network `b` of whatever the row's law was computed from, trained to
-//! predict it. It is then divided by its moving standard deviation where that exceeds 1: the gradient's direction stays unbiased, its
-//! length shrinks, as suits an optimiser that was tuned for signals of unit size. So that a KL added in closed form does not outweigh what was shrunk,
-//! the signal then includes the prior, as in the paper: `f(z) + log q(z) - log p(z)`. Without the division the estimator is unbiased, and leaves the KL alone.
+//! The signal `f(z) - c - b(context)` has a moving average `c` and a network `b` of whatever the row's law was computed
+//! from, trained to predict it. It is then divided by its moving standard deviation where that exceeds 1: the
+//! gradient's direction stays unbiased, its length shrinks, as suits an optimiser that was tuned for signals of unit
+//! size. So that a KL added in closed form does not outweigh what was shrunk, the signal then includes the prior, as in
+//! the paper: `f(z) + log q(z) - log p(z)`. Without the division the estimator is unbiased, and leaves the KL alone.
 //!
 //! # What it needs
 //! Of `f`: a value at the atoms. Of the law: nothing.
 //!
 //! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows the deviation of the moving average, 3.2 times the gradient's length: rows there have no context to predict from.
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows the deviation of the moving average, 3.2
+//! times the gradient's length: rows there have no context to predict from.
 //!
 //! # Source
 //! Mnih, Gregor, "Neural Variational Inference and Learning in Belief Networks", arXiv 1402.0030.
@@ -55,8 +57,8 @@ pub struct Nvil {
 const HIDDEN: i64 = 100;
 
 impl Nvil {
-    /// With a baseline that sees so many features of the context, or only the moving average where there are none; with or without
-    /// the signal's normalisation.
+    /// With a baseline that sees so many features of the context, or only the moving average where there are none; with
+    /// or without the signal's normalisation.
     ///
     /// # Errors
     /// When there are less than one feature, or the device has no room.

@@ -1,26 +1,29 @@
-//! REBAR, for counts: the score function with the relaxed sample as control variate, whose own gradient is taken through the noise.
+//! REBAR, for counts: the score function with the relaxed sample as control variate, whose own gradient is taken
+//! through the noise.
 //!
-//! With perturbed log weights `x`, `z = c_argmax(x)`, the relaxed sample `s(x) = sum_k softmax(x / temperature)_k c_k`, and `y` a draw of `x`
-//! given `z`,
+//! With perturbed log weights `x`, `z = c_argmax(x)`, the relaxed sample `s(x) = sum_k softmax(x / temperature)_k c_k`,
+//! and `y` a draw of `x` given `z`,
 //!
 //! ```text
 //! (f(z) - scale f(s(y))) d log q(z) + scale (d f(s(x)) - d f(s(y)))
 //! ```
 //!
-//! is unbiased at any scale and temperature. Here `y` shares the value of `x` and only its noise is another, so that `f(s)` is evaluated once, and
-//! the slopes nearly cancel: `d x_k - d y_k = exp(x_k - max x) d log pi_k`. Scale and temperature, one each for all latents, descend the gradient of
-//! the estimate's own square: an unbiased estimate of the gradient of its variance.
+//! is unbiased at any scale and temperature. Here `y` shares the value of `x` and only its noise is another, so that
+//! `f(s)` is evaluated once, and the slopes nearly cancel: `d x_k - d y_k = exp(x_k - max x) d log pi_k`. Scale and
+//! temperature, one each for all latents, descend the gradient of the estimate's own square: an unbiased estimate of
+//! the gradient of its variance.
 //!
 //! # What it needs
-//! Of `f`: a slope between the atoms that adds up to the rise from one to the next: it is evaluated at relaxed values, and differentiated there. A step
-//! function makes the estimate biased. Of the law: nothing.
+//! Of `f`: a slope between the atoms that adds up to the rise from one to the next: it is evaluated at relaxed values,
+//! and differentiated there. A step function makes the estimate biased. Of the law: nothing.
 //!
 //! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 1.9 times the gradient's length, where the moving average alone has 3.2.
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 1.9 times the
+//! gradient's length, where the moving average alone has 3.2.
 //!
 //! # Source
-//! Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein, "REBAR: Low-variance, unbiased gradient estimates for discrete latent variable models", arXiv
-//! 1703.07370.
+//! Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein, "REBAR: Low-variance, unbiased gradient estimates for discrete
+//! latent variable models", arXiv 1703.07370.
 
 use super::conditional;
 use super::estimate::Estimate;
@@ -147,8 +150,8 @@ fn slope_in(control: &Tensor, log_weights: &Tensor) -> Result<Tensor> {
     Ok(log_weights.detach().zeros_like())
 }
 
-/// The estimate with a control variate `[samples, rows...]` whose gradient in the log weights is that of its draw less that of its
-/// draw given `z`; the control's variables descend the variance.
+/// The estimate with a control variate `[samples, rows...]` whose gradient in the log weights is that of its draw less
+/// that of its draw given `z`; the control's variables descend the variance.
 pub(super) fn controlled(
     of: &Expectation<'_>,
     draw: &Draw,

@@ -1,7 +1,7 @@
 //! REINFORCE, the score-function estimator: `(f(z) - baseline) d log q(z)`.
 //!
-//! Unbiased for any `f`, differentiable or not, as long as the baseline does not depend on the sample that it is subtracted for. The
-//! variance is that of `f` times that of the score, so that baselines matter:
+//! Unbiased for any `f`, differentiable or not, as long as the baseline does not depend on the sample that it is
+//! subtracted for. The variance is that of `f` times that of the score, so that baselines matter:
 //!
 //! | baseline | | needs |
 //! |---|---|---|
@@ -13,12 +13,13 @@
 //! Of `f`: a value at the atoms. Of the law: nothing.
 //!
 //! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 4.8 times the gradient's length without baseline, 3.2 with the moving average, and 3.3 with leave-one-out, which evaluates
-//! `f` twice.
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 4.8 times the
+//! gradient's length without baseline, 3.2 with the moving average, and 3.3 with leave-one-out, which evaluates `f`
+//! twice.
 //!
 //! # Source
-//! Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement learning", Machine Learning 8, 1992; leave one
-//! out: Kool, van Hoof, Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!", 2019.
+//! Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement learning", Machine
+//! Learning 8, 1992; leave one out: Kool, van Hoof, Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!", 2019.
 
 use super::estimate::Estimate;
 use super::estimator::Estimator;
@@ -51,7 +52,8 @@ pub enum Baseline {
 /// let rate = Tensor::full([20_000, 1], 5.0, (Kind::Double, Device::Cpu)).set_requires_grad(true);
 /// let q = TruncatedDistribution::new(&Poisson::new(&rate)?, &Truncation::tail_mass(1e-9))?;
 /// let f = |z: &Tensor| (z - 4.0).square().squeeze_dim(-1);
-/// let estimate = Reinforce::new(Baseline::LeaveOneOut, Device::Cpu)?.estimate(&Expectation::new(&q, &f)?.samples(2)?)?;
+/// let expectation = Expectation::new(&q, &f)?.samples(2)?;
+/// let estimate = Reinforce::new(Baseline::LeaveOneOut, Device::Cpu)?.estimate(&expectation)?;
 /// estimate.surrogate.sum(Kind::Double).backward();
 /// let gradient = rate.grad().mean(Kind::Double).double_value(&[]);
 /// assert!((gradient - 3.0).abs() < 0.4, "{gradient}");
@@ -77,7 +79,8 @@ impl Reinforce {
     }
 }
 
-/// What every score-function estimator hands back: `f` with its own graph, and the score times a signal `[samples, rows...]`.
+/// What every score-function estimator hands back: `f` with its own graph, and the score times a signal
+/// `[samples, rows...]`.
 pub(super) fn scored(of: &Expectation<'_>, index: &Tensor, value: &Tensor, signal: &Tensor) -> Tensor {
     value + no_value(&of.log_prob(index)) * signal.detach()
 }

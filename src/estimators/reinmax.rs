@@ -1,15 +1,17 @@
 //! ReinMax: straight-through of second order.
 //!
-//! Straight-through replaces differences `f(a) - f(b)` by the slope at one end; ReinMax by the mean of the slopes at both (Heun's
-//! method). With `D` the one-hot sample, `p0 = softmax(log pi)` and `p1 = (D + softmax(log pi / temperature)) / 2`, the slope is that of
-//! `2 p1 - p0 / 2`. At temperature 1 the gradient of any quadratic `f` is exact in expectation; for others the bias is that of
-//! the third derivative. No noise is relaxed, so that the variance does not grow as it does at low temperatures.
+//! Straight-through replaces differences `f(a) - f(b)` by the slope at one end; ReinMax by the mean of the slopes at
+//! both (Heun's method). With `D` the one-hot sample, `p0 = softmax(log pi)` and
+//! `p1 = (D + softmax(log pi / temperature)) / 2`, the slope is that of `2 p1 - p0 / 2`. At temperature 1 the gradient
+//! of any quadratic `f` is exact in expectation; for others the bias is that of the third derivative. No noise is
+//! relaxed, so that the variance does not grow as it does at low temperatures.
 //!
 //! # What it needs
 //! Of `f`: a slope at the atoms that tells of their neighbours. Of the law: nothing.
 //!
 //! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a bias of 2.1 %, with a standard deviation of 0.59 times the gradient's length.
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a bias of 2.1 %, with a standard deviation
+//! of 0.59 times the gradient's length.
 //!
 //! # Source
 //! Liu, Dong, Liu, Yu, Gao, "Bridging Discrete and Backpropagation: Straight-Through and Beyond", arXiv 2304.08612.

@@ -1,17 +1,20 @@
 //! RELAX, for counts: REBAR with a learned network added to its control variate.
 //!
-//! The control variate of [`Rebar`](super::Rebar), `scale f(s)`, becomes `scale f(s) + r(s)`, with a small network `r` of the relaxed values `s`
-//! and of the mean and deviation of each latent's law. All of it descends the estimate's variance.
+//! The control variate of [`Rebar`](super::Rebar), `scale f(s)`, becomes `scale f(s) + r(s)`, with a small network `r`
+//! of the relaxed values `s` and of the mean and deviation of each latent's law. All of it descends the estimate's
+//! variance.
 //!
 //! # What it needs
-//! Of `f`: as [`Rebar`](super::Rebar), a slope between the atoms that adds up to the rise from one to the next. Of the law: nothing.
+//! Of `f`: as [`Rebar`](super::Rebar), a slope between the atoms that adds up to the rise from one to the next. Of the
+//! law: nothing.
 //!
 //! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows no gain over REBAR, 1.9 times the gradient's length: the network has little to add to `f` of the relaxed sample.
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows no gain over REBAR, 1.9 times the
+//! gradient's length: the network has little to add to `f` of the relaxed sample.
 //!
 //! # Source
-//! Grathwohl, Choi, Wu, Roeder, Duvenaud, "Backpropagation through the Void: Optimizing control variates for black-box gradient estimation",
-//! arXiv 1711.00123.
+//! Grathwohl, Choi, Wu, Roeder, Duvenaud, "Backpropagation through the Void: Optimizing control variates for black-box
+//! gradient estimation", arXiv 1711.00123.
 
 use super::estimate::Estimate;
 use super::estimator::Estimator;

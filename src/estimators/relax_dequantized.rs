@@ -4,21 +4,23 @@
 //! (f(z) - c(x)) d log q(z) + c'(x) dx
 //! ```
 //!
-//! with `dx` the movement of `x` at a fixed quantile. `f` is only evaluated at integers, and never differentiated in `z`. It is RELAX with
-//! another reparametrisation: given `z`, `x` does not depend on the parameters. In one dimension some `c` makes the estimate exact, without
-//! variance: in each `z .. z + 1` that whose product with the speed of `x` grows by `E - f(z) s(z)`, with the score `s` and the gradient `E` (the
-//! speed's own slope is `-s(z)`). No function of a relaxed sample does. Here `c` is a small network of all of a row's `x`, in units and around the
-//! mean of `f`, trained to the least variance.
+//! with `dx` the movement of `x` at a fixed quantile. `f` is only evaluated at integers, and never differentiated in
+//! `z`. It is RELAX with another reparametrisation: given `z`, `x` does not depend on the parameters. In one dimension
+//! some `c` makes the estimate exact, without variance: in each `z .. z + 1` that whose product with the speed of `x`
+//! grows by `E - f(z) s(z)`, with the score `s` and the gradient `E` (the speed's own slope is `-s(z)`). No function of
+//! a relaxed sample does. Here `c` is a small network of all of a row's `x`, in units and around the mean of `f`,
+//! trained to the least variance.
 //!
 //! # What it needs
 //! Of `f`: a value at the atoms. Of the law: successive integers.
 //!
 //! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 1.2 times the gradient's length from one evaluation of `f`, where leave-one-out has 3.3 from two.
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 1.2 times the
+//! gradient's length from one evaluation of `f`, where leave-one-out has 3.3 from two.
 //!
 //! # Source
-//! The control variate: Grathwohl et al., arXiv 1711.00123; implicit reparametrisation by the distribution function: Figurnov, Mohamed, Mnih,
-//! "Implicit Reparameterization Gradients", arXiv 1805.08498.
+//! The control variate: Grathwohl et al., arXiv 1711.00123; implicit reparametrisation by the distribution function:
+//! Figurnov, Mohamed, Mnih, "Implicit Reparameterization Gradients", arXiv 1805.08498.
 
 use super::dequantized::Flow;
 use super::estimate::Estimate;

@@ -1,8 +1,9 @@
 //! VIMCO: the score function for bounds of several samples.
 //!
-//! The objective is not `E f` but the bound `-E log (1/S) sum_s exp(l_s)` of `S` samples, `l = -f(z) + log p(z) - log q(z)` with a
-//! prior `p`, `l = -f(z)` without one. It lies below `E f` plus the KL, and comes closer to `-log p(x)` the more samples. The signal of each sample is by
-//! how much it raises the bound above what the others would give alone, where its own `l` is replaced by their mean.
+//! The objective is not `E f` but the bound `-E log (1/S) sum_s exp(l_s)` of `S` samples,
+//! `l = -f(z) + log p(z) - log q(z)` with a prior `p`, `l = -f(z)` without one. It lies below `E f` plus the KL, and
+//! comes closer to `-log p(x)` the more samples. The signal of each sample is by how much it raises the bound above
+//! what the others would give alone, where its own `l` is replaced by their mean.
 //!
 //! Unbiased for its own objective; its bias for `E f` is that of the objective.
 //!
@@ -10,7 +11,8 @@
 //! Of `f`: a value at the atoms. Of the law: nothing.
 //!
 //! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) was not measured here: its objective cannot be enumerated.
+//! A fixed random network of ten Poisson latents (`docs/gradients.md`) was not measured here: its objective cannot be
+//! enumerated.
 //!
 //! # Source
 //! Mnih, Rezende, "Variational inference for Monte Carlo objectives", arXiv 1602.06725.

@@ -9,12 +9,14 @@ use std::path::Path;
 use tch::Tensor;
 use tch::nn::VarStore;
 
-/// Writes the encoder of a topic model, whose variables lie at the root of a store, as a TorchScript module, atomically: `forward` takes word counts `[B, V]`
-/// and gives the posterior means of the counts of all layers from the lowest, `[B, sum K]`. The settings that a reader needs are attributes of the module; the
-/// extra file `gengs.json` has them too, and `topics`, the number of each layer.
+/// Writes the encoder of a topic model, whose variables lie at the root of a store, as a TorchScript module,
+/// atomically: `forward` takes word counts `[B, V]` and gives the posterior means of the counts of all layers from the
+/// lowest, `[B, sum K]`. The settings that a reader needs are attributes of the module; the extra file `gengs.json` has
+/// them too, and `topics`, the number of each layer.
 ///
 /// # Errors
-/// When the store is not that of a topic model of these settings, or the file cannot be written; what stood at `path` is then still there.
+/// When the store is not that of a topic model of these settings, or the file cannot be written; what stood at `path`
+/// is then still there.
 pub fn write_topics_torchscript(path: &Path, store: &VarStore, config: &TopicsTrainConfig) -> Result<()> {
     let variables = store.variables();
     let missing = |name: &str| Error::file(path, format!("cannot be written (the model has no variable {name})"));

@@ -1,7 +1,8 @@
 //! The encoder of a topic model as the source of a TorchScript module, in the form that libtorch keeps in an archive.
 //!
-//! `forward(counts)`, of word counts `[B, V]`, gives the posterior means of the counts of all layers from the lowest, one after the other, `[B, sum K]`, as
-//! [`TopicModel::infer`](crate::models::TopicModel::infer) does. Log weights of the posteriors are formed as those of a VAE are.
+//! `forward(counts)`, of word counts `[B, V]`, gives the posterior means of the counts of all layers from the lowest,
+//! one after the other, `[B, sum K]`, as [`TopicModel::infer`](crate::models::TopicModel::infer) does. Log weights of
+//! the posteriors are formed as those of a VAE are.
 
 use super::vae_source::{Attribute, SPECIAL, log_weights};
 use crate::models::{FROM_ABOVE, Family, Inference, SMALLEST, TopicsConfig, before_softplus, count_shifts};
@@ -188,7 +189,8 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// By how much the means above move the tilts of a layer of a document that says nothing, as [`Layer`](super::Layer) has it.
+/// By how much the means above move the tilts of a layer of a document that says nothing, as [`Layer`](super::Layer)
+/// has it.
 fn lean(config: &TopicsConfig, l: usize) -> String {
     let own = before_softplus(config.prior * (1.0 - FROM_ABOVE));
     let tilt = match (config.inference, config.family) {

@@ -1,7 +1,8 @@
 //! A VAE as a TorchScript archive, which `torch.jit.load` reads: source, parameters, and a description.
 //!
-//! An archive is a zip file whose entries are stored as they are, at multiples of 64 bytes, so that they can be mapped into memory: `data.pkl`,
-//! a pickle of the module with its tensors described; `data/N`, their numbers; `code/__torch__.py`, the classes; `extra/NAME`, texts.
+//! An archive is a zip file whose entries are stored as they are, at multiples of 64 bytes, so that they can be mapped
+//! into memory: `data.pkl`, a pickle of the module with its tensors described; `data/N`, their numbers;
+//! `code/__torch__.py`, the classes; `extra/NAME`, texts.
 
 use super::vae_source::{Attribute, Script};
 use crate::error::{Cause, Error, Result};
@@ -21,9 +22,10 @@ const ALIGNMENT: u16 = 64;
 /// The version of the format that PyTorch 2.11 writes where no operation asks for a later one.
 const VERSION: &[u8] = b"3\n";
 
-/// Writes a VAE as a TorchScript module with the methods `encode` (log weights of the posterior, `[B, latents, n]`), `mean` (of log
-/// weights), `decode` (pixel logits), and `reconstruct`, also `forward` (pixel probabilities at the posterior's mean), with PyTorch's
-/// parameter names, atomically. The settings that a reader needs are attributes of the module, and the extra file `gengs.json`.
+/// Writes a VAE as a TorchScript module with the methods `encode` (log weights of the posterior, `[B, latents, n]`),
+/// `mean` (of log weights), `decode` (pixel logits), and `reconstruct`, also `forward` (pixel probabilities at the
+/// posterior's mean), with PyTorch's parameter names, atomically. The settings that a reader needs are attributes of
+/// the module, and the extra file `gengs.json`.
 ///
 /// # Errors
 /// When the file cannot be written; what stood at `path` is then still there.

@@ -1,5 +1,5 @@
-//! A VAE as the source of a TorchScript module, in the form that libtorch keeps in an archive: Python with type annotations, in which
-//! classes and functions of the same file are called `__torch__.NAME`.
+//! A VAE as the source of a TorchScript module, in the form that libtorch keeps in an archive: Python with type
+//! annotations, in which classes and functions of the same file are called `__torch__.NAME`.
 //!
 //! The module has the methods
 //!
@@ -58,7 +58,8 @@ const LINEAR: &str = r#"class Linear(Module):
     return torch.linear(x, self.weight, self.bias)
 "#;
 
-/// The class of linear layers with rectifiers between them, which have numbers of their own, as in `torch.nn.Sequential`.
+/// The class of linear layers with rectifiers between them, which have numbers of their own, as in
+/// `torch.nn.Sequential`.
 fn mlp(class: &str, layers: usize) -> String {
     let members: String =
         (0..layers).map(|i| format!("  __annotations__[\"{}\"] = __torch__.Linear\n", 2 * i)).collect();
@@ -69,7 +70,8 @@ fn mlp(class: &str, layers: usize) -> String {
         })
         .collect();
     format!(
-        "class {class}(Module):\n  __parameters__ = []\n  __buffers__ = []\n  training : bool\n{members}  def forward(self: __torch__.{class}, x: Tensor) -> Tensor:\n{steps}    return h\n"
+        "class {class}(Module):\n  __parameters__ = []\n  __buffers__ = []\n  training : bool\n{members}  def \
+         forward(self: __torch__.{class}, x: Tensor) -> Tensor:\n{steps}    return h\n"
     )
 }
 
@@ -142,7 +144,8 @@ pub(super) fn log_weights(family: Family, (lo, hi): (i64, i64), [a, b]: [f64; 2]
         }
         Family::Geometric => probability(&format!("torch.neg(output + {a:?})")),
         Family::NegativeBinomial => format!(
-            "    halves = torch.chunk(output, 2, -1)\n    r = torch.unsqueeze(torch.to(torch.softplus(halves[0] + {a:?}) + {:?}, 7), -1)\n{}",
+            "    halves = torch.chunk(output, 2, -1)\n    r = torch.unsqueeze(torch.to(torch.softplus(halves[0] + \
+             {a:?}) + {:?}, 7), -1)\n{}",
             SMALLEST,
             probability(&format!("halves[1] + {b:?}"))
         ),
@@ -154,7 +157,8 @@ pub(super) fn log_weights(family: Family, (lo, hi): (i64, i64), [a, b]: [f64; 2]
         Family::NegativeBinomial => "__torch__.log_gamma_ratio(r, k, ) - torch.lgamma(k + 1.) + r * log_q + log_p * k",
         // The Bernoulli is the binomial of one trial.
         Family::Binomial | Family::Bernoulli | Family::Categorical => &format!(
-            "torch.lgamma({:?}) - torch.lgamma(k + 1.) - torch.lgamma({hi:?}. - k + 1.) + log_p * k + log_q * ({hi:?}. - k)",
+            "torch.lgamma({:?}) - torch.lgamma(k + 1.) - torch.lgamma({hi:?}. - k + 1.) + log_p * k + log_q * \
+             ({hi:?}. - k)",
             hi as f64 + 1.0
         ),
     };
@@ -192,7 +196,8 @@ fn first_part(family: Family) -> &'static str {
 /// `log p` and `log (1 - p)` from log-odds.
 fn probability(logits: &str) -> String {
     format!(
-        "    logits = torch.unsqueeze(torch.to({logits}, 7), -1)\n    log_p = torch.log_sigmoid(logits)\n    log_q = torch.log_sigmoid(torch.neg(logits))\n"
+        "    logits = torch.unsqueeze(torch.to({logits}, 7), -1)\n    log_p = torch.log_sigmoid(logits)\n    log_q = \
+         torch.log_sigmoid(torch.neg(logits))\n"
     )
 }
 
@@ -202,7 +207,9 @@ fn tails(family: Family, k: i64, below: &str, above: &str) -> String {
     match family {
         Family::Geometric => format!("    {above} = log_q * {k}.\n    {below} = __torch__.log1mexp(log_q * {k}., )\n"),
         Family::NegativeBinomial => format!(
-            "    factor = __torch__.log_gamma_ratio(r, torch.full_like(r, {k}.), ) - torch.lgamma({k}. + 1.) + r * log_q + log_p * {k}. + torch.log({k}.)\n    {above}, {below} = __torch__.log_incomplete_beta({k}., r, log_p, log_q, factor, {}, )\n",
+            "    factor = __torch__.log_gamma_ratio(r, torch.full_like(r, {k}.), ) - torch.lgamma({k}. + 1.) + r * \
+             log_q + log_p * {k}. + torch.log({k}.)\n    {above}, {below} = __torch__.log_incomplete_beta({k}., r, \
+             log_p, log_q, factor, {}, )\n",
             levels(34.0, 3.6, size)
         ),
         Family::Poisson | Family::Binomial | Family::Bernoulli | Family::Categorical => format!(
@@ -220,7 +227,8 @@ fn mean(latent: &Latent) -> String {
     }
     let (lo, hi) = latent.window();
     format!(
-        "    atoms = torch.arange({lo}, {}, dtype=ops.prim.dtype(log_weights), device=log_weights.device)\n    return torch.matmul(torch.exp(log_weights), atoms)\n",
+        "    atoms = torch.arange({lo}, {}, dtype=ops.prim.dtype(log_weights), device=log_weights.device)\n    return \
+         torch.matmul(torch.exp(log_weights), atoms)\n",
         hi + 1
     )
 }

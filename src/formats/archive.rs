@@ -9,8 +9,8 @@ use zip::result::ZipError;
 pub(crate) struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
     folder: String,
-    /// The longest entry that is read. PyTorch does not compress numbers, so that none is longer than the file; zip programs do, and may
-    /// shorten a little.
+    /// The longest entry that is read. PyTorch does not compress numbers, so that none is longer than the file; zip
+    /// programs do, and may shorten a little.
     longest: u64,
 }
 

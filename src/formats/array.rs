@@ -50,7 +50,8 @@ impl Array {
         Ok((self.shape, bytes))
     }
 
-    /// As intensities from 0 to 255: of integers in that range these, of shares from 0 to 1 (booleans, integers, floating point) 255 times as much, rounded.
+    /// As intensities from 0 to 255: of integers in that range these, of shares from 0 to 1 (booleans, integers,
+    /// floating point) 255 times as much, rounded.
     ///
     /// # Errors
     /// With what was found, and the Python that makes intensities of such an `x`.
@@ -103,7 +104,8 @@ impl Array {
         })
     }
 
-    /// The bytes of every number, of at most eight bytes, as a little-endian one of eight; of signed ones with their sign.
+    /// The bytes of every number, of at most eight bytes, as a little-endian one of eight; of signed ones with their
+    /// sign.
     pub fn whole(&self) -> impl Iterator<Item = [u8; 8]> + '_ {
         self.bytes.chunks_exact(self.item.max(1)).map(|item| {
             let mut whole = [0; 8];

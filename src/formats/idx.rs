@@ -1,5 +1,5 @@
-//! The idx format of MNIST, plain or gzipped: two zero bytes, the kind of numbers (8 is bytes), the number of dimensions, each dimension as a
-//! big-endian 32-bit number, the numbers.
+//! The idx format of MNIST, plain or gzipped: two zero bytes, the kind of numbers (8 is bytes), the number of
+//! dimensions, each dimension as a big-endian 32-bit number, the numbers.
 
 use super::array::{Array, Number};
 use crate::error::{Error, Result};

@@ -54,7 +54,8 @@ fn header(source: &mut impl Read) -> std::result::Result<Array, String> {
     })
 }
 
-/// From `{'descr': '<u2', 'fortran_order': False, 'shape': (3,), }`; other writers use double quotes, and Python 2 wrote `3L`.
+/// From `{'descr': '<u2', 'fortran_order': False, 'shape': (3,), }`; other writers use double quotes, and Python 2
+/// wrote `3L`.
 fn parse(text: &str) -> Option<Array> {
     let text = text.replace('"', "'");
     let value = |key: &str| {

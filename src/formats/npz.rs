@@ -128,7 +128,8 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
         };
         let file = self.path.to_string_lossy();
         Err(format!(
-            "is packed by {name}, and not as NumPy does; in Python: numpy.savez_compressed('again.npz', **numpy.load({file:?}))"
+            "is packed by {name}, and not as NumPy does; in Python: numpy.savez_compressed('again.npz', \
+             **numpy.load({file:?}))"
         ))
     }
 }

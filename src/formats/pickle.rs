@@ -1,10 +1,11 @@
 //! Pickles as data: what a pickle would build, without building it.
 //!
-//! A pickle is a program for a stack machine that may import and call anything. Here it runs on a machine that knows the
-//! plain values, and that writes down an import or a call where Python would make it: nothing is looked up, nothing is called.
+//! A pickle is a program for a stack machine that may import and call anything. Here it runs on a machine that knows
+//! the plain values, and that writes down an import or a call where Python would make it: nothing is looked up, nothing
+//! is called.
 //!
-//! Values lie in one list and name each other by their place in it, so that no nesting, however deep, is a recursion. They borrow
-//! their texts from the pickle.
+//! Values lie in one list and name each other by their place in it, so that no nesting, however deep, is a recursion.
+//! They borrow their texts from the pickle.
 //!
 //! # Source
 //! `pickletools.py` of CPython 3.11, protocols 2 to 5 (PyTorch writes protocol 2).
@@ -353,7 +354,12 @@ mod tests {
     #[test]
     fn plain_values_are_read_and_calls_are_only_written_down() {
         // pickle.dumps((None, True, -2, 300, 'ab', {'k': [1]}), protocol=2)
-        let pickle = Pickle::read(b"\x80\x02(N\x88J\xfe\xff\xff\xffM,\x01X\x02\x00\x00\x00abq\x00}q\x01X\x01\x00\x00\x00kq\x02]q\x03K\x01astq\x04.").unwrap();
+        let bytes = [
+            &b"\x80\x02(N\x88J\xfe\xff\xff\xffM,\x01X\x02\x00\x00\x00abq\x00}q\x01"[..],
+            b"X\x01\x00\x00\x00kq\x02]q\x03K\x01astq\x04.",
+        ];
+        let bytes = bytes.concat();
+        let pickle = Pickle::read(&bytes).unwrap();
         let Value::Tuple(items) = pickle.root() else { panic!("{pickle:?}") };
         let shown: Vec<String> = items.iter().map(|&id| format!("{:?}", pickle.get(id))).collect();
         assert_eq!(shown[..5], ["None", "Bool(true)", "Int(-2)", "Int(300)", "Text(\"ab\")"]);

@@ -1,6 +1,7 @@
 //! Weights in files that PyTorch writes: `torch.save`, today's and that before 1.6, and TorchScript.
 //!
-//! The pickles in them are read as data (`pickle.rs`), and of a TorchScript module only the attributes are: no code runs.
+//! The pickles in them are read as data (`pickle.rs`), and of a TorchScript module only the attributes are: no code
+//! runs.
 
 use super::archive::Archive;
 use super::pickle::{Call, Id, Pickle, Value};
@@ -64,8 +65,8 @@ pub(crate) fn from_archive(bytes: &[u8]) -> Result<Named, Problem> {
     }
 }
 
-/// The tensors of a file of PyTorch before 1.6: pickles of a magic number, a version, the machine, the object and the storages'
-/// keys, and then the storages, each after its number of elements.
+/// The tensors of a file of PyTorch before 1.6: pickles of a magic number, a version, the machine, the object and the
+/// storages' keys, and then the storages, each after its number of elements.
 pub(crate) fn from_legacy(bytes: &[u8]) -> Result<Named, Problem> {
     let mut at = 0;
     let mut next = || {
@@ -207,7 +208,8 @@ fn whole_module(pickle: &Pickle, call: &Call) -> Problem {
     let hint = if import.is_empty() { "" } else { ", with the file that defines the class in place of SCRIPT" };
     Problem::Foreign {
         what: format!(
-            "it holds a whole pickled module of class {module}.{name}, which only Python can rebuild, running code of the file: do so if you trust it{hint}"
+            "it holds a whole pickled module of class {module}.{name}, which only Python can rebuild, running code of \
+             the file: do so if you trust it{hint}"
         ),
         code: format!("{import}torch.save(torch.load(sys.argv[1], weights_only=False).state_dict(), sys.argv[2])"),
     }
@@ -249,7 +251,8 @@ impl<'a> Script<'a> {
         }
         self.read_class(class)?;
         for &(key, value) in pickle.items(pickle.get(state)).unwrap_or_default() {
-            // Modules may be shared, and shared ones may share: their number can grow without bound, that of an honest file does not.
+            // Modules may be shared, and shared ones may share: their number can grow without bound, that of an honest
+            // file does not.
             self.visited += 1;
             if self.visited > 1 << 19 {
                 return Err("its modules hold each other too often".into());

@@ -157,7 +157,8 @@ pub(crate) fn elements(size: &[i64]) -> Option<i64> {
     Some(if size.contains(&0) { 0 } else { strides })
 }
 
-/// Kind and bytes a number, key, and count of numbers of a storage, from `('storage', torch.FloatStorage, key, location, count)`.
+/// Kind and bytes a number, key, and count of numbers of a storage, from
+/// `('storage', torch.FloatStorage, key, location, count)`.
 #[expect(clippy::type_complexity, reason = "a kind that is not known is an error only where the storage is used")]
 pub(crate) fn description<'a>(pickle: &Pickle<'a>, id: Id) -> Option<(Result<(Kind, u64), String>, &'a str, u64)> {
     let Value::Persistent(id) = pickle.get(id) else { return None };

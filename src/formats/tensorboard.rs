@@ -1,11 +1,13 @@
 //! Events for TensorBoard: scalars, histograms and pictures over the steps of a run.
 //!
-//! An events file is a sequence of records, each its length, a checksum of that, its bytes, and a checksum of those. The bytes are a message
-//! `Event` in Google's protobuf encoding, of which the few fields that are used here are written by hand. A writer makes a new file;
-//! TensorBoard shows all files of a folder as one run, in the order of their names, which start with the time.
+//! An events file is a sequence of records, each its length, a checksum of that, its bytes, and a checksum of those.
+//! The bytes are a message `Event` in Google's protobuf encoding, of which the few fields that are used here are
+//! written by hand. A writer makes a new file; TensorBoard shows all files of a folder as one run, in the order of
+//! their names, which start with the time.
 //!
 //! # Source
-//! TensorFlow, `core/lib/io/record_writer.cc` (framing, masked checksums), `core/util/event.proto`, `core/framework/summary.proto`.
+//! TensorFlow, `core/lib/io/record_writer.cc` (framing, masked checksums), `core/util/event.proto`,
+//! `core/framework/summary.proto`.
 
 use crate::error::{Error, Result};
 use crate::platform::files::{create_new, make_folder, operation};
@@ -32,7 +34,8 @@ impl EventWriter {
     /// When the folder or the file cannot be made.
     pub fn create(folder: &Path) -> Result<Self> {
         make_folder(folder)?;
-        // A name that TensorBoard looks for, and that sorts by time. One that is there already belongs to this microsecond, which passes.
+        // A name that TensorBoard looks for, and that sorts by time. One that is there already belongs to this
+        // microsecond, which passes.
         let (now, path, file) = loop {
             let now = now();
             let name = format!("events.out.tfevents.{now:017.6}.{}.gengs", std::process::id());
@@ -74,7 +77,8 @@ impl EventWriter {
         self.summary(tag, step, wall_time, |summary| summary.float(2, value as f32))
     }
 
-    /// How the finite numbers of a tensor are distributed, in bars of one width; nothing is written where there are none.
+    /// How the finite numbers of a tensor are distributed, in bars of one width; nothing is written where there are
+    /// none.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -239,7 +243,8 @@ fn record(bytes: &[u8]) -> Vec<u8> {
     [&length, &masked(crc32c(&length)).to_le_bytes()[..], bytes, &masked(crc32c(bytes)).to_le_bytes()].concat()
 }
 
-/// A checksum as it is stored: rotated and shifted, so that a checksum of bytes that hold their own checksum is worth something.
+/// A checksum as it is stored: rotated and shifted, so that a checksum of bytes that hold their own checksum is worth
+/// something.
 fn masked(checksum: u32) -> u32 {
     checksum.rotate_right(15).wrapping_add(0xa282_ead8)
 }

@@ -62,8 +62,8 @@ pub struct Certificate {
     pub std: f64,
     /// Mean squared error of one estimate, summed over the latents.
     pub mse: f64,
-    /// Mean cosine of the angle between one estimate and the exact gradient, over all latents and parameters of a row; NaN, which is null
-    /// in JSON, where the exact gradient is zero.
+    /// Mean cosine of the angle between one estimate and the exact gradient, over all latents and parameters of a row;
+    /// NaN, which is null in JSON, where the exact gradient is zero.
     pub cosine: f64,
     /// Estimates.
     pub draws: i64,
@@ -71,7 +71,8 @@ pub struct Certificate {
     pub needs_of_f: FunctionNeeds,
     /// What the estimator asks of the law.
     pub needs_of_law: LawNeeds,
-    /// Whether the estimator claims that its expectation is the exact gradient, and the objective gives what the claim needs.
+    /// Whether the estimator claims that its expectation is the exact gradient, and the objective gives what the claim
+    /// needs.
     pub claims_unbiased: bool,
     /// What the draws say of the claim.
     pub verdict: Verdict,
@@ -120,10 +121,12 @@ struct Sums {
     draws: i64,
 }
 
-/// Measures an estimator on a problem: one certificate for each parameter that has a gradient. Seeds libtorch's generator.
+/// Measures an estimator on a problem: one certificate for each parameter that has a gradient. Seeds libtorch's
+/// generator.
 ///
 /// # Errors
-/// When the estimator is not made for the problem's latents, a number is out of range, or the exact gradient is out of reach.
+/// When the estimator is not made for the problem's latents, a number is out of range, or the exact gradient is out of
+/// reach.
 pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>> {
     let config = problem.config();
     let kind = how.estimator;
@@ -136,31 +139,7 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
         return Err(Error::parameter("estimator", kind, format!("one that is made for {problem}")));
     }
     let exact = problem.exact(kind, samples)?;
-    let _generator = random::seeded(how.seed);
-    let setting = Setting { width: problem.width(), features: None, temperature: how.temperature, device: Device::Cpu };
-    let mut estimator = kind.build(&setting)?;
-    let warm_up = if estimator.learned().is_some() { how.warm_up } else { 0 };
-    for _ in 0..warm_up {
-        let _ = problem.gradients(estimator.as_mut(), ROWS_TO_LEARN_FROM, samples)?;
-    }
-
-    // What sums over all outcomes says the same each time.
-    let draws = if kind == EstimatorKind::Exact { 2 } else { how.draws };
-    let rows = (AT_ONCE / (problem.atoms() * config.latents * samples)).clamp(1, draws);
-    let mut sums = Sums { of: exact.zeros_like(), squares: exact.zeros_like(), cosine: 0.0, draws: 0 };
-    let mut rounding = Vec::new();
-    let mut evaluations = 0;
-    let start = Instant::now();
-    while sums.draws < draws {
-        let rows = rows.min(draws - sums.draws);
-        let (gradients, estimate) = problem.gradients(estimator.as_mut(), rows, samples)?;
-        check_finite(&gradients, how)?;
-        evaluations = estimate.info.evaluations;
-        rounding = Vec::<f64>::try_from(problem.rounding(&estimate.surrogate))?;
-        sums.add(&gradients, &exact);
-    }
-    let seconds = start.elapsed().as_secs_f64();
-
+    let Drawn { sums, rounding, evaluations, seconds } = draw(problem, how, samples, &exact)?;
     let parameters = problem.parameters()?;
     let claims_unbiased = kind.is_unbiased(config.latents) && config.objective.gives(kind.needs_of_f());
     let rare = problem.of_rare_atoms(FEW / (sums.draws * samples) as f64, kind, samples)?;
@@ -205,6 +184,41 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
             }
         })
         .collect())
+}
+
+/// Sums over estimates, what rounding leaves of them, the evaluations behind one, and the seconds that they took.
+struct Drawn {
+    sums: Sums,
+    rounding: Vec<f64>,
+    evaluations: i64,
+    seconds: f64,
+}
+
+/// Lets the estimator learn, then sums its estimates around the exact gradient.
+fn draw(problem: &Problem, how: &Measurement, samples: i64, exact: &Tensor) -> Result<Drawn> {
+    let kind = how.estimator;
+    let _generator = random::seeded(how.seed);
+    let setting = Setting { width: problem.width(), features: None, temperature: how.temperature, device: Device::Cpu };
+    let mut estimator = kind.build(&setting)?;
+    let warm_up = if estimator.learned().is_some() { how.warm_up } else { 0 };
+    for _ in 0..warm_up {
+        let _ = problem.gradients(estimator.as_mut(), ROWS_TO_LEARN_FROM, samples)?;
+    }
+    // What sums over all outcomes says the same each time.
+    let draws = if kind == EstimatorKind::Exact { 2 } else { how.draws };
+    let rows = (AT_ONCE / (problem.atoms() * problem.config().latents * samples)).clamp(1, draws);
+    let mut sums = Sums { of: exact.zeros_like(), squares: exact.zeros_like(), cosine: 0.0, draws: 0 };
+    let (mut rounding, mut evaluations) = (Vec::new(), 0);
+    let start = Instant::now();
+    while sums.draws < draws {
+        let rows = rows.min(draws - sums.draws);
+        let (gradients, estimate) = problem.gradients(estimator.as_mut(), rows, samples)?;
+        check_finite(&gradients, how)?;
+        evaluations = estimate.info.evaluations;
+        rounding = Vec::<f64>::try_from(problem.rounding(&estimate.surrogate))?;
+        sums.add(&gradients, exact);
+    }
+    Ok(Drawn { sums, rounding, evaluations, seconds: start.elapsed().as_secs_f64() })
 }
 
 /// Fails where an estimate is not finite.

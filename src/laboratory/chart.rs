@@ -74,7 +74,10 @@ impl Chart<'_> {
     fn horizontal_axis(&self) -> String {
         let ticks = self.x.ticks().into_iter().map(|tick| {
             let (x, low, label) = (tick.at * WIDTH, HEIGHT + 17.0, tick.label);
-            format!("<path class=\"grid\" d=\"M{x:.1} 0V{HEIGHT}\"/><text x=\"{x:.1}\" y=\"{low}\" text-anchor=\"middle\">{label}</text>\n")
+            format!(
+                "<path class=\"grid\" d=\"M{x:.1} 0V{HEIGHT}\"/><text x=\"{x:.1}\" y=\"{low}\" \
+                text-anchor=\"middle\">{label}</text>\n"
+            )
         });
         let name = format!(
             "<text class=\"name\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">step</text>\n",
@@ -96,13 +99,16 @@ impl Chart<'_> {
         let name = self.y_name.map(|name| {
             let (x, y) = (14.0 - LEFT, HEIGHT / 2.0);
             let name = escape(name);
-            format!("<text class=\"name\" transform=\"translate({x} {y}) rotate(-90)\" text-anchor=\"middle\">{name}</text>\n")
+            format!(
+                "<text class=\"name\" transform=\"translate({x} {y}) rotate(-90)\" \
+                text-anchor=\"middle\">{name}</text>\n"
+            )
         });
         ticks.chain(name).collect()
     }
 
-    /// The area between the smallest and the largest values. Where the smallest has no place on a logarithmic axis, being zero or less, it
-    /// reaches to the bottom.
+    /// The area between the smallest and the largest values. Where the smallest has no place on a logarithmic axis,
+    /// being zero or less, it reaches to the bottom.
     fn band(&self, line: &Line<'_>) -> String {
         let Some((low, high)) = line.band else { return String::new() };
         let sides = self.steps.iter().zip(low).zip(high).map(|((&step, &low), &high)| {
@@ -138,7 +144,8 @@ impl Chart<'_> {
         group(line.kind, &(stroke + &dots))
     }
 
-    /// The names at the lines' ends, apart from each other, and what joins the two. An arrow tells that a line ends beyond the frame.
+    /// The names at the lines' ends, apart from each other, and what joins the two. An arrow tells that a line ends
+    /// beyond the frame.
     fn names(&self) -> String {
         let ends: Vec<(EstimatorKind, f64, f64)> = self
             .lines
@@ -200,12 +207,13 @@ fn runs<T>(points: impl Iterator<Item = Option<T>>) -> Vec<Vec<T>> {
     runs
 }
 
-/// Places at least so far apart, in the order of those wanted, as close to them as least squares has it, and within bounds that have
-/// the room.
+/// Places at least so far apart, in the order of those wanted, as close to them as least squares has it, and within
+/// bounds that have the room.
 fn spread(wanted: &[f64], apart: f64, low: f64, high: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by(|one, other| wanted[*one].total_cmp(&wanted[*other]));
-    // Neighbours that touch move as one block; of each, the sum of where its members want its first member, and their number.
+    // Neighbours that touch move as one block; of each, the sum of where its members want its first member, and their
+    // number.
     let mut blocks: Vec<(f64, f64)> = Vec::new();
     let first = |(sum, count): (f64, f64)| (sum / count).min(high - (count - 1.0) * apart).max(low);
     for &index in &order {

@@ -1,19 +1,20 @@
 //! The synthetic experiment: fit a law to targets by descending an estimated gradient, for every estimator.
 //!
-//! Targets `t_i` are drawn from a known law; `E_q sum_i (z_i - t_i)^2 / count` is minimised in the parameters of a law of the same family
-//! that starts elsewhere. The loss is reported exactly, by summing over the atoms, and the variance of the gradient from independent estimates at
-//! the same parameters, so that curves show the estimator's noise and not the experiment's.
+//! Targets `t_i` are drawn from a known law; `E_q sum_i (z_i - t_i)^2 / count` is minimised in the parameters of a law
+//! of the same family that starts elsewhere. The loss is reported exactly, by summing over the atoms, and the variance
+//! of the gradient from independent estimates at the same parameters, so that curves show the estimator's noise and not
+//! the experiment's.
 //!
 //! # Source
-//! The experiment of Joo et al., arXiv 2003.01847, section on synthetic examples, with the same four laws; number of targets, optimiser and
-//! starting points are our own.
+//! The experiment of Joo et al., arXiv 2003.01847, section on synthetic examples, with the same four laws; number of
+//! targets, optimiser and starting points are our own.
 
 use super::curves::{Band, Curve, Panel};
 use super::scores::{Leaves, scores};
 use crate::choice::choices;
 use crate::distributions::{Binomial, Distribution, Multinomial, NegativeBinomial, Poisson};
 use crate::error::{Error, Result};
-use crate::estimators::{EstimatorKind, Expectation, Setting};
+use crate::estimators::{EstimatorKind, Expectation, Info, Setting};
 use crate::nn::Adam;
 use crate::random;
 use crate::truncation::TruncatedDistribution;
@@ -77,8 +78,8 @@ impl Synthetic {
         }
     }
 
-    /// Estimates for each target in a step: the gradient is the mean of all, the variance is taken over these. Control variates are shown with
-    /// as many rows as let them learn within a run.
+    /// Estimates for each target in a step: the gradient is the mean of all, the variance is taken over these. Control
+    /// variates are shown with as many rows as let them learn within a run.
     fn replicates(self) -> i64 {
         if self == Self::Held { 50 } else { 8 }
     }
@@ -111,7 +112,8 @@ impl Synthetic {
             && (matches!(self, Self::Poisson | Self::Held) || !estimator.needs_poisson())
     }
 
-    /// The law at unconstrained parameters, in a window that holds all but 1e-6 of the mass wherever runs come by: what is beyond is dropped.
+    /// The law at unconstrained parameters, in a window that holds all but 1e-6 of the mass wherever runs come by: what
+    /// is beyond is dropped.
     fn law(self, theta: &[Tensor]) -> Result<TruncatedDistribution> {
         let in_window = |law: &dyn Distribution, hi: i64| {
             TruncatedDistribution::new(law, &Truncation::between(0, hi).allow_low_mass().renormalize())
@@ -140,9 +142,27 @@ struct Run {
     ended: Option<(usize, String)>,
 }
 
+impl Run {
+    /// A point of the curves, from estimates `[targets, replicates, parameters]`.
+    fn add_point(&mut self, loss: f64, estimates: &Tensor, info: &Info) {
+        self.losses.push(loss);
+        let variance = estimates.var_dim(1, true, false);
+        self.variances.push(variance.mean_dim(0, false, Kind::Double).sum(Kind::Double).double_value(&[]));
+        for (name, value) in &info.quantities {
+            let value = value.to_kind(Kind::Double).double_value(&[]);
+            match self.quantities.iter_mut().find(|(known, _)| known == name) {
+                Some((_, values)) => values.push(value),
+                None => self.quantities.push((name.to_string(), vec![value])),
+            }
+        }
+        self.evaluations = info.evaluations;
+    }
+}
+
 impl Experiment {
-    /// Runs all estimators on a law; `on_run` is called after each run. Seeds libtorch's generator. A run that diverges, or whose estimator
-    /// fails, ends the estimator's curve at that step ([`Curve::ended_at`]), and the others go on.
+    /// Runs all estimators on a law; `on_run` is called after each run. Seeds libtorch's generator. A run that
+    /// diverges, or whose estimator fails, ends the estimator's curve at that step ([`Curve::ended_at`]), and the
+    /// others go on.
     ///
     /// # Errors
     /// When a number is out of range.
@@ -226,18 +246,8 @@ impl Experiment {
             }
 
             if points.contains(&step) {
-                run.losses.push(loss);
-                let parameters = gradients.size()[1];
-                let variance = gradients.reshape([TARGETS, replicates, parameters]).var_dim(1, true, false);
-                run.variances.push(variance.mean_dim(0, false, Kind::Double).sum(Kind::Double).double_value(&[]));
-                for (name, value) in &estimate.info.quantities {
-                    let value = value.to_kind(Kind::Double).double_value(&[]);
-                    match run.quantities.iter_mut().find(|(known, _)| known == name) {
-                        Some((_, values)) => values.push(value),
-                        None => run.quantities.push((name.to_string(), vec![value])),
-                    }
-                }
-                run.evaluations = estimate.info.evaluations;
+                let each = gradients.reshape([TARGETS, replicates, gradients.size()[1]]);
+                run.add_point(loss, &each, &estimate.info);
             }
             if law != Synthetic::Held {
                 adam.apply(&gradients.mean_dim(0, false, Kind::Double).unbind(0))?;

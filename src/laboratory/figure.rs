@@ -22,8 +22,8 @@ const LEAST_WIDTH: f64 = 480.0;
 /// The length of a line in the legend: two periods of its dashes.
 pub(super) const SWATCH: f64 = 48.0;
 
-/// How far bands and the reference may widen the range that the medians of the other estimators need, at both ends: a factor.
-/// One that reaches further is cut off, so that it does not flatten all others.
+/// How far bands and the reference may widen the range that the medians of the other estimators need, at both ends: a
+/// factor. One that reaches further is cut off, so that it does not flatten all others.
 const REACH: f64 = 10.0;
 
 /// What the curves show.
@@ -155,7 +155,8 @@ pub(super) fn swatch(kind: EstimatorKind, x: f64, y: f64) -> String {
     format!("<g {}><path class=\"line\"{} d=\"M{x:.1} {y:.1}h{SWATCH}\"/></g>", marks(kind), dashes(kind))
 }
 
-/// The estimators that a panel has curves of, by approach, with the reference first in each; the reference alone if there is no other.
+/// The estimators that a panel has curves of, by approach, with the reference first in each; the reference alone if
+/// there is no other.
 fn columns(panel: &Panel) -> Vec<(&'static str, Vec<&Curve>)> {
     let of = |kind: EstimatorKind| panel.curves.iter().filter(move |curve| curve.estimator == kind);
     let exact: Vec<&Curve> = of(EstimatorKind::Exact).collect();

@@ -1,7 +1,7 @@
 //! The gradient laboratory: every estimator, against the exact gradient.
 //!
-//! [`certify`] measures bias, variance and cost of one estimator on one [`Problem`]; an [`Experiment`] lets all of them train, and
-//! [`report`] draws what came of it.
+//! [`certify`] measures bias, variance and cost of one estimator on one [`Problem`]; an [`Experiment`] lets all of them
+//! train, and [`report`] draws what came of it.
 
 mod axis;
 mod certify;

@@ -25,7 +25,8 @@ choices! {
 }
 
 impl ObjectiveKind {
-    /// Whether it has what an estimator asks for. The slopes of steps are zero everywhere, and say nothing of their rises.
+    /// Whether it has what an estimator asks for. The slopes of steps are zero everywhere, and say nothing of their
+    /// rises.
     pub fn gives(self, needed: FunctionNeeds) -> bool {
         match self {
             Self::Quadratic | Self::Sigmoid | Self::Network | Self::Constant => true,
@@ -50,8 +51,8 @@ const HIDDEN: i64 = 16;
 const SPAN: f64 = 3.0;
 
 impl TestFunction {
-    /// For rows of so many numbers; the network's weights are standard normal over the square root of their number, the same for
-    /// the same number of inputs on every machine.
+    /// For rows of so many numbers; the network's weights are standard normal over the square root of their number, the
+    /// same for the same number of inputs on every machine.
     pub fn new(kind: ObjectiveKind, target: f64, width: i64) -> Self {
         let mut random = ChaCha12Rng::seed_from_u64(0);
         // Twelve uniform numbers less six: as good as normal here, and the same everywhere, to the bit.

@@ -3,8 +3,8 @@
 use super::axis::number;
 use crate::estimators::{Approach, EstimatorKind};
 
-/// The six colours of Okabe and Ito ("Color universal design", 2008) that stand out from white and from black: people with any
-/// of the common colour blindnesses can tell them apart. No column has more estimators.
+/// The six colours of Okabe and Ito ("Color universal design", 2008) that stand out from white and from black: people
+/// with any of the common colour blindnesses can tell them apart. No column has more estimators.
 pub(super) const COLOURS: [&str; 6] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
 
 /// The length of a dash and the gap after it, the same for all estimators of a column.
@@ -30,7 +30,8 @@ pub(super) fn members(approach: Approach) -> Vec<EstimatorKind> {
     EstimatorKind::ALL.into_iter().filter(|kind| kind.facts().approach == approach).collect()
 }
 
-/// Attributes of an estimator's marks: the class that colours them, and the name under which they are highlighted together.
+/// Attributes of an estimator's marks: the class that colours them, and the name under which they are highlighted
+/// together.
 pub(super) fn marks(kind: EstimatorKind) -> String {
     let class = match place(kind) {
         Some((index, _)) => format!("colour{}", index % COLOURS.len()),
@@ -41,8 +42,8 @@ pub(super) fn marks(kind: EstimatorKind) -> String {
 
 /// The dashes of an estimator's line, as an attribute; nothing for a solid line.
 ///
-/// Along one path, the dashes of the n estimators of a column are nested: the first is solid, and each that is drawn over it is shorter
-/// by an nth of the period. So where lines coincide, each shows for an nth of every period.
+/// Along one path, the dashes of the n estimators of a column are nested: the first is solid, and each that is drawn
+/// over it is shorter by an nth of the period. So where lines coincide, each shows for an nth of every period.
 pub(super) fn dashes(kind: EstimatorKind) -> String {
     match place(kind) {
         None | Some((0, _)) => String::new(),

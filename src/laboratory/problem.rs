@@ -12,7 +12,8 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 /// What is to be measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProblemConfig {
-    /// A family of the [catalogue](crate::distributions::FAMILIES), or `multinomial` (number of draws, then unnormalised probabilities).
+    /// A family of the [catalogue](crate::distributions::FAMILIES), or `multinomial` (number of draws, then
+    /// unnormalised probabilities).
     pub family: String,
     /// Its parameters; none for those of a typical law.
     pub parameters: Vec<f64>,
@@ -176,19 +177,22 @@ impl Problem {
         Ok(gradients.where_self(&gradients.abs().gt_tensor(&rounding), &gradients.zeros_like()))
     }
 
-    /// What rounding leaves of a gradient, `[parameters]`: the mean length of the score times a value of the objective, in units of the kind's last digit.
+    /// What rounding leaves of a gradient, `[parameters]`: the mean length of the score times a value of the objective,
+    /// in units of the kind's last digit.
     pub(super) fn rounding(&self, value: &Tensor) -> Tensor {
         let last_digit = if self.config.kind == Kind::Double { 1e-13 } else { 1e-6 };
         let scores = self.law.log_weights().exp().unsqueeze(-1) * self.scores.abs();
         scores.sum_dim_intlist(0, false, Kind::Double) * value.detach().abs().mean(Kind::Double) * last_digit
     }
 
-    /// How much of an estimator's mean may come from atoms so rare that draws hardly meet them, `[latents, parameters]`: of the rarest, which have `mass` in
-    /// all, with the other latents at their most likely atom.
+    /// How much of an estimator's mean may come from atoms so rare that draws hardly meet them,
+    /// `[latents, parameters]`: of the rarest, which have `mass` in all, with the other latents at their most likely
+    /// atom.
     ///
-    /// An estimator weighs the score of an atom by `f` less some baseline, or `f`'s steps by the mass that flows past them. Whatever the baseline is (nothing,
-    /// another sample's value, a line through `f` at the mean), `f` there, `f` at the mode and the line from one to the other bound the difference. The bound of
-    /// several samples, which is a sum over them, has as much from each.
+    /// An estimator weighs the score of an atom by `f` less some baseline, or `f`'s steps by the mass that flows past
+    /// them. Whatever the baseline is (nothing, another sample's value, a line through `f` at the mean), `f` there, `f`
+    /// at the mode and the line from one to the other bound the difference. The bound of several samples, which is a
+    /// sum over them, has as much from each.
     pub(super) fn of_rare_atoms(&self, mass: f64, estimator: EstimatorKind, samples: i64) -> Result<Tensor> {
         let _guard = no_grad_guard();
         let latents = self.config.latents;
@@ -216,7 +220,8 @@ impl Problem {
         Ok(Tensor::stack(&each.collect::<Vec<_>>(), 0) * summed)
     }
 
-    /// Gradients of so many rows, each from one estimate of the estimator: `[rows, latents, parameters]`, float64; and the estimate's record.
+    /// Gradients of so many rows, each from one estimate of the estimator: `[rows, latents, parameters]`, float64; and
+    /// the estimate's record.
     ///
     /// # Errors
     /// As [`Estimator::estimate`].

@@ -1,7 +1,7 @@
 //! Optimisation curves to look at: a page with everything, or one picture of one law.
 //!
-//! Both stand alone: no fonts, styles or scripts from elsewhere. The page can be read without its script, which only dims the other
-//! estimators while one is pointed at, and follows the reader's choice of light or dark.
+//! Both stand alone: no fonts, styles or scripts from elsewhere. The page can be read without its script, which only
+//! dims the other estimators while one is pointed at, and follows the reader's choice of light or dark.
 
 use super::axis::number;
 use super::curves::{Band, Curve, Panel};
@@ -14,8 +14,8 @@ use crate::markup::{escape, page};
 ///
 /// `settings` says what was run; its line breaks are kept.
 ///
-/// Values that are not finite are gaps in their lines. Values of zero or less have no place on a logarithmic axis; they are left out,
-/// and a note names their estimators.
+/// Values that are not finite are gaps in their lines. Values of zero or less have no place on a logarithmic axis; they
+/// are left out, and a note names their estimators.
 pub fn html(panels: &[Panel], title: &str, settings: &str) -> String {
     let laws: String = panels.iter().map(law).collect();
     let (light, dark) = (style(&LIGHT), style(&DARK));
@@ -142,7 +142,8 @@ fn style(theme: &Theme) -> String {
         .collect();
     format!(
         "{colours}.reference {{ stroke: {reference}; fill: {reference}; }}
-.figure {{ font: 12px system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif; background: {paper}; }}
+.figure {{ font: 12px system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif;
+  background: {paper}; }}
 .figure text {{ fill: {ink}; stroke: none; }}
 .figure text.law {{ font-size: 17px; font-weight: 600; }}
 .figure text.title {{ font-size: 13px; font-weight: 600; }}

@@ -1,13 +1,14 @@
 //! Sums over long ranges of integers by few of their terms.
 //!
 //! A range is cut into blocks: its first 32 integers one by one, then blocks that double in length, as far as the law
-//! reaches; a finite range is graded in this way from both of its ends. A block of `N` integers is summed by **Gauss quadrature for sums**: the `m`
-//! real nodes and weights that give `sum_{j<N} f(j)` exactly for every polynomial `f` of degree `2m - 1`. A million terms
-//! become some four hundred, as differentiable as the pmf is.
+//! reaches; a finite range is graded in this way from both of its ends. A block of `N` integers is summed by **Gauss
+//! quadrature for sums**: the `m` real nodes and weights that give `sum_{j<N} f(j)` exactly for every polynomial `f` of
+//! degree `2m - 1`. A million terms become some four hundred, as differentiable as the pmf is.
 //!
 //! # Source
-//! Golub and Welsch, "Calculation of Gauss quadrature rules", 1969, with the recurrence of the discrete Chebyshev (Gram)
-//! polynomials, NIST Digital Library of Mathematical Functions, 18.22 (Hahn polynomials with both parameters zero).
+//! Golub and Welsch, "Calculation of Gauss quadrature rules", 1969, with the recurrence of the discrete Chebyshev
+//! (Gram) polynomials, NIST Digital Library of Mathematical Functions, 18.22 (Hahn polynomials with both parameters
+//! zero).
 
 use std::sync::OnceLock;
 use tch::{Device, Tensor, no_grad_guard};
@@ -84,7 +85,8 @@ impl Grid {
     }
 }
 
-/// Nodes on [-1, 1] and weights that sum to one, for a sum over `size` > [`NODES`] equally spaced points that include both ends.
+/// Nodes on [-1, 1] and weights that sum to one, for a sum over `size` > [`NODES`] equally spaced points that include
+/// both ends.
 fn gauss_nodes(size: i64) -> std::borrow::Cow<'static, [(f64, f64)]> {
     static POWERS: OnceLock<Vec<Vec<(f64, f64)>>> = OnceLock::new();
     if size.count_ones() == 1 && size.trailing_zeros() as usize <= DOUBLINGS {

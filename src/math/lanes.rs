@@ -1,12 +1,14 @@
-//! Logarithm and exponential without branches, so that loops over lanes become vector instructions. Products are added without rounding
-//! between, which every vector unit since 2013 does in one instruction; without one the results are the same, slowly.
+//! Logarithm and exponential without branches, so that loops over lanes become vector instructions. Products are added
+//! without rounding between, which every vector unit since 2013 does in one instruction; without one the results are
+//! the same, slowly.
 //!
-//! Both have base two, since weights matter up to a factor and their logarithms up to a term: what a natural logarithm or exponential does
-//! beyond those of base two would cancel.
+//! Both have base two, since weights matter up to a factor and their logarithms up to a term: what a natural logarithm
+//! or exponential does beyond those of base two would cancel.
 //!
 //! # Source
-//! The float32 polynomials have the least largest relative error on their intervals (Lawson's iteration): 2.7e-8 and 1.9e-9 before rounding.
-//! In float64 the logarithm is that of fdlibm (Sun Microsystems, `e_log.c`), the exponential that of Cephes (`exp.c`).
+//! The float32 polynomials have the least largest relative error on their intervals (Lawson's iteration): 2.7e-8 and
+//! 1.9e-9 before rounding. In float64 the logarithm is that of fdlibm (Sun Microsystems, `e_log.c`), the exponential
+//! that of Cephes (`exp.c`).
 
 use std::f64::consts::{LN_2, LOG2_E};
 use std::ops::{Add, AddAssign, Mul, Neg, Sub};
@@ -20,8 +22,8 @@ pub(crate) type Words = [Lanes<u32>; 4];
 /// A number for each latent of a tile.
 pub(crate) type Lanes<T> = [T; LANES];
 
-/// A number for each lane. (The standard library's `from_fn` and `map` of arrays are not always inlined, and what is not inlined is not
-/// compiled for the machine's vectors.)
+/// A number for each lane. (The standard library's `from_fn` and `map` of arrays are not always inlined, and what is
+/// not inlined is not compiled for the machine's vectors.)
 #[inline(always)]
 pub(crate) fn each<T: Copy + Default>(number: impl Fn(usize) -> T) -> Lanes<T> {
     let mut numbers = [T::default(); LANES];
@@ -98,7 +100,8 @@ impl Real for f32 {
 
     #[inline(always)]
     fn exp2(self) -> Self {
-        // Added to a number, it leaves the nearest integer in the lowest bits, where no conversion is needed to find it.
+        // Added to a number, it leaves the nearest integer in the lowest bits, where no conversion is needed to find
+        // it.
         const ROUND: f32 = 12_582_912.0;
         let rounded = self + ROUND;
         let r = self - (rounded - ROUND);
@@ -240,8 +243,8 @@ pub(crate) fn ln64(x: f64) -> f64 {
 fn log64(x: f64, less_one: f64) -> f64 {
     const ROOT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
     const BIAS: u64 = 1023;
-    // The exponent is kept biased, hence positive: vectors neither shift signed words nor convert them. With these bits above it, it
-    // is a number already.
+    // The exponent is kept biased, hence positive: vectors neither shift signed words nor convert them. With these bits
+    // above it, it is a number already.
     const INTEGER: f64 = 4_503_599_627_370_496.0;
     let bits = x.to_bits();
     let biased = bits.wrapping_sub(ROOT_HALF).wrapping_add(BIAS << 52) >> 52;
@@ -262,7 +265,8 @@ fn log64(x: f64, less_one: f64) -> f64 {
 mod tests {
     use super::Real;
 
-    /// Largest distance from float64's result in units in the last place of the float32 result, over a grid of each function's range.
+    /// Largest distance from float64's result in units in the last place of the float32 result, over a grid of each
+    /// function's range.
     #[test]
     fn within_three_units_in_the_last_place() {
         let ulps = |found: f32, exact: f64| {

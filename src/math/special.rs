@@ -3,8 +3,8 @@
 //! Tail probabilities of the Poisson are regularised incomplete gamma functions, those of the binomial and the negative
 //! binomial regularised incomplete beta functions. Both are returned as a *pair of logarithms*, of the function and of
 //! its complement: the smaller of the two comes from a continued fraction that converges there, the larger one from
-//! [`log1mexp`], so neither loses digits, however far out in the tail it lies. Ratios of gamma functions and Bessel functions
-//! are formed without the cancellation of large terms.
+//! [`log1mexp`], so neither loses digits, however far out in the tail it lies. Ratios of gamma functions and Bessel
+//! functions are formed without the cancellation of large terms.
 //!
 //! # Source
 //! Continued fractions: NIST Digital Library of Mathematical Functions, 8.9.2, 8.17.22 and (for the lower incomplete
@@ -16,7 +16,8 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 /// `log(1 - exp(x))` for `x < 0`, without cancellation at either end.
 ///
 /// # Source
-/// Martin Maechler, "Accurately computing log(1 - exp(-|a|))", 2012: `log(-expm1(x))` above `-log 2`, `log1p(-exp(x))` below.
+/// Martin Maechler, "Accurately computing log(1 - exp(-|a|))", 2012: `log(-expm1(x))` above `-log 2`, `log1p(-exp(x))`
+/// below.
 pub fn log1mexp(x: &Tensor) -> Tensor {
     const LN_HALF: f64 = -std::f64::consts::LN_2;
     let near = x.clamp_min(LN_HALF).expm1().neg().log();
@@ -26,10 +27,10 @@ pub fn log1mexp(x: &Tensor) -> Tensor {
 
 /// Levels of a continued fraction: `base + slope sqrt(size)`.
 ///
-/// Each fraction converges most slowly at the argument where it is handed over to the other one, near the mean. There, the
-/// levels for a relative error of 1e-10 were counted against 8,000 levels or more, for sizes from 1 to 10,000: 13, 21, 51, 190
-/// (at 1, 11, 200, 10,000) for the lower incomplete gamma function, 1, 10, 37, 150 for the upper one, and at most 17, 39, 83, 307
-/// for the incomplete beta function with a second parameter from 1e-30 to 1e6.
+/// Each fraction converges most slowly at the argument where it is handed over to the other one, near the mean. There,
+/// the levels for a relative error of 1e-10 were counted against 8,000 levels or more, for sizes from 1 to 10,000: 13,
+/// 21, 51, 190 (at 1, 11, 200, 10,000) for the lower incomplete gamma function, 1, 10, 37, 150 for the upper one, and
+/// at most 17, 39, 83, 307 for the incomplete beta function with a second parameter from 1e-30 to 1e6.
 pub(crate) fn levels(base: f64, slope: f64, size: f64) -> i64 {
     (base + slope * size.max(0.0).sqrt()).ceil() as i64
 }
@@ -73,8 +74,8 @@ pub fn log_incomplete_gamma(a: i64, x: &Tensor) -> (Tensor, Tensor) {
 /// `(log I_x(a, b), log I_{1-x}(b, a))`, the regularised incomplete beta function and its complement.
 ///
 /// `log_x` and `log_y` are `log x` and `log(1 - x)`, both needed so that neither end is rounded. `log_factor` is
-/// `log(x^a (1-x)^b / B(a, b))`, which a caller knows as a multiple of a pmf, and more exactly than by three `lgamma`s. `size`
-/// is the larger of `a` and `b` up to a factor, known on the host, and sets the depth of the continued fraction.
+/// `log(x^a (1-x)^b / B(a, b))`, which a caller knows as a multiple of a pmf, and more exactly than by three `lgamma`s.
+/// `size` is the larger of `a` and `b` up to a factor, known on the host, and sets the depth of the continued fraction.
 ///
 /// # Shapes
 /// Five float64 tensors that broadcast together; both results have the broadcast shape.
@@ -136,12 +137,12 @@ pub fn log_gamma_ratio(x: &Tensor, d: &Tensor) -> Tensor {
     large.where_self(&is_large, &small)
 }
 
-/// Where `v^2 + x^2` reaches its square, the modified Bessel function `I_v(x)` is taken from Debye's expansion, and below it from its
-/// power series.
+/// Where `v^2 + x^2` reaches its square, the modified Bessel function `I_v(x)` is taken from Debye's expansion, and
+/// below it from its power series.
 pub(crate) const BESSEL_SWITCH: f64 = 40.0;
 
-/// `log(I_v(x) Gamma(v + 1) (2 / x)^v)` for `v >= 0`, `x > 0`, both below [`BESSEL_SWITCH`]: the power series of the modified Bessel
-/// function of the first kind without its first factor.
+/// `log(I_v(x) Gamma(v + 1) (2 / x)^v)` for `v >= 0`, `x > 0`, both below [`BESSEL_SWITCH`]: the power series of the
+/// modified Bessel function of the first kind without its first factor.
 ///
 /// # Shapes
 /// Two float64 tensors that broadcast together: `v`, and `x^2 / 4`.
@@ -157,8 +158,8 @@ pub(crate) fn log_bessel_series(v: &Tensor, quarter_square: &Tensor) -> Tensor {
     sum.log()
 }
 
-/// `log(I_v(x) sqrt(2 pi w) exp(-w) ((v + w) / x)^v)` with `w = sqrt(v^2 + x^2)`, at least [`BESSEL_SWITCH`]: the correction of Debye's
-/// uniform expansion of the modified Bessel function of the first kind.
+/// `log(I_v(x) sqrt(2 pi w) exp(-w) ((v + w) / x)^v)` with `w = sqrt(v^2 + x^2)`, at least [`BESSEL_SWITCH`]: the
+/// correction of Debye's uniform expansion of the modified Bessel function of the first kind.
 ///
 /// # Shapes
 /// Two float64 tensors that broadcast together.
@@ -177,10 +178,12 @@ pub(crate) fn log_bessel_debye(v: &Tensor, w: &Tensor) -> Tensor {
     expansion.log1p()
 }
 
-/// Coefficients, in powers of `p^2`, of the polynomials `U_k(p) / p^k` for `k = 1 ..= 12`; the remainder is below 1e-15 for `w >= 40`.
+/// Coefficients, in powers of `p^2`, of the polynomials `U_k(p) / p^k` for `k = 1 ..= 12`; the remainder is below 1e-15
+/// for `w >= 40`.
 ///
 /// # Source
-/// NIST Digital Library of Mathematical Functions, 10.41.9: `U_{k+1} = p^2 (1 - p^2) U_k' / 2 + (1/8) int_0^p (1 - 5 t^2) U_k dt`.
+/// NIST Digital Library of Mathematical Functions, 10.41.9:
+/// `U_{k+1} = p^2 (1 - p^2) U_k' / 2 + (1/8) int_0^p (1 - 5 t^2) U_k dt`.
 fn debye() -> &'static [Vec<f64>] {
     static COEFFICIENTS: OnceLock<Vec<Vec<f64>>> = OnceLock::new();
     COEFFICIENTS.get_or_init(|| {

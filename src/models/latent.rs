@@ -128,8 +128,8 @@ impl Latent {
         &self.prior
     }
 
-    /// The posterior `[..., latents]` from an encoder's output `[..., encoder_width]`. Explicitly, an output of zero is the
-    /// prior; implicitly it is uniform, so that no atom starts out of reach.
+    /// The posterior `[..., latents]` from an encoder's output `[..., encoder_width]`. Explicitly, an output of zero is
+    /// the prior; implicitly it is uniform, so that no atom starts out of reach.
     pub fn posterior(&self, output: &Tensor) -> Result<TruncatedDistribution> {
         Ok(self.posterior_and_family(output)?.0)
     }
@@ -150,8 +150,9 @@ impl Latent {
         })
     }
 
-    /// A relaxed draw `[..., latents]` of the posterior and its KL to the prior, of the same shape. With a key, the noise is that of
-    /// its counter, and the one-pass sampler draws where it can; else the noise comes from libtorch's generator.
+    /// A relaxed draw `[..., latents]` of the posterior and its KL to the prior, of the same shape. With a key, the
+    /// noise is that of its counter, and the one-pass sampler draws where it can; else the noise comes from libtorch's
+    /// generator.
     pub fn rsample(
         &self,
         output: &Tensor,
@@ -201,7 +202,8 @@ impl Latent {
         self.drawn_by.get()
     }
 
-    /// What is added to the encoder's output, to the negative binomial's second half the second, so that zero is the prior.
+    /// What is added to the encoder's output, to the negative binomial's second half the second, so that zero is the
+    /// prior.
     pub fn shifts(&self) -> [f64; 2] {
         match self.family {
             Family::Binomial => [logit(self.mean / self.window.1 as f64), 0.0],
@@ -230,8 +232,8 @@ impl Latent {
     }
 }
 
-/// What is added to an encoder's output, to the negative binomial's second half the second, so that zero is a law of this mean; for families of unbounded
-/// counts.
+/// What is added to an encoder's output, to the negative binomial's second half the second, so that zero is a law of
+/// this mean; for families of unbounded counts.
 pub(crate) fn count_shifts(family: Family, mean: f64) -> [f64; 2] {
     match family {
         Family::NegativeBinomial => [before_softplus(PRIOR_TOTAL_COUNT), mean.ln() - PRIOR_TOTAL_COUNT.ln()],
@@ -265,7 +267,8 @@ pub(crate) fn positive(x: &Tensor, shift: f64) -> Tensor {
     (x + shift).softplus() + SMALLEST
 }
 
-/// What softplus makes this rate. Beyond 30 it changes nothing in float32, and beyond 709 the exponential leaves float64.
+/// What softplus makes this rate. Beyond 30 it changes nothing in float32, and beyond 709 the exponential leaves
+/// float64.
 pub(crate) fn before_softplus(rate: f64) -> f64 {
     if rate > 30.0 { rate } else { rate.exp_m1().ln() }
 }

@@ -1,4 +1,5 @@
-//! Bernoulli pixels given their logits: `-log p(x | l) = sum_i log(1 + exp(l_i)) - x_i l_i`, whose derivative is `sigmoid(l_i) - x_i`.
+//! Bernoulli pixels given their logits: `-log p(x | l) = sum_i log(1 + exp(l_i)) - x_i l_i`, whose derivative is
+//! `sigmoid(l_i) - x_i`.
 
 use crate::autograd::differentiable_once;
 use crate::error::Result;
@@ -17,7 +18,8 @@ pub(super) fn reconstruction(logits: &Tensor, x: &Tensor) -> Tensor {
     )
 }
 
-/// As [`reconstruction`], for one derivative; a second one is an error: one pass over dense float32 on the CPU gives values and derivatives.
+/// As [`reconstruction`], for one derivative; a second one is an error: one pass over dense float32 on the CPU gives
+/// values and derivatives.
 pub(super) fn reconstruction_once(logits: &Tensor, x: &Tensor) -> Result<Tensor> {
     let dense = |t: &Tensor| is_host(t.device()) && t.kind() == Kind::Float && t.is_contiguous();
     let fits = logits.dim() == 2 && logits.numel() > 0 && logits.size() == x.size() && dense(logits) && dense(x);
@@ -42,7 +44,8 @@ pub(super) fn reconstruction_once(logits: &Tensor, x: &Tensor) -> Result<Tensor>
     differentiable_once(&sums)
 }
 
-/// The sum over a row, and its slopes. (A closure in its place may not be inlined, and is then not compiled for the machine's vectors.)
+/// The sum over a row, and its slopes. (A closure in its place may not be inlined, and is then not compiled for the
+/// machine's vectors.)
 struct Row<'a> {
     logits: &'a [f32],
     x: &'a [f32],
@@ -89,7 +92,8 @@ fn pixel(l: f32, x: f32) -> (f32, f32) {
 mod tests {
     use super::*;
 
-    /// Values and gradients of both, for logits from the middle to far in the tails, and a width that is no multiple of a vector.
+    /// Values and gradients of both, for logits from the middle to far in the tails, and a width that is no multiple of
+    /// a vector.
     #[test]
     fn one_pass_equals_the_graph() {
         let float = (Kind::Float, Device::Cpu);

@@ -1,8 +1,8 @@
 //! A variational autoencoder with one layer of discrete latents and Bernoulli pixels.
 //!
-//! `p(z)` is the truncated prior, `p(x | z)` a product of Bernoulli pixels whose logits are an MLP of `z`, `q(z | x)` the
-//! truncated law that an MLP of `x` puts out. The training objective is the evidence lower bound (ELBO) with `z` relaxed;
-//! likelihoods are reported on hard samples.
+//! `p(z)` is the truncated prior, `p(x | z)` a product of Bernoulli pixels whose logits are an MLP of `z`, `q(z | x)`
+//! the truncated law that an MLP of `x` puts out. The training objective is the evidence lower bound (ELBO) with `z`
+//! relaxed; likelihoods are reported on hard samples.
 //!
 //! # Source
 //! Kingma, Welling, arXiv 1312.6114; importance-weighted bound: Burda, Grosse, Salakhutdinov, arXiv 1509.00519.
@@ -106,7 +106,8 @@ impl Vae {
     /// `q(z | x)`, batch shape `[B, latents]`, of images `[B, pixels]` in `[0, 1]`.
     ///
     /// # Errors
-    /// When there are no images, they have another number of pixels, are integers, lie on another device, or a pixel is not finite.
+    /// When there are no images, they have another number of pixels, are integers, lie on another device, or a pixel is
+    /// not finite.
     pub fn posterior(&self, x: &Tensor) -> Result<TruncatedDistribution> {
         self.latent.posterior(&self.encoder.forward(&self.images(x)?))
     }
@@ -140,7 +141,8 @@ impl Vae {
         &self.latent
     }
 
-    /// Pixel logits `[..., pixels]` of latents as they were drawn (`[..., latents]`, one-hot ones `[..., latents, n]`), real numbers of any kind.
+    /// Pixel logits `[..., pixels]` of latents as they were drawn (`[..., latents]`, one-hot ones `[..., latents, n]`),
+    /// real numbers of any kind.
     ///
     /// # Errors
     /// When the latents have another shape, or lie on another device, or there are more than memory holds.
@@ -174,8 +176,8 @@ impl Vae {
         Err(Error::Device(format!("a tensor lies on {found:?}, but the model on {own:?}: move it with `to_device`")))
     }
 
-    /// Images as the network takes them: float32 `[B, pixels]`. Other floating-point kinds are converted. On the CPU the numbers are looked at; on
-    /// another device, where that would have to be waited for, they are not.
+    /// Images as the network takes them: float32 `[B, pixels]`. Other floating-point kinds are converted. On the CPU
+    /// the numbers are looked at; on another device, where that would have to be waited for, they are not.
     fn images(&self, x: &Tensor) -> Result<Tensor> {
         let found = if x.defined() { x.size() } else { Vec::new() };
         if !matches!(found[..], [count, pixels] if count > 0 && pixels == self.pixels) {
@@ -227,9 +229,9 @@ impl Vae {
         Ok(self.logits(&z).sigmoid())
     }
 
-    /// The negative ELBO with one relaxed sample an image: what is trained. With a key, the noise is a function of it, and the one-pass
-    /// sampler draws where it can (a CPU, a temperature above zero, not a categorical latent); without one, the noise comes from libtorch's
-    /// generator.
+    /// The negative ELBO with one relaxed sample an image: what is trained. With a key, the noise is a function of it,
+    /// and the one-pass sampler draws where it can (a CPU, a temperature above zero, not a categorical latent); without
+    /// one, the noise comes from libtorch's generator.
     ///
     /// # Errors
     /// When the temperature is not allowed, and those of [`posterior`](Self::posterior).
@@ -238,8 +240,9 @@ impl Vae {
         self.decoded(&self.encoder.forward_once(x), x, temperature, forward, key)
     }
 
-    /// The same for training, at the cost of the pixels that are on, where that is less: then the weight that sees them is not in the graph, and its gradient goes by the
-    /// product that is returned, for [`Adam::minimize_products`](crate::nn::Adam::minimize_products).
+    /// The same for training, at the cost of the pixels that are on, where that is less: then the weight that sees them
+    /// is not in the graph, and its gradient goes by the product that is returned, for
+    /// [`Adam::minimize_products`](crate::nn::Adam::minimize_products).
     ///
     /// # Errors
     /// As [`relaxed_elbo`](Self::relaxed_elbo).
@@ -269,8 +272,8 @@ impl Vae {
         Ok(Elbo { reconstruction: reconstruction_once(&logits, x)?, kl })
     }
 
-    /// The negative ELBO with its gradient by an estimator, from so many samples an image. For bounds of several samples,
-    /// which include the prior, the parts still sum to the bound, and the KL carries no gradient.
+    /// The negative ELBO with its gradient by an estimator, from so many samples an image. For bounds of several
+    /// samples, which include the prior, the parts still sum to the bound, and the KL carries no gradient.
     ///
     /// # Errors
     /// When the estimator is not made for these latents, or needs more samples.

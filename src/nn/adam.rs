@@ -1,7 +1,8 @@
 //! Adam with a state that can be saved.
 //!
-//! The arithmetic is that of `torch.optim.Adam` with its defaults (`betas = (0.9, 0.999)`, `eps = 1e-8`). One thing PyTorch's does not do:
-//! an update whose loss or gradient is not finite is left out whole, and [`Adam::skipped`] tells of it.
+//! The arithmetic is that of `torch.optim.Adam` with its defaults (`betas = (0.9, 0.999)`, `eps = 1e-8`). One thing
+//! PyTorch's does not do: an update whose loss or gradient is not finite is left out whole, and [`Adam::skipped`] tells
+//! of it.
 //!
 //! # Source
 //! Kingma, Ba, "Adam: A Method for Stochastic Optimization", arXiv 1412.6980.
@@ -23,7 +24,8 @@ pub struct Adam {
     learning_rate: f64,
     steps: i64,
     skipped: Skipped,
-    /// On a device: how many updates were left out, the place of the first tensor to blame (-1: none), and what lies at each place.
+    /// On a device: how many updates were left out, the place of the first tensor to blame (-1: none), and what lies at
+    /// each place.
     waiting: Option<(Tensor, Tensor, Vec<String>)>,
 }
 
@@ -74,8 +76,8 @@ impl Adam {
         self.apply(&gradients)
     }
 
-    /// One update from the gradient of a loss, whose graph is kept or spent. Gradients go straight from the backward pass into the update: they are
-    /// neither zeroed before nor added to what a parameter carries.
+    /// One update from the gradient of a loss, whose graph is kept or spent. Gradients go straight from the backward
+    /// pass into the update: they are neither zeroed before nor added to what a parameter carries.
     ///
     /// # Errors
     /// Before anything changes, when the loss is not one number with a graph.
@@ -102,8 +104,9 @@ impl Adam {
         self.update(loss, &gradients)
     }
 
-    /// As [`minimize`](Self::minimize), where the graph holds some tables by the [`Rows`] that a step uses. Of those, parameters and averages move in these
-    /// rows alone, as with `torch.optim.SparseAdam`. A table may have several lists of rows; one that is in two of them moves twice.
+    /// As [`minimize`](Self::minimize), where the graph holds some tables by the [`Rows`] that a step uses. Of those,
+    /// parameters and averages move in these rows alone, as with `torch.optim.SparseAdam`. A table may have several
+    /// lists of rows; one that is in two of them moves twice.
     ///
     /// # Errors
     /// As [`minimize`](Self::minimize).
@@ -128,10 +131,12 @@ impl Adam {
         Ok(())
     }
 
-    /// One update from gradients in the order of the parameters' names; those that are undefined leave their parameter alone.
+    /// One update from gradients in the order of the parameters' names; those that are undefined leave their parameter
+    /// alone.
     ///
     /// # Errors
-    /// Before anything changes, when there is not one gradient for each parameter, or one has another shape, kind or device.
+    /// Before anything changes, when there is not one gradient for each parameter, or one has another shape, kind or
+    /// device.
     pub fn apply(&mut self, gradients: &[Tensor]) -> Result<()> {
         if gradients.len() != self.slots.len() {
             let allowed = format!("{}, one for each parameter in the order of their names", self.slots.len());
@@ -200,8 +205,8 @@ impl Adam {
         Ok(finite)
     }
 
-    /// The updates that were left out since the last call. Only here, a device is waited for; a left-out update counts in the corrections of those after it until
-    /// then, where there is one.
+    /// The updates that were left out since the last call. Only here, a device is waited for; a left-out update counts
+    /// in the corrections of those after it until then, where there is one.
     ///
     /// # Errors
     /// When libtorch reports one.
@@ -245,7 +250,8 @@ impl Adam {
             .collect()
     }
 
-    /// Continues as after `steps` updates, or as after none where the number is negative; the tensors of [`state`](Self::state) are to be overwritten by the caller.
+    /// Continues as after `steps` updates, or as after none where the number is negative; the tensors of
+    /// [`state`](Self::state) are to be overwritten by the caller.
     pub fn set_steps(&mut self, steps: i64) {
         self.steps = steps.max(0);
     }

@@ -134,8 +134,8 @@ impl AdamStep {
         let _ = slot.parameter.addcdiv_(&(&slot.exp_avg * -self.learning_rate), &denominator);
     }
 
-    /// The same where a flag on the device is up. Where it is down, every number is multiplied by 1 or gains 0: a gradient that is not finite must be replaced first,
-    /// since 0 times infinity is no number.
+    /// The same where a flag on the device is up. Where it is down, every number is multiplied by 1 or gains 0: a
+    /// gradient that is not finite must be replaced first, since 0 times infinity is no number.
     fn apply_where(&self, finite: &Tensor, slot: &mut ParamState, gradient: &Tensor) {
         let gradient = gradient.where_self(finite, &gradient.zeros_like()).to_kind(slot.exp_avg.kind());
         let share = finite.to_kind(slot.exp_avg.kind());

@@ -1,7 +1,8 @@
-//! Batch normalisation (Ioffe, Szegedy, arXiv 1502.03167), as `torch.nn.BatchNorm1d` has it, whose sums do not depend on the number of threads.
+//! Batch normalisation (Ioffe, Szegedy, arXiv 1502.03167), as `torch.nn.BatchNorm1d` has it, whose sums do not depend
+//! on the number of threads.
 //!
-//! Libtorch's own, on a CPU, gives each thread a part of the batch, and adds up what the threads found: with another number of threads, a training run would
-//! end elsewhere.
+//! Libtorch's own, on a CPU, gives each thread a part of the batch, and adds up what the threads found: with another
+//! number of threads, a training run would end elsewhere.
 
 use tch::nn::{Init, Path};
 use tch::{Kind, Tensor, no_grad, no_grad_guard};
@@ -31,7 +32,8 @@ impl BatchNorm {
         }
     }
 
-    /// `[B, features]`, normalised by its own statistics, which become a part of the running ones; a batch of one has none, and is taken as in [`infer`](Self::infer).
+    /// `[B, features]`, normalised by its own statistics, which become a part of the running ones; a batch of one has
+    /// none, and is taken as in [`infer`](Self::infer).
     pub fn train(&self, x: &Tensor) -> Tensor {
         let count = x.size()[0];
         if count < 2 {

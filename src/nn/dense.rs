@@ -77,8 +77,8 @@ impl pulp::WithSimd for Update<'_> {
 pub(super) enum OfRows<'a> {
     /// One row after the other.
     Rows(&'a [f32]),
-    /// By that of weighted sums, `sums`: the sum and the weight of each term, one row after the other, and where those of each row start. Where sums are those of
-    /// functions of rows: the derivatives, one row after the other.
+    /// By that of weighted sums, `sums`: the sum and the weight of each term, one row after the other, and where those
+    /// of each row start. Where sums are those of functions of rows: the derivatives, one row after the other.
     Sums { sums: &'a [f32], terms: &'a [(usize, f32)], starts: &'a [usize], derivatives: Option<&'a [f32]> },
 }
 
@@ -96,7 +96,8 @@ pub(super) struct RowsPart<'a> {
 }
 
 impl<'a> RowsPart<'a> {
-    /// All these rows of tables with `total` rows; nothing where rows do not ascend within them, or the gradient has others.
+    /// All these rows of tables with `total` rows; nothing where rows do not ascend within them, or the gradient has
+    /// others.
     pub fn split(
         moved: [&'a mut [f32]; 3],
         total: usize,

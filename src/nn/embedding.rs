@@ -1,4 +1,5 @@
-//! Weighted sums of embedding rows, as `torch.nn.EmbeddingBag` has them, whose cost follows the rows that occur and not the table.
+//! Weighted sums of embedding rows, as `torch.nn.EmbeddingBag` has them, whose cost follows the rows that occur and not
+//! the table.
 
 use super::SparseIndex;
 use crate::error::Result;
@@ -41,8 +42,9 @@ impl Rows {
         Self { name: name.into(), indices: indices.shallow_clone(), leaf: values.shallow_clone(), terms: None }
     }
 
-    /// Rows by weighted sums of them, or of functions of them: by a leaf, `[B, width]` (or `[B]`, where rows are numbers), whose entries have these weights, `[N]`;
-    /// the functions have these derivatives, `[U, width]` (or `[U]`), in the rows.
+    /// Rows by weighted sums of them, or of functions of them: by a leaf, `[B, width]` (or `[B]`, where rows are
+    /// numbers), whose entries have these weights, `[N]`; the functions have these derivatives, `[U, width]` (or
+    /// `[U]`), in the rows.
     pub(crate) fn of_sums(
         name: &str,
         entries: &SparseIndex,
@@ -93,7 +95,8 @@ impl EmbeddingBag {
         self.weight.narrow(-1, first, columns.size()[1]).copy_(columns);
     }
 
-    /// The sums of bags, `[B, width]`, of entries with `weights`, `[N]`, which get no gradient; that of the table goes to the returned rows.
+    /// The sums of bags, `[B, width]`, of entries with `weights`, `[N]`, which get no gradient; that of the table goes
+    /// to the returned rows.
     ///
     /// # Errors
     /// When an entry is in no row of the table.
@@ -132,8 +135,8 @@ mod tests {
     use tch::nn::VarStore;
     use tch::{Device, no_grad};
 
-    /// Three sums of rows, of which one is empty, of a table of rows or of numbers, and the squares of their distances from one: by the table, and by leaves that
-    /// stand for the sums.
+    /// Three sums of rows, of which one is empty, of a table of rows or of numbers, and the squares of their distances
+    /// from one: by the table, and by leaves that stand for the sums.
     #[test]
     fn rows_by_their_sums_move_as_in_their_table() {
         let lists = [vec![3i64, 0, 3, 3], vec![0, 0, 2, 2], vec![0, 2, 2]];

@@ -56,7 +56,8 @@ struct AllFinite<'a>(&'a [f32]);
 impl pulp::WithSimd for AllFinite<'_> {
     type Output = bool;
 
-    /// All bits of the exponent are set in what is not finite, and in nothing else. No early end within a chunk, so that it runs in vectors.
+    /// All bits of the exponent are set in what is not finite, and in nothing else. No early end within a chunk, so
+    /// that it runs in vectors.
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> bool {
         const EXPONENT: u32 = 0x7f80_0000;

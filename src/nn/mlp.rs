@@ -55,14 +55,15 @@ impl Mlp {
         Self { layers }
     }
 
-    /// As [`forward`](Self::forward), to be differentiated once at most: by oneDNN's products where the input is float32 on a CPU with AVX-512, where they can be
-    /// the faster ones. The values differ in the last bits.
+    /// As [`forward`](Self::forward), to be differentiated once at most: by oneDNN's products where the input is
+    /// float32 on a CPU with AVX-512, where they can be the faster ones. The values differ in the last bits.
     pub fn forward_once(&self, x: &Tensor) -> Tensor {
         through_once(&self.layers, x)
     }
 
-    /// As [`forward_once`](Self::forward_once). Where the input is float32 on the CPU, mostly zeros, and without a gradient, the first layer costs what is not zero, and its
-    /// weight is not in the graph: its gradient goes by the product that is returned, for [`Adam::minimize_products`](super::Adam::minimize_products).
+    /// As [`forward_once`](Self::forward_once). Where the input is float32 on the CPU, mostly zeros, and without a
+    /// gradient, the first layer costs what is not zero, and its weight is not in the graph: its gradient goes by the
+    /// product that is returned, for [`Adam::minimize_products`](super::Adam::minimize_products).
     pub fn forward_sparse(&self, x: &Tensor) -> (Tensor, Option<SparseProduct>) {
         let product = self.layers.first().and_then(|first| SparseProduct::new(&first.name, x, &first.weight));
         let (Some(product), Some((first, rest))) = (product, self.layers.split_first()) else {
@@ -78,7 +79,8 @@ impl Mlp {
         self.layers.len()
     }
 
-    /// The parameters, sharing memory with the layers, named as in `torch.nn.Sequential`: `0.weight`, `0.bias`, `2.weight`, ...
+    /// The parameters, sharing memory with the layers, named as in `torch.nn.Sequential`: `0.weight`, `0.bias`,
+    /// `2.weight`, ...
     pub fn parameters(&self) -> Vec<(String, Tensor)> {
         let layers = self.layers.iter().enumerate();
         layers

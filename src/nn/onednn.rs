@@ -1,9 +1,10 @@
 //! Matrix products by oneDNN instead of the BLAS that libtorch was built with.
 //!
-//! libtorch's own products go to MKL, which leaves processors of other makers than Intel on AVX2; oneDNN, which libtorch ships too, asks only
-//! what the processor can do. So it is worth its price where there is AVX-512 and not below: on AVX2 its products for the input are no faster, and
-//! those for the weights take three times as long (`benches/RESULTS.md`). Its tensors have a layout of their own, so they live from the first
-//! layer to the last, and its layers can be differentiated once, not twice.
+//! libtorch's own products go to MKL, which leaves processors of other makers than Intel on AVX2; oneDNN, which
+//! libtorch ships too, asks only what the processor can do. So it is worth its price where there is AVX-512 and not
+//! below: on AVX2 its products for the input are no faster, and those for the weights take three times as long
+//! (`benches/RESULTS.md`). Its tensors have a layout of their own, so they live from the first layer to the last, and
+//! its layers can be differentiated once, not twice.
 
 use crate::platform::device::is_host;
 use std::sync::OnceLock;

@@ -165,7 +165,8 @@ impl Lists {
     }
 }
 
-/// Entries by their rows, those of one row in their own order: sorted by one digit of the rows after the other, from the lowest.
+/// Entries by their rows, those of one row in their own order: sorted by one digit of the rows after the other, from
+/// the lowest.
 fn in_order(rows: &[u32]) -> Vec<u32> {
     const DIGIT: usize = 11;
     let bits = u32::BITS - rows.iter().fold(0, |all, row| all | row).leading_zeros();

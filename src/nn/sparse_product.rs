@@ -1,7 +1,8 @@
 //! The product of a layer's weight and an input that is mostly zeros, at the cost of what is not zero.
 //!
-//! Of a binary image, an eighth of the pixels are on. The rest takes no part in `x W^T`, nor in the gradient of `W`; dense products multiply by it all the same. Here both
-//! walk the inputs, and of each the images in which it is not zero, for some outputs at a time, so that what is added to stays in the fastest cache.
+//! Of a binary image, an eighth of the pixels are on. The rest takes no part in `x W^T`, nor in the gradient of `W`;
+//! dense products multiply by it all the same. Here both walk the inputs, and of each the images in which it is not
+//! zero, for some outputs at a time, so that what is added to stays in the fastest cache.
 
 use super::dense::{is_plain, numbers, numbers_mut, prefetch};
 use crate::platform::threads;
@@ -13,10 +14,12 @@ const OUTPUTS: usize = 64;
 /// Inputs whose weights are turned round at a time: a line of the cache.
 const INPUTS: usize = 16;
 
-/// The largest share of the input that is not zero at which these products are taken (`cargo bench --bench vae_step -- explicit 1 200 inputs`).
+/// The largest share of the input that is not zero at which these products are taken
+/// (`cargo bench --bench vae_step -- explicit 1 200 inputs`).
 const LARGEST_SHARE: f64 = 0.25;
 
-/// A product `x W^T` as a leaf of a graph. The weight is not in the graph: [`Adam::minimize_products`](super::Adam::minimize_products) finds its gradient by that of the leaf.
+/// A product `x W^T` as a leaf of a graph. The weight is not in the graph:
+/// [`Adam::minimize_products`](super::Adam::minimize_products) finds its gradient by that of the leaf.
 #[derive(Debug)]
 pub struct SparseProduct {
     /// The weight's name in its store.
@@ -69,8 +72,8 @@ impl Columns {
 }
 
 impl SparseProduct {
-    /// Of an input `[B, inputs]` and a weight `[outputs, inputs]` of this name; nothing where both are not dense float32 on the CPU, or too much of the input is not zero, or
-    /// it has a gradient of its own.
+    /// Of an input `[B, inputs]` and a weight `[outputs, inputs]` of this name; nothing where both are not dense
+    /// float32 on the CPU, or too much of the input is not zero, or it has a gradient of its own.
     pub(super) fn new(name: &str, x: &Tensor, weight: &Tensor) -> Option<Self> {
         let (x_size, weight_size) = (x.size(), weight.size());
         let ([batch, inputs], [outputs, width]) = (&x_size[..], &weight_size[..]) else { return None };

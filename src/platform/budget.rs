@@ -1,7 +1,7 @@
 //! The one budget: what a file may ask for. `docs/security.md` has the same table, with the test of each line.
 //!
-//! A length, a size or a count that stands in a file is a wish of whoever wrote it. What is wished is compared with what the file holds before any memory is
-//! taken for it.
+//! A length, a size or a count that stands in a file is a wish of whoever wrote it. What is wished is compared with
+//! what the file holds before any memory is taken for it.
 
 /// The largest array that is unpacked, in bytes.
 const LARGEST: u64 = 4 << 30;
@@ -22,12 +22,14 @@ pub(crate) fn most_content(held: u64) -> u64 {
     LARGEST.min(longest(held))
 }
 
-/// The most text that a compressed file of so many bytes may unpack to. Prose packs to a third, lines of JSON to a twentieth; text passes through memory line by line.
+/// The most text that a compressed file of so many bytes may unpack to. Prose packs to a third, lines of JSON to a
+/// twentieth; text passes through memory line by line.
 pub(crate) fn most_text(compressed: u64) -> u64 {
     compressed.saturating_mul(32).saturating_add(64 << 20)
 }
 
-/// The most lines of a compressed file of so many bytes: a line may be a document, which takes 16 bytes of memory even where it is empty.
+/// The most lines of a compressed file of so many bytes: a line may be a document, which takes 16 bytes of memory even
+/// where it is empty.
 pub(crate) fn most_lines(compressed: u64) -> u64 {
     compressed.saturating_mul(4).saturating_add(1 << 20)
 }
@@ -38,7 +40,8 @@ pub(crate) const SETTINGS: u64 = 256 << 10;
 /// The longest file of records, in bytes: those of a million epochs, the most that a run may have.
 pub(crate) const RECORDS: u64 = 512 << 20;
 
-/// The longest file of weights, in bytes: a checkpoint of the largest model, 2^30 parameters with both averages of Adam, has 12 GiB.
+/// The longest file of weights, in bytes: a checkpoint of the largest model, 2^30 parameters with both averages of
+/// Adam, has 12 GiB.
 pub(crate) const WEIGHTS: u64 = 16 << 30;
 
 /// The longest file of words, in bytes, and the longest line of a text.
@@ -61,8 +64,8 @@ pub(crate) const PIXELS: i64 = 1 << 20;
 pub(crate) struct Budget(u64);
 
 impl Budget {
-    /// For tensors, so that a small file cannot fill the machine's: three times the file and 16 MiB. With the file, its pickle, one entry as it is read and
-    /// 40 MiB of values, never more than ten times the file and 64 MiB are in use.
+    /// For tensors, so that a small file cannot fill the machine's: three times the file and 16 MiB. With the file, its
+    /// pickle, one entry as it is read and 40 MiB of values, never more than ten times the file and 64 MiB are in use.
     pub fn of_tensors(length: usize) -> Self {
         Self((length as u64).saturating_mul(3).saturating_add(16 << 20))
     }

@@ -1,17 +1,19 @@
 //! Threads that wait more briefly still while other processes want the same cores.
 //!
-//! How long GNU's OpenMP spins is read once, at its start. Its manual names one exception: while it manages more threads than there are
-//! processors, it spins 100 to 1,000 times at most (`GOMP_SPINCOUNT` in the manual of libgomp). So this is the switch: a thread that has run an empty
-//! parallel region keeps that region's team, asleep, for as long as it lives. Nothing else changes, no result depends on it.
+//! How long GNU's OpenMP spins is read once, at its start. Its manual names one exception: while it manages more
+//! threads than there are processors, it spins 100 to 1,000 times at most (`GOMP_SPINCOUNT` in the manual of libgomp).
+//! So this is the switch: a thread that has run an empty parallel region keeps that region's team, asleep, for as long
+//! as it lives. Nothing else changes, no result depends on it.
 //!
-//! Cores are crowded when the main thread, ready to run, has to wait for a core. Linux counts this time in `/proc/self/schedstat`; where the file
-//! is missing, nothing is watched.
+//! Cores are crowded when the main thread, ready to run, has to wait for a core. Linux counts this time in
+//! `/proc/self/schedstat`; where the file is missing, nothing is watched.
 
 use super::threads;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-/// How often the time of waiting is read. In a twentieth of a second, a training that is alone can wait 8 % of the time; in this, 2 %.
+/// How often the time of waiting is read. In a twentieth of a second, a training that is alone can wait 8 % of the
+/// time; in this, 2 %.
 const EVERY: Duration = Duration::from_millis(200);
 
 /// The share of time that a ready thread waits for a core, above which the cores are crowded.
@@ -83,7 +85,8 @@ mod tests {
         }
     }
 
-    /// The team has more threads than there are processors, all named after the one that started them, and ends with its handle.
+    /// The team has more threads than there are processors, all named after the one that started them, and ends with
+    /// its handle.
     #[test]
     fn a_team_sleeps_as_long_as_its_handle_lives() {
         tch::get_num_threads();

@@ -1,7 +1,8 @@
 //! Devices by name, and CUDA loaded only when it is asked for.
 //!
-//! The linker drops `libtorch_cuda` from a program that names none of its symbols, and a program that names them does not
-//! start without CUDA. So it is loaded at run time, before the first question about CUDA, and only when a GPU may be wanted.
+//! The linker drops `libtorch_cuda` from a program that names none of its symbols, and a program that names them does
+//! not start without CUDA. So it is loaded at run time, before the first question about CUDA, and only when a GPU may
+//! be wanted.
 
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -31,15 +32,17 @@ pub fn device(name: &str) -> Result<Device> {
 /// The environment variable that makes a program treat the host as a device.
 const HOST_AS_DEVICE: &str = "GENGS_HOST_AS_DEVICE";
 
-/// Whether tensors of this device lie in the memory of this process, where loops reach their numbers and looking at one waits for nothing.
+/// Whether tensors of this device lie in the memory of this process, where loops reach their numbers and looking at one
+/// waits for nothing.
 ///
-/// A switch for tests makes this false for the host as well: then everything takes the path that a GPU takes, on a machine that has none. It is
-/// the environment variable `GENGS_HOST_AS_DEVICE=1`, or [`treat_host_as_device`].
+/// A switch for tests makes this false for the host as well: then everything takes the path that a GPU takes, on a
+/// machine that has none. It is the environment variable `GENGS_HOST_AS_DEVICE=1`, or [`treat_host_as_device`].
 pub(crate) fn is_host(device: Device) -> bool {
     device == Device::Cpu && !host_as_device().load(Ordering::Relaxed)
 }
 
-/// For tests: from now on, this process treats the host as a device, or no longer. Results are the same but for rounding.
+/// For tests: from now on, this process treats the host as a device, or no longer. Results are the same but for
+/// rounding.
 #[doc(hidden)]
 pub fn treat_host_as_device(whether: bool) {
     host_as_device().store(whether, Ordering::Relaxed);
@@ -77,8 +80,8 @@ fn cuda(index: usize) -> Result<Device> {
 #[cfg(unix)]
 fn load() -> std::result::Result<(), String> {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
-    // SAFETY: libtorch_cuda belongs to the libtorch that this program is linked to; its initialisers register kernels with
-    // that libtorch and have no other precondition. It is never unloaded, since the handle is leaked.
+    // SAFETY: libtorch_cuda belongs to the libtorch that this program is linked to; its initialisers register kernels
+    // with that libtorch and have no other precondition. It is never unloaded, since the handle is leaked.
     match unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) } {
         Ok(library) => {
             std::mem::forget(library);

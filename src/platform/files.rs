@@ -1,7 +1,9 @@
-//! The one writer of files: a reader sees the old or the new file, whatever happens in between, and nothing else is ever written.
+//! The one writer of files: a reader sees the old or the new file, whatever happens in between, and nothing else is
+//! ever written.
 //!
-//! A file is written under a random name, which is created exclusively and never through a link, synced, renamed into its place, and its folder is
-//! synced. A file that it replaces hands on its mode; what is there and is no regular file (a link, a device, a pipe, a folder) is not replaced.
+//! A file is written under a random name, which is created exclusively and never through a link, synced, renamed into
+//! its place, and its folder is synced. A file that it replaces hands on its mode; what is there and is no regular file
+//! (a link, a device, a pipe, a folder) is not replaced.
 
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -95,7 +97,8 @@ impl NewFile {
     }
 }
 
-/// A path made absolute, as text; `None` for standard input (`-`), which has none, where there is no current folder, and where it is not UTF-8.
+/// A path made absolute, as text; `None` for standard input (`-`), which has none, where there is no current folder,
+/// and where it is not UTF-8.
 pub(crate) fn absolute_text(path: &Path) -> Option<String> {
     if path == Path::new("-") {
         return None;

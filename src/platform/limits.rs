@@ -9,8 +9,8 @@ static LARGEST_TENSOR: AtomicU64 = AtomicU64::new(1 << 30);
 
 /// Sets the largest tensor, in bytes, that one call of the library makes; the default is 2^30, a gibibyte.
 ///
-/// Draws of a shape that would take more are an [`Error`]: a mistyped shape would otherwise end the process, or the machine's other ones. The
-/// limit belongs to the whole process.
+/// Draws of a shape that would take more are an [`Error`]: a mistyped shape would otherwise end the process, or the
+/// machine's other ones. The limit belongs to the whole process.
 pub fn set_largest_tensor(bytes: u64) {
     LARGEST_TENSOR.store(bytes, Ordering::Relaxed);
 }
@@ -29,7 +29,8 @@ pub(crate) fn check_shape(what: &str, shape: &[i64], kind: Kind) -> Result<()> {
         return Ok(());
     }
     let allowed = format!(
-        "at most {largest} bytes of memory in one tensor; draw in parts, or raise the limit with `gengs::set_largest_tensor`"
+        "at most {largest} bytes of memory in one tensor; draw in parts, or raise the limit with \
+         `gengs::set_largest_tensor`"
     );
     Err(Error::parameter(format!("shape of {what}"), format!("{shape:?} of {kind:?}"), allowed))
 }

@@ -4,11 +4,13 @@
 use crate::platform::slices::addresses;
 use tch::Tensor;
 
-/// Asks the C library to keep the memory of large tensors that are dropped, for the next ones, as far as it can be asked (glibc).
+/// Asks the C library to keep the memory of large tensors that are dropped, for the next ones, as far as it can be
+/// asked (glibc).
 ///
-/// By default glibc takes each tensor of some hundred kilobytes from the kernel and hands it back at once. The kernel then clears every page of the next one, and a training step
-/// of a small network spends a fifth of its time on that (`benches/RESULTS.md`). It is a setting of the whole process, which therefore belongs to
-/// whoever owns the process: the binaries call this first, the library never does. Memory beyond a gigabyte that is not in use still goes back.
+/// By default glibc takes each tensor of some hundred kilobytes from the kernel and hands it back at once. The kernel
+/// then clears every page of the next one, and a training step of a small network spends a fifth of its time on that
+/// (`benches/RESULTS.md`). It is a setting of the whole process, which therefore belongs to whoever owns the process:
+/// the binaries call this first, the library never does. Memory beyond a gigabyte that is not in use still goes back.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
@@ -23,8 +25,9 @@ pub fn keep_freed_memory() {
     }
 }
 
-/// Asks the kernel to hold a large tensor of the host in large pages, as far as it can be asked (Linux with glibc). A step reads rows of a table that lie
-/// anywhere in it; with small pages, the processor has to look up where nearly each of them is.
+/// Asks the kernel to hold a large tensor of the host in large pages, as far as it can be asked (Linux with glibc). A
+/// step reads rows of a table that lie anywhere in it; with small pages, the processor has to look up where nearly each
+/// of them is.
 pub(crate) fn in_large_pages(tensor: &Tensor) {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

@@ -1,7 +1,8 @@
 //! The one reader of files: regular files of a bounded length, opened without waiting.
 //!
-//! A file that somebody hands over may be a pipe, on which a program waits, or lead to a device without an end. A regular file may have holes,
-//! which take no room on the disk and much in memory: they count as content that is packed.
+//! A file that somebody hands over may be a pipe, on which a program waits, or lead to a device without an end. A
+//! regular file may have holes, which take no room on the disk and much in memory: they count as content that is
+//! packed.
 
 use super::budget;
 use std::fs::{File, FileType, OpenOptions};

@@ -1,8 +1,8 @@
 //! Tensors as slices of numbers: the one place where their memory is looked at.
 //!
-//! A tensor is plain when it lies dense on the CPU and holds the kind that is asked for. Two tensors may share memory, as a view and its base
-//! do; a slice that is written must share none with another. [`together`] checks that for all slices that are in use at once. [`write`] looks
-//! at one tensor, which its caller has just made.
+//! A tensor is plain when it lies dense on the CPU and holds the kind that is asked for. Two tensors may share memory,
+//! as a view and its base do; a slice that is written must share none with another. [`together`] checks that for all
+//! slices that are in use at once. [`write`] looks at one tensor, which its caller has just made.
 
 use super::device::is_host;
 use std::ops::Range;
@@ -32,8 +32,8 @@ pub(crate) fn read<T: Element>(tensor: &Tensor) -> Option<&[T]> {
     }
     match tensor.numel() {
         0 => Some(&[]),
-        // SAFETY: the tensor is dense, on the CPU, and holds `count` numbers of this kind; the borrow keeps it alive. libtorch keeps no thread
-        // that writes to a tensor after an operation has returned.
+        // SAFETY: the tensor is dense, on the CPU, and holds `count` numbers of this kind; the borrow keeps it alive.
+        // libtorch keeps no thread that writes to a tensor after an operation has returned.
         count => Some(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<T>(), count) }),
     }
 }
@@ -45,7 +45,8 @@ pub(crate) fn write<T: Element>(tensor: &mut Tensor) -> Option<&mut [T]> {
     }
     match tensor.numel() {
         0 => Some(&mut []),
-        // SAFETY: as in `read`; the exclusive borrow of a tensor that shares its memory with no other is one of its numbers.
+        // SAFETY: as in `read`; the exclusive borrow of a tensor that shares its memory with no other is one of its
+        // numbers.
         count => Some(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<T>(), count) }),
     }
 }
@@ -53,7 +54,8 @@ pub(crate) fn write<T: Element>(tensor: &mut Tensor) -> Option<&mut [T]> {
 /// Slices to write and slices to read, in use at once.
 pub(crate) type Together<'a, T> = (Vec<&'a mut [T]>, Vec<&'a [T]>);
 
-/// The numbers of tensors to write and of tensors to read; nothing where one is not plain, or one to write shares memory with another.
+/// The numbers of tensors to write and of tensors to read; nothing where one is not plain, or one to write shares
+/// memory with another.
 pub(crate) fn together<'a, T: Element>(written: Vec<&'a mut Tensor>, seen: Vec<&'a Tensor>) -> Option<Together<'a, T>> {
     let mut ranges = Vec::with_capacity(written.len() + seen.len());
     for (tensor, is_written) in written.iter().map(|t| (&**t, true)).chain(seen.iter().map(|t| (*t, false))) {

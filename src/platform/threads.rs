@@ -1,11 +1,13 @@
 //! Work on as many threads as libtorch uses, and on the same ones; and work on one.
 //!
-//! libtorch's threads are those of OpenMP, which keep their cores busy for a while after each operation, waiting for the next. Threads of our
-//! own would have to wait for them; so the tasks are handed to OpenMP itself, through the entry point that compiled programs call, wherever
-//! the process has GNU's OpenMP, as it has with libtorch for Linux. Elsewhere threads are started for the occasion.
+//! libtorch's threads are those of OpenMP, which keep their cores busy for a while after each operation, waiting for
+//! the next. Threads of our own would have to wait for them; so the tasks are handed to OpenMP itself, through the
+//! entry point that compiled programs call, wherever the process has GNU's OpenMP, as it has with libtorch for Linux.
+//! Elsewhere threads are started for the occasion.
 //!
-//! Beside other processes, threads that wait by spinning cost far more than they gain. The environment variable `GOMP_SPINCOUNT=10000` makes
-//! them sleep soon. It must be set before the process starts; the binaries start themselves again with it (`src/cli/waiting.rs`).
+//! Beside other processes, threads that wait by spinning cost far more than they gain. The environment variable
+//! `GOMP_SPINCOUNT=10000` makes them sleep soon. It must be set before the process starts; the binaries start
+//! themselves again with it (`src/cli/waiting.rs`).
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_uint, c_void};
@@ -43,7 +45,8 @@ pub(crate) fn run_with<B, T: Send>(
     }
 }
 
-/// `GOMP_parallel(function, data, threads, flags)`: calls the function on each thread of the team, and returns when all have returned.
+/// `GOMP_parallel(function, data, threads, flags)`: calls the function on each thread of the team, and returns when all
+/// have returned.
 type Parallel = unsafe extern "C" fn(extern "C" fn(*mut c_void), *mut c_void, c_uint, c_uint);
 
 /// A worker, and what it panicked with.
@@ -65,10 +68,12 @@ extern "C" fn enter(data: *mut c_void) {
 #[cfg(target_os = "linux")]
 fn on_openmp(threads: usize, worker: &(dyn Fn() + Sync)) -> bool {
     static PARALLEL: OnceLock<Option<Parallel>> = OnceLock::new();
-    // SAFETY: the symbol is GNU's, whose name and signature are part of the interface between GCC and its run-time library.
+    // SAFETY: the symbol is GNU's, whose name and signature are part of the interface between GCC and its run-time
+    // library.
     let Some(parallel) = PARALLEL.get_or_init(|| unsafe { loaded(b"GOMP_parallel\0") }) else { return false };
     let mut team = Team { worker, panic: Mutex::new(None) };
-    // SAFETY: `enter` takes the team as a shared reference, for which workers are `Sync`, and the call returns after its last use.
+    // SAFETY: `enter` takes the team as a shared reference, for which workers are `Sync`, and the call returns after
+    // its last use.
     unsafe { parallel(enter, (&raw mut team).cast(), threads as c_uint, 0) };
     if let Some(panic) = team.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
         resume_unwind(panic);
@@ -76,8 +81,8 @@ fn on_openmp(threads: usize, worker: &(dyn Fn() + Sync)) -> bool {
     true
 }
 
-/// Runs an empty region of OpenMP on as many threads as there are processors, and one more; false where there is no OpenMP of a known kind. The
-/// calling thread keeps the team, asleep, until it ends.
+/// Runs an empty region of OpenMP on as many threads as there are processors, and one more; false where there is no
+/// OpenMP of a known kind. The calling thread keeps the team, asleep, until it ends.
 #[cfg(feature = "cli")]
 pub(crate) fn start_team() -> bool {
     // SAFETY: the symbol is part of the OpenMP standard: `int omp_get_num_procs(void)`.
@@ -99,11 +104,13 @@ thread_local! {
     static FOR_TASKS: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// While it lives, libtorch works on the thread that made it, alone; tasks of [`run`] are still shared by as many threads as before.
+/// While it lives, libtorch works on the thread that made it, alone; tasks of [`run`] are still shared by as many
+/// threads as before.
 ///
-/// libtorch's kernels split their work by the number of threads. The ends of each part do not fill a vector, and may round otherwise than
-/// the rest; sums of parts have another order; and of small matrices MKL takes other kernels on two threads. Tasks of [`run`] are cut
-/// without looking at the number of threads, so that what they compute does not depend on it.
+/// libtorch's kernels split their work by the number of threads. The ends of each part do not fill a vector, and may
+/// round otherwise than the rest; sums of parts have another order; and of small matrices MKL takes other kernels on
+/// two threads. Tasks of [`run`] are cut without looking at the number of threads, so that what they compute does not
+/// depend on it.
 pub(crate) struct LibtorchOnOneThread {
     /// libtorch's number, the number for tasks, and MKL's own number before.
     before: (c_int, Option<usize>, Option<c_int>),
@@ -133,8 +140,8 @@ impl Drop for LibtorchOnOneThread {
     }
 }
 
-/// Sets the calling thread's number for OpenMP, which libtorch goes by. (`tch::set_num_threads` would also change what other threads begin
-/// with, and start libtorch's thread pools anew.)
+/// Sets the calling thread's number for OpenMP, which libtorch goes by. (`tch::set_num_threads` would also change what
+/// other threads begin with, and start libtorch's thread pools anew.)
 fn set_openmp(threads: c_int) {
     static SET: OnceLock<Option<SetOpenMp>> = OnceLock::new();
     // SAFETY: the symbol is part of the OpenMP standard: `void omp_set_num_threads(int)`.
@@ -147,8 +154,8 @@ fn set_openmp(threads: c_int) {
 
 type SetOpenMp = unsafe extern "C" fn(c_int);
 
-/// Sets the calling thread's number for MKL, which multiplies matrices for libtorch on x86; what it was before, where 0 is OpenMP's number.
-/// `None` where libtorch has no MKL.
+/// Sets the calling thread's number for MKL, which multiplies matrices for libtorch on x86; what it was before, where 0
+/// is OpenMP's number. `None` where libtorch has no MKL.
 fn set_mkl(threads: c_int) -> Option<c_int> {
     static SET: OnceLock<Option<SetMkl>> = OnceLock::new();
     // SAFETY: the symbol is documented by MKL: `int MKL_Set_Num_Threads_Local(int)`.

@@ -1,12 +1,12 @@
 //! Noise by counter: every number is a function of (seed, step, row, latent, atom), and of nothing else.
 //!
-//! So results do not depend on the number of threads, on how a batch is split, or on the windows of other rows, and a resumed run draws what
-//! the interrupted one would have drawn.
+//! So results do not depend on the number of threads, on how a batch is split, or on the windows of other rows, and a
+//! resumed run draws what the interrupted one would have drawn.
 //!
 //! # Source
-//! Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. It passes TestU01's BigCrush, has
-//! 2^64 keys (here the seed) and 2^128 counters (here step, row, latent, and block of atoms, 32 bits each).
-//! A float32 number takes one word, a float64 number two.
+//! Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. It passes
+//! TestU01's BigCrush, has 2^64 keys (here the seed) and 2^128 counters (here step, row, latent, and block of atoms, 32
+//! bits each). A float32 number takes one word, a float64 number two.
 
 use crate::checks::LARGEST_ATOM;
 use crate::error::Result;
@@ -14,8 +14,9 @@ use crate::math::lanes::{LANES, Lanes, Real, Words, each};
 use crate::platform::limits::check_shape;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// What noise is a function of, beside the place in the batch. Two keys of the same step, or of steps below 2^32, are the same noise only where their seeds are;
-/// beyond, the upper halves of seed and step share 32 bits of the generator's key.
+/// What noise is a function of, beside the place in the batch. Two keys of the same step, or of steps below 2^32, are
+/// the same noise only where their seeds are; beyond, the upper halves of seed and step share 32 bits of the
+/// generator's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoiseKey {
     /// The run's seed.
@@ -32,8 +33,8 @@ impl NoiseKey {
         Self { seed, step, first_row: 0 }
     }
 
-    /// The Gumbel noise that the one-pass sampler draws for `shape` = `[..., latents, atoms]`, of atoms 0, 1, ..., on the CPU, in float32 or
-    /// float64: rows are numbered through the leading dimensions.
+    /// The Gumbel noise that the one-pass sampler draws for `shape` = `[..., latents, atoms]`, of atoms 0, 1, ..., on
+    /// the CPU, in float32 or float64: rows are numbered through the leading dimensions.
     ///
     /// # Errors
     /// When the shape has fewer than two dimensions, a negative one, or is too large, or the kind is another.
@@ -73,7 +74,8 @@ impl NoiseKey {
         Ok(self.gumbel_at((0, count), latents, (lowest, atoms), kind).reshape(shape))
     }
 
-    /// On the CPU, noise `[count, atoms]` of `count` latents from number `first` of a batch with `latents` in a row, of `atoms` atoms from `lo` on.
+    /// On the CPU, noise `[count, atoms]` of `count` latents from number `first` of a batch with `latents` in a row, of
+    /// `atoms` atoms from `lo` on.
     pub(crate) fn gumbel_at(
         &self,
         (first, count): (i64, i64),
@@ -113,8 +115,8 @@ impl NoiseKey {
     }
 }
 
-/// The number of the block of random words that serves an atom and the others of its block, of this many. Blocks below zero are counted back
-/// from 2^32: no window reaches so far.
+/// The number of the block of random words that serves an atom and the others of its block, of this many. Blocks below
+/// zero are counted back from 2^32: no window reaches so far.
 #[inline(always)]
 pub(crate) fn block_of(atom: i64, a_block: i64) -> u32 {
     atom.div_euclid(a_block) as u32
@@ -135,7 +137,8 @@ fn philox(mut counter: Words, mut key: [u32; 2]) -> Words {
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
     }
     for first in (0..LANES).step_by(AT_ONCE) {
-        // Words lie in the low halves of 64 bits, where vectors multiply them; what is in the high halves does not matter.
+        // Words lie in the low halves of 64 bits, where vectors multiply them; what is in the high halves does not
+        // matter.
         let mut wide = [[0; AT_ONCE]; 4];
         for (wide, words) in wide.iter_mut().zip(&counter) {
             for i in 0..AT_ONCE {

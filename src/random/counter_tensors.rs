@@ -1,5 +1,5 @@
-//! The counter's noise as tensor operations: the same random words on every device, and the same noise but for the last digits of its two
-//! logarithms.
+//! The counter's noise as tensor operations: the same random words on every device, and the same noise but for the last
+//! digits of its two logarithms.
 
 use crate::error::Result;
 use crate::platform::device::is_host;

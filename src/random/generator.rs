@@ -1,7 +1,8 @@
 //! libtorch's generator, one for the whole process: held by one thread at a time, seeded, and given back.
 //!
-//! Whatever this library draws from it under a seed of its own, it draws while it holds it: two trainings in two threads of a process wait for each other's
-//! steps, and each reproduces the bits that it has alone. Noise by [`NoiseKey`](super::NoiseKey) needs none of this.
+//! Whatever this library draws from it under a seed of its own, it draws while it holds it: two trainings in two
+//! threads of a process wait for each other's steps, and each reproduces the bits that it has alone. Noise by
+//! [`NoiseKey`](super::NoiseKey) needs none of this.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -25,10 +26,12 @@ pub struct Held {
     thread: PhantomData<*const ()>,
 }
 
-/// Waits until no other thread holds libtorch's generator, and holds it until the result is dropped; a thread that holds it already goes on.
+/// Waits until no other thread holds libtorch's generator, and holds it until the result is dropped; a thread that
+/// holds it already goes on.
 ///
-/// Draws of other threads that do not hold it are not kept from it. When the first of a thread's is dropped, the generator is seeded by a number that it drew at
-/// the beginning: what the program draws afterwards is a function of its own seed, and not of what was drawn in between.
+/// Draws of other threads that do not hold it are not kept from it. When the first of a thread's is dropped, the
+/// generator is seeded by a number that it drew at the beginning: what the program draws afterwards is a function of
+/// its own seed, and not of what was drawn in between.
 pub fn hold() -> Held {
     let depth = DEPTH.get();
     let first = (depth == 0).then(|| {
@@ -103,7 +106,8 @@ mod tests {
     fn what_is_drawn_afterwards_follows_from_the_seed_before() {
         let after = |inner: i64| {
             let _outer = seeded(5);
-            // As if nobody held it, which no test can rely on: the outermost one takes its next seed from the generator.
+            // As if nobody held it, which no test can rely on: the outermost one takes its next seed from the
+            // generator.
             let next = Tensor::empty([1], (Kind::Int64, Device::Cpu)).random_().int64_value(&[0]);
             tch::manual_seed(inner);
             let _ = number();

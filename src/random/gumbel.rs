@@ -6,8 +6,8 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// Independent standard Gumbel noise, `-log E` with `E` exponential, drawn from libtorch's global generator.
 ///
-/// The draws are those of PyTorch's `F.gumbel_softmax` for the same seed, bit for bit on the same machine. Kinds shorter than float32 are drawn in float32,
-/// whose tail they cannot hold, and rounded.
+/// The draws are those of PyTorch's `F.gumbel_softmax` for the same seed, bit for bit on the same machine. Kinds
+/// shorter than float32 are drawn in float32, whose tail they cannot hold, and rounded.
 ///
 /// # Errors
 /// When libtorch refuses the shape.
@@ -22,9 +22,9 @@ pub fn gumbel(shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
     Ok(gumbel_from_exponential(exponential.f_exponential_(1.0)?).to_kind(kind))
 }
 
-/// Gumbel noise from exponential variables, float32 or float64, which are overwritten. An exponential of exactly zero, which float32
-/// generators return now and then, is raised to the smallest normal number: the noise is at most 87.4 (708.4 in float64), and no other
-/// value of it changes.
+/// Gumbel noise from exponential variables, float32 or float64, which are overwritten. An exponential of exactly zero,
+/// which float32 generators return now and then, is raised to the smallest normal number: the noise is at most 87.4
+/// (708.4 in float64), and no other value of it changes.
 pub fn gumbel_from_exponential(mut exponential: Tensor) -> Tensor {
     let smallest = if exponential.kind() == Kind::Double { f64::MIN_POSITIVE } else { f64::from(f32::MIN_POSITIVE) };
     exponential.clamp_min_(smallest).log_().neg_()

@@ -12,14 +12,15 @@ use tch::Tensor;
 /// Sums of ratios gather rounding errors, of a part in 10^16 of a log weight each; a closed form has one of them.
 const ROWS_BETWEEN_CLOSED_FORMS: usize = 128;
 
-/// All laws of a batch, one a latent. [`Recurrences`] is the only one: the blocks that it fills change with the sampler's loops.
+/// All laws of a batch, one a latent. [`Recurrences`] is the only one: the blocks that it fills change with the
+/// sampler's loops.
 pub trait LawBatch: Send + Sync {
-    /// A window around the mean of this latent's law, of two atoms or more, with at most half of `tail_mass` beyond each end; nothing where it
-    /// has more than `widest` atoms.
+    /// A window around the mean of this latent's law, of two atoms or more, with at most half of `tail_mass` beyond
+    /// each end; nothing where it has more than `widest` atoms.
     fn window(&self, latent: usize, tail_mass: f64, widest: i64) -> Option<(i64, i64)>;
 
-    /// Log weights and scores of a block's latents in their windows, with tails merged to this relative precision. `false` where a tail has
-    /// too many terms to be summed: the block holds nothing of use then.
+    /// Log weights and scores of a block's latents in their windows, with tails merged to this relative precision.
+    /// `false` where a tail has too many terms to be summed: the block holds nothing of use then.
     #[must_use]
     fn fill(&self, lanes: &mut LaneBlock, precision: f64) -> bool;
 }
@@ -37,13 +38,15 @@ where
     F: Fn([f64; 2]) -> L + Send + Sync,
     L: PmfRecurrence,
 {
-    /// From one or two parameters without dimensions of their own; nothing where libtorch does not hand over their values.
+    /// From one or two parameters without dimensions of their own; nothing where libtorch does not hand over their
+    /// values.
     pub fn new(parameters: &[Tensor], law: F) -> Option<Self> {
         let values = parameters.iter().map(|values| Vec::try_from(values.detach().reshape([-1])).ok());
         Some(Self { values: values.collect::<Option<_>>()?, parameters: parameters.len(), law })
     }
 
-    /// Hands the law the logarithm of its only parameter, a positive number, beside it: in one go, which costs less than one at a time.
+    /// Hands the law the logarithm of its only parameter, a positive number, beside it: in one go, which costs less
+    /// than one at a time.
     #[must_use]
     pub(crate) fn with_logs(mut self) -> Self {
         /// Numbers that a thread takes at a time.
@@ -142,7 +145,8 @@ where
         let usual =
             |i: usize| above.complete[i] && hi as f64 >= laws[i].mean() && laws[i].upper_tail(hi as f64).is_none();
         if shared && lo == 0 && hi > 0 && (0..LANES).all(usual) {
-            // Most often: a window from 0 to the far side of the mean. Where there is nothing above, the series is its first term.
+            // Most often: a window from 0 to the far side of the mean. Where there is nothing above, the series is its
+            // first term.
             let last = lanes.last(0);
             let row = &mut lanes.log_weights[last];
             *row = each(|i| row[i] + above.log_weights[i]);

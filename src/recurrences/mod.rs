@@ -1,7 +1,8 @@
 //! Laws as plain numbers: log weights and scores of the atoms of a window, from one atom to the next.
 //!
-//! A law of a user's own works without any of this, by the tensor graph. With a [`PmfRecurrence`], which [`Distribution::rows`](crate::distributions::Distribution::rows)
-//! hands over as [`Recurrences`], the one-pass sampler draws from it:
+//! A law of a user's own works without any of this, by the tensor graph. With a [`PmfRecurrence`], which
+//! [`Distribution::rows`](crate::distributions::Distribution::rows) hands over as [`Recurrences`], the one-pass sampler
+//! draws from it:
 //!
 //! ```
 //! use gengs::distributions::Parameter;

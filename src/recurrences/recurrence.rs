@@ -43,8 +43,8 @@ pub fn ln(x: f64) -> f64 {
     ln64(x)
 }
 
-/// A law on `0, 1, ...` as plain numbers: what a family writes so that the one-pass sampler draws from it. Ratios of neighbours must fall
-/// with `k`, or rise to a limit.
+/// A law on `0, 1, ...` as plain numbers: what a family writes so that the one-pass sampler draws from it. Ratios of
+/// neighbours must fall with `k`, or rise to a limit.
 pub trait PmfRecurrence: Copy {
     /// Whether the scores of each parameter are a line in `k`: their steps are the same everywhere.
     const LINES: [bool; 2] = [false; 2];

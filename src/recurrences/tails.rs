@@ -7,13 +7,16 @@ use crate::math::lanes::{LANES, Lanes, each};
 /// How many terms a tail may have beyond the window before lanes go their own ways.
 const LONG_TAIL: usize = 10_000;
 
-/// How many terms of a lane's tail are summed at all: half a millisecond. Laws with longer tails are left to others, who integrate.
+/// How many terms of a lane's tail are summed at all: half a millisecond. Laws with longer tails are left to others,
+/// who integrate.
 const LONGEST_TAIL: usize = 1 << 16;
 
-/// The logarithm of the smallest tail that is taken from what the window leaves, whose last digits it keeps; smaller ones are summed to their end.
+/// The logarithm of the smallest tail that is taken from what the window leaves, whose last digits it keeps; smaller
+/// ones are summed to their end.
 const LEAST_COMPLEMENT: f64 = -4.0;
 
-/// A tail of each lane, relative to the atom that it starts from; `left` is the last term, zero where the tail is complete.
+/// A tail of each lane, relative to the atom that it starts from; `left` is the last term, zero where the tail is
+/// complete.
 pub(super) struct Sums<const PARAMETERS: usize> {
     left: Lanes<f64>,
     sum: Lanes<f64>,
@@ -33,8 +36,8 @@ impl<const PARAMETERS: usize> Sums<PARAMETERS> {
         self.left.iter().all(|left| *left == 0.0)
     }
 
-    /// The next terms of each lane, by the ratio of each to the one before and the change of the scores. Once what follows is negligible,
-    /// terms are zero, so that how long other lanes go on changes nothing.
+    /// The next terms of each lane, by the ratio of each to the one before and the change of the scores. Once what
+    /// follows is negligible, terms are zero, so that how long other lanes go on changes nothing.
     #[inline(always)]
     fn add(
         &mut self,
@@ -58,7 +61,8 @@ impl<const PARAMETERS: usize> Sums<PARAMETERS> {
         self.left = each(|i| if left[i] * last[i] > precision * sum[i] * (1.0 - last[i]) { left[i] } else { 0.0 });
     }
 
-    /// The tail of each lane, relative to the atom that it starts from: its log weight and scores, and whether it is complete.
+    /// The tail of each lane, relative to the atom that it starts from: its log weight and scores, and whether it is
+    /// complete.
     #[inline(always)]
     pub fn finish(&self) -> Tail<PARAMETERS> {
         let mut tail_corrections = [[0.0; LANES]; PARAMETERS];
@@ -139,8 +143,8 @@ pub(super) fn above<L: PmfRecurrence, const PARAMETERS: usize>(
     above
 }
 
-/// Merges a lane's tails into its ends: series where they were summed, else what the rest of the law leaves. `None` where a tail has too many
-/// terms to be summed.
+/// Merges a lane's tails into its ends: series where they were summed, else what the rest of the law leaves. `None`
+/// where a tail has too many terms to be summed.
 #[inline(always)]
 pub(super) fn merge<L: PmfRecurrence, const PARAMETERS: usize>(
     law: &L,

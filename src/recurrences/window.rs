@@ -3,8 +3,9 @@
 use super::recurrence::{PmfRecurrence, Step};
 use crate::checks::LARGEST_ATOM;
 
-/// A window around the mean with at most half of `tail_mass` beyond each end, and with two atoms, by steps outwards from there until a geometric
-/// series bounds what lies beyond: its cost is that of the window, whatever the mean. Nothing where it has more than `widest` atoms.
+/// A window around the mean with at most half of `tail_mass` beyond each end, and with two atoms, by steps outwards
+/// from there until a geometric series bounds what lies beyond: its cost is that of the window, whatever the mean.
+/// Nothing where it has more than `widest` atoms.
 pub(crate) fn own_window(law: &impl PmfRecurrence, tail_mass: f64, widest: i64) -> Option<(i64, i64)> {
     let mean = law.mean();
     if !(mean >= 0.0 && mean <= LARGEST_ATOM as f64) {

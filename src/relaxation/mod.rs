@@ -7,19 +7,20 @@
 //! z = sum_k w_k c_k
 //! ```
 //!
-//! As the temperature goes to zero `z` tends to an exact draw of the law. Everything is a graph of tensor operations, so that
-//! autograd gives gradients of any order; where a first derivative on the CPU is all that is needed, [`sampler`](crate::sampler) gives the same
-//! numbers without any tensor of the atoms.
+//! As the temperature goes to zero `z` tends to an exact draw of the law. Everything is a graph of tensor operations,
+//! so that autograd gives gradients of any order; where a first derivative on the CPU is all that is needed,
+//! [`sampler`](crate::sampler) gives the same numbers without any tensor of the atoms.
 //!
 //! # Bias and variance
-//! The gradient is exact for the relaxed objective `E f(z)` and biased for the discrete one: the bias falls with the temperature,
-//! the variance grows with its inverse. **Where the gradient itself matters, 0.02 is recommended**: for all families,
-//! `f = (z - 4)^2` and `f = sigmoid(z - 4)`, `tests/estimators/gradient_bias.rs` finds the bias within 1 % and four standard errors there.
-//! In training, start near 1 and go down to 0.3.
+//! The gradient is exact for the relaxed objective `E f(z)` and biased for the discrete one: the bias falls with the
+//! temperature, the variance grows with its inverse. **Where the gradient itself matters, 0.02 is recommended**: for
+//! all families, `f = (z - 4)^2` and `f = sigmoid(z - 4)`, `tests/estimators/gradient_bias.rs` finds the bias within 1
+//! % and four standard errors there. In training, start near 1 and go down to 0.3.
 //!
 //! # Source
 //! Joo, Kim, Shin, Moon, "Generalized Gumbel-Softmax Gradient Estimator for Generic Discrete Random Variables", arXiv
-//! 2003.01847; straight-through: Jang, Gu, Poole, "Categorical Reparameterization with Gumbel-Softmax", arXiv 1611.01144.
+//! 2003.01847; straight-through: Jang, Gu, Poole, "Categorical Reparameterization with Gumbel-Softmax", arXiv
+//! 1611.01144.
 
 mod multinomial;
 
@@ -37,7 +38,8 @@ use tch::{Kind, Tensor};
 pub enum Temperature {
     /// One number for the whole batch. Zero is the hard limit: exact draws, no gradient.
     Scalar(f64),
-    /// A tensor that expands to the batch shape, positive, possibly with a gradient of its own. It is cast to the law's kind.
+    /// A tensor that expands to the batch shape, positive, possibly with a gradient of its own. It is cast to the law's
+    /// kind.
     Tensor(Tensor),
 }
 
@@ -60,11 +62,13 @@ pub enum Forward {
     /// The relaxed sample itself: a weighted mean of the atoms.
     #[default]
     Soft,
-    /// The atom of largest weight, exactly; the backward pass is that of the soft sample's weights, and of the atom where the law moves it.
+    /// The atom of largest weight, exactly; the backward pass is that of the soft sample's weights, and of the atom
+    /// where the law moves it.
     StraightThrough,
 }
 
-/// The smallest temperature that float32 can divide by and stay finite; positive temperatures below it are raised to it.
+/// The smallest temperature that float32 can divide by and stay finite; positive temperatures below it are raised to
+/// it.
 pub(crate) const COLDEST: f64 = 1e-30;
 
 /// A truncated distribution with a temperature: draws from it carry a gradient.
@@ -79,8 +83,8 @@ impl<'a> Relaxation<'a> {
     /// The soft relaxation at this temperature.
     ///
     /// # Errors
-    /// When the temperature is negative, NaN or infinite, or a tensor that is not positive everywhere (reads it back from
-    /// its device) or does not expand to the batch shape.
+    /// When the temperature is negative, NaN or infinite, or a tensor that is not positive everywhere (reads it back
+    /// from its device) or does not expand to the batch shape.
     pub fn new(law: &'a TruncatedDistribution, temperature: impl Into<Temperature>) -> Result<Self> {
         let temperature = temperature.into();
         let tensor = match &temperature {
@@ -118,7 +122,8 @@ impl<'a> Relaxation<'a> {
         self.rsample_with_noise(&self.law.noise(sample_shape)?)
     }
 
-    /// Differentiable draws from given, finite noise, which broadcasts against `batch_shape + [n]` and is cast to the law's kind.
+    /// Differentiable draws from given, finite noise, which broadcasts against `batch_shape + [n]` and is cast to the
+    /// law's kind.
     ///
     /// # Errors
     /// When the noise does not broadcast, or its last dimension is longer than the law has atoms.
@@ -132,8 +137,8 @@ impl<'a> Relaxation<'a> {
         let weights = cooled.softmax(-1, None::<Kind>);
         Ok(match self.forward {
             Forward::Soft => self.law.weigh(&weights, self.law.atoms()),
-            // The difference is exactly zero, and an integer plus zero is that integer, bit for bit. An atom that the law moves carries its own
-            // derivative.
+            // The difference is exactly zero, and an integer plus zero is that integer, bit for bit. An atom that the
+            // law moves carries its own derivative.
             Forward::StraightThrough => {
                 let relaxed = self.law.weigh(&weights, &self.law.atoms().detach());
                 self.law.select(weights.argmax(-1, false)) + (&relaxed - relaxed.detach())
@@ -141,8 +146,8 @@ impl<'a> Relaxation<'a> {
         })
     }
 
-    /// The logarithms of the relaxed weights of the atoms, `sample_shape + batch_shape + [n]`: the variable that has a density. Its
-    /// value is [`transform`](Self::transform).
+    /// The logarithms of the relaxed weights of the atoms, `sample_shape + batch_shape + [n]`: the variable that has a
+    /// density. Its value is [`transform`](Self::transform).
     ///
     /// # Errors
     /// When libtorch refuses the shape, or the temperature is zero.
@@ -154,7 +159,8 @@ impl<'a> Relaxation<'a> {
     /// The value `sum_k w_k c_k` of relaxed log weights `[..., n]`, which are cast to the law's kind.
     ///
     /// # Errors
-    /// When there is not one log weight for each atom, or the leading dimensions do not broadcast against the batch shape.
+    /// When there is not one log weight for each atom, or the leading dimensions do not broadcast against the batch
+    /// shape.
     pub fn transform(&self, log_weights: &Tensor) -> Result<Tensor> {
         let log_weights = real(log_weights, "relaxed log weights", self.law.kind(), self.law.device())?;
         self.check_relaxed(&log_weights)?;
@@ -181,11 +187,12 @@ impl<'a> Relaxation<'a> {
         Err(Error::Shape { what: "relaxed log weights".into(), found: log_weights.size(), expected })
     }
 
-    /// The log density of relaxed log weights `y` as [`rsample_log_weights`](Self::rsample_log_weights) draws them, float64, of shape
-    /// `sample_shape + batch_shape`:
-    /// `log (n - 1)! + (n - 1) log t + sum_k (log pi_k - t y_k) - n log sum_k exp(log pi_k - t y_k)` at temperature `t`, with respect to
-    /// the `n - 1` differences of the `y_k` from one of them. It is finite at low temperatures and for thousands of atoms, where the density of the weights themselves
-    /// is not. (The value `z` of an integer law has none in closed form; that of one-hot atoms is `exp(y)`.)
+    /// The log density of relaxed log weights `y` as [`rsample_log_weights`](Self::rsample_log_weights) draws them,
+    /// float64, of shape `sample_shape + batch_shape`:
+    /// `log (n - 1)! + (n - 1) log t + sum_k (log pi_k - t y_k) - n log sum_k exp(log pi_k - t y_k)` at temperature
+    /// `t`, with respect to the `n - 1` differences of the `y_k` from one of them. It is finite at low temperatures and
+    /// for thousands of atoms, where the density of the weights themselves is not. (The value `z` of an integer law has
+    /// none in closed form; that of one-hot atoms is `exp(y)`.)
     ///
     /// # Errors
     /// When the shapes do not broadcast, or the temperature is zero.
@@ -201,7 +208,8 @@ impl<'a> Relaxation<'a> {
             Temperature::Scalar(t) => law.full_like(t.max(COLDEST)).narrow(-1, 0, 1),
             Temperature::Tensor(t) => t.to_kind(Kind::Double).clamp_min(COLDEST).unsqueeze(-1),
         };
-        // Atoms without mass are not part of the simplex. They are taken out first, so that no derivative is zero times infinity.
+        // Atoms without mass are not part of the simplex. They are taken out first, so that no derivative is zero times
+        // infinity.
         let none = law.eq(f64::NEG_INFINITY);
         let score = law.masked_fill(&none, 0.0) - log_weights.masked_fill(&none, 0.0) * &temperature;
         let sum = score.masked_fill(&none, 0.0).sum_dim_intlist(-1, false, Kind::Double);
@@ -216,7 +224,8 @@ impl<'a> Relaxation<'a> {
             Temperature::Scalar(0.0) => None,
             Temperature::Scalar(t) => Some(perturbed / t.max(COLDEST)),
             Temperature::Tensor(t) => {
-                // Atoms without mass are set aside, so that the derivative in the temperature is not zero times infinity.
+                // Atoms without mass are set aside, so that the derivative in the temperature is not zero times
+                // infinity.
                 let none = perturbed.eq(f64::NEG_INFINITY);
                 let cooled = perturbed.masked_fill(&none, 0.0) / t.clamp_min(COLDEST).unsqueeze(-1);
                 Some(cooled.masked_fill(&none, f64::NEG_INFINITY))

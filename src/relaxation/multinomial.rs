@@ -16,11 +16,12 @@ pub enum Scheme {
     Enumeration,
     /// The sum of `n` relaxed one-hot draws: `n d` numbers a draw.
     Categoricals,
-    /// Class by class, a relaxed binomial of what the classes before have left: `d` steps, each over at most `8 sqrt(n) + 1` atoms.
+    /// Class by class, a relaxed binomial of what the classes before have left: `d` steps, each over at most
+    /// `8 sqrt(n) + 1` atoms.
     ///
-    /// Each binomial is that of the hard count left; its relaxed fraction is taken of the soft count left. So the mean has its
-    /// exact gradient as the temperature goes to zero; for objectives that are not linear, how a class moves with those before it is
-    /// followed to first order.
+    /// Each binomial is that of the hard count left; its relaxed fraction is taken of the soft count left. So the mean
+    /// has its exact gradient as the temperature goes to zero; for objectives that are not linear, how a class moves
+    /// with those before it is followed to first order.
     ConditionalBinomials,
 }
 
@@ -99,7 +100,8 @@ impl<'a> MultinomialRelaxation<'a> {
         Ok(Tensor::stack(&counts, -1).to_kind(self.law.kind()))
     }
 
-    /// Atoms of a relaxed binomial, less one: eight standard deviations on either side, of the widest binomial there is.
+    /// Atoms of a relaxed binomial, less one: eight standard deviations on either side, of the widest binomial there
+    /// is.
     fn binomial_width(&self) -> f64 {
         let n = self.law.total_count() as f64;
         n.min((8.0 * n.sqrt()).ceil())

@@ -1,4 +1,5 @@
-//! A batch through the one-pass sampler: tasks for the threads, lane blocks for the vectors, results straight into tensors.
+//! A batch through the one-pass sampler: tasks for the threads, lane blocks for the vectors, results straight into
+//! tensors.
 
 use super::kernel::{FamilyKernel, Kernel, LogitsKernel, Outcome, Relaxed};
 use super::prior::Prior;
@@ -15,7 +16,8 @@ use tch::{Device, Tensor};
 /// Latents that one task of the thread pool draws.
 const A_TASK: usize = 512;
 
-/// Atoms of a batch below which the calling thread draws alone: a tenth of a millisecond, some times what waking the others takes.
+/// Atoms of a batch below which the calling thread draws alone: a tenth of a millisecond, some times what waking the
+/// others takes.
 const WORTH_THREADS: usize = 10_000;
 
 /// What all latents of a batch share.
@@ -48,7 +50,8 @@ impl Batch<'_> {
         }
     }
 
-    /// What a thread works with: a lane block, which has its windows already where all latents share one, and room for its weights.
+    /// What a thread works with: a lane block, which has its windows already where all latents share one, and room for
+    /// its weights.
     fn bench<T: Real>(&self) -> (LaneBlock, Relaxed<T>) {
         let mut lanes = LaneBlock::new(self.prior.is_some());
         if matches!(self.windows, Windows::Shared(_)) {
@@ -57,8 +60,8 @@ impl Batch<'_> {
         (lanes, Relaxed::new())
     }
 
-    /// Columns `z`, the KL if there is a prior, then for each parameter the derivatives of both; nothing where some law's tail has too many
-    /// terms to be summed.
+    /// Columns `z`, the KL if there is a prior, then for each parameter the derivatives of both; nothing where some
+    /// law's tail has too many terms to be summed.
     pub fn of_family<T: Real>(&self, rows: &dyn LawBatch, parameters: usize) -> Result<Option<Vec<Tensor>>> {
         let kinds = if self.prior.is_some() { 2 } else { 1 };
         let columns = kinds * (1 + parameters);

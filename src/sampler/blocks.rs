@@ -1,8 +1,9 @@
-//! The same draws by libtorch, in parts of bounded memory: for other devices, other families, and windows too wide for lane blocks.
+//! The same draws by libtorch, in parts of bounded memory: for other devices, other families, and windows too wide for
+//! lane blocks.
 //!
-//! Each part of the batch goes through the tensor graph with parameters cut off from the network, leaves its values and the derivatives of
-//! each latent in its own parameters, and is forgotten: nothing with an atom dimension outlives it. A batch that is one part has nothing to
-//! save, and keeps its graph.
+//! Each part of the batch goes through the tensor graph with parameters cut off from the network, leaves its values and
+//! the derivatives of each latent in its own parameters, and is forgotten: nothing with an atom dimension outlives it.
+//! A batch that is one part has nothing to save, and keeps its graph.
 
 use super::{Backend, OnePassDraw};
 use crate::autograd::{differentiable_once, gradients};
@@ -99,8 +100,9 @@ impl<F: Fn(Vec<Tensor>) -> Result<TruncatedDistribution>> Blocks<'_, F> {
     }
 }
 
-/// A value with derivatives in parameters, which may have dimensions of their own: `value + sum J (theta - theta.detach())`. They can be
-/// taken once: the graph does not know how `J` depends on the parameters.
+/// A value with derivatives in parameters, which may have dimensions of their own:
+/// `value + sum J (theta - theta.detach())`. They can be taken once: the graph does not know how `J` depends on the
+/// parameters.
 pub(super) fn attach<'p>(value: &Tensor, slopes: impl Iterator<Item = (&'p Parameter, Tensor)>) -> Result<Tensor> {
     let mut attached = value.shallow_clone();
     for (parameter, slopes) in slopes.filter(|(parameter, _)| parameter.value.requires_grad()) {

@@ -8,7 +8,8 @@ use tch::Tensor;
 pub enum Source<'a> {
     /// A law of the batch shape `[..., latents]`.
     Law(&'a dyn Distribution),
-    /// Free logits `[..., latents, n]` on the atoms of the window (implicit inference); minus infinity excludes an atom.
+    /// Free logits `[..., latents, n]` on the atoms of the window (implicit inference); minus infinity excludes an
+    /// atom.
     Logits(&'a Tensor),
 }
 

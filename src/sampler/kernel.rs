@@ -132,8 +132,8 @@ impl<T: Real> Relaxed<T> {
         each(|i| slopes[i] * self.scale[i] * T::from_f64(1.0 / kernel.temperature))
     }
 
-    /// `dz / dtheta` from the scores. The weighted distances from the mean sum to zero, so that scores may be counted from the heaviest
-    /// atom's, where they are small.
+    /// `dz / dtheta` from the scores. The weighted distances from the mean sum to zero, so that scores may be counted
+    /// from the heaviest atom's, where they are small.
     #[inline(always)]
     fn slopes(&self, kernel: &Kernel, scores: &[Lanes<f64>]) -> Lanes<T> {
         let origins: Lanes<f64> = each(|i| scores[self.best[i].to_f64() as usize][i]);
@@ -148,7 +148,8 @@ impl<T: Real> Relaxed<T> {
     }
 }
 
-/// The KL and its derivatives in up to two parameters: `sum_k pi_k (log pi_k - log p_k)` and `sum_k pi_k s_k (log pi_k - log p_k)`.
+/// The KL and its derivatives in up to two parameters: `sum_k pi_k (log pi_k - log p_k)` and
+/// `sum_k pi_k s_k (log pi_k - log p_k)`.
 #[inline(always)]
 fn kl<T: Real>(lanes: &LaneBlock, parameters: usize) -> [Lanes<T>; 3] {
     let zero = T::from_f64(0.0);
@@ -174,7 +175,8 @@ fn kl<T: Real>(lanes: &LaneBlock, parameters: usize) -> [Lanes<T>; 3] {
     sums
 }
 
-/// The latents' numbers in their rows, and the numbers of the rows. Most often they follow one another in one row, which saves divisions.
+/// The latents' numbers in their rows, and the numbers of the rows. Most often they follow one another in one row,
+/// which saves divisions.
 #[inline(always)]
 fn places(kernel: &Kernel, lanes: &LaneBlock) -> [Lanes<u32>; 2] {
     let first = lanes.latents[0];
@@ -292,8 +294,9 @@ fn transpose<T: Real>(rows: &[Lanes<T>], lanes: &mut [T], n: usize) {
     }
 }
 
-/// Subtracts from each lane's logits the logarithm of the sum of their exponentials: the largest first, so that an offset of all of them costs no digits.
-/// An atom that is left out weighs nothing, and takes part in no difference of infinities.
+/// Subtracts from each lane's logits the logarithm of the sum of their exponentials: the largest first, so that an
+/// offset of all of them costs no digits. An atom that is left out weighs nothing, and takes part in no difference of
+/// infinities.
 #[inline(always)]
 fn normalize<T: Real>(log_weights: &mut [Lanes<f64>]) {
     let mut tops = [f64::MIN; LANES];

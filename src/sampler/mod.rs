@@ -1,18 +1,20 @@
 //! The one-pass sampler: relaxed draws, their gradients and the KL, with no tensor that has an atom dimension.
 //!
-//! The backward pass of the relaxation is one number a parameter. With scores `s_k = d log pi_k / d theta` and relaxed weights `w`,
+//! The backward pass of the relaxation is one number a parameter. With scores `s_k = d log pi_k / d theta` and relaxed
+//! weights `w`,
 //!
 //! ```text
 //! dz / dtheta  = sum_k w_k (k - z) s_k / temperature
 //! dKL / dtheta = sum_k pi_k s_k (log pi_k - log p_k)
 //! ```
 //!
-//! so each latent walks its window once, on the CPU, and keeps one number for each of its parameters. Autograd is attached by
-//! `z + J (theta - theta.detach())`, which can be differentiated once: a second derivative is an error.
+//! so each latent walks its window once, on the CPU, and keeps one number for each of its parameters. Autograd is
+//! attached by `z + J (theta - theta.detach())`, which can be differentiated once: a second derivative is an error.
 //!
-//! [`OnePass::rsample`] chooses: the walk where the law is a family with [`LawBatch`] on the CPU; elsewhere the tensor graph, and where that would
-//! take much memory, the tensor graph in parts, of which only `J` is kept. [`OnePassDraw::drawn_by`] says which it was. The noise is the same in all of
-//! them. Second derivatives and temperatures with a gradient are for [`Relaxation`](crate::relaxation::Relaxation).
+//! [`OnePass::rsample`] chooses: the walk where the law is a family with [`LawBatch`] on the CPU; elsewhere the tensor
+//! graph, and where that would take much memory, the tensor graph in parts, of which only `J` is kept.
+//! [`OnePassDraw::drawn_by`] says which it was. The noise is the same in all of them. Second derivatives and
+//! temperatures with a gradient are for [`Relaxation`](crate::relaxation::Relaxation).
 
 #![allow(
     clippy::needless_range_loop,
@@ -48,8 +50,8 @@ const WIDEST: i64 = 1 << 18;
 /// What is drawn, and how.
 ///
 /// A window is looked at before anything is drawn: it must lie in the support, and hold half of each law's mass, unless
-/// [`allow_low_mass`](Self::allow_low_mass) accepts less. A training step, where reading values back costs time, leaves such looks out by
-/// [`unchecked`].
+/// [`allow_low_mass`](Self::allow_low_mass) accepts less. A training step, where reading values back costs time, leaves
+/// such looks out by [`unchecked`].
 ///
 /// ```
 /// use gengs::prelude::*;
@@ -108,8 +110,9 @@ impl<'a> OnePass<'a> {
         Self::with_window(Window::Shared(lo, hi), temperature)
     }
 
-    /// Draws each latent from a window of its own around its mean, of two atoms or more, with at most half of this mass beyond each end, as a geometric series
-    /// bounds it: hardly wider than need be for small masses. Its cost is that of its own atoms, whatever other latents need.
+    /// Draws each latent from a window of its own around its mean, of two atoms or more, with at most half of this mass
+    /// beyond each end, as a geometric series bounds it: hardly wider than need be for small masses. Its cost is that
+    /// of its own atoms, whatever other latents need.
     ///
     /// # Errors
     /// When the mass is not inside (0, 1), or the temperature is not positive and finite.
@@ -140,9 +143,9 @@ impl<'a> OnePass<'a> {
         Self { allow_low_mass: true, ..self }
     }
 
-    /// Draws by the one-pass sampler or not at all: elsewhere than on the CPU, for families without [`LawBatch`], for logits that are neither float32 nor
-    /// float64, in windows of more than 2^18 atoms, and where a tail beyond the window has more than 2^16 terms that count,
-    /// [`rsample`](Self::rsample) then is an [`Error::NotInOnePass`].
+    /// Draws by the one-pass sampler or not at all: elsewhere than on the CPU, for families without [`LawBatch`], for
+    /// logits that are neither float32 nor float64, in windows of more than 2^18 atoms, and where a tail beyond the
+    /// window has more than 2^16 terms that count, [`rsample`](Self::rsample) then is an [`Error::NotInOnePass`].
     #[must_use]
     pub fn in_one_pass(self) -> Self {
         Self { route: Route::OnePass, ..self }
@@ -174,7 +177,8 @@ impl<'a> OnePass<'a> {
         Ok(Self { prior: Some(PriorLaw::Truncated(prior)), ..self })
     }
 
-    /// Also computes the KL to this law, one for the whole batch, truncated in each latent's window. It gets no gradient.
+    /// Also computes the KL to this law, one for the whole batch, truncated in each latent's window. It gets no
+    /// gradient.
     ///
     /// # Errors
     /// When the prior has a batch shape or a gradient, or the window is not within its support.
@@ -193,14 +197,16 @@ impl<'a> OnePass<'a> {
         Ok(Self { prior: Some(PriorLaw::Law(prior)), ..self })
     }
 
-    /// Draws of the batch shape `[..., latents]` with a gradient, of a law or of free logits, with the noise of this key and by whatever serves, unless
-    /// [`in_one_pass`](Self::in_one_pass) or [`in_blocks`](Self::in_blocks) says which way to take. Where the one-pass sampler does not serve and
-    /// latents asked for windows of their own, they share one that serves all.
+    /// Draws of the batch shape `[..., latents]` with a gradient, of a law or of free logits, with the noise of this
+    /// key and by whatever serves, unless [`in_one_pass`](Self::in_one_pass) or [`in_blocks`](Self::in_blocks) says
+    /// which way to take. Where the one-pass sampler does not serve and latents asked for windows of their own, they
+    /// share one that serves all.
     ///
     /// # Errors
-    /// When the window is not within the support, holds less than half of the mass of some law and [`allow_low_mass`](Self::allow_low_mass) was not asked
-    /// for, or cannot be found; when there is not one logit for each atom, a logit is NaN or plus infinity, a row has no finite one, or latents of logits
-    /// asked for windows of their own; when a tensor cannot be made.
+    /// When the window is not within the support, holds less than half of the mass of some law and
+    /// [`allow_low_mass`](Self::allow_low_mass) was not asked for, or cannot be found; when there is not one logit for
+    /// each atom, a logit is NaN or plus infinity, a row has no finite one, or latents of logits asked for windows of
+    /// their own; when a tensor cannot be made.
     pub fn rsample<'l>(&self, from: impl Into<Source<'l>>, key: NoiseKey) -> Result<OnePassDraw> {
         let from = from.into();
         self.check(from)?;

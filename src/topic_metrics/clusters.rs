@@ -1,8 +1,9 @@
 //! Groups of documents that use the same words: where a topic model starts from.
 //!
-//! Spherical k-means (Dhillon, Modha, Machine Learning 42, 2001) on tf-idf vectors `(1 + log count) log(D / df)` of unit length, started by k-means++
-//! (Arthur, Vassilvitskii, SODA 2007). A topic model that starts from random weights spends its first epochs on making topics different, and some never become so; from
-//! groups of documents, each topic is about something from the first step on. Nothing here depends on the number of threads.
+//! Spherical k-means (Dhillon, Modha, Machine Learning 42, 2001) on tf-idf vectors `(1 + log count) log(D / df)` of
+//! unit length, started by k-means++ (Arthur, Vassilvitskii, SODA 2007). A topic model that starts from random weights
+//! spends its first epochs on making topics different, and some never become so; from groups of documents, each topic
+//! is about something from the first step on. Nothing here depends on the number of threads.
 
 use crate::error::{Error, Result};
 use rand::RngExt;
@@ -75,7 +76,8 @@ impl Clusters {
         Ok(Self { group, counts, centres })
     }
 
-    /// The directions of the groups in the space of tf-idf, of unit length, `[groups][words]`; that of a group which never had a document is one document's.
+    /// The directions of the groups in the space of tf-idf, of unit length, `[groups][words]`; that of a group which
+    /// never had a document is one document's.
     pub fn directions(&self) -> Vec<Vec<f32>> {
         self.centres.clone()
     }

@@ -1,22 +1,24 @@
 //! Coherence: do the top words of a topic occur together in documents?
 //!
-//! Normalised pointwise mutual information of two words, from the shares of a reference corpus' documents that hold them,
+//! Normalised pointwise mutual information of two words, from the shares of a reference corpus' documents that hold
+//! them,
 //!
 //! ```text
 //! npmi(a, b) = log(p(a, b) / (p(a) p(b))) / -log p(a, b)
 //! ```
 //!
-//! is -1 for words that never meet, 0 for independent ones and 1 for words that only come together. Two limits are stated: -1 where no
-//! document holds both (words that the corpus does not know included), 1 where every document does. A topic's coherence is the mean over
-//! the pairs of its top words. How often a word occurs within a document does not matter; documents without words do not count.
+//! is -1 for words that never meet, 0 for independent ones and 1 for words that only come together. Two limits are
+//! stated: -1 where no document holds both (words that the corpus does not know included), 1 where every document does.
+//! A topic's coherence is the mean over the pairs of its top words. How often a word occurs within a document does not
+//! matter; documents without words do not count.
 //!
 //! # Cost
-//! One pass over the corpus, and the pairs of top words within each document; memory is four bytes for every pair of top words of all
-//! topics, whatever the vocabulary.
+//! One pass over the corpus, and the pairs of top words within each document; memory is four bytes for every pair of
+//! top words of all topics, whatever the vocabulary.
 //!
 //! # Source
-//! Bouma, "Normalized (pointwise) mutual information in collocation extraction", 2009; by documents rather than sliding windows, as for
-//! ProdLDA (Srivastava and Sutton, arXiv 1703.01488).
+//! Bouma, "Normalized (pointwise) mutual information in collocation extraction", 2009; by documents rather than sliding
+//! windows, as for ProdLDA (Srivastava and Sutton, arXiv 1703.01488).
 
 use super::words::{check, top_words};
 use crate::error::{Error, Result};

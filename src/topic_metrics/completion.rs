@@ -1,8 +1,9 @@
 //! Document completion: how well do topics inferred from one half of a document predict the other?
 //!
-//! The `n` tokens of a document with more than one are split at random: `floor(n / 2)` of them are shown to the model, the others are
-//! predicted by its word probabilities `p(w)`. The perplexity is `exp(-sum log p(w) / tokens)` over the predicted tokens of all documents;
-//! that of a uniform guess is the size of the vocabulary. It needs no bound, so that models of any kind can be compared by it.
+//! The `n` tokens of a document with more than one are split at random: `floor(n / 2)` of them are shown to the model,
+//! the others are predicted by its word probabilities `p(w)`. The perplexity is `exp(-sum log p(w) / tokens)` over the
+//! predicted tokens of all documents; that of a uniform guess is the size of the vocabulary. It needs no bound, so that
+//! models of any kind can be compared by it.
 //!
 //! # Source
 //! Wallach, Murray, Salakhutdinov and Mimno, "Evaluation methods for topic models", ICML 2009.
@@ -27,8 +28,9 @@ pub struct Halves {
 
 /// Splits the tokens of a document at random; none of a document with fewer than two.
 ///
-/// The split is a function of the document, the seed and the document's number alone, the same on every machine: every choice of
-/// `floor(n / 2)` tokens is equally likely (selection sampling: Knuth, "The Art of Computer Programming" 2, 3.4.2, algorithm S).
+/// The split is a function of the document, the seed and the document's number alone, the same on every machine: every
+/// choice of `floor(n / 2)` tokens is equally likely (selection sampling: Knuth, "The Art of Computer Programming" 2,
+/// 3.4.2, algorithm S).
 pub fn split(document: &[(u32, u32)], seed: u64, number: u64) -> Option<Halves> {
     let mut left: u64 = document.iter().map(|(_, count)| u64::from(*count)).sum();
     if left < 2 {

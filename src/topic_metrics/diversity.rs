@@ -1,7 +1,8 @@
 //! Diversity: do topics have words of their own?
 //!
-//! The number of distinct words among the top `n` of all `K` topics, over `n K`: 1 when no two topics share a word, `1 / K` when all have the
-//! same. A vocabulary or a topic with fewer than `n` words lowers it, since missing words are not distinct ones.
+//! The number of distinct words among the top `n` of all `K` topics, over `n K`: 1 when no two topics share a word,
+//! `1 / K` when all have the same. A vocabulary or a topic with fewer than `n` words lowers it, since missing words are
+//! not distinct ones.
 //!
 //! # Source
 //! Dieng, Ruiz and Blei, "Topic modeling in embedding spaces", arXiv 1907.04907.

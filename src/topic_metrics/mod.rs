@@ -1,9 +1,9 @@
 //! What topics are worth, and how they are shown.
 //!
 //! Nothing here knows which model the topics come from: a topic is a row of word probabilities, a document is a list of
-//! `(word, count)`. [`coherence`] and [`diversity`] judge topics by their top words, [`Completion`] by the words that they predict;
-//! a [`Tree`] is the hierarchy of several layers, and [`page`] shows it. [`Clusters`] of documents are what topics start from, and [`Merged`]
-//! ones what those of upper layers do.
+//! `(word, count)`. [`coherence`] and [`diversity`] judge topics by their top words, [`Completion`] by the words that
+//! they predict; a [`Tree`] is the hierarchy of several layers, and [`page`] shows it. [`Clusters`] of documents are
+//! what topics start from, and [`Merged`] ones what those of upper layers do.
 
 mod clusters;
 mod coherence;

@@ -1,7 +1,8 @@
 //! A tree of topics to look at: one page with everything.
 //!
-//! It stands alone: no fonts, styles or scripts from elsewhere. Branches fold without a script; the script adds a search for words and buttons
-//! that fold everything, and unfolds the page for printing. Light or dark follows the reader's choice.
+//! It stands alone: no fonts, styles or scripts from elsewhere. Branches fold without a script; the script adds a
+//! search for words and buttons that fold everything, and unfolds the page for printing. Light or dark follows the
+//! reader's choice.
 
 use super::tree::{Branch, Link, Tree, Word};
 use crate::error::{Error, Result};
@@ -120,8 +121,8 @@ impl Page<'_> {
         format!("<ol class=\"branches\">\n{items}</ol>\n")
     }
 
-    /// A branch with something under it can be folded. Topics are open where there are topics under them, so that the whole tree can be
-    /// seen at once; examples wait for a click.
+    /// A branch with something under it can be folded. Topics are open where there are topics under them, so that the
+    /// whole tree can be seen at once; examples wait for a click.
     fn branch(&self, branch: &Branch) -> String {
         let (row, notes, examples) = (self.row(branch), self.notes(branch), self.examples(branch));
         let content = if branch.children.is_empty() {
@@ -141,7 +142,8 @@ impl Page<'_> {
             };
             let under = notes + &examples + &self.list(&branch.children);
             format!(
-                "<details open=\"open\"><summary class=\"topic\">{row}</summary>\n<div class=\"under\">{under}</div></details>"
+                "<details open=\"open\"><summary class=\"topic\">{row}</summary>\n<div \
+                 class=\"under\">{under}</div></details>"
             )
         };
         let depth = self.tree.layers.len() - 1 - branch.layer;
@@ -155,7 +157,8 @@ impl Page<'_> {
         let (tokens, documents) = (percent(branch.token_share), percent(branch.document_share));
         let name = format!("<span class=\"name\">topic {}</span>", branch.topic);
         let size = format!(
-            "<span class=\"size\">{bar}<span class=\"share\">{tokens}</span></span><span class=\"documents\" title=\"documents in which it is the \
+            "<span class=\"size\">{bar}<span class=\"share\">{tokens}</span></span><span class=\"documents\" \
+             title=\"documents in which it is the \
              largest\">{documents}</span>"
         );
         let npmi = format!("<span class=\"npmi\">{}</span>", decimals(branch.npmi));
@@ -235,16 +238,19 @@ fn significant(value: f64) -> String {
 }
 
 const LEGEND: &str = "\
-<p class=\"legend\">One line a topic: its number, its share of the words of the training documents (with bars by layer; what is left over belongs to no topic), \
+<p class=\"legend\">One line a topic: its number, its share of the words of the training documents (with bars by \
+layer; what is left over belongs to no topic), \
 the share of these documents in which it is the largest, its coherence \
-(NPMI: 1 when its words only come together, 0 when they are independent, −1 when they never meet), and its ten first words, the larger \
+(NPMI: 1 when its words only come together, 0 when they are independent, −1 when they never meet), and its ten first \
+words, the larger \
 the larger their share. Under a topic: those it has the largest share in.</p>
 ";
 
 /// Hidden until the script runs, since they do nothing without it.
 const TOOLS: &str = "\
 <p class=\"tools\" hidden=\"hidden\"><input type=\"search\" placeholder=\"find a word\" aria-label=\"find a word\"/>
-<button type=\"button\" data-open=\"\">fold all</button> <button type=\"button\" data-open=\"open\">unfold all</button></p>
+<button type=\"button\" data-open=\"\">fold all</button> <button type=\"button\" data-open=\"open\">unfold \
+    all</button></p>
 ";
 
 const STYLE: &str = include_str!("page.css");

@@ -1,12 +1,14 @@
 //! The hierarchy of a model with several layers of topics, as a tree.
 //!
-//! The weights between two layers say how much each upper topic brings forth each lower one. A lower topic hangs under the upper topic
-//! with the largest share of its weight; other parents with a share of at least [`NOTABLE_SHARE`] are listed with it. The topics of the top layer
-//! are roots, and so is a lower topic that no upper one gives any weight. A model with one layer is a flat list.
+//! The weights between two layers say how much each upper topic brings forth each lower one. A lower topic hangs under
+//! the upper topic with the largest share of its weight; other parents with a share of at least [`NOTABLE_SHARE`] are
+//! listed with it. The topics of the top layer are roots, and so is a lower topic that no upper one gives any weight. A
+//! model with one layer is a flat list.
 //!
-//! The coherence of a lower topic with an upper one is the mean NPMI over the pairs of distinct words, one of the upper topic's top ten and
-//! one of the lower one's, by documents as in [`coherence`](super::coherence). A layer's mean over the links of the tree says whether the tree means anything
-//! when it is above that over all pairs of an upper and a lower topic, which is what a random pairing has on average.
+//! The coherence of a lower topic with an upper one is the mean NPMI over the pairs of distinct words, one of the upper
+//! topic's top ten and one of the lower one's, by documents as in [`coherence`](super::coherence). A layer's mean over
+//! the links of the tree says whether the tree means anything when it is above that over all pairs of an upper and a
+//! lower topic, which is what a random pairing has on average.
 
 use super::coherence::{COHERENCE_WORDS, Cooccurrence, mean};
 use super::diversity::{DIVERSITY_WORDS, diversity};
@@ -82,7 +84,8 @@ pub struct Branch {
     pub children: Vec<Branch>,
 }
 
-/// A word of a topic. As JSON it has its weight under two names: as `weight`, and as `probability`, which it was called before, and is where topics add up.
+/// A word of a topic. As JSON it has its weight under two names: as `weight`, and as `probability`, which it was called
+/// before, and is where topics add up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "StoredWord", into = "StoredWord")]
 pub struct Word {
@@ -126,12 +129,12 @@ pub struct Link {
 }
 
 impl Tree {
-    /// From layers, the lowest first; the weights between each layer and the next as `[upper][lower]`; the vocabulary; and the reference
-    /// corpus of the coherences.
+    /// From layers, the lowest first; the weights between each layer and the next as `[upper][lower]`; the vocabulary;
+    /// and the reference corpus of the coherences.
     ///
     /// # Errors
-    /// When a topic is not a distribution, layers, weights and vocabulary do not fit together, a weight or share is negative or not
-    /// finite, or no document has a word.
+    /// When a topic is not a distribution, layers, weights and vocabulary do not fit together, a weight or share is
+    /// negative or not finite, or no document has a word.
     pub fn new<D>(layers: &[Layer<'_>], weights: &[Vec<Vec<f64>>], vocabulary: &[String], documents: D) -> Result<Self>
     where
         D: IntoIterator<Item: AsRef<[(u32, u32)]>>,
@@ -149,7 +152,8 @@ impl Tree {
     }
 }
 
-/// Of every topic of a layer, its links to all topics of the layer above, the largest share first; none to topics without weight.
+/// Of every topic of a layer, its links to all topics of the layer above, the largest share first; none to topics
+/// without weight.
 fn links(layer: usize, weights: &[Vec<f64>], tops: &[Vec<Vec<u32>>], counts: &Cooccurrence) -> Result<Vec<Vec<Link>>> {
     let of_topic = |(lower, words): (usize, &Vec<u32>)| {
         let total: f64 = weights.iter().map(|row| row[lower]).sum();

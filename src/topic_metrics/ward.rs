@@ -1,8 +1,9 @@
 //! Groups of groups: where the upper layers of a topic model start from.
 //!
-//! Ward's method (Ward, JASA 58, 1963): of all pairs, the one is merged whose merging adds least to the squared distances of documents from their group's centre, until as many
-//! groups are left as are wanted. Groups of few documents cost little to merge, so that those that are left are of like sizes, and none is a single odd topic, which k-means
-//! likes to leave by itself.
+//! Ward's method (Ward, JASA 58, 1963): of all pairs, the one is merged whose merging adds least to the squared
+//! distances of documents from their group's centre, until as many groups are left as are wanted. Groups of few
+//! documents cost little to merge, so that those that are left are of like sizes, and none is a single odd topic, which
+//! k-means likes to leave by itself.
 
 use super::clusters::direction;
 
@@ -11,7 +12,8 @@ use super::clusters::direction;
 pub struct Merged {
     /// The group of each that was merged.
     pub group: Vec<usize>,
-    /// Directions of the groups, of unit length; that of a group without members, where more are wanted than there were, is a member's of another.
+    /// Directions of the groups, of unit length; that of a group without members, where more are wanted than there
+    /// were, is a member's of another.
     pub directions: Vec<Vec<f32>>,
     /// Documents of each group.
     pub sizes: Vec<f64>,

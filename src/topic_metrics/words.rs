@@ -5,7 +5,8 @@ use crate::error::{Error, Result};
 /// How far the sum of a topic may be from 1: float32 rows of 100,000 words are within it, unnormalised weights are not.
 const SUM: f64 = 1e-3;
 
-/// The most probable words of a topic, the first the most probable; of equally probable ones, that with the lower number comes first.
+/// The most probable words of a topic, the first the most probable; of equally probable ones, that with the lower
+/// number comes first.
 ///
 /// Words without probability stand for nothing: of a topic with fewer words than `count`, there are fewer.
 pub fn top_words(topic: &[f64], count: usize) -> Vec<u32> {

@@ -1,7 +1,8 @@
 //! Checkpoints: one safetensors file with PyTorch's parameter names, the optimiser's state, and progress as metadata.
 //!
-//! A file is written beside its place, synced, and renamed into it, so that a reader sees the old or the new one, whole. A checksum of all that it holds
-//! tells damage that leaves the format intact; files from before there were checksums are read without.
+//! A file is written beside its place, synced, and renamed into it, so that a reader sees the old or the new one,
+//! whole. A checksum of all that it holds tells damage that leaves the format intact; files from before there were
+//! checksums are read without.
 
 use crate::error::{Cause, Error, Result};
 use crate::formats::safetensors::{bytes_of, fits};

@@ -67,7 +67,8 @@ impl FromStr for Interval {
             Error::parameter(
                 "checkpoint-every",
                 format!("'{text}'"),
-                "seconds, 0 or more, as in 10s or 10, minutes as in 5m, or at least one step or epoch as in '200 steps' or '1 epoch'",
+                "seconds, 0 or more, as in 10s or 10, minutes as in 5m, or at least one step or epoch as in '200 \
+                 steps' or '1 epoch'",
             )
         })
     }

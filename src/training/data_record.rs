@@ -37,7 +37,8 @@ impl DataRecord {
     }
 }
 
-/// Compares the data that were found with those that the run was trained on. Returns a warning where the run does not know these.
+/// Compares the data that were found with those that the run was trained on. Returns a warning where the run does not
+/// know these.
 ///
 /// # Errors
 /// [`Error::OtherData`] where they differ.

@@ -25,7 +25,8 @@ impl<T: TrainTask> Loaded<T> {
     /// From a run folder and its checkpoint `best` or `last`; `change` says where the data are now.
     ///
     /// # Errors
-    /// When there is no run or no such checkpoint, and [`Error::OtherData`](crate::Error::OtherData) where the data are not those of the run.
+    /// When there is no run or no such checkpoint, and [`Error::OtherData`](crate::Error::OtherData) where the data are
+    /// not those of the run.
     pub fn read(path: &Path, checkpoint: &str, device: Device, change: impl FnOnce(&mut T::Settings)) -> Result<Self> {
         let (folder, mut settings) = RunFolder::open::<T::Settings>(path)?;
         change(&mut settings);
@@ -37,7 +38,8 @@ impl<T: TrainTask> Loaded<T> {
     }
 }
 
-/// A task whose parameters a checkpoint will replace. Whatever else it draws, its data say, is what it drew when the run began.
+/// A task whose parameters a checkpoint will replace. Whatever else it draws, its data say, is what it drew when the
+/// run began.
 pub(super) fn blank<T: TrainTask>(settings: &T::Settings, device: Device) -> Result<T> {
     let _generator = random::seeded(settings.loop_config().seed as i64);
     T::new(settings, device)

@@ -1,10 +1,12 @@
 //! One process at a time trains in a run folder.
 //!
-//! The kernel's lock on a file of the folder ends with the process that holds it, however it ends: there are no stale ones. The file holds the process's number, for whoever
-//! is refused. Readers of the run need no lock, since its files are replaced whole.
+//! The kernel's lock on a file of the folder ends with the process that holds it, however it ends: there are no stale
+//! ones. The file holds the process's number, for whoever is refused. Readers of the run need no lock, since its files
+//! are replaced whole.
 //!
-//! The file is a regular one with one name. A folder may come from somebody else, and a link in it to a file of the reader's must not be emptied; and where the
-//! file is removed while a process trains, another one locks a new file, which the first must notice before it saves again.
+//! The file is a regular one with one name. A folder may come from somebody else, and a link in it to a file of the
+//! reader's must not be emptied; and where the file is removed while a process trains, another one locks a new file,
+//! which the first must notice before it saves again.
 
 use super::run_files::{LOCK, longest};
 use crate::error::{Error, Result};
@@ -59,7 +61,8 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Fails where the file at the lock's place is not the one that is locked: it was removed or replaced, and another process may train in the folder.
+    /// Fails where the file at the lock's place is not the one that is locked: it was removed or replaced, and another
+    /// process may train in the folder.
     pub fn check(&self) -> Result<()> {
         let identity = |found: &Metadata| (found.dev(), found.ino());
         let locked = self.file.metadata().ok();

@@ -1,5 +1,5 @@
-//! Training: the loop, schedules, checkpoints, the run folder, events for TensorBoard, weights that come from and go to PyTorch; and what is trained,
-//! with its settings and its evaluation.
+//! Training: the loop, schedules, checkpoints, the run folder, events for TensorBoard, weights that come from and go to
+//! PyTorch; and what is trained, with its settings and its evaluation.
 
 mod checkpoint;
 mod checkpoint_interval;

@@ -32,7 +32,8 @@ pub(super) fn number(name: &str, value: f64, allowed: RangeInclusive<f64>) -> Re
 pub(super) fn all_finite(results: &[(&str, f64)]) -> Result<()> {
     match results.iter().find(|(_, value)| !value.is_finite()) {
         Some((name, value)) => Err(Error::Config(format!(
-            "the evaluation gives {name} = {value}, which is not finite: the weights are too large, or the data does not fit the model"
+            "the evaluation gives {name} = {value}, which is not finite: the weights are too large, or the data does \
+             not fit the model"
         ))),
         None => Ok(()),
     }

@@ -1,7 +1,7 @@
 //! Which checkpoint a run goes on from.
 //!
-//! Of `last` and `best` the one that has come farther: that is `last`, unless the run ended between the two when both were to be written. Where one
-//! cannot be read the other serves, with a warning: nothing is lost but the time since.
+//! Of `last` and `best` the one that has come farther: that is `last`, unless the run ended between the two when both
+//! were to be written. Where one cannot be read the other serves, with a warning: nothing is lost but the time since.
 
 use super::checkpoint::Checkpoint;
 use super::run_files::{BEST, LAST};

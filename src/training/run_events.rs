@@ -1,6 +1,7 @@
 //! What a run shows in TensorBoard: numbers of steps, the records of epochs, and what the task log_items.
 //!
-//! Steps are counted from the run's first, as updates are. A run that goes on hides what an earlier process wrote beyond the checkpoint.
+//! Steps are counted from the run's first, as updates are. A run that goes on hides what an earlier process wrote
+//! beyond the checkpoint.
 
 use super::run_folder::RunFolder;
 use super::train_task::LogItem;

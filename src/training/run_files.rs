@@ -71,7 +71,8 @@ pub const RUN_FILES: [RunFile; 13] = {
     ]
 };
 
-/// The most bytes that are read of a file of a run; of another name, which a task of a user's own may have, as of records.
+/// The most bytes that are read of a file of a run; of another name, which a task of a user's own may have, as of
+/// records.
 pub(super) fn longest(name: &str) -> u64 {
     RUN_FILES.iter().find(|file| file.name == name).map_or(budget::RECORDS, |file| file.longest)
 }

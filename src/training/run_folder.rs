@@ -1,4 +1,5 @@
-//! The folder of a run: `config.toml`, `metrics.jsonl`, `gradients.jsonl`, `last.safetensors`, `best.safetensors`, events, pictures.
+//! The folder of a run: `config.toml`, `metrics.jsonl`, `gradients.jsonl`, `last.safetensors`, `best.safetensors`,
+//! events, pictures.
 
 use super::lock::Lock;
 use super::run_files::{BEST, LOCK, SETTINGS, longest, names};
@@ -21,11 +22,12 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder of a new run, for this process alone. It holds a run from the moment on that its settings are written; what a start left that failed before,
-    /// and thus has a lock and no settings, is removed.
+    /// Makes the folder of a new run, for this process alone. It holds a run from the moment on that its settings are
+    /// written; what a start left that failed before, and thus has a lock and no settings, is removed.
     ///
     /// # Errors
-    /// When there is a run in it already, or a file of a name that a run's files have, which nobody knows to be of a run; or it cannot be written.
+    /// When there is a run in it already, or a file of a name that a run's files have, which nobody knows to be of a
+    /// run; or it cannot be written.
     pub fn create(path: &Path) -> Result<Self> {
         make_folder(path)?;
         let folder = Self { path: path.to_path_buf(), lock: None };

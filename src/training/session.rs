@@ -1,7 +1,7 @@
 //! The training loop.
 //!
-//! All randomness of a step is a function of (seed, epoch, step), so that a run that is stopped and resumed goes on exactly
-//! as one that was not.
+//! All randomness of a step is a function of (seed, epoch, step), so that a run that is stopped and resumed goes on
+//! exactly as one that was not.
 
 use super::checkpoint::{Checkpoint, Progress, not_finite};
 use super::checkpoint_interval::{Interval, OnNan};
@@ -45,7 +45,8 @@ pub struct Session<T: TrainTask> {
 /// A copy of what a checkpoint holds.
 type Snapshot = (Vec<(String, Tensor)>, Progress);
 
-/// Steps between two looks at the numbers of a GPU, which has to be waited for, and between two points of a curve in TensorBoard.
+/// Steps between two looks at the numbers of a GPU, which has to be waited for, and between two points of a curve in
+/// TensorBoard.
 const STEPS_BETWEEN_LOOKS: usize = 10;
 
 impl<T: TrainTask> Session<T> {
@@ -77,7 +78,8 @@ impl<T: TrainTask> Session<T> {
         Ok(session)
     }
 
-    /// The run in a folder, at its newest checkpoint that can be read; `epochs` and `data_dir` replace its own, where given.
+    /// The run in a folder, at its newest checkpoint that can be read; `epochs` and `data_dir` replace its own, where
+    /// given.
     ///
     /// # Errors
     /// As [`resume_with`](Self::resume_with).
@@ -93,12 +95,12 @@ impl<T: TrainTask> Session<T> {
         })
     }
 
-    /// The run in a folder, at its newest checkpoint that can be read, with settings changed, which the folder then keeps. [`warnings`](Self::warnings) tells
-    /// what was damaged.
+    /// The run in a folder, at its newest checkpoint that can be read, with settings changed, which the folder then
+    /// keeps. [`warnings`](Self::warnings) tells what was damaged.
     ///
     /// # Errors
-    /// When there is no run, another process trains in it, no checkpoint can be read, what it holds is not what the settings describe, or the data are not
-    /// those of the run; and those of `change`.
+    /// When there is no run, another process trains in it, no checkpoint can be read, what it holds is not what the
+    /// settings describe, or the data are not those of the run; and those of `change`.
     pub fn resume_with(
         path: &Path,
         device: Device,
@@ -144,7 +146,8 @@ impl<T: TrainTask> Session<T> {
         Ok(session)
     }
 
-    /// The task of a finished or unfinished run at its checkpoint `best` or `last`, and the settings. [`Loaded::read`] also has the warnings.
+    /// The task of a finished or unfinished run at its checkpoint `best` or `last`, and the settings. [`Loaded::read`]
+    /// also has the warnings.
     ///
     /// # Errors
     /// As [`Loaded::read`].
@@ -202,7 +205,8 @@ impl<T: TrainTask> Session<T> {
         &self.records
     }
 
-    /// What was damaged when the run was resumed, what could not be checked, and what was done to the first weights, in sentences.
+    /// What was damaged when the run was resumed, what could not be checked, and what was done to the first weights, in
+    /// sentences.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -372,11 +376,12 @@ impl<T: TrainTask> Session<T> {
     }
 
     fn is_time(&self) -> bool {
-        matches!(self.settings.loop_config().checkpoint_every, Interval::Seconds(s) if self.saved.elapsed().as_secs_f64() >= s)
+        let elapsed = self.saved.elapsed().as_secs_f64();
+        matches!(self.settings.loop_config().checkpoint_every, Interval::Seconds(seconds) if elapsed >= seconds)
     }
 
-    /// Writes what is shown, the records, the best epoch, and where the run is, in the order in which an end between them does no harm: a checkpoint comes after
-    /// all that it promises.
+    /// Writes what is shown, the records, the best epoch, and where the run is, in the order in which an end between
+    /// them does no harm: a checkpoint comes after all that it promises.
     fn save(&mut self) -> Result<()> {
         if let Some(what) = not_finite(self.task.contents()) {
             let Progress { epochs, steps, .. } = self.progress;

@@ -141,7 +141,8 @@ pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
     /// Makes all paths absolute, so that a run can be used from any folder.
     fn make_absolute(&mut self) {}
 
-    /// Settings that a run has since it was saved before there was a choice: those that its file, `saved`, does not name.
+    /// Settings that a run has since it was saved before there was a choice: those that its file, `saved`, does not
+    /// name.
     fn keep_old_ways(&mut self, _saved: &toml::Table) {}
 
     /// Files and folders that the settings name, in which a command that shows a run looks for its data.

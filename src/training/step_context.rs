@@ -46,7 +46,8 @@ impl<'a> StepContext<'a> {
         }
     }
 
-    /// How far a weight has come that grows from 0 to 1 over the run's first so many epochs, which may be a fraction, or none.
+    /// How far a weight has come that grows from 0 to 1 over the run's first so many epochs, which may be a fraction,
+    /// or none.
     pub fn warmup(&self, epochs: f64) -> f64 {
         if epochs > 0.0 { (self.done as f64 / (epochs * self.steps as f64)).min(1.0) } else { 1.0 }
     }

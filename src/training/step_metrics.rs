@@ -1,4 +1,5 @@
-//! The numbers that a step returns: what they are called, how they become those of an epoch, and their sums on the way there.
+//! The numbers that a step returns: what they are called, how they become those of an epoch, and their sums on the way
+//! there.
 
 use crate::error::{Error, Result};
 use tch::{Device, Kind, Tensor};
@@ -76,7 +77,8 @@ pub(super) fn sums_of(metrics: &[StepMetric], found: &Tensor, examples: i64) -> 
     Ok(found * weights)
 }
 
-/// The numbers of the steps since a session last looked, on their device: sums of steps whose numbers are finite, and how many others there were.
+/// The numbers of the steps since a session last looked, on their device: sums of steps whose numbers are finite, and
+/// how many others there were.
 pub(super) struct RunningSums(Tensor);
 
 /// The same, off the device.
@@ -116,7 +118,8 @@ mod tests {
     fn sums_and_means_become_means_over_examples() {
         const METRICS: &[StepMetric] = &[StepMetric::sum("a"), StepMetric::mean("b")];
         let mut recent = RunningSums::new(METRICS, Device::Cpu);
-        // Three examples whose `a` are 1, 2, 3 and whose `b` are 4, 5, 6; then one of 10 and 20; then two that are not finite.
+        // Three examples whose `a` are 1, 2, 3 and whose `b` are 4, 5, 6; then one of 10 and 20; then two that are not
+        // finite.
         for (numbers, examples) in [([6.0, 5.0], 3), ([10.0, 20.0], 1), ([f64::NAN, 0.0], 2)] {
             recent.add(&sums_of(METRICS, &Tensor::from_slice(&numbers), examples).unwrap(), examples);
         }

@@ -78,9 +78,9 @@ pub enum LogItem {
 
 /// A model, its data, and what trains it.
 ///
-/// All randomness of a step must be a function of its [`StepContext`], so that a run that is stopped and resumed goes on exactly as one that was not:
-/// noise of its key, or libtorch's generator, which a [`Session`](super::Session) seeds for every step.
-/// `examples/custom_task.rs` trains a task of its own.
+/// All randomness of a step must be a function of its [`StepContext`], so that a run that is stopped and resumed goes
+/// on exactly as one that was not: noise of its key, or libtorch's generator, which a [`Session`](super::Session) seeds
+/// for every step. `examples/custom_task.rs` trains a task of its own.
 pub trait TrainTask: Sized {
     /// The settings.
     type Settings: Settings;
@@ -90,14 +90,15 @@ pub trait TrainTask: Sized {
     /// The numbers that a step returns. A checkpoint holds their sums without their names, so a task keeps their order.
     const METRICS: &'static [StepMetric];
 
-    /// Data and a model, newly initialised from libtorch's generator, which is seeded by the run's seed whenever a run is started, resumed or loaded.
+    /// Data and a model, newly initialised from libtorch's generator, which is seeded by the run's seed whenever a run
+    /// is started, resumed or loaded.
     ///
     /// # Errors
     /// When the data cannot be read, or the settings do not fit it.
     fn new(settings: &Self::Settings, device: Device) -> Result<Self>;
 
-    /// Writes what the settings keep outside of the run folder, where a user asked for that: at the start of a run, or with a flag when it is resumed.
-    /// [`new`](Self::new) writes nothing.
+    /// Writes what the settings keep outside of the run folder, where a user asked for that: at the start of a run, or
+    /// with a flag when it is resumed. [`new`](Self::new) writes nothing.
     ///
     /// # Errors
     /// When the data cannot be read, or a file cannot be written.
@@ -105,7 +106,8 @@ pub trait TrainTask: Sized {
         Ok(())
     }
 
-    /// Fails where the run cannot go on with the bits that it would have had, since what it keeps outside of its folder is not there.
+    /// Fails where the run cannot go on with the bits that it would have had, since what it keeps outside of its folder
+    /// is not there.
     ///
     /// # Errors
     /// With what is missing.
@@ -151,7 +153,8 @@ pub trait TrainTask: Sized {
         Ok(BTreeMap::new())
     }
 
-    /// What in a run's folder does not fit the data that were found, in words: all that tells other data where the run does not know its own.
+    /// What in a run's folder does not fit the data that were found, in words: all that tells other data where the run
+    /// does not know its own.
     ///
     /// # Errors
     /// When a file cannot be read.
@@ -164,8 +167,8 @@ pub trait TrainTask: Sized {
         epoch_order(self.examples(), seed, epoch)
     }
 
-    /// One update by [`Adam`], which leaves out those that are not finite; returns the numbers of [`METRICS`](Self::METRICS) in their order, as one tensor on
-    /// the device, so that nothing waits for them.
+    /// One update by [`Adam`], which leaves out those that are not finite; returns the numbers of
+    /// [`METRICS`](Self::METRICS) in their order, as one tensor on the device, so that nothing waits for them.
     ///
     /// # Errors
     /// When the step cannot be made.
@@ -177,7 +180,8 @@ pub trait TrainTask: Sized {
     /// When the model cannot be evaluated.
     fn record(&self, settings: &Self::Settings, trained: &Trained) -> Result<Self::Record>;
 
-    /// What a checkpoint holds, by name, sharing memory with the model: its parameters, and the state of the optimisers.
+    /// What a checkpoint holds, by name, sharing memory with the model: its parameters, and the state of the
+    /// optimisers.
     fn contents(&mut self) -> Vec<(String, Tensor)> {
         let mut named: Vec<(String, Tensor)> = self.store().variables().into_iter().collect();
         named.extend(self.optimisers().iter().flat_map(|optimiser| optimiser.state()));
@@ -194,8 +198,8 @@ pub trait TrainTask: Sized {
         self.optimisers().into_iter().try_for_each(|optimiser| checkpoint.restore_adam(optimiser))
     }
 
-    /// What to show of the model after an epoch beside the numbers of its record, by name; `a/b` is `b` in a group `a`. Libtorch's generator is seeded
-    /// before, and training does not notice what is drawn from it.
+    /// What to show of the model after an epoch beside the numbers of its record, by name; `a/b` is `b` in a group `a`.
+    /// Libtorch's generator is seeded before, and training does not notice what is drawn from it.
     ///
     /// # Errors
     /// When the model cannot be evaluated.

@@ -15,8 +15,8 @@ const HALF: f64 = 0.5;
 
 /// Upper bounds of what a truncation loses, for each law of the batch, float64.
 ///
-/// They are the exact differences between the distribution and its truncation, computed from the tails, plus a relative 1e-7
-/// for rounding: they hold, and are hardly larger than the truth. Rounding of the truncated law's own weights, to
+/// They are the exact differences between the distribution and its truncation, computed from the tails, plus a relative
+/// 1e-7 for rounding: they hold, and are hardly larger than the truth. Rounding of the truncated law's own weights, to
 /// 1e-7 in float32, is not part of it.
 #[derive(Debug)]
 pub struct TruncationError {
@@ -114,7 +114,8 @@ fn moved_mean(law: &dyn Distribution, Origin { lo, hi, tail, .. }: &Origin) -> R
     if few.any().int64_value(&[]) == 0 {
         return Ok((below, above));
     }
-    // Where little mass is inside, that would be the quotient of two small differences; the two means are far from each other instead.
+    // Where little mass is inside, that would be the quotient of two small differences; the two means are far from each
+    // other instead.
     let (inner, outer) = (mean_inside(law, *lo, *hi), mean - *lo as f64);
     Ok((inner.where_self(&few, &below), outer.where_self(&few, &above)))
 }

@@ -40,7 +40,8 @@ impl Multinomial {
     }
 }
 
-/// All vectors of `classes` counts that sum to `total`, appended one after the other to `outcomes`, each after `prefix`.
+/// All vectors of `classes` counts that sum to `total`, appended one after the other to `outcomes`, each after
+/// `prefix`.
 fn compositions(total: i64, classes: usize, prefix: &mut Vec<f64>, outcomes: &mut Vec<f64>) {
     if classes == 1 {
         outcomes.extend(prefix.iter());

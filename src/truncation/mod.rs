@@ -1,4 +1,5 @@
-//! From a distribution on the integers to a finite law: the window, what becomes of the mass outside, and what that loses.
+//! From a distribution on the integers to a finite law: the window, what becomes of the mass outside, and what that
+//! loses.
 
 mod bounds;
 mod enumerate;

@@ -1,8 +1,9 @@
 //! The finite law after truncation: atoms and log weights.
 //!
 //! Window `lo..=hi` of a distribution with merged tails: interior atoms weigh `log p(k)`; the first, if mass lies below
-//! it, `log P(X <= lo)`; the last, if mass lies above, `log P(X >= hi)`. Everything is formed in float64 and in log space,
-//! and rounded once, at the end, to the kind of the parameters: a last atom of `1e-30` keeps its digits and its gradient.
+//! it, `log P(X <= lo)`; the last, if mass lies above, `log P(X >= hi)`. Everything is formed in float64 and in log
+//! space, and rounded once, at the end, to the kind of the parameters: a last atom of `1e-30` keeps its digits and its
+//! gradient.
 //!
 //! # Source
 //! Joo et al., arXiv 2003.01847 (truncation with the tail on the last atom; free logits as *implicit* inference).
@@ -98,11 +99,12 @@ impl TruncatedDistribution {
         })
     }
 
-    /// From free logits `[..., n]` on the integers `lowest, lowest + 1, ...` (implicit inference); minus infinity excludes an atom.
+    /// From free logits `[..., n]` on the integers `lowest, lowest + 1, ...` (implicit inference); minus infinity
+    /// excludes an atom.
     ///
     /// # Errors
-    /// When there is no atom dimension, the tensor is not floating-point, the integers are out of range, a logit is NaN or plus infinity, or a
-    /// row has no finite logit. The check reads the values back from their device.
+    /// When there is no atom dimension, the tensor is not floating-point, the integers are out of range, a logit is NaN
+    /// or plus infinity, or a row has no finite logit. The check reads the values back from their device.
     pub fn from_logits(logits: &Tensor, lowest: i64) -> Result<Self> {
         let (log_weights, n) = normalized(logits)?;
         let window = lowest.checked_add(n - 1).map(|highest| (lowest, highest));
@@ -115,7 +117,8 @@ impl TruncatedDistribution {
         Ok(Self::finite(log_weights, atoms, Place::Integers { lo: lowest, hi: highest }))
     }
 
-    /// From free logits `[..., n]` on the `n` one-hot vectors, the usual categorical latent; a draw has shape `[..., n]`.
+    /// From free logits `[..., n]` on the `n` one-hot vectors, the usual categorical latent; a draw has shape
+    /// `[..., n]`.
     ///
     /// # Errors
     /// As [`from_logits`](Self::from_logits).
@@ -198,7 +201,8 @@ impl TruncatedDistribution {
         if !matches!(self.place, Place::Integers { .. }) {
             return self.weigh(&weights, &self.atoms);
         }
-        // Weights sum to one but for their rounding, which atoms far from zero would multiply: distances from the first do so less.
+        // Weights sum to one but for their rounding, which atoms far from zero would multiply: distances from the first
+        // do so less.
         let first = self.atoms.narrow(-1, 0, 1).detach();
         first.squeeze_dim(-1) + self.weigh(&weights, &(&self.atoms - &first))
     }
@@ -216,11 +220,12 @@ impl TruncatedDistribution {
         }
     }
 
-    /// `E[f(Z)]` by enumeration: the exact expectation, with an exact gradient in the log weights and in `f`. Where an atom weighs nothing, `f`
-    /// must still be finite.
+    /// `E[f(Z)]` by enumeration: the exact expectation, with an exact gradient in the log weights and in `f`. Where an
+    /// atom weighs nothing, `f` must still be finite.
     ///
     /// # Shapes
-    /// `f` maps the [`atoms`](Self::atoms) `[n]`, `[n, d]` or `[..., n]` to `[n]` or `[..., n]`; the result has shape `batch_shape`.
+    /// `f` maps the [`atoms`](Self::atoms) `[n]`, `[n, d]` or `[..., n]` to `[n]` or `[..., n]`; the result has shape
+    /// `batch_shape`.
     ///
     /// # Errors
     /// When `f` returns another shape, or numbers that are not real.
@@ -247,7 +252,8 @@ impl TruncatedDistribution {
         }
     }
 
-    /// The same atoms with other log weights `[..., n]`, normalised, of any batch shape where the rows do not have their own atoms.
+    /// The same atoms with other log weights `[..., n]`, normalised, of any batch shape where the rows do not have
+    /// their own atoms.
     pub(crate) fn with_log_weights(&self, log_weights: Tensor) -> Self {
         let (atoms, may_vanish) = (self.atoms.to_kind(log_weights.kind()), self.may_vanish);
         Self { log_weights, atoms, place: self.place.clone(), may_vanish, ends_moved: self.ends_moved, origin: None }
@@ -294,8 +300,9 @@ impl TruncatedDistribution {
         -(weights * log_weights).sum_dim_intlist(-1, false, None::<Kind>)
     }
 
-    /// `KL(self || other)` in nats, the exact sum over the atoms, of the broadcast batch shape. An end atom stands for its tail, and is the same
-    /// wherever the tail's mass was put: a law with ends moved to their means can be compared with one whose ends stay.
+    /// `KL(self || other)` in nats, the exact sum over the atoms, of the broadcast batch shape. An end atom stands for
+    /// its tail, and is the same wherever the tail's mass was put: a law with ends moved to their means can be compared
+    /// with one whose ends stay.
     ///
     /// # Errors
     /// When the two do not live on the same atoms, or their batch shapes do not broadcast.
@@ -318,7 +325,8 @@ impl TruncatedDistribution {
         Ok((weights * difference).sum_dim_intlist(-1, false, None::<Kind>))
     }
 
-    /// Weights, log weights with zero in place of those of atoms that weigh nothing, and where that was done: `0 log 0 = 0`, in the gradient too.
+    /// Weights, log weights with zero in place of those of atoms that weigh nothing, and where that was done:
+    /// `0 log 0 = 0`, in the gradient too.
     fn without_zeros(&self) -> (Tensor, Tensor, Tensor) {
         let zero = self.log_weights.detach().exp().eq(0.0);
         let log_weights = self.log_weights.masked_fill(&zero, 0.0);

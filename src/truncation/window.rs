@@ -13,7 +13,8 @@ pub enum Window {
     /// The atoms from the first to the second number, inclusive.
     Between(i64, i64),
     /// The smallest window that leaves at most half of this mass outside on each side, in the worst row of the batch
-    /// where there are two. Of two atoms or more, where the support has them: a single atom would weigh one, without a gradient. Found from the mean outwards by bisection on the tails, which reads them back from their device.
+    /// where there are two. Of two atoms or more, where the support has them: a single atom would weigh one, without a
+    /// gradient. Found from the mean outwards by bisection on the tails, which reads them back from their device.
     TailMass(f64),
 }
 
@@ -23,8 +24,9 @@ pub enum Tail {
     /// It joins the atom at the window's end (the paper's choice).
     #[default]
     Merge,
-    /// It joins the atom at the window's end, and that atom moves to the mean of all it stands for, `E[k | tail]`: the truncated
-    /// law has the mean of the distribution, and its derivative. That atom is not an integer, and differs from row to row.
+    /// It joins the atom at the window's end, and that atom moves to the mean of all it stands for, `E[k | tail]`: the
+    /// truncated law has the mean of the distribution, and its derivative. That atom is not an integer, and differs
+    /// from row to row.
     MergeAtMean,
     /// It is dropped, and what remains is scaled to one; where nothing remains at all, to a uniform law.
     Renormalize,
@@ -66,8 +68,8 @@ impl Truncation {
         Self { tail: Tail::MergeAtMean, ..self }
     }
 
-    /// Accept a window with less than half of the mass, without looking: for training steps, where looking would read the
-    /// parameters back from their device.
+    /// Accept a window with less than half of the mass, without looking: for training steps, where looking would read
+    /// the parameters back from their device.
     #[must_use]
     pub fn allow_low_mass(self) -> Self {
         Self { allow_low_mass: true, ..self }
@@ -156,8 +158,8 @@ pub(crate) fn check_mass(distribution: &dyn Distribution, lo: i64, hi: i64) -> R
     })
 }
 
-/// Whether mean and variance alone show that every row has half of its mass in a window, which costs less than tails do: by Cantelli's
-/// inequality, at most `v / (v + d^2)` of the mass lies `d` or more beyond the mean on one side.
+/// Whether mean and variance alone show that every row has half of its mass in a window, which costs less than tails
+/// do: by Cantelli's inequality, at most `v / (v + d^2)` of the mass lies `d` or more beyond the mean on one side.
 fn holds_half_by_moments(distribution: &dyn Distribution, lo: i64, hi: i64) -> bool {
     let (mean, variance) = (distribution.mean(), distribution.variance());
     let (mass_below, mass_above) = distribution.support().beyond_window(lo, hi);

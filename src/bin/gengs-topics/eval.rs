@@ -16,34 +16,44 @@ use std::process::ExitCode;
 
 /// What the numbers mean.
 const MEASURES: &str = "\
-Measures, on the documents that were held out for testing and have a word; all from hard samples (integer counts), never relaxed ones:
-  completion perplexity   The tokens of each document with at least two are split at random into halves. The model sees the first; p(w) is the mean, over 20
-                          samples of the topics' counts, of the probability of a word. exp(-sum log p / tokens) over the second halves
-  ELBO perplexity         exp of the negative evidence lower bound a token: reconstruction plus the KL of all layers, averaged over the samples. Of the tokens
-                          given how many a document has, also where the law of counts is Poisson, so that all laws of words can be compared.
-                          By document: the mean over documents of each one's bound over its tokens; by word: the sum of bounds over the sum of tokens
-  IWAE perplexity         The same of the importance-weighted bound (Burda et al., arXiv 1509.00519), which is tighter
+Measures, on the documents that were held out for testing and have a word; all from hard samples (integer counts), \
+never relaxed ones:
+  completion perplexity   The tokens of each document with at least two are split at random into halves. The
+                          model sees the first; p(w) is the mean, over 20 samples of the topics' counts, of the
+                          probability of a word. exp(-sum log p / tokens) over the second halves
+  ELBO perplexity         exp of the negative evidence lower bound a token: reconstruction plus the KL of all
+                          layers, averaged over the samples. Of the tokens given how many a document has, also
+                          where the law of counts is Poisson, so that all laws of words can be compared.
+                          By document: the mean over documents of each one's bound over its tokens; by word: the
+                          sum of bounds over the sum of tokens
+  IWAE perplexity         The same of the importance-weighted bound (Burda et al., arXiv 1509.00519), which is
+                          tighter
   KL                      Of all layers, in nats a document; each layer's given a sample of the layer above
-  NPMI                    Coherence. Mean over the pairs of a topic's 10 first words of log(p(a,b) / p(a) p(b)) / -log p(a,b), from the documents of the
-                          training part that hold the words; -1 for a pair that never occurs. Then the mean over topics, by layer
+  NPMI                    Coherence. Mean over the pairs of a topic's 10 first words of log(p(a,b) / p(a) p(b))
+                          / -log p(a,b), from the documents of the training part that hold the words; -1 for a
+                          pair that never occurs. Then the mean over topics, by layer
   diversity               Distinct words among the 25 first of all topics of a layer, over 25 times their number
-  NPMI with parents       Mean over the pairs of distinct words, one of a topic's ten and one of its parent's; beside it the same over all pairs of topics of
-                          the two layers, which is what a meaningless tree would have
+  NPMI with parents       Mean over the pairs of distinct words, one of a topic's ten and one of its parent's;
+                          beside it the same over all pairs of topics of the two layers, which is what a
+                          meaningless tree would have
   active topics           Topics whose posterior mean count has a variance above 0.01 over the documents
-The words of a topic of the lowest layer, and their order: of log-linear topics, by the square of the word's weight, where it is positive, times the information about it,
-which is the sum of the squares of the topic's mean count over the training documents that have the word; weights of words that few documents have are shrunk. Of topics that
-add up, by probability. The words of an upper topic are those of a document that has only the topics that it brings forth far more than others of its layer do.";
+The words of a topic of the lowest layer, and their order: of log-linear topics, by the square of the word's
+weight, where it is positive, times the information about it, which is the sum of the squares of the topic's
+mean count over the training documents that have the word; weights of words that few documents have are shrunk.
+Of topics that add up, by probability. The words of an upper topic are those of a document that has only the
+topics that it brings forth far more than others of its layer do.";
 
 #[derive(Debug, Args)]
 #[command(after_long_help = MEASURES)]
 pub struct Eval {
     #[command(flatten)]
     trained: Trained,
-    /// Evaluate these weights in place of a checkpoint's: a file of safetensors, of torch.save, or a TorchScript module (which is code: here
-    /// only its tensors are read, nothing in it runs)
+    /// Evaluate these weights in place of a checkpoint's: a file of safetensors, of torch.save, or a TorchScript module
+    /// (which is code: here only its tensors are read, nothing in it runs)
     #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
     weights: Option<PathBuf>,
-    /// Where the run's documents are now; or other documents, which are then counted by the run's own vocabulary and rules, without those that it was trained on
+    /// Where the run's documents are now; or other documents, which are then counted by the run's own vocabulary and
+    /// rules, without those that it was trained on
     #[arg(long, value_name = "NAME|PATH")]
     corpus: Option<String>,
     #[command(flatten)]
@@ -141,7 +151,8 @@ impl Eval {
             None => "which of them it was trained on, a run of this age does not know".into(),
         };
         print_status(format_args!(
-            "{corpus} is not what the run was trained on: {} other documents are counted by the run's own vocabulary and rules, which do not have \
+            "{corpus} is not what the run was trained on: {} other documents are counted by the run's own vocabulary \
+             and rules, which do not have \
              {unknown} of their words; {left_out}",
             documents.len()
         ));

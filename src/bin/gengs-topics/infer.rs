@@ -18,19 +18,20 @@ For each text, a JSON object:
   title      its file in a folder, or what --id-column or a column 'title' says; left out where there is nothing
   tokens     words that the run's vocabulary has, each as often as it occurs
   unknown    words that it does not have
-  shares     for each layer from the lowest, and each topic, the share of the known words that are attributed to it, as 'topics' has it of the corpus; what is left of a
-             layer belongs to no topic
+  shares     for each layer from the lowest, and each topic, the share of the known words that are attributed to
+             it, as 'topics' has it of the corpus; what is left of a layer belongs to no topic
   largest    for each layer, the topic of the largest share; null where there is none
-  counts     for each layer, the posterior means of the topics' counts: what the encoder puts out. A count has no unit that topics share, and the topic of the largest
-             count need not be the one that the text is about: compare a topic's count between texts, and topics by their shares";
+  counts     for each layer, the posterior means of the topics' counts: what the encoder puts out. A count has
+             no unit that topics share, and the topic of the largest count need not be the one that the text is
+             about: compare a topic's count between texts, and topics by their shares";
 
 #[derive(Debug, Args)]
 #[command(after_long_help = ANSWER)]
 pub struct Infer {
     #[command(flatten)]
     checkpoint_args: CheckpointArgs,
-    /// A text a line, a table (.csv, .tsv), .jsonl, a folder of .txt files, or - for standard input; or FORMAT:PATH with the format text, csv, tsv, jsonl or
-    /// folder. Cut into words as the run's corpus was
+    /// A text a line, a table (.csv, .tsv), .jsonl, a folder of .txt files, or - for standard input; or FORMAT:PATH
+    /// with the format text, csv, tsv, jsonl or folder. Cut into words as the run's corpus was
     #[arg(long, value_name = "PATH")]
     input: PathBuf,
     #[command(flatten)]

@@ -15,7 +15,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use tch::Device;
 
-/// A topic model of documents: counts of topics over several layers, a Poisson deep exponential family trained by the generalized Gumbel-Softmax estimator
+/// A topic model of documents: counts of topics over several layers, a Poisson deep exponential family trained by the
+/// generalized Gumbel-Softmax estimator
 #[derive(Debug, Parser)]
 #[command(version, after_help = gengs::cli::EXIT_CODES)]
 struct Cli {
@@ -25,8 +26,10 @@ struct Cli {
 
 /// What stands beside a word.
 const WEIGHTS: &str = "\
-A word's weight in its topic, of which those of all words sum to one, orders the words. With --likelihood poisson or multinomial it is the probability of the word in the \
-topic; with log-linear it is none, but a share of what the documents say for the word ('eval --help' has the formula). In the JSON of 'tree', 'weight' and 'probability' are \
+A word's weight in its topic, of which those of all words sum to one, orders the words. With --likelihood poisson or \
+multinomial it is the probability of the word in the \
+topic; with log-linear it is none, but a share of what the documents say for the word ('eval --help' has the \
+formula). In the JSON of 'tree', 'weight' and 'probability' are \
 the same number, the second for readers of before.";
 
 #[derive(Debug, Subcommand)]
@@ -37,7 +40,8 @@ enum Command {
     Eval(eval::Eval),
     /// Write the model of a run for PyTorch
     #[command(
-        after_help = "The program is the encoder: from word counts [B, V] to the mean counts of all layers' topics, from the lowest."
+        after_help = "The program is the encoder: from word counts [B, V] to the mean counts of all layers' topics, \
+            from the lowest."
     )]
     Export(Export),
     /// List the topics of a run: words with their weights, shares of tokens and documents, coherence
@@ -65,7 +69,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// The model of a checkpoint in its run folder, whose words, by which a user of the export counts, must be those of the model.
+/// The model of a checkpoint in its run folder, whose words, by which a user of the export counts, must be those of the
+/// model.
 fn read_exported(config: &TopicsTrainConfig, checkpoint: &Path, device: Device) -> gengs::Result<FromFile<TopicModel>> {
     let run = checkpoint.parent().unwrap_or(Path::new(""));
     let (folder, _) = RunFolder::open::<TopicsTrainConfig>(run)?;

@@ -62,7 +62,10 @@ fn shown(trained: &Trained, corpus: Option<&str>, text: bool) -> anyhow::Result<
     }
     let (task, config, _) = trained.load::<TopicsTask>(|config| place(config, corpus)).with_context(|| {
         let run = folder.path().display();
-        format!("{run} keeps no topics of this checkpoint, as a run does at its end (train --resume), and its documents are needed")
+        format!(
+            "{run} keeps no topics of this checkpoint, as a run does at its end (train --resume), and its \
+            documents are needed"
+        )
     })?;
     Ok((TopicsShown::new(task.model(), task.corpus(), text && !config.no_text, device)?, config))
 }
@@ -102,7 +105,8 @@ impl Topics {
         for (number, topic) in listed.iter().enumerate() {
             if number == 0 || listed[number - 1].layer != topic.layer {
                 print_line(format_args!(
-                    "layer {}: topic, its share of tokens, share of documents in which it is the largest, coherence, words and their weights",
+                    "layer {}: topic, its share of tokens, share of documents in which it is the largest, coherence, \
+                     words and their weights",
                     topic.layer
                 ))?;
             }

@@ -13,16 +13,19 @@ use std::path::{Path, PathBuf};
 /// Defaults are in brackets; a flag wins over --config, which wins over the default.
 #[derive(Debug, Args, Serialize)]
 pub struct Train {
-    /// reuters-395 (built in), 20news, reuters21578, rcv1-sample; or a file: a text a line, a table, JSON lines, counts (UCI, LDA-C,
-    /// SVMlight), .npz; or a folder of .txt files; or - for standard input. Text is UTF-8, or UTF-16 with a byte order mark; any file but
-    /// .npz may be gzipped. Content and name tell the format. FORMAT:PATH names it, and is needed only where they mislead, as for lines of
-    /// text that look like a table: text, csv, tsv, jsonl, folder, uci, ldac, svmlight, npz, store [default: reuters-395]
+    /// reuters-395 (built in), 20news, reuters21578, rcv1-sample; or a file: a text a line, a table, JSON lines, counts
+    /// (UCI, LDA-C, SVMlight), .npz; or a folder of .txt files; or - for standard input. Text is UTF-8, or UTF-16 with
+    /// a byte order mark; any file but .npz may be gzipped. Content and name tell the format. FORMAT:PATH names it, and
+    /// is needed only where they mislead, as for lines of text that look like a table: text, csv, tsv, jsonl, folder,
+    /// uci, ldac, svmlight, npz, store [default: reuters-395]
     #[arg(long, value_name = "NAME|PATH")]
     corpus: Option<String>,
-    /// Column of a table that holds the text, by its name or its number from 1; of JSON lines, the field [default: found by its name]
+    /// Column of a table that holds the text, by its name or its number from 1; of JSON lines, the field [default:
+    /// found by its name]
     #[arg(long, value_name = "COLUMN")]
     text_column: Option<String>,
-    /// Column or field that documents are called by: typical documents in 'tree' and the longest in the report have this name
+    /// Column or field that documents are called by: typical documents in 'tree' and the longest in the report have
+    /// this name
     #[arg(long, value_name = "COLUMN")]
     id_column: Option<String>,
     /// Whether the first line of a table holds the names of its columns [default: auto]
@@ -43,10 +46,12 @@ pub struct Train {
     /// Topics of each layer, from the lowest [default: 50]
     #[arg(long, value_delimiter = ',', value_name = "K,K")]
     topics: Option<Vec<i64>>,
-    /// Posterior of the topics' counts, with --inference explicit; the prior is Poisson, whatever the posterior [default: poisson]
+    /// Posterior of the topics' counts, with --inference explicit; the prior is Poisson, whatever the posterior
+    /// [default: poisson]
     #[arg(long, value_parser = count_family())]
     family: Option<Family>,
-    /// What the encoder puts out: parameters of the family, or one logit an atom, of a posterior of no family [default: explicit]
+    /// What the encoder puts out: parameters of the family, or one logit an atom, of a posterior of no family [default:
+    /// explicit]
     #[arg(long, value_parser = cli::choice::<Inference>())]
     inference: Option<Inference>,
     /// Law of words given topics [default: log-linear]
@@ -73,7 +78,8 @@ pub struct Train {
     /// Scale of the encoder's normalised outputs at the start [default: 1.5]
     #[arg(long)]
     gain: Option<f64>,
-    /// Words of the largest vocabulary that a step looks at whole; of a larger one, it looks at those of its documents and a sample of the others [default: 16384]
+    /// Words of the largest vocabulary that a step looks at whole; of a larger one, it looks at those of its documents
+    /// and a sample of the others [default: 16384]
     #[arg(long, value_name = "WORDS")]
     vocabulary_sample: Option<i64>,
     /// Passes over the training documents [default: 60]
@@ -88,7 +94,8 @@ pub struct Train {
     /// Epochs over which the weight of the KL grows from 0 to 1 [default: 0]
     #[arg(long, value_name = "EPOCHS")]
     kl_warmup: Option<f64>,
-    /// Share of the run over which the KL of upper layers comes to count in full, of higher ones more slowly [default: 0.6]
+    /// Share of the run over which the KL of upper layers comes to count in full, of higher ones more slowly [default:
+    /// 0.6]
     #[arg(long, value_name = "SHARE")]
     upper_warmup: Option<f64>,
     /// Strength of the normal prior on the weights of words, decay * w^2 nats each, for log-linear topics [default: 3]
@@ -100,11 +107,13 @@ pub struct Train {
     /// How often a checkpoint is written: 10s (or 10), 5m, '200 steps', '1 epoch' [default: 10s]
     #[arg(long, value_name = "INTERVAL")]
     checkpoint_every: Option<Interval>,
-    /// Start from these weights: a file of safetensors, of torch.save, a TorchScript module, or a checkpoint of another run
+    /// Start from these weights: a file of safetensors, of torch.save, a TorchScript module, or a checkpoint of another
+    /// run
     #[arg(long, value_name = "FILE")]
     init_from: Option<PathBuf>,
-    /// Keep the documents in this folder while they are trained on, in place of memory; where it holds the same corpus already, that is used as it is. An epoch
-    /// then visits the documents in another order than in memory, so that the same seed gives another model
+    /// Keep the documents in this folder while they are trained on, in place of memory; where it holds the same corpus
+    /// already, that is used as it is. An epoch then visits the documents in another order than in memory, so that the
+    /// same seed gives another model
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Keep no text of documents in the run folder: 'tree' then shows none
@@ -130,11 +139,12 @@ struct Text {
     /// Whether Word and word are the same [default: true]
     #[arg(long, value_name = "true|false")]
     lower_case: Option<bool>,
-    /// Letters of the shortest word; those of scripts without upper and lower case count twice, so that 3 keeps words of two of them [default: 3]
+    /// Letters of the shortest word; those of scripts without upper and lower case count twice, so that 3 keeps words
+    /// of two of them [default: 3]
     #[arg(long, value_name = "N", value_parser = cli::whole_number)]
     min_letters: Option<i64>,
-    /// Whether 295 common English words are left out; other languages have no list: there, --max-share takes the most frequent words
-    /// [default: true]
+    /// Whether 295 common English words are left out; other languages have no list: there, --max-share takes the most
+    /// frequent words [default: true]
     #[arg(long, value_name = "true|false")]
     stop_words: Option<bool>,
     /// Words in fewer training documents are left out of the vocabulary [default: 3]
@@ -161,7 +171,8 @@ fn count_family() -> impl TypedValueParser<Value = Family> {
     PossibleValuesParser::new(values).try_map(|word| word.parse::<Family>())
 }
 
-/// Of settings that are not the default ones and have no effect; `of_text` says whether the corpus is text or counts of words.
+/// Of settings that are not the default ones and have no effect; `of_text` says whether the corpus is text or counts of
+/// words.
 fn without_effect(config: &TopicsTrainConfig, of_text: bool) -> Vec<String> {
     let mut sentences = Vec::new();
     if config.inference == Inference::Implicit && config.family != Family::Poisson {
@@ -215,7 +226,8 @@ impl cli::Train for Train {
         let validated = if record.validated_in_training { "training" } else { "validation" };
         let perplexity = if record.of_counts { "exponential of the bound of counts a word" } else { "perplexity" };
         format!(
-            "epoch {}: -ELBO {:.2} (relaxed, training), {:.2} (hard, {validated}), {perplexity} {:.1}, KL {:.2}, temperature {:.3}",
+            "epoch {}: -ELBO {:.2} (relaxed, training), {:.2} (hard, {validated}), {perplexity} {:.1}, KL {:.2}, \
+             temperature {:.3}",
             record.epoch,
             record.train_neg_elbo_relaxed,
             record.validation_neg_elbo,

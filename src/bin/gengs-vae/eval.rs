@@ -19,8 +19,8 @@ pub struct Eval {
     /// Where the randomness starts
     #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = generator_seed)]
     seed: i64,
-    /// Evaluate these weights in place of a checkpoint's: a file of safetensors, of torch.save, or a TorchScript module (which is code: here
-    /// only its tensors are read, nothing in it runs)
+    /// Evaluate these weights in place of a checkpoint's: a file of safetensors, of torch.save, or a TorchScript module
+    /// (which is code: here only its tensors are read, nothing in it runs)
     #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
     weights: Option<PathBuf>,
     /// Hard samples an image, for -ELBO and the importance-weighted bound

@@ -40,7 +40,8 @@ impl Sample {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The model, and the images that the run keeps to be reconstructed; a run of before keeps none, and its data are read.
+    /// The model, and the images that the run keeps to be reconstructed; a run of before keeps none, and its data are
+    /// read.
     fn model_and_images(&self) -> anyhow::Result<(Vae, ShownImages)> {
         let (folder, mut config, device) = self.trained.settings::<TrainConfig>()?;
         let shown = match ShownImages::of_run(&folder, device)? {

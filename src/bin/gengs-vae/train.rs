@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 /// Defaults are in brackets; a flag wins over --config, which wins over the default.
 #[derive(Debug, Args, Serialize)]
 pub struct Train {
-    /// mnist-5k (built in), mnist, static-mnist, omniglot, or a file: idx, .npy, .npz with 'x' or with 'x_train' and 'x_test', of images [N, height, width]
-    /// [default: mnist-5k]
+    /// mnist-5k (built in), mnist, static-mnist, omniglot, or a file: idx, .npy, .npz with 'x' or with 'x_train' and
+    /// 'x_test', of images [N, height, width] [default: mnist-5k]
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
     /// Law of the latents [default: poisson]
@@ -33,7 +33,8 @@ pub struct Train {
     /// Samples an image and step [default: 1, or 2 for estimators that compare samples]
     #[arg(long, value_name = "S")]
     samples: Option<i64>,
-    /// Steps between two looks at the quality of the encoder's gradient, some seconds each, written to gradients.jsonl [default: 0, never]
+    /// Steps between two looks at the quality of the encoder's gradient, some seconds each, written to gradients.jsonl
+    /// [default: 0, never]
     #[arg(long, value_name = "STEPS", value_parser = cli::whole_number)]
     diagnose_every: Option<i64>,
     /// Estimators that are looked at [default: gengs,reinforce-loo,rebar]
@@ -63,7 +64,8 @@ pub struct Train {
     /// How often a checkpoint is written: 10s (or 10), 5m, '200 steps', '1 epoch' [default: 10s]
     #[arg(long, value_name = "INTERVAL")]
     checkpoint_every: Option<Interval>,
-    /// Start from these weights: a file of safetensors, of torch.save, a TorchScript module, or a checkpoint of another run
+    /// Start from these weights: a file of safetensors, of torch.save, a TorchScript module, or a checkpoint of another
+    /// run
     #[arg(long, value_name = "FILE")]
     init_from: Option<PathBuf>,
     /// Where all randomness starts [default: 0]

@@ -136,7 +136,8 @@ fn write_report(path: &Path, report: Option<&TextReport>) -> Result<()> {
     write_file(path, text.as_bytes())
 }
 
-/// Whether a folder is the whole store of the corpus of this source; writes nothing. `state` is how the source's file was found, if it was.
+/// Whether a folder is the whole store of the corpus of this source; writes nothing. `state` is how the source's file
+/// was found, if it was.
 ///
 /// # Errors
 /// When the folder holds another corpus, or that of another state of the file.

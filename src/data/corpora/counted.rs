@@ -11,14 +11,16 @@ use std::path::Path;
 pub struct Counted {
     /// The documents, in order; one without a known word keeps its place.
     pub documents: Documents,
-    /// Words that the vocabulary does not have, each as often as it occurs; of text, those that pass the vocabulary's rules.
+    /// Words that the vocabulary does not have, each as often as it occurs; of text, those that pass the vocabulary's
+    /// rules.
     pub unknown: u64,
     /// What a user should know of how the source was read.
     pub notes: Vec<String>,
 }
 
 impl Counted {
-    /// Cuts text by the vocabulary's rules, and finds the words of counts by their names; `columns` are those of a table or of JSON lines. `folder` is where the files of named sets are looked for.
+    /// Cuts text by the vocabulary's rules, and finds the words of counts by their names; `columns` are those of a
+    /// table or of JSON lines. `folder` is where the files of named sets are looked for.
     ///
     /// # Errors
     /// When the source cannot be read, or has no word that the vocabulary has.

@@ -91,7 +91,11 @@ fn notes(format: Format, words: &Words, names: Option<Origin<'_>>, named: u64) -
             named - words.count
         )),
         Some(_) => {}
-        None => notes.push("words have no names, since no vocabulary lies beside the file (.vocab, .tokens, vocab.txt): they are called by their numbers".into()),
+        None => notes.push(
+            "words have no names, since no vocabulary lies beside the file (.vocab, .tokens, \
+            vocab.txt): they are called by their numbers"
+                .into(),
+        ),
     }
     notes
 }
@@ -169,7 +173,8 @@ impl Reader<'_> {
         Ok(Words { first: 0, count: self.words_from(0) })
     }
 
-    /// Three lines: documents, words, entries; then an entry a line, `document word count`, both from 1, documents ascending.
+    /// Three lines: documents, words, entries; then an entry a line, `document word count`, both from 1, documents
+    /// ascending.
     fn uci(&mut self) -> Result<Words> {
         let [documents, words, entries] = ["documents", "words", "entries"].map(|what| self.announced(what));
         let (documents, words, entries) = (documents?, words?, entries?);

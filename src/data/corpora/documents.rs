@@ -150,10 +150,11 @@ impl Documents {
         hash(self.len(), self.iter())
     }
 
-    /// The order in which an epoch visits the documents, each once; a function of run seed and epoch alone, the same on every machine.
+    /// The order in which an epoch visits the documents, each once; a function of run seed and epoch alone, the same on
+    /// every machine.
     ///
-    /// In memory it is that of [`epoch_order`](crate::data::epoch_order). On disk, blocks of documents are shuffled, and then the documents within
-    /// every 16 of these blocks, so that an epoch reads each block once.
+    /// In memory it is that of [`epoch_order`](crate::data::epoch_order). On disk, blocks of documents are shuffled,
+    /// and then the documents within every 16 of these blocks, so that an epoch reads each block once.
     pub fn order(&self, seed: u64, epoch: usize) -> Vec<i64> {
         match &self.place {
             Place::Memory(rows) => shuffled(rows.len() as i64, seed, epoch),

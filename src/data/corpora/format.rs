@@ -11,12 +11,14 @@ use std::path::{Path, PathBuf};
 
 /// How a file or a folder holds a corpus. All but the last two may be gzipped.
 ///
-/// Text becomes words by [`TextRules`](super::TextRules), and must be UTF-8, or UTF-16 with a byte order mark; that mark and carriage returns are no part of it. Counts are taken
-/// as they are. The words of counts lie beside their file: in a file of the same name that ends in `.vocab` or `.tokens`, or in `vocab.txt` (`vocab.NAME.txt`
-/// beside `docword.NAME.txt`), a word a line; where there is none, words are called by their numbers. Titles, a line each, lie in a file that ends in
-/// `.titles`.
+/// Text becomes words by [`TextRules`](super::TextRules), and must be UTF-8, or UTF-16 with a byte order mark; that
+/// mark and carriage returns are no part of it. Counts are taken as they are. The words of counts lie beside their
+/// file: in a file of the same name that ends in `.vocab` or `.tokens`, or in `vocab.txt` (`vocab.NAME.txt` beside
+/// `docword.NAME.txt`), a word a line; where there is none, words are called by their numbers. Titles, a line each, lie
+/// in a file that ends in `.titles`.
 ///
-/// What is for testing is a matter of the [`Split`](super::Split), except in an archive or a store, which say themselves. Documents without words keep their places.
+/// What is for testing is a matter of the [`Split`](super::Split), except in an archive or a store, which say
+/// themselves. Documents without words keep their places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// A document a line.
@@ -25,17 +27,19 @@ pub enum Format {
     Folder,
     /// A JSON object a line, its text in the field `text`, its title in `title` if it has one; blank lines are skipped.
     JsonLines,
-    /// Comma-separated values, a document a row: the text in the column that [`Columns`](super::Columns) names, or in the only one that has the name of one. Semicolons,
-    /// tabs and vertical bars may stand for commas; fields may be in double quotes, and then have line breaks.
+    /// Comma-separated values, a document a row: the text in the column that [`Columns`](super::Columns) names, or in
+    /// the only one that has the name of one. Semicolons, tabs and vertical bars may stand for commas; fields may be in
+    /// double quotes, and then have line breaks.
     Csv,
     /// The same with tabs.
     Tsv,
-    /// The bags of words of the UCI repository: three lines with the numbers of documents, words and entries, then `document word count` a line, both counted
-    /// from 1, sorted by document.
+    /// The bags of words of the UCI repository: three lines with the numbers of documents, words and entries, then
+    /// `document word count` a line, both counted from 1, sorted by document.
     Uci,
     /// Blei's LDA-C: a document a line, `N word:count ...` with `N` entries, words counted from 0.
     LdaC,
-    /// SVMlight, libsvm: a document a line, `label word:count ... # comment`, words counted from 1, or from 0 where a 0 occurs; the label is not used.
+    /// SVMlight, libsvm: a document a line, `label word:count ... # comment`, words counted from 1, or from 0 where a 0
+    /// occurs; the label is not used.
     SvmLight,
     /// NumPy's archive, see [`Corpus::read_npz`](super::Corpus::read_npz).
     Npz,
@@ -96,7 +100,8 @@ impl Format {
         if !path.is_file() {
             return Err(Error::file(
                 path,
-                "no such file or folder; a corpus is reuters-395, 20news, reuters21578, rcv1-sample, a path, or - for standard input",
+                "no such file or folder; a corpus is reuters-395, 20news, reuters21578, rcv1-sample, a path, or - for \
+                 standard input",
             ));
         }
         let (_, name) = plain_name(path);
@@ -177,7 +182,8 @@ fn must_be_read_twice(path: &Path) -> Result<()> {
     let advice = match found.file_type() {
         found if found.is_file() || found.is_dir() => return Ok(()),
         found if found.is_fifo() => {
-            "which can be read only once: hand it over as standard input, COMMAND | gengs-topics ..., and name - in its place"
+            "which can be read only once: hand it over as standard input, COMMAND | gengs-topics ..., and name - in \
+             its place"
         }
         _ => "and no file or folder of documents",
     };

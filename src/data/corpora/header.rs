@@ -8,14 +8,14 @@ choices! {
     /// Whether the first line of a table holds the names of its columns.
     #[derive(Default)]
     pub enum Header {
-        /// Where a column is asked for by its name, where one is called as columns of texts are, or where the line is unlike those below it
+        /// Where a column is asked for by name, one is called as texts are, or the line is unlike those below it
         #[default]
         Auto = "auto",
         /// It does
         Yes = "yes",
         /// It is a document
         No = "no",
-        /// Where it could be one: all short, none empty, repeated or a number; the rule of runs that were trained before there was another
+        /// Where it could be one: all short, none empty, repeated or a number; the rule of old runs
         Short = "short",
     }
 }
@@ -48,7 +48,8 @@ fn is_name(first: &[String], wanted: &str) -> bool {
     !wanted.parse().is_ok_and(|number: usize| (1..=first.len()).contains(&number))
 }
 
-/// Whether a column is called as columns of tables of texts are, and has no such word below: a label may be one. Beside what could be a text, one is not enough.
+/// Whether a column is called as columns of tables of texts are, and has no such word below: a label may be one. Beside
+/// what could be a text, one is not enough.
 fn has_known_name(first: &[String], below: &[Vec<String>]) -> bool {
     let is_known = |(at, name): &(usize, &String)| {
         let is_known = is_text_name(name) || OTHERS.iter().any(|other| name.trim().eq_ignore_ascii_case(other));

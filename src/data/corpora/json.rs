@@ -13,7 +13,8 @@ use std::path::Path;
 /// The field of the text, where none is named.
 const TEXT: &str = "text";
 
-/// Calls `each` with the text of every line, and what its document is called. Blank lines are skipped, other fields are left alone.
+/// Calls `each` with the text of every line, and what its document is called. Blank lines are skipped, other fields are
+/// left alone.
 ///
 /// # Errors
 /// When a line is no object, or has no text; and those of `each`.
@@ -33,9 +34,13 @@ pub(super) fn visit(
     Ok(())
 }
 
-/// A command that makes lines of a JSON list of texts or of objects, as a sentence goes on; nothing where the file's name cannot be part of one.
+/// A command that makes lines of a JSON list of texts or of objects, as a sentence goes on; nothing where the file's
+/// name cannot be part of one.
 pub(super) fn one_a_line(path: &Path) -> String {
-    const PROGRAM: &str = r#"import json, sys; [print(json.dumps(x if isinstance(x, dict) else {"text": x})) for x in json.load(sys.stdin)]"#;
+    const PROGRAM: &str = concat!(
+        "import json, sys; ",
+        r#"[print(json.dumps(x if isinstance(x, dict) else {"text": x})) for x in json.load(sys.stdin)]"#
+    );
     let mut lines = path.as_os_str().to_os_string();
     lines.push(".jsonl");
     let words = shell_word(path).zip(shell_word(Path::new(&lines)));

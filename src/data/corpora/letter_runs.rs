@@ -1,7 +1,8 @@
-//! Words as runs of letters: the rule of runs that were trained before words followed Unicode's segmentation, kept so that they read text as they did.
+//! Words as runs of letters: the rule of runs that were trained before words followed Unicode's segmentation, kept so
+//! that they read text as they did.
 //!
-//! A word is a run of alphabetic characters, with the accents U+0300..U+036F that follow them: digits, hyphens, underscores, and the vowel signs of most
-//! scripts of India end it. An apostrophe between two letters belongs to it.
+//! A word is a run of alphabetic characters, with the accents U+0300..U+036F that follow them: digits, hyphens,
+//! underscores, and the vowel signs of most scripts of India end it. An apostrophe between two letters belongs to it.
 
 use super::spelling::{is_apostrophe, without_possessive};
 use std::borrow::Cow;

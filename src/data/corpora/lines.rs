@@ -197,7 +197,8 @@ mod tests {
             ("a.txt", "`mv a.txt a.txt.latin1 && iconv -f latin1 -t utf-8 a.txt.latin1 > a.txt`"),
             (
                 "$(x).txt.gz",
-                "`mv '$(x).txt.gz' '$(x).txt.gz.latin1' && gzip -dc < '$(x).txt.gz.latin1' | iconv -f latin1 -t utf-8 | gzip > '$(x).txt.gz'`",
+                "`mv '$(x).txt.gz' '$(x).txt.gz.latin1' && gzip -dc < '$(x).txt.gz.latin1' | iconv -f latin1 -t utf-8 \
+                 | gzip > '$(x).txt.gz'`",
             ),
         ] {
             assert!(said(name).ends_with(command), "{}", said(name));

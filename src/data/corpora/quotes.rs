@@ -1,15 +1,17 @@
 //! Double quotes of a table.
 //!
-//! A quote at the start of a field begins a quoted one, which ends at the next quote that stands alone, be it in another row. So a text
-//! that only begins with a quote swallows all rows up to the next one. Programs that read tables say nothing (Python's csv, Excel) or
-//! notice the end of the file (pandas); here, every row is watched:
+//! A quote at the start of a field begins a quoted one, which ends at the next quote that stands alone, be it in
+//! another row. So a text that only begins with a quote swallows all rows up to the next one. Programs that read tables
+//! say nothing (Python's csv, Excel) or notice the end of the file (pandas); here, every row is watched:
 //!
 //! ```text
 //! the file ends within a quoted field                              an error
 //! its quote is in another line, and does not end the field         an error
-//! all lines of a row read as rows of their own, ten or more        an error; of fields between tabs, which texts hardly have, two or more
+//! all lines of a row read as rows of their own, ten or more        an error; of fields between tabs, which texts hardly
+//!                                                                  have, two or more
 //! the same, of fewer lines, or ten or more of a single column      counted for the report
-//! its quote is in the same line, and does not end the field        what follows belongs to the field: nothing is swallowed
+//! its quote is in the same line, and does not end the field        what follows belongs to the field: nothing is
+//!                                                                  swallowed
 //! ```
 
 use crate::choice::choices;
@@ -22,10 +24,10 @@ choices! {
     /// What double quotes of a table are.
     #[derive(Default)]
     pub enum Quotes {
-        /// They stand around a field, and one in a field is doubled; a field that begins with one and has no end is an error
+        /// They stand around a field, and one in a field is doubled; a field that begins with one must end with one
         #[default]
         Paired = "paired",
-        /// They stand around a field, whatever rows this takes: the rule of runs that were trained before there was another
+        /// They stand around a field, whatever rows this takes: the rule of runs from before there was another
         Any = "any",
         /// They are letters, as in tables that have no line breaks and no separators in texts
         Text = "text",
@@ -50,7 +52,8 @@ impl Seen {
         let (count, line) = self.doubtful;
         (count > 0).then(|| {
             format!(
-                "quoted fields that go over several lines, all of which read as rows of their own: {count}, the first from line {line} on; if a \
+                "quoted fields that go over several lines, all of which read as rows of their own: {count}, the first \
+                 from line {line} on; if a \
                  quote there only belongs to the text, rows are lost, and quotes 'text' reads them"
             )
         })
@@ -131,7 +134,8 @@ impl<R: Read> Watched<R> {
             }
             State::Closed if self.number > self.opened => {
                 return Err(format!(
-                    "line {} begins a field with a double quote, and the next one, in line {}, does not end that field, so that all between \
+                    "line {} begins a field with a double quote, and the next one, in line {}, does not end that \
+                     field, so that all between \
                      them would be one text",
                     self.opened, self.number
                 ));
@@ -183,7 +187,8 @@ impl<R: Read> Watched<R> {
     fn end(&self) -> Result<(), String> {
         match self.state {
             State::Quoted => Err(format!(
-                "line {} begins a field with a double quote that nothing closes, so that all up to the end of the file would be one \
+                "line {} begins a field with a double quote that nothing closes, so that all up to the end of the \
+                 file would be one \
                  text",
                 self.opened
             )),

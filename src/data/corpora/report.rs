@@ -15,7 +15,8 @@ pub struct ReadingReport {
     pub documents: u64,
     /// Those of them that are for testing.
     pub held_out: u64,
-    /// Those of the others that choose the best epoch and are not trained on; none where whoever read them knows of no training.
+    /// Those of the others that choose the best epoch and are not trained on; none where whoever read them knows of no
+    /// training.
     pub validation: Option<u64>,
     /// Those that have no word of the vocabulary.
     pub empty: u64,
@@ -78,7 +79,8 @@ pub struct ScriptReport {
     pub mean_length: f64,
 }
 
-/// Characters of a mean word beyond which a script without spaces was not segmented; words of a segmenter have two in Chinese, and five, with marks, in Thai.
+/// Characters of a mean word beyond which a script without spaces was not segmented; words of a segmenter have two in
+/// Chinese, and five, with marks, in Thai.
 fn longest_mean(script: Script) -> f64 {
     match script {
         Script::Han | Script::Hiragana | Script::Katakana => 4.5,
@@ -115,7 +117,8 @@ impl TextReport {
         let found = |(script, _): &&(Script, &str)| self.scripts.iter().any(|found| found.script == script.full_name());
         match SEGMENTERS.iter().find(found) {
             Some((script, programs)) => format!(
-                "{} script is written without spaces between words: put spaces between them first, by a segmenter such as {programs}",
+                "{} script is written without spaces between words: put spaces between them first, by a segmenter \
+                 such as {programs}",
                 script.full_name()
             ),
             None => "put spaces between the words first".into(),
@@ -145,7 +148,8 @@ impl TextReport {
                 && found.mean_length > longest_mean(script)
             {
                 warnings.push(format!(
-                    "words in {name} script have {:.0} characters on average: it is written without spaces between words, and the text seems to \
+                    "words in {name} script have {:.0} characters on average: it is written without spaces between \
+                     words, and the text seems to \
                      have none; put spaces between its words first, by a segmenter such as {programs}",
                     found.mean_length
                 ));
@@ -217,7 +221,8 @@ impl ReadingReport {
         let validating =
             validation.filter(|count| *count > 0).map_or(String::new(), |count| format!(", {count} for validation"));
         let mut lines = vec![format!(
-            "read {documents} documents: {} to train on{validating}, {held_out} for testing ({split}), {empty} without a word of the vocabulary",
+            "read {documents} documents: {} to train on{validating}, {held_out} for testing ({split}), {empty} \
+             without a word of the vocabulary",
             documents.saturating_sub(held_out + validation.unwrap_or(0))
         )];
         if let Some(text) = text {
@@ -246,15 +251,19 @@ impl ReadingReport {
         lines
     }
 
-    /// Sentences about what a user may not have meant: a rule that took more than half, text that is not segmented, parts without a document. `named` is how a
-    /// user gives a setting a value.
+    /// Sentences about what a user may not have meant: a rule that took more than half, text that is not segmented,
+    /// parts without a document. `named` is how a user gives a setting a value.
     pub fn warnings(&self, rules: &TextRules, named: &dyn Fn(&str, &str) -> String) -> Vec<String> {
         let mut warnings = self.text.as_ref().map_or_else(Vec::new, |text| text.warnings(rules, named));
         if 2 * self.empty > self.documents {
             warnings.push(format!("{} of {} documents have no word of the vocabulary", self.empty, self.documents));
         }
         if self.validation == Some(0) {
-            warnings.push("no document is held out to choose the best epoch by, so that the documents that are trained on choose it".into());
+            warnings.push(
+                "no document is held out to choose the best epoch by, so that the documents that are \
+                trained on choose it"
+                    .into(),
+            );
         }
         if self.held_out == 0 {
             warnings.push(format!(

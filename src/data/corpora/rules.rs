@@ -23,10 +23,12 @@ choices! {
 
 /// What counts as a word, and which words a vocabulary keeps.
 ///
-/// Words follow Unicode's rules for their boundaries (UAX 29), have at least one letter, and are compared in normal form C: hyphens and underscores end a word,
-/// an apostrophe between two letters belongs to it (`don't`, written with `'` also where the text has `’`), and an English possessive `'s` at its end is cut off.
-/// Soft hyphens, marks of direction and the like are dropped. Words of more than 64 letters are encodings and not words, and are left out. Nothing is stemmed. Thai, Lao,
-/// Khmer, Burmese, Chinese and Japanese, which have no spaces between words, need a segmenter before; what it puts spaces between is taken as it is.
+/// Words follow Unicode's rules for their boundaries (UAX 29), have at least one letter, and are compared in normal
+/// form C: hyphens and underscores end a word, an apostrophe between two letters belongs to it (`don't`, written with
+/// `'` also where the text has `’`), and an English possessive `'s` at its end is cut off. Soft hyphens, marks of
+/// direction and the like are dropped. Words of more than 64 letters are encodings and not words, and are left out.
+/// Nothing is stemmed. Thai, Lao, Khmer, Burmese, Chinese and Japanese, which have no spaces between words, need a
+/// segmenter before; what it puts spaces between is taken as it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TextRules {
@@ -34,8 +36,9 @@ pub struct TextRules {
     pub segmentation: Segmentation,
     /// Whether `Word` and `word` are the same.
     pub lower_case: bool,
-    /// Words of fewer letters are left out. Letters of scripts without upper and lower case count twice, since these leave vowels out, or write a syllable or a
-    /// word with a character: with 3, words of two such letters are kept, and those of one are not.
+    /// Words of fewer letters are left out. Letters of scripts without upper and lower case count twice, since these
+    /// leave vowels out, or write a syllable or a word with a character: with 3, words of two such letters are kept,
+    /// and those of one are not.
     pub min_letters: usize,
     /// Whether common English words, from a list of the crate's own, are left out.
     pub stop_words: bool,
@@ -43,7 +46,8 @@ pub struct TextRules {
     pub min_documents: u64,
     /// Words in a larger share of the training documents are left out of the vocabulary.
     pub max_share: f64,
-    /// The most words of a vocabulary; those in the most training documents are kept, of equals the alphabetically first.
+    /// The most words of a vocabulary; those in the most training documents are kept, of equals the alphabetically
+    /// first.
     pub max_words: usize,
 }
 

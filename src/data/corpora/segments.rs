@@ -1,8 +1,9 @@
-//! Words of any script, by Unicode's rules for their boundaries (UAX 29), with two changes that the rules leave to whoever uses them:
+//! Words of any script, by Unicode's rules for their boundaries (UAX 29), with two changes that the rules leave to
+//! whoever uses them:
 //!
-//! - Thai, Lao, Khmer, Burmese, Chinese and Japanese are written without spaces between words. Where the rules cut these after every character, a run of
-//!   them stays whole: text that a segmenter has put spaces into comes out as it is, and other text in pieces so long that the report of what was read
-//!   notices them.
+//! - Thai, Lao, Khmer, Burmese, Chinese and Japanese are written without spaces between words. Where the rules cut
+//!   these after every character, a run of them stays whole: text that a segmenter has put spaces into comes out as it
+//!   is, and other text in pieces so long that the report of what was read notices them.
 //! - Connectors such as the underscore end a word.
 //!
 //! What has no letter, such as a number, is no word.

@@ -44,7 +44,8 @@ pub enum CorpusSet {
 }
 
 impl CorpusSet {
-    /// From `reuters-395`, `20news`, `reuters21578`, `rcv1-sample`, a path, `-` for standard input, or a format before one of these: `svmlight:PATH`.
+    /// From `reuters-395`, `20news`, `reuters21578`, `rcv1-sample`, a path, `-` for standard input, or a format before
+    /// one of these: `svmlight:PATH`.
     pub fn from_name(name: &str) -> Self {
         match name {
             "reuters-395" => CorpusSet::Reuters395,
@@ -70,17 +71,19 @@ impl CorpusSet {
         format.map_or(path.clone(), |format| format!("{}:{path}", format.name()))
     }
 
-    /// Reads the corpus. `folder` is where the files of the named sets are looked for, and its subfolder `text`; `rules` are how it is
-    /// read: rules for text alone will do.
+    /// Reads the corpus. `folder` is where the files of the named sets are looked for, and its subfolder `text`;
+    /// `rules` are how it is read: rules for text alone will do.
     ///
-    /// With a folder `store`, documents are written to it as they are read (`train.documents`, `test.documents`, `documents.vocabulary`), and only what
-    /// was used last is in memory: beside the counts for a vocabulary, some 30 MB, whatever the size of the corpus. Text is read twice, counts once;
-    /// archives, which hold their arrays whole, are read into memory first. The folder is a corpus of its own afterwards. When the same corpus is loaded by
-    /// the same rules into it again, it opens at once, and its source is not read, nor needed; a file that is there must not have changed.
+    /// With a folder `store`, documents are written to it as they are read (`train.documents`, `test.documents`,
+    /// `documents.vocabulary`), and only what was used last is in memory: beside the counts for a vocabulary, some 30
+    /// MB, whatever the size of the corpus. Text is read twice, counts once; archives, which hold their arrays whole,
+    /// are read into memory first. The folder is a corpus of its own afterwards. When the same corpus is loaded by the
+    /// same rules into it again, it opens at once, and its source is not read, nor needed; a file that is there must
+    /// not have changed.
     ///
     /// # Errors
-    /// When a file is missing, truncated or malformed, or no document or no word is left; the message names the file, and the line where there is one. Also
-    /// when the store holds another corpus.
+    /// When a file is missing, truncated or malformed, or no document or no word is left; the message names the file,
+    /// and the line where there is one. Also when the store holds another corpus.
     pub fn load(&self, folder: Option<&Path>, rules: impl Into<CorpusRules>, store: Option<&Path>) -> Result<Corpus> {
         let rules = rules.into();
         rules.split.check()?;
@@ -120,7 +123,8 @@ impl CorpusSet {
         matches!(format, Some(Format::Csv | Format::Tsv))
     }
 
-    /// As [`load`](Self::load), but writes nothing: a store that holds this corpus whole is opened; where there is none, the documents are read into memory.
+    /// As [`load`](Self::load), but writes nothing: a store that holds this corpus whole is opened; where there is
+    /// none, the documents are read into memory.
     ///
     /// # Errors
     /// As `load`.
@@ -260,7 +264,8 @@ pub(super) fn visit_texts(
 /// What errors call standard input.
 const STANDARD_INPUT: &str = "standard input";
 
-/// Standard input, which cannot be read twice, in memory; and its format, recognised from its start where none is given.
+/// Standard input, which cannot be read twice, in memory; and its format, recognised from its start where none is
+/// given.
 fn standard_input(format: Option<Format>) -> Result<(Vec<u8>, Format)> {
     let mut bytes = Vec::new();
     let most = 4 * LONGEST;
@@ -301,7 +306,8 @@ fn reuters(rules: &CorpusRules, store: Option<&Path>) -> Result<Corpus> {
 
 /// The file of a named set.
 fn find(folder: Option<&Path>, set: &str, name: &str) -> Result<PathBuf> {
-    const SOURCE: &str = "an .npz of compressed sparse rows: {train,test}_{ptr,words,counts}, and 'vocab', the bytes of a list joined by newlines";
+    const SOURCE: &str = "an .npz of compressed sparse rows: {train,test}_{ptr,words,counts}, and 'vocab', the bytes \
+        of a list joined by newlines";
     let Some(folder) = folder else {
         return Err(Error::NamedDataMissing {
             problem: format!("the corpus {set} needs a folder with {name} ({SOURCE})"),

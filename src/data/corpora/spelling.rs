@@ -1,10 +1,13 @@
 //! The spelling by which words are compared: one normal form, without what only says how a word is set.
 //!
 //! ```text
-//! dropped   soft hyphens, marks of direction, variation selectors, the Arabic stretching bar, Armenian marks of emphasis and question
-//! joiners   U+200C and U+200D stay where UAX 31 lets identifiers have them: after a virama, and U+200C between letters of a script that joins them
+//! dropped   soft hyphens, marks of direction, variation selectors, the Arabic stretching bar, Armenian marks of
+//!           emphasis and question
+//! joiners   U+200C and U+200D stay where UAX 31 lets identifiers have them: after a virama, and U+200C between letters
+//!           of a script that joins them
 //! form      Unicode's normal form C: an accent that follows its letter and one that is part of it are the same
-//! case      lower, by Unicode's full mapping; I is lowered to a dotless i in Turkic text; a dotted capital I is an i, whatever its text
+//! case      lower, by Unicode's full mapping; I is lowered to a dotless i in Turkic text; a dotted capital I is an i,
+//!           whatever its text
 //! ```
 
 use std::borrow::Cow;
@@ -35,7 +38,8 @@ pub(super) fn without_possessive(mut word: &str) -> &str {
     word
 }
 
-/// Whether a text is in Turkish or a language that shares its two letters i: an English text that names Istanbul as the Turks do is not.
+/// Whether a text is in Turkish or a language that shares its two letters i: an English text that names Istanbul as the
+/// Turks do is not.
 pub(super) fn is_turkic(text: &str) -> bool {
     const OWN: [char; 2] = ['ı', 'İ'];
     if !text.contains(OWN) && !text.contains("I\u{307}") {
@@ -94,8 +98,10 @@ fn trimmed(word: &str) -> &str {
 /// Characters that say how a word is set, broken or stressed, and not which it is.
 fn is_ignored(c: char) -> bool {
     matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{640}' | '\u{61c}' | '\u{55b}' | '\u{55c}' | '\u{55e}' | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
-        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0100}'..='\u{e01ef}')
+        '\u{ad}' | '\u{34f}' | '\u{640}' | '\u{61c}' | '\u{55b}' | '\u{55c}' | '\u{55e}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}' | '\u{200e}' | '\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0100}'..='\u{e01ef}')
 }
 
 /// Whether a joiner between `before` and `after` tells words apart.
@@ -164,7 +170,8 @@ mod tests {
         assert_eq!(spell("Cafe\u{301}", false, false), "Café");
         assert!(is_turkic("Irmak kıyısında bir ev") && is_turkic("İstanbul"));
         assert!(!is_turkic(
-            "In the old days, it took a traveller who was bound for the city that the Turks call İstanbul weeks to get there by land"
+            "In the old days, it took a traveller who was bound for the city that the Turks call İstanbul weeks to \
+             get there by land"
         ));
     }
 }

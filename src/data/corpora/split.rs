@@ -1,8 +1,9 @@
 //! Which documents are held out: for testing, and for choosing the best epoch.
 //!
-//! A document is held out when a hash of the seed and of its own content falls below a share of all hashes. So neither the order of documents nor those that are
-//! added later move one that is there already from one part to the other, and two documents with the same content are in the same part: a model is never tested
-//! on what it was trained on. The shares are met up to chance.
+//! A document is held out when a hash of the seed and of its own content falls below a share of all hashes. So neither
+//! the order of documents nor those that are added later move one that is there already from one part to the other, and
+//! two documents with the same content are in the same part: a model is never tested on what it was trained on. The
+//! shares are met up to chance.
 
 use super::Document;
 use super::documents::Documents;
@@ -17,7 +18,7 @@ choices! {
         /// By a hash of the seed and of each document's content
         #[default]
         Seed = "seed",
-        /// Every tenth document is for testing, and every twentieth of the others for validation: the rule of runs that were trained before there was another
+        /// Every tenth document for testing, every twentieth of the others for validation: the rule of old runs
         EveryTenth = "every-tenth",
     }
 }
@@ -103,8 +104,8 @@ impl Split {
         ((u64::from_le_bytes(start) >> 11) as f64) < share * (1u64 << 53) as f64
     }
 
-    /// Of each training document, whether it is for validation. `by_position`: every so many documents, where the source says itself what is for testing, and its
-    /// documents stay where they are.
+    /// Of each training document, whether it is for validation. `by_position`: every so many documents, where the
+    /// source says itself what is for testing, and its documents stay where they are.
     ///
     /// # Errors
     /// When a document cannot be read.

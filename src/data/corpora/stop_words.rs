@@ -1,5 +1,5 @@
-//! English words that say nothing of what a text is about: articles, pronouns, prepositions, conjunctions, auxiliaries, and a few adverbs
-//! and verbs that stand in texts of every kind. The list is our own.
+//! English words that say nothing of what a text is about: articles, pronouns, prepositions, conjunctions, auxiliaries,
+//! and a few adverbs and verbs that stand in texts of every kind. The list is our own.
 
 /// Whether a word, in lower case, is one of them.
 pub(super) fn is_stop_word(word: &str) -> bool {

@@ -47,8 +47,8 @@ fn reader<R: Read>(reader: R, delimiter: u8, quotes: Quotes) -> Reader<R> {
     ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).quoting(quoting).from_reader(reader)
 }
 
-/// What separates fields: that by which the header has the most, of those by which the first rows have as many as it. Where none is by its quotes, a quote may swallow
-/// rows, and what separates fields is known by the lines.
+/// What separates fields: that by which the header has the most, of those by which the first rows have as many as it.
+/// Where none is by its quotes, a quote may swallow rows, and what separates fields is known by the lines.
 fn delimiter(start: &[u8], quotes: Quotes) -> u8 {
     let by_lines = (quotes == Quotes::Paired).then_some(Quotes::Text);
     let found = std::iter::once(quotes).chain(by_lines).find_map(|quotes| {
@@ -65,11 +65,12 @@ fn delimiter(start: &[u8], quotes: Quotes) -> u8 {
     found.unwrap_or(DELIMITERS[0])
 }
 
-/// Calls `each` with the text of every row, and what its document is called. `separated` is what separates fields, where the format says so. Returns what a user
-/// should know of how the table was read.
+/// Calls `each` with the text of every row, and what its document is called. `separated` is what separates fields,
+/// where the format says so. Returns what a user should know of how the table was read.
 ///
 /// # Errors
-/// When there is no column of texts, a row has other fields than the header, or a quoted field does not end; and those of `each`.
+/// When there is no column of texts, a row has other fields than the header, or a quoted field does not end; and those
+/// of `each`.
 pub(super) fn visit(
     origin: Origin<'_>,
     separated: Option<u8>,
@@ -155,7 +156,8 @@ impl Table<'_> {
         let Layout { names, places } = layout;
         if fields.len() != names.len() {
             return Err(wrong(format!(
-                "line {line} has {} fields, but the first has {}; a field that holds a separator or a line break must stand in double quotes",
+                "line {line} has {} fields, but the first has {}; a field that holds a separator or a line break must \
+                 stand in double quotes",
                 fields.len(),
                 names.len()
             )));
@@ -192,7 +194,8 @@ fn headless(path: &Path, fields: &[String], rows: &[Vec<String>]) -> Error {
     Error::TextColumn { path: path.into(), problem, likely: (longest(fields.len(), rows) + 1).to_string() }
 }
 
-/// A reader that ends with an error where a row takes too long: a quote that is not closed would take the rest of the file.
+/// A reader that ends with an error where a row takes too long: a quote that is not closed would take the rest of the
+/// file.
 struct Metered<R> {
     reader: R,
     left: Rc<Cell<u64>>,

@@ -82,7 +82,8 @@ impl<'a> Texts<'a> {
         Ok(Texts::Files { folder, files, capitals: capitals.len() })
     }
 
-    /// Calls `each` with every text and its title, if it has one. Returns what a user should know of how they were read.
+    /// Calls `each` with every text and its title, if it has one. Returns what a user should know of how they were
+    /// read.
     pub fn visit(&self, each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>) -> Result<Vec<String>> {
         match self {
             Texts::Lines(origin) => {

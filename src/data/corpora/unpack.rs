@@ -1,4 +1,5 @@
-//! The bytes of a source of text as UTF-8, whatever they were: unpacked, decoded from UTF-16, with line feeds at the ends of lines.
+//! The bytes of a source of text as UTF-8, whatever they were: unpacked, decoded from UTF-16, with line feeds at the
+//! ends of lines.
 
 use crate::error::{Error, Result};
 use crate::markup::shell_word;
@@ -58,8 +59,8 @@ fn is_utf32(start: &[u8]) -> bool {
     start.starts_with(&[0xff, 0xfe, 0, 0]) || start.starts_with(&[0, 0, 0xfe, 0xff])
 }
 
-/// A command by which a file keeps its name, since what it is read as may depend on that, and becomes UTF-8; the one of before lies beside it under a name that nothing
-/// reads. `None` where its name cannot be part of a command.
+/// A command by which a file keeps its name, since what it is read as may depend on that, and becomes UTF-8; the one of
+/// before lies beside it under a name that nothing reads. `None` where its name cannot be part of a command.
 pub(super) fn to_utf8(path: &Path, encoding: &str) -> Option<String> {
     let convert = format!("iconv -f {encoding} -t utf-8");
     if !path.is_file() {
@@ -88,7 +89,8 @@ fn no_text(start: &[u8]) -> Option<&'static str> {
     let zeros = start.iter().filter(|byte| **byte == 0).count();
     if start.starts_with(b"PK\x03\x04") {
         return Some(
-            "is a zip archive, as .docx, .xlsx, .odt and .epub files are, and no text; save it as plain text or as CSV in the program that it is of",
+            "is a zip archive, as .docx, .xlsx, .odt and .epub files are, and no text; save it as plain text or as \
+             CSV in the program that it is of",
         );
     }
     if start.starts_with(b"%PDF-") {
@@ -99,7 +101,8 @@ fn no_text(start: &[u8]) -> Option<&'static str> {
     }
     if !start.starts_with(&[0xff, 0xfe]) && !start.starts_with(&[0xfe, 0xff]) && 4 * zeros > start.len() {
         return Some(
-            "is no text in UTF-8: a quarter of its bytes are zeros, as in UTF-16 without a byte order mark, or in a file of a program",
+            "is no text in UTF-8: a quarter of its bytes are zeros, as in UTF-16 without a byte order mark, or in a \
+             file of a program",
         );
     }
     None

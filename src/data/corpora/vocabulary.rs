@@ -12,7 +12,8 @@ use std::path::Path;
 pub struct Vocabulary {
     words: Vec<String>,
     numbers: HashMap<String, u32>,
-    /// Of words that come from elsewhere and are spelt in another way than the rules want them, by this spelling: the first of each.
+    /// Of words that come from elsewhere and are spelt in another way than the rules want them, by this spelling: the
+    /// first of each.
     respelt: HashMap<String, u32>,
     rules: TextRules,
 }
@@ -97,8 +98,8 @@ impl Vocabulary {
         self.numbers.get(word).or_else(|| self.respelt.get(word)).copied()
     }
 
-    /// A text as a document. A word of the vocabulary counts even where the rules would leave it out of a new one, since vocabularies come from
-    /// elsewhere, too.
+    /// A text as a document. A word of the vocabulary counts even where the rules would leave it out of a new one,
+    /// since vocabularies come from elsewhere, too.
     pub fn encode(&self, text: &str) -> Encoded {
         let mut counts: HashMap<u32, u32> = HashMap::new();
         let mut unknown = 0;
@@ -126,12 +127,14 @@ pub(super) enum Flaw {
 }
 
 impl Flaw {
-    /// What is wrong, as a sentence goes on after the name of the words' file; `place` shows where in it a word of a number is.
+    /// What is wrong, as a sentence goes on after the name of the words' file; `place` shows where in it a word of a
+    /// number is.
     pub fn shown(self, place: impl Fn(usize) -> String) -> String {
         match self {
             Flaw::Broken(number) => format!("{} is empty or has a line break, but must hold a word", place(number)),
             Flaw::Repeated(first, second) => format!(
-                "{} repeats the word of {}, but each word has one number: name the two apart, or count both by the first number",
+                "{} repeats the word of {}, but each word has one number: name the two apart, or count both by the \
+                 first number",
                 place(second),
                 place(first)
             ),

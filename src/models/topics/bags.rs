@@ -74,11 +74,12 @@ impl BagOfWordsBatch {
         }
     }
 
-    /// Whether a model of so many words can take them. On the CPU their numbers are looked at; on another device, where that would have to be waited
-    /// for, they are not.
+    /// Whether a model of so many words can take them. On the CPU their numbers are looked at; on another device, where
+    /// that would have to be waited for, they are not.
     ///
     /// # Errors
-    /// When there is no document, shapes, kinds or devices do not fit together, or a word or a document is out of range.
+    /// When there is no document, shapes, kinds or devices do not fit together, or a word or a document is out of
+    /// range.
     pub(super) fn check(&self, words: i64, device: Device) -> Result<()> {
         let Self { words: of, counts, rows, offsets, lengths } = self;
         let (entries, documents) = (of.size(), lengths.size());

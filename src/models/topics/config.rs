@@ -33,9 +33,11 @@ pub struct TopicsConfig {
     pub word_dropout: f64,
     /// Scale of the normalised directions at the start.
     pub gain: f64,
-    /// Words of the largest vocabulary that a step of training looks at whole. Of a larger one, it looks at the words of its documents, and at others by a sixteenth
-    /// as many draws as this, by half uniform and by half in proportion to the documents that have a word, weighted by the inverse of their chance: sums over the
-    /// vocabulary keep their means. Where topics multiply, a document looks at a part of the words that fewer than sixteen others have, by the same rule.
+    /// Words of the largest vocabulary that a step of training looks at whole. Of a larger one, it looks at the words
+    /// of its documents, and at others by a sixteenth as many draws as this, by half uniform and by half in proportion
+    /// to the documents that have a word, weighted by the inverse of their chance: sums over the vocabulary keep their
+    /// means. Where topics multiply, a document looks at a part of the words that fewer than sixteen others have, by
+    /// the same rule.
     pub vocabulary_sample: i64,
 }
 
@@ -97,8 +99,10 @@ pub struct TopicsStart {
     pub length: f64,
     /// The words of each of the lowest topics, columns of positive probabilities, `[words, topics]`.
     pub topics: Tensor,
-    /// For each layer from the lowest, the directions of its topics' documents in the space of tf-idf, columns of unit length: `[words, topics]`.
+    /// For each layer from the lowest, the directions of its topics' documents in the space of tf-idf, columns of unit
+    /// length: `[words, topics]`.
     pub directions: Vec<Tensor>,
-    /// For each layer but the top one, the group of each of its topics: `[topics above, topics]`, one where it belongs to a topic above, else zero.
+    /// For each layer but the top one, the group of each of its topics: `[topics above, topics]`, one where it belongs
+    /// to a topic above, else zero.
     pub groups: Vec<Tensor>,
 }

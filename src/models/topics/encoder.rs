@@ -8,9 +8,10 @@
 //! e_l = C_l dropout(h_l)                                            what else the posterior needs, zero at the start
 //! ```
 //!
-//! `E_v` and `D_v` are rows of one table, so that the first layer costs what the words of a document cost. `D` starts as the directions of groups of
-//! documents: from the first step on, each topic has documents of its own, and the network bends from there. Without the batch normalisation, topics that
-//! start out weak are never used; without `g`, a document of five words is thought to be as surely about something as one of five hundred.
+//! `E_v` and `D_v` are rows of one table, so that the first layer costs what the words of a document cost. `D` starts
+//! as the directions of groups of documents: from the first step on, each topic has documents of its own, and the
+//! network bends from there. Without the batch normalisation, topics that start out weak are never used; without `g`, a
+//! document of five words is thought to be as surely about something as one of five hundred.
 
 use super::{BagOfWordsBatch, TopicsConfig, TopicsStart};
 use crate::error::{Error, Result};
@@ -18,7 +19,8 @@ use crate::nn::{BatchNorm, EmbeddingBag, Linear, Rows, SparseIndex};
 use tch::nn::{Init, Path};
 use tch::{Kind, Tensor, no_grad_guard};
 
-/// Standard deviation of `E` at the start: a document has some dozens of different words, and its sum starts out with entries of about one.
+/// Standard deviation of `E` at the start: a document has some dozens of different words, and its sum starts out with
+/// entries of about one.
 const SPREAD: f64 = 0.1;
 
 /// Scale of what the hidden layers add to the logit offset at the start, beside the directions.
@@ -131,7 +133,8 @@ impl Encoder {
         Ok(self.outputs(&sums, &self.lengths(bags, &weights), &bags.lengths, false))
     }
 
-    /// Which entries the encoder sees: of each document a share of its own, so that short documents and halves are nothing new to it.
+    /// Which entries the encoder sees: of each document a share of its own, so that short documents and halves are
+    /// nothing new to it.
     fn seen(&self, bags: &BagOfWordsBatch) -> Tensor {
         let float = (Kind::Float, bags.counts.device());
         let hidden = Tensor::rand([bags.len()], float) * (2.0 * self.word_dropout).min(1.0);

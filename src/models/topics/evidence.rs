@@ -4,8 +4,9 @@ use super::BagOfWordsBatch;
 use crate::error::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// For each word and each of the lowest topics, the sum over the documents that have the word of the square of the topic's posterior mean: where topics multiply, the
-/// information in these documents about the word's weight in the topic, a word that a document repeats counted once.
+/// For each word and each of the lowest topics, the sum over the documents that have the word of the square of the
+/// topic's posterior mean: where topics multiply, the information in these documents about the word's weight in the
+/// topic, a word that a document repeats counted once.
 #[derive(Debug)]
 pub struct Evidence {
     /// `[V, K]`, float64.
@@ -18,7 +19,8 @@ impl Evidence {
         Self { sums: Tensor::zeros([words, topics], (Kind::Double, device)) }
     }
 
-    /// Adds documents, given the posterior means of their lowest topics, `[B, K]`, as [`TopicModel::infer`](super::TopicModel::infer) has them.
+    /// Adds documents, given the posterior means of their lowest topics, `[B, K]`, as
+    /// [`TopicModel::infer`](super::TopicModel::infer) has them.
     ///
     /// # Errors
     /// When there is not a row of means for each document, or not a column for each topic.

@@ -36,7 +36,8 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// `mean` is that of each count at the start; `groups` `[topics above, topics]` is one where a topic belongs to the group of one above, else zero.
+    /// `mean` is that of each count at the start; `groups` `[topics above, topics]` is one where a topic belongs to the
+    /// group of one above, else zero.
     pub fn new(
         path: &Path,
         (family, inference): (Family, Inference),
@@ -83,8 +84,9 @@ impl Layer {
         Truncation::right(self.atoms).allow_low_mass()
     }
 
-    /// The posterior, `[B, topics]`, from a network's output and the counts above, if there are any. At a logit offset of zero, a count of a document that says much follows the family's
-    /// law of the mean at the start (with free logits, the Poisson's), and of one that says nothing, that of the mean that the counts above give it.
+    /// The posterior, `[B, topics]`, from a network's output and the counts above, if there are any. At a logit offset
+    /// of zero, a count of a document that says much follows the family's law of the mean at the start (with free
+    /// logits, the Poisson's), and of one that says nothing, that of the mean that the counts above give it.
     pub fn posterior(&self, output: &Output, above: Option<&Tensor>) -> Result<Posterior> {
         let Output { logit_offset, extra, length_gate } = output;
         let logit_offset = &match above {

@@ -6,13 +6,15 @@
 //! x   | z_1      ~ words given topics, one of three laws (see Likelihood)
 //! ```
 //!
-//! A count says how much of a topic a document has. Inference is amortised: one network puts out the posteriors of all layers. From the top down, each starts from what a draw
-//! of the layer above makes of its counts, in so far as the document is too short to tell: what is left open costs nothing, and what the document says is read off it alone.
-//! Draws are relaxed by GenGS, and trained through the whole graph. The KL of each layer given a sample of the layer above is the exact sum over the truncated laws.
+//! A count says how much of a topic a document has. Inference is amortised: one network puts out the posteriors of all
+//! layers. From the top down, each starts from what a draw of the layer above makes of its counts, in so far as the
+//! document is too short to tell: what is left open costs nothing, and what the document says is read off it alone.
+//! Draws are relaxed by GenGS, and trained through the whole graph. The KL of each layer given a sample of the layer
+//! above is the exact sum over the truncated laws.
 //!
 //! # Source
-//! Deep exponential families: Ranganath, Tang, Charlin, Blei, arXiv 1411.2581. Posteriors from the top down, of documents of any length: Sonderby, Raiko, Maaloe, Sonderby,
-//! Winther, arXiv 1602.02282.
+//! Deep exponential families: Ranganath, Tang, Charlin, Blei, arXiv 1411.2581. Posteriors from the top down, of
+//! documents of any length: Sonderby, Raiko, Maaloe, Sonderby, Winther, arXiv 1602.02282.
 
 mod bags;
 mod config;

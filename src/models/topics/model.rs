@@ -17,24 +17,28 @@ use tch::{Kind, Tensor, no_grad_guard};
 /// A negative ELBO, in nats, and what else a step of training needs.
 #[derive(Debug)]
 pub struct TopicsElbo {
-    /// `-log p(x | z_1)`, `[B]`. Of a large vocabulary, an estimate: that of the Poisson law is unbiased; those of the others are too small, by half the
-    /// variance of the relative error of a sum over the vocabulary, for each token, to the first order.
+    /// `-log p(x | z_1)`, `[B]`. Of a large vocabulary, an estimate: that of the Poisson law is unbiased; those of the
+    /// others are too small, by half the variance of the relative error of a sum over the vocabulary, for each token,
+    /// to the first order.
     pub reconstruction: Tensor,
     /// The KL of each layer from the lowest, given a sample of the layer above, `[B]` each.
     pub kl: Vec<Tensor>,
-    /// The sum of the squares of the weights of words, or an unbiased estimate of it; nothing where topics add up, whose weights are probabilities.
+    /// The sum of the squares of the weights of words, or an unbiased estimate of it; nothing where topics add up,
+    /// whose weights are probabilities.
     pub weight_penalty: Tensor,
-    /// The sum over pairs of topics of the squared cosine of their positive weights of words, or an estimate of it; nothing where topics add up.
+    /// The sum over pairs of topics of the squared cosine of their positive weights of words, or an estimate of it;
+    /// nothing where topics add up.
     pub overlap: Tensor,
-    /// Rows that the graph holds in place of their tables, for [`Adam::minimize_rows`](crate::nn::Adam::minimize_rows). A table may have several lists of them,
-    /// without a row in common.
+    /// Rows that the graph holds in place of their tables, for [`Adam::minimize_rows`](crate::nn::Adam::minimize_rows).
+    /// A table may have several lists of them, without a row in common.
     pub rows: Vec<Rows>,
 }
 
 /// Bounds on `-log p(x)` from hard samples, in nats, `[B]` each.
 ///
-/// Those of tokens are on the law of a document's tokens given how many there are, so that per token they can be compared between laws of words: of the Poisson
-/// law, they leave out what only says how long the document is, and in how many orders its words can come, and are those of the multinomial of the same rates.
+/// Those of tokens are on the law of a document's tokens given how many there are, so that per token they can be
+/// compared between laws of words: of the Poisson law, they leave out what only says how long the document is, and in
+/// how many orders its words can come, and are those of the multinomial of the same rates.
 #[derive(Debug)]
 pub struct TopicsBound {
     /// The negative ELBO, averaged over the samples.
@@ -102,7 +106,8 @@ impl TopicModel {
         self.words.documents_at_once()
     }
 
-    /// The negative ELBO with one relaxed sample a document: what is trained. What of a large vocabulary it looks at comes from libtorch's generator.
+    /// The negative ELBO with one relaxed sample a document: what is trained. What of a large vocabulary it looks at
+    /// comes from libtorch's generator.
     ///
     /// # Errors
     /// When the temperature is not allowed.
@@ -129,7 +134,8 @@ impl TopicModel {
         })
     }
 
-    /// The posterior of each layer from the lowest, and a draw of it, which `draw` makes: from the top down, since a posterior looks at the draw above.
+    /// The posterior of each layer from the lowest, and a draw of it, which `draw` makes: from the top down, since a
+    /// posterior looks at the draw above.
     fn descend(
         &self,
         outputs: &[Output],
@@ -157,7 +163,8 @@ impl TopicModel {
         layers.map(|(l, (layer, posterior))| posterior.kl(&layer.prior(draws.get(l + 1))?)).collect()
     }
 
-    /// Posterior means of the counts of each layer from the lowest, `[B, topics]`, given the means above, without a gradient.
+    /// Posterior means of the counts of each layer from the lowest, `[B, topics]`, given the means above, without a
+    /// gradient.
     ///
     /// # Errors
     /// When a tensor cannot be made.
@@ -166,9 +173,10 @@ impl TopicModel {
         Ok(self.descend(&self.encoder.infer(bags)?, |_, posterior| Ok(posterior.truncated.mean()))?.1)
     }
 
-    /// Tokens of each document by the topic that they are attributed to, of each layer from the lowest, `[B, topics]`, given the posterior means of its counts, as
-    /// [`Self::infer`] has them. What no topic accounts for is in none, so that the topics of a document have no more tokens than it has. Those of a lower topic belong to
-    /// each topic above in proportion to its part of the lower one's rate.
+    /// Tokens of each document by the topic that they are attributed to, of each layer from the lowest, `[B, topics]`,
+    /// given the posterior means of its counts, as [`Self::infer`] has them. What no topic accounts for is in none, so
+    /// that the topics of a document have no more tokens than it has. Those of a lower topic belong to each topic above
+    /// in proportion to its part of the lower one's rate.
     ///
     /// # Errors
     /// When there are not means of every layer.
@@ -230,7 +238,8 @@ impl TopicModel {
         })
     }
 
-    /// The probabilities of words in each document, `[B, words]`, averaged over `samples` hard samples of its lowest topics, without a gradient.
+    /// The probabilities of words in each document, `[B, words]`, averaged over `samples` hard samples of its lowest
+    /// topics, without a gradient.
     ///
     /// # Errors
     /// When `samples` is below 1.
@@ -248,7 +257,8 @@ impl TopicModel {
         Ok(sum / samples as f64)
     }
 
-    /// `log p(w | z)` of each word, `[..., words]`, of counts of the lowest topics `[..., topics]`, real numbers of any kind, without a gradient.
+    /// `log p(w | z)` of each word, `[..., words]`, of counts of the lowest topics `[..., topics]`, real numbers of any
+    /// kind, without a gradient.
     ///
     /// # Errors
     /// When there is not a count for each topic, or more than memory holds.
@@ -267,9 +277,10 @@ impl TopicModel {
         Ok(self.words.log_probs(&real(z, "counts of topics", Kind::Float, self.words.device())?))
     }
 
-    /// The words of the topics of each layer from the lowest, `[topics, V]` each, rows of shares that sum to one. Where topics multiply, those of the lowest layer
-    /// are each word's share of what documents say about the topic, which `evidence` holds: see `words.rs`. Those of an upper layer are the words of the topics below
-    /// that it brings forth more than others of its layer do.
+    /// The words of the topics of each layer from the lowest, `[topics, V]` each, rows of shares that sum to one. Where
+    /// topics multiply, those of the lowest layer are each word's share of what documents say about the topic, which
+    /// `evidence` holds: see `words.rs`. Those of an upper layer are the words of the topics below that it brings forth
+    /// more than others of its layer do.
     ///
     /// # Errors
     /// When the evidence is of a model of another size.
@@ -293,8 +304,9 @@ impl TopicModel {
 /// How many times the mean share a topic must have of an upper one's weights, to be one of those that it is shown by.
 const DISTINCTIVE: f64 = 1.5;
 
-/// Of weights `[topics above, topics]`, the squares of what each row's shares have beyond [`DISTINCTIVE`] times those of the mean row, as shares again: a mixture of the
-/// few topics that are the upper one's own, rather than of all that it has a little more of. Of a row that has none, its shares.
+/// Of weights `[topics above, topics]`, the squares of what each row's shares have beyond [`DISTINCTIVE`] times those
+/// of the mean row, as shares again: a mixture of the few topics that are the upper one's own, rather than of all that
+/// it has a little more of. Of a row that has none, its shares.
 fn distinctive_words(weight: &Tensor) -> Tensor {
     let share = |x: &Tensor| x / x.sum_dim_intlist(-1, true, None::<Kind>).clamp_min(1e-12);
     let shares = share(weight);

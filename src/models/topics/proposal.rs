@@ -6,9 +6,9 @@
 //! p_v = (1 / V + n_v / sum_u n_u) / 2
 //! ```
 //!
-//! Sums over a vocabulary are mostly of frequent words, which uniform draws hardly meet; and no word stands for more than twice as many as it would under
-//! these. The draws come one from each of `m` parts of equal chance: a word that is drawn `t` times stands for `t / (m p_v)`, one on average, and `t` differs from
-//! `m p_v` by less than two.
+//! Sums over a vocabulary are mostly of frequent words, which uniform draws hardly meet; and no word stands for more
+//! than twice as many as it would under these. The draws come one from each of `m` parts of equal chance: a word that
+//! is drawn `t` times stands for `t / (m p_v)`, one on average, and `t` differs from `m p_v` by less than two.
 
 /// Chances of words.
 #[derive(Debug)]

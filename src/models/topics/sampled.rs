@@ -1,20 +1,25 @@
-//! Words given topics in a step of training with a large vocabulary: the words that the step looks at, and how they stand for the others.
+//! Words given topics in a step of training with a large vocabulary: the words that the step looks at, and how they
+//! stand for the others.
 //!
-//! All three laws need a sum over the vocabulary, `S = sum_v f_v`, of rates or of exponentials of logits. Where topics add up, a step has
+//! All three laws need a sum over the vocabulary, `S = sum_v f_v`, of rates or of exponentials of logits. Where topics
+//! add up, a step has
 //!
 //! ```text
 //! S' = sum_{v in the batch} f_v + sum_v s_v f_v [v not in the batch]
 //! ```
 //!
-//! where `s_v` is how many words `v` stands for, zero for nearly all and one on average (`proposal.rs`), and only the rows of these words have a gradient. Where
-//! topics multiply, `f` costs a pass over the words for each document, and documents look at some of the batch's words alone (`subsampled.rs`).
+//! where `s_v` is how many words `v` stands for, zero for nearly all and one on average (`proposal.rs`), and only the
+//! rows of these words have a gradient. Where topics multiply, `f` costs a pass over the words for each document, and
+//! documents look at some of the batch's words alone (`subsampled.rs`).
 //!
-//! `E S' = S`: the Poisson law's likelihood and gradient are unbiased. The other two have `log S'`, whose mean is `log S - Var(S' / S) / 2` to the first order. The
-//! words of a batch are nearly all of `S`, so that this is small: with a share `r` of `S` outside of the batch, `Var(S' / S) <= r^2 (1 + d^2) / m`, where `d` is how
-//! `f_v / p_v` varies over the draws, in units of its mean.
+//! `E S' = S`: the Poisson law's likelihood and gradient are unbiased. The other two have `log S'`, whose mean is
+//! `log S - Var(S' / S) / 2` to the first order. The words of a batch are nearly all of `S`, so that this is small:
+//! with a share `r` of `S` outside of the batch, `Var(S' / S) <= r^2 (1 + d^2) / m`, where `d` is how `f_v / p_v`
+//! varies over the draws, in units of its mean.
 //!
 //! # Source
-//! Importance sampling of a softmax's normaliser: Bengio, Senecal, "Quick Training of Probabilistic Neural Nets by Importance Sampling", AISTATS 2003.
+//! Importance sampling of a softmax's normaliser: Bengio, Senecal, "Quick Training of Probabilistic Neural Nets by
+//! Importance Sampling", AISTATS 2003.
 
 use super::proposal::Proposal;
 use super::slopes::{with_ones, with_slopes};
@@ -46,7 +51,8 @@ enum Documents {
 }
 
 impl SampledTables {
-    /// The rows that documents look at together: of words of theirs, and of others, by `count` draws of a proposal. Both come from libtorch's generator.
+    /// The rows that documents look at together: of words of theirs, and of others, by `count` draws of a proposal.
+    /// Both come from libtorch's generator.
     pub fn new(
         likelihood: Likelihood,
         tables: [&Tensor; 2],
@@ -81,8 +87,8 @@ impl SampledTables {
     }
 }
 
-/// Functions of a table that are linear in it, or in its exponentials, and in `[z, 1]`: autograd sees one product of both, in place of all that it is made of. All are
-/// once differentiable.
+/// Functions of a table that are linear in it, or in its exponentials, and in `[z, 1]`: autograd sees one product of
+/// both, in place of all that it is made of. All are once differentiable.
 impl SampledTables {
     /// `-log p(x | z)` in nats, `[B]`, and the rows that are leaves of its graph.
     pub fn neg_log_prob(&self, z: &Tensor, bags: &BagOfWordsBatch) -> Result<(Tensor, Vec<Rows>)> {
@@ -92,7 +98,8 @@ impl SampledTables {
         }
     }
 
-    /// With rates `r = [z, 1] T'`, the sum of `x log r` has the gradient `(x / r) T` in `[z, 1]`; that of `r` over the vocabulary is linear in `z` and in `T`.
+    /// With rates `r = [z, 1] T'`, the sum of `x log r` has the gradient `(x / r) T` in `[z, 1]`; that of `r` over the
+    /// vocabulary is linear in `z` and in `T`.
     fn additive(&self, entries: &SparseIndex, z: &Tensor, bags: &BagOfWordsBatch) -> Result<(Tensor, Vec<Rows>)> {
         let Self { tables, shares, .. } = self;
         let inputs = with_ones(z);

@@ -4,7 +4,8 @@ use crate::autograd::differentiable_once;
 use crate::error::Result;
 use tch::{Kind, Tensor};
 
-/// A value whose derivatives are known: in `x`, `[B, K]`, it has `slopes`, `[B, K]`, and in these it has `x`, as the scalar product of both.
+/// A value whose derivatives are known: in `x`, `[B, K]`, it has `slopes`, `[B, K]`, and in these it has `x`, as the
+/// scalar product of both.
 pub(super) fn with_slopes(value: Tensor, x: &Tensor, slopes: &Tensor) -> Result<Tensor> {
     let of_x = slopes.detach() * (x - x.detach());
     let of_slopes = x.detach() * (slopes - slopes.detach());

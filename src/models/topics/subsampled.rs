@@ -1,18 +1,24 @@
-//! Words given topics in a step of training with a large vocabulary, where topics multiply: a document looks at its own words, and at some of the batch's others.
+//! Words given topics in a step of training with a large vocabulary, where topics multiply: a document looks at its own
+//! words, and at some of the batch's others.
 //!
-//! Most words of a batch are in a few documents alone, and together they are a small part of the sum over the vocabulary of a document that does not have them.
-//! Of the `h_c` words that are in `c < 16` documents, all documents share `n_c = h_c c / 16`, rounded up, drawn without replacement; a document has its own
-//! ones besides. With `s_v` words for which a word outside of the batch stands (`proposal.rs`):
+//! Most words of a batch are in a few documents alone, and together they are a small part of the sum over the
+//! vocabulary of a document that does not have them. Of the `h_c` words that are in `c < 16` documents, all documents
+//! share `n_c = h_c c / 16`, rounded up, drawn without replacement; a document has its own ones besides. With `s_v`
+//! words for which a word outside of the batch stands (`proposal.rs`):
 //!
 //! ```text
-//! S' = sum_{v in the document, or in 16 others} f_v + sum_c h_c / n_c sum_{j <= n_c} f_{u_cj} [u_cj not in the document] + sum_v s_v f_v [v not in the batch]
+//! S' = sum_{v in the document, or in 16 others} f_v
+//!    + sum_c h_c / n_c sum_{j <= n_c} f_{u_cj} [u_cj not in the document]
+//!    + sum_v s_v f_v [v not in the batch]
 //! ```
 //!
-//! Thinning adds `sum_c q_c^2 a_c^2 (1 / n_c - 1 / h_c)` to the variance of `S' / S`, where the words of `c` documents have a share `q_c` of `S`, and `a_c` is how `f`
-//! varies over them, in units of its mean: less than what the words outside of the batch leave (`sampled.rs`).
+//! Thinning adds `sum_c q_c^2 a_c^2 (1 / n_c - 1 / h_c)` to the variance of `S' / S`, where the words of `c` documents
+//! have a share `q_c` of `S`, and `a_c` is how `f` varies over them, in units of its mean: less than what the words
+//! outside of the batch leave (`sampled.rs`).
 //!
-//! With logits `[z, 1] T'`, the gradient in them is `n softmax - x`, and its product with `T` is the one in `[z, 1]`. Words that documents share are rows of a
-//! matrix; those of a document alone are terms of its own weighted sum of the table's rows.
+//! With logits `[z, 1] T'`, the gradient in them is `n softmax - x`, and its product with `T` is the one in `[z, 1]`.
+//! Words that documents share are rows of a matrix; those of a document alone are terms of its own weighted sum of the
+//! table's rows.
 
 use super::BagOfWordsBatch;
 use super::slopes::{with_ones, with_slopes};
@@ -42,8 +48,8 @@ pub(super) struct SubsampledVocabulary {
 }
 
 impl SubsampledVocabulary {
-    /// Of entries of documents, and of `others` with how many words each of them stands for; and how many words each stands for that all documents look at, in sums
-    /// over the vocabulary. From libtorch's generator.
+    /// Of entries of documents, and of `others` with how many words each of them stands for; and how many words each
+    /// stands for that all documents look at, in sums over the vocabulary. From libtorch's generator.
     pub fn new(
         tables: &[Tensor; 2],
         bags: &BagOfWordsBatch,
@@ -141,7 +147,8 @@ impl SubsampledVocabulary {
     }
 }
 
-/// How many documents have each different word; [`FEW`] where one has it in several entries, which are no sample of documents.
+/// How many documents have each different word; [`FEW`] where one has it in several entries, which are no sample of
+/// documents.
 fn documents_by_word(entries: &SparseIndex, bags: &BagOfWordsBatch) -> Result<Vec<usize>> {
     let documents = Vec::<i64>::try_from(&bags.rows)?;
     let of_word = |place: usize| {
@@ -152,8 +159,8 @@ fn documents_by_word(entries: &SparseIndex, bags: &BagOfWordsBatch) -> Result<Ve
     Ok((0..entries.distinct.len()).map(of_word).collect())
 }
 
-/// How many words each word of a batch stands for in documents that do not have it, by how many documents have it and the order in which words are drawn: zero
-/// where it is not.
+/// How many words each word of a batch stands for in documents that do not have it, by how many documents have it and
+/// the order in which words are drawn: zero where it is not.
 fn shares(documents: &[usize], order: &[i64]) -> Vec<f32> {
     let mut words = [0usize; FEW];
     documents.iter().filter(|&&c| c < FEW).for_each(|&c| words[c] += 1);

@@ -1,4 +1,5 @@
-//! Words given topics by the rows of weights and background that are looked at: all of them, or those of a step of training (`sampled.rs`).
+//! Words given topics by the rows of weights and background that are looked at: all of them, or those of a step of
+//! training (`sampled.rs`).
 
 use super::{BagOfWordsBatch, Likelihood};
 use tch::{Kind, Tensor};
@@ -38,8 +39,8 @@ impl Tables {
         }
     }
 
-    /// How much topics have the same words: the sum over pairs of topics of the squared cosine of their positive weights, where topics multiply. Of a sample, an
-    /// estimate.
+    /// How much topics have the same words: the sum over pairs of topics of the squared cosine of their positive
+    /// weights, where topics multiply. Of a sample, an estimate.
     pub fn overlap(&self) -> Tensor {
         if self.likelihood != Likelihood::LogLinear {
             return Tensor::zeros([], (Kind::Float, self.weight.device()));
@@ -72,7 +73,8 @@ impl Tables {
         self.additive(&total, &bags.per_document(&(rates.log() * &bags.counts)), bags)
     }
 
-    /// The same where topics add up: of the sums of rates over the vocabulary, and of their logarithms over the documents' words, `[B]`.
+    /// The same where topics add up: of the sums of rates over the vocabulary, and of their logarithms over the
+    /// documents' words, `[B]`.
     pub fn additive(&self, total: &Tensor, logs: &Tensor, bags: &BagOfWordsBatch) -> Tensor {
         match self.likelihood {
             Likelihood::Poisson => total + bags.per_document(&(&bags.counts + 1.0).lgamma()) - logs,

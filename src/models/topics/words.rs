@@ -8,8 +8,9 @@
 //! log-linear   x   ~ Multinomial(sum x, softmax(z W + b))
 //! ```
 //!
-//! The first two look at the words that occur and at one sum for each topic; the softmax of the third costs a pass over the vocabulary. In training, a large
-//! vocabulary is represented by the words that occur and a sample of the others (`sampled.rs`); in evaluation, sums are exact.
+//! The first two look at the words that occur and at one sum for each topic; the softmax of the third costs a pass over
+//! the vocabulary. In training, a large vocabulary is represented by the words that occur and a sample of the others
+//! (`sampled.rs`); in evaluation, sums are exact.
 
 use super::config::TopicsStart;
 use super::proposal::Proposal;
@@ -28,7 +29,8 @@ const WHOLE: f64 = 16.0;
 /// A count that outweighs all others, where topics multiply: by it, topics of upper layers are read.
 const OUTWEIGHING: f64 = 3.0 * WHOLE;
 
-/// Documents with a word by which half of its weights is believed, where topics are read: a word of two documents is in a topic by chance.
+/// Documents with a word by which half of its weights is believed, where topics are read: a word of two documents is in
+/// a topic by chance.
 const CONVINCING: f64 = 15.0;
 
 /// A sample of a large vocabulary has this part of the words that a whole vocabulary may have, as draws.
@@ -58,7 +60,8 @@ impl StepTables {
         }
     }
 
-    /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, with a gradient, and rows that are leaves of its graph in place of the tables.
+    /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, with a gradient, and rows that are leaves of its
+    /// graph in place of the tables.
     pub fn neg_log_prob(&self, z: &Tensor, bags: &BagOfWordsBatch) -> Result<(Tensor, Vec<Rows>)> {
         match self {
             Self::Whole(tables) => Ok((tables.neg_log_prob(z, bags), Vec::new())),
@@ -132,7 +135,8 @@ impl Words {
         self.weight.device()
     }
 
-    /// What other words are drawn from in a step of training, by the documents that each word is in, which `support` tells.
+    /// What other words are drawn from in a step of training, by the documents that each word is in, which `support`
+    /// tells.
     fn proposal(&self) -> Result<&Proposal> {
         if let Some(proposal) = self.proposal.get() {
             return Ok(proposal);
@@ -158,8 +162,9 @@ impl Words {
         }
     }
 
-    /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, exactly, for use without a gradient: in bounded memory. And that of the tokens of `x` given how
-    /// many there are, which is another one for the Poisson law alone: that of the multinomial of the same rates.
+    /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, exactly, for use without a gradient: in bounded
+    /// memory. And that of the tokens of `x` given how many there are, which is another one for the Poisson law alone:
+    /// that of the multinomial of the same rates.
     pub fn neg_log_probs(&self, z: &Tensor, bags: &BagOfWordsBatch) -> Result<[Tensor; 2]> {
         let of_counts = self.neg_log_prob(self.likelihood, z, bags)?;
         let of_tokens = match self.likelihood {
@@ -182,7 +187,8 @@ impl Words {
         Ok(Tensor::cat(&parts, 0))
     }
 
-    /// `log p(w | z)` of each word of the vocabulary, given that there is one: `[..., V]`, of topics' counts `[..., K]`.
+    /// `log p(w | z)` of each word of the vocabulary, given that there is one: `[..., V]`, of topics' counts
+    /// `[..., K]`.
     pub fn log_probs(&self, z: &Tensor) -> Tensor {
         if self.likelihood == Likelihood::LogLinear {
             return (z.matmul(&self.weight.tr()) + &self.bias).log_softmax(-1, None::<Kind>);
@@ -191,9 +197,10 @@ impl Words {
         rates.log() - rates.sum_dim_intlist(-1, true, None::<Kind>).log()
     }
 
-    /// Tokens of each document by the topic that they are attributed to, `[B, K]`, of topics' counts `[B, K]`; the rest is the background's. Where topics add up, a
-    /// token belongs to each in proportion to its part of the word's rate. Where they multiply, it does in proportion to what each alone would add to the rate of the
-    /// background, `exp(z_k w_kv) - 1` of it; a topic that lowers the rate has no part.
+    /// Tokens of each document by the topic that they are attributed to, `[B, K]`, of topics' counts `[B, K]`; the rest
+    /// is the background's. Where topics add up, a token belongs to each in proportion to its part of the word's rate.
+    /// Where they multiply, it does in proportion to what each alone would add to the rate of the background,
+    /// `exp(z_k w_kv) - 1` of it; a topic that lowers the rate has no part.
     pub fn attribute(&self, z: &Tensor, bags: &BagOfWordsBatch) -> Tensor {
         let mut tokens = z.zeros_like();
         let (entries, topics) = (bags.words.size()[0], z.size()[1]);
@@ -213,10 +220,12 @@ impl Words {
         tokens
     }
 
-    /// The words of the lowest topics, `[K, V]`, rows of shares that sum to one. Where topics add up, the probabilities of words. Where they multiply, what documents say for
-    /// the word: of the positive weights, the square of `s w` times the information about the weight, `[K, V]` (see [`Evidence`](super::Evidence)), which is the square of its
-    /// Wald statistic. So a topic's words are those whose part in it is both large and beyond doubt, and a word that is frequent everywhere, whose weights are small, is in
-    /// none. `s_v = n_v / (n_v + a)` shrinks the weights of words that few documents have, `n_v` of them. A topic without evidence has the words of its weights alone.
+    /// The words of the lowest topics, `[K, V]`, rows of shares that sum to one. Where topics add up, the probabilities
+    /// of words. Where they multiply, what documents say for the word: of the positive weights, the square of `s w`
+    /// times the information about the weight, `[K, V]` (see [`Evidence`](super::Evidence)), which is the square of its
+    /// Wald statistic. So a topic's words are those whose part in it is both large and beyond doubt, and a word that is
+    /// frequent everywhere, whose weights are small, is in none. `s_v = n_v / (n_v + a)` shrinks the weights of words
+    /// that few documents have, `n_v` of them. A topic without evidence has the words of its weights alone.
     ///
     /// # Errors
     /// When the information has another shape.
@@ -238,10 +247,12 @@ impl Words {
         Ok(shares.where_self(&sum.gt(0.0), &weight.softmax(-1, None::<Kind>)))
     }
 
-    /// The words of topics of layer `layer` above the lowest, `[T, V]`, rows of probabilities, each of which is a mixture of the lowest ones, `[T, K]`. Where topics add up,
-    /// so do their words. Where they multiply, they are the words of a document in which the topic's count outweighs all else, `softmax(c s w + b)` with a large
-    /// `c`: words that are both frequent and the topic's own. (The order is that of relevance, Sievert and Shirley 2014, at a count `lambda c` with their
-    /// `lambda`.) Mixtures have smaller weights, for which `c` grows by half with each layer.
+    /// The words of topics of layer `layer` above the lowest, `[T, V]`, rows of probabilities, each of which is a
+    /// mixture of the lowest ones, `[T, K]`. Where topics add up, so do their words. Where they multiply, they are the
+    /// words of a document in which the topic's count outweighs all else, `softmax(c s w + b)` with a large `c`: words
+    /// that are both frequent and the topic's own. (The order is that of relevance, Sievert and Shirley 2014, at a
+    /// count `lambda c` with their `lambda`.) Mixtures have smaller weights, for which `c` grows by half with each
+    /// layer.
     pub fn upper(&self, mixture: &Tensor, layer: usize) -> Tensor {
         let weight = self.weight.detach().tr();
         match self.likelihood {
@@ -271,8 +282,8 @@ mod tests {
         }
     }
 
-    /// By hand: of the first document, two tokens of word 0, whose rate topic 0 alone would multiply by `e`, and topic 1 by `exp(.25)`, and one of word 1, which
-    /// only topic 1 raises.
+    /// By hand: of the first document, two tokens of word 0, whose rate topic 0 alone would multiply by `e`, and topic
+    /// 1 by `exp(.25)`, and one of word 1, which only topic 1 raises.
     #[test]
     fn tokens_belong_to_the_topics_that_raise_their_rates() {
         let z = Tensor::from_slice(&[0.5f32, 0.25, 3.0, 0.0, 0.0, 0.0]).reshape([2, 3]);
@@ -295,7 +306,8 @@ mod tests {
         }
     }
 
-    /// By hand: of the first topic, `(2 * 1)^2 * 3` and `(1 * 0.25)^2 * 16`; of the second, `1^2 * 1` and `(0.5 * 0.5)^2 * 48`; the third has no positive weight.
+    /// By hand: of the first topic, `(2 * 1)^2 * 3` and `(1 * 0.25)^2 * 16`; of the second, `1^2 * 1` and
+    /// `(0.5 * 0.5)^2 * 48`; the third has no positive weight.
     #[test]
     fn words_of_lowest_topics_are_squares_of_wald_statistics() {
         let information = Tensor::from_slice(&[3.0f64, 5.0, 16.0, 1.0, 48.0, 9.0, 1.0, 1.0, 1.0]).reshape([3, 3]);
@@ -316,7 +328,8 @@ mod tests {
         assert!((rows - 1.0).abs().max().double_value(&[]) < 1e-6);
     }
 
-    /// Of three tokens of two words: the Poisson law's own is that of the tokens, of their number, and of their three orders.
+    /// Of three tokens of two words: the Poisson law's own is that of the tokens, of their number, and of their three
+    /// orders.
     #[test]
     fn counts_are_tokens_and_their_number() {
         let z = Tensor::from_slice(&[1.0f32, 0.0, 2.0]).reshape([1, 3]);

@@ -168,7 +168,8 @@ fn newest(folder: &Path) -> Option<usize> {
 /// Lets the n-th operation on files fail, for every n; returns how many there are.
 fn fail_everywhere(fault: Fault) -> usize {
     let settings = || LineSettings { checkpoint_every: Interval::Steps(1), ..LineSettings::default() };
-    // In memory, where the machine has such a folder: nothing here depends on a disk, and a real one takes its time to sync.
+    // In memory, where the machine has such a folder: nothing here depends on a disk, and a real one takes its time to
+    // sync.
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
     let (_, whole) = run(Session::start(settings(), &folder.path().join("whole"), Device::Cpu));

@@ -60,11 +60,13 @@ pub struct TopicsTrainConfig {
     pub word_dropout: f64,
     /// Scale of normalised outputs at the start.
     pub gain: f64,
-    /// Words of the largest vocabulary that a step looks at whole; of a larger one, it looks at the words of its documents and a sample of the others.
+    /// Words of the largest vocabulary that a step looks at whole; of a larger one, it looks at the words of its
+    /// documents and a sample of the others.
     pub vocabulary_sample: i64,
     /// Strength of the normal prior on the weights of words, `decay * w^2` nats each, where topics multiply.
     pub decay: f64,
-    /// Nats a document for two topics of the same words, where topics multiply: the weight of the squared cosine of their positive weights.
+    /// Nats a document for two topics of the same words, where topics multiply: the weight of the squared cosine of
+    /// their positive weights.
     pub separation: f64,
     /// Passes over the training documents.
     pub epochs: usize,
@@ -74,8 +76,9 @@ pub struct TopicsTrainConfig {
     pub lr: f64,
     /// Epochs over which the weight of the KL grows from 0 to 1.
     pub kl_warmup: f64,
-    /// Share of the run over which the weight of the KL of a layer grows from 0 to 1: linearly of the first layer above the lowest, of the second as the square, and so on.
-    /// A layer that does not say anything yet costs less than those below it, and learns to.
+    /// Share of the run over which the weight of the KL of a layer grows from 0 to 1: linearly of the first layer above
+    /// the lowest, of the second as the square, and so on. A layer that does not say anything yet costs less than those
+    /// below it, and learns to.
     pub upper_warmup: f64,
     /// How often a checkpoint is written.
     pub checkpoint_every: Interval,
@@ -86,8 +89,9 @@ pub struct TopicsTrainConfig {
     /// A file that the weights of a new run come from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init_from: Option<PathBuf>,
-    /// Whether the best epoch is the one of the lowest bound of counts a word, as in runs of before, and not of the lowest perplexity of tokens: for a Poisson law these differ, and
-    /// the best epoch of such a run, which goes on, is known by the first.
+    /// Whether the best epoch is the one of the lowest bound of counts a word, as in runs of before, and not of the
+    /// lowest perplexity of tokens: for a Poisson law these differ, and the best epoch of such a run, which goes on, is
+    /// known by the first.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub selects_by_counts: bool,
     /// Where all randomness starts.
@@ -268,7 +272,8 @@ impl Settings for TopicsTrainConfig {
         [&mut self.data_dir, &mut self.store, &mut self.init_from].into_iter().for_each(absolute);
     }
 
-    /// Runs of before held out every tenth document, took runs of letters for words, read tables by other rules, and knew no perplexity of tokens.
+    /// Runs of before held out every tenth document, took runs of letters for words, read tables by other rules, and
+    /// knew no perplexity of tokens.
     fn keep_old_ways(&mut self, saved: &toml::Table) {
         if !saved.contains_key("split") {
             self.split = SplitRule::EveryTenth;

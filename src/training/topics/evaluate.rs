@@ -16,7 +16,8 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 pub struct TopicsEvaluation {
     /// Perplexity of the second halves of documents, given their first halves.
     pub completion_perplexity: f64,
-    /// `exp` of the mean over documents of the negative ELBO a token, of the tokens given how many there are: comparable between laws of words.
+    /// `exp` of the mean over documents of the negative ELBO a token, of the tokens given how many there are:
+    /// comparable between laws of words.
     pub elbo_perplexity_document: f64,
     /// `exp` of the negative ELBO of all documents over their tokens.
     pub elbo_perplexity_word: f64,
@@ -67,7 +68,8 @@ pub fn evaluate_topics(
     evaluate_documents(model, &corpus.test, &tree.layers, samples, batch_size, seed, device)
 }
 
-/// The same on any documents in the model's words; `layers` are the topics as the documents that were trained on show them.
+/// The same on any documents in the model's words; `layers` are the topics as the documents that were trained on show
+/// them.
 ///
 /// # Errors
 /// As [`evaluate_topics`].

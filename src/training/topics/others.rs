@@ -14,7 +14,8 @@ use std::path::Path;
 pub struct OtherDocuments {
     /// Those that the run was not trained on.
     pub documents: Documents,
-    /// How many others there were; a document is known by its counts of words. `None` where the run does not know what it was trained on.
+    /// How many others there were; a document is known by its counts of words. `None` where the run does not know what
+    /// it was trained on.
     pub left_out: Option<usize>,
     /// Words that the vocabulary does not have.
     pub unknown: u64,
@@ -23,7 +24,8 @@ pub struct OtherDocuments {
 }
 
 impl OtherDocuments {
-    /// Counts the documents of a source by the vocabulary and the rules of a run; `columns` are those of a table or of JSON lines.
+    /// Counts the documents of a source by the vocabulary and the rules of a run; `columns` are those of a table or of
+    /// JSON lines.
     ///
     /// # Errors
     /// When the source cannot be read, or has no word of the run's; or when the run's record of its data is damaged.

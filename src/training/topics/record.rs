@@ -16,9 +16,10 @@ pub struct TopicsRecord {
     pub validation_neg_elbo: f64,
     /// Its KL.
     pub validation_kl: f64,
-    /// Perplexity from the bound of the tokens given how many there are, by document: the exponential of the mean over documents of each one's bound over its tokens. Of a
-    /// Poisson law that is not the bound above, which is of the counts. By it the best epoch is chosen, since
-    /// the samples of one very long document move the mean of the bound by more than an epoch does.
+    /// Perplexity from the bound of the tokens given how many there are, by document: the exponential of the mean over
+    /// documents of each one's bound over its tokens. Of a Poisson law that is not the bound above, which is of the
+    /// counts. By it the best epoch is chosen, since the samples of one very long document move the mean of the bound
+    /// by more than an epoch does.
     pub validation_perplexity: f64,
     /// Whether the validation documents are those that are trained on, since no others are held out.
     #[serde(default)]

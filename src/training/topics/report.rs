@@ -1,4 +1,5 @@
-//! What the topics of a model are: their words, how much of the corpus they account for, and documents that are typical of them.
+//! What the topics of a model are: their words, how much of the corpus they account for, and documents that are typical
+//! of them.
 
 use super::batch::batches;
 use super::{plain, rows};
@@ -13,7 +14,8 @@ use tch::{Device, Kind, no_grad_guard};
 /// Documents at once.
 const BATCH: usize = 500;
 
-/// The topics of a model, seen with the documents that it was trained on. As a record, it leaves out what is large or of use only beside these documents.
+/// The topics of a model, seen with the documents that it was trained on. As a record, it leaves out what is large or
+/// of use only beside these documents.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TopicsReport {
@@ -22,10 +24,11 @@ pub struct TopicsReport {
     pub topics: Vec<Vec<Vec<f64>>>,
     /// For each layer from the lowest, and each topic, its mean count.
     pub prevalence: Vec<Vec<f64>>,
-    /// For each layer from the lowest, and each topic, the share of all tokens that are attributed to it ([`TopicModel::attribute`]); what is left of a layer is the
-    /// background's.
+    /// For each layer from the lowest, and each topic, the share of all tokens that are attributed to it
+    /// ([`TopicModel::attribute`]); what is left of a layer is the background's.
     pub token_share: Vec<Vec<f64>>,
-    /// For each layer from the lowest, and each topic, the share of the documents with a word in which more tokens are attributed to it than to any other of its layer.
+    /// For each layer from the lowest, and each topic, the share of the documents with a word in which more tokens are
+    /// attributed to it than to any other of its layer.
     pub document_share: Vec<Vec<f64>>,
     /// By layer and topic, the numbers of the training documents with the largest counts of it, and these.
     #[serde(skip)]

@@ -1,4 +1,5 @@
-//! What `topics` and `tree` show of a checkpoint, kept in the run folder: they need no documents then, and the folder may be moved.
+//! What `topics` and `tree` show of a checkpoint, kept in the run folder: they need no documents then, and the folder
+//! may be moved.
 
 use super::report::TopicsReport;
 use super::words::read_run_words;
@@ -74,7 +75,8 @@ impl TopicsShown {
         })
     }
 
-    /// What the run keeps for its checkpoint `best` or `last`; `None` where it keeps nothing, or that of an earlier checkpoint, since it has not come to its end.
+    /// What the run keeps for its checkpoint `best` or `last`; `None` where it keeps nothing, or that of an earlier
+    /// checkpoint, since it has not come to its end.
     ///
     /// # Errors
     /// When a file is damaged.

@@ -26,7 +26,8 @@ pub(in crate::training) fn blank(words: i64, topics: &[i64], device: Device) -> 
     }
 }
 
-/// From groups of the training documents with these numbers, and from no others: what a model starts from, its validation must not know.
+/// From groups of the training documents with these numbers, and from no others: what a model starts from, its
+/// validation must not know.
 pub(super) fn of_corpus(
     corpus: &Corpus,
     numbers: &[usize],

@@ -85,7 +85,8 @@ impl TopicsTask {
         (0..self.validates.len()).filter(|&number| !self.validates[number])
     }
 
-    /// Means over the validation documents: negative ELBO and KL a document, and negative ELBO a token of each: of its tokens, or of their counts.
+    /// Means over the validation documents: negative ELBO and KL a document, and negative ELBO a token of each: of its
+    /// tokens, or of their counts.
     fn validate(&self, seed: i64, of_counts: bool) -> Result<[f64; 3]> {
         let _generator = random::seeded(seed);
         let documents = self.validation().map(|number| self.corpus.train.get(number));
@@ -267,7 +268,8 @@ impl TrainTask for TopicsTask {
         })
     }
 
-    /// How the posterior means of validation documents are distributed, over documents and topics, and how much topics differ, by layer, as far as these documents tell.
+    /// How the posterior means of validation documents are distributed, over documents and topics, and how much topics
+    /// differ, by layer, as far as these documents tell.
     fn log_items(&self, _: &TopicsTrainConfig) -> Result<Vec<(String, LogItem)>> {
         let _guard = LibtorchOnOneThread::new();
         let numbers: Vec<i64> = self.validation().take(VALIDATION_BATCH).map(|number| number as i64).collect();

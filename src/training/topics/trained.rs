@@ -34,10 +34,11 @@ pub struct Inferred {
     pub tokens: u64,
     /// Words that pass the rules, but that the vocabulary does not have.
     pub unknown: u64,
-    /// Posterior means of the counts of each layer's topics, from the lowest. A count has no unit that topics share: see `shares`.
+    /// Posterior means of the counts of each layer's topics, from the lowest. A count has no unit that topics share:
+    /// see `shares`.
     pub counts: Vec<Vec<f64>>,
-    /// For each layer from the lowest, and each topic, the share of the known words that are attributed to it ([`TopicModel::attribute`]); what is left of a layer
-    /// belongs to no topic.
+    /// For each layer from the lowest, and each topic, the share of the known words that are attributed to it
+    /// ([`TopicModel::attribute`]); what is left of a layer belongs to no topic.
     pub shares: Vec<Vec<f64>>,
     /// For each layer from the lowest, the topic of the largest share; none where no word is attributed to any.
     pub largest: Vec<Option<usize>>,
@@ -61,7 +62,8 @@ impl TrainedTopics {
         Ok(Self { config, vocabulary, store, model })
     }
 
-    /// The topics of texts, in one pass; a text without a known word has the counts of a document of which nothing is known.
+    /// The topics of texts, in one pass; a text without a known word has the counts of a document of which nothing is
+    /// known.
     ///
     /// # Errors
     /// When a tensor cannot be made.

@@ -1,8 +1,9 @@
 //! How good the encoder's gradient is, for any estimators, on a batch of a run.
 //!
-//! For each estimator some independent estimates of the gradient of the batch's mean reconstruction, in all parameters of the encoder (the KL
-//! is exact, and the same for all): their variance, and the angle between each and a reference, which is the mean of many samples of
-//! the leave-one-out score function. Two halves of the reference tell by their own angle how far it can be trusted.
+//! For each estimator some independent estimates of the gradient of the batch's mean reconstruction, in all parameters
+//! of the encoder (the KL is exact, and the same for all): their variance, and the angle between each and a reference,
+//! which is the mean of many samples of the leave-one-out score function. Two halves of the reference tell by their own
+//! angle how far it can be trusted.
 
 use super::config::TrainConfig;
 use crate::autograd;
@@ -53,8 +54,8 @@ const ESTIMATES: usize = 10;
 const REFERENCE_SAMPLES: i64 = 20;
 const REFERENCE_CALLS: usize = 24;
 
-/// The estimators of a run that are looked at. Their control variates learn from the batches that are looked at; that of the run's own
-/// estimator is the run's, and stays as it is.
+/// The estimators of a run that are looked at. Their control variates learn from the batches that are looked at; that
+/// of the run's own estimator is the run's, and stays as it is.
 #[derive(Debug)]
 pub(super) struct Diagnosis {
     estimators: Vec<(EstimatorKind, Box<dyn Estimator>)>,
@@ -68,7 +69,8 @@ impl Diagnosis {
         Ok(Self { estimators })
     }
 
-    /// What the estimators have learned from the batches so far, for a checkpoint: tensors that share their memory, named after each.
+    /// What the estimators have learned from the batches so far, for a checkpoint: tensors that share their memory,
+    /// named after each.
     pub fn contents(&mut self) -> Vec<(String, Tensor)> {
         let each = self.estimators.iter_mut().filter_map(|(kind, estimator)| Some((*kind, estimator.learned()?)));
         each.flat_map(|(kind, learned)| {

@@ -36,8 +36,9 @@ pub struct Evaluation {
 /// The threshold of Burda et al. on the variance of a posterior mean.
 const ACTIVE: f64 = 0.01;
 
-/// Evaluates a model on images, `batch_size` at a time, from `seed` on: the same numbers at every call. Intensities are binarised by a fixed key: the images are
-/// the same whatever the seed and the batches are, on which only the noise of the samples depends.
+/// Evaluates a model on images, `batch_size` at a time, from `seed` on: the same numbers at every call. Intensities are
+/// binarised by a fixed key: the images are the same whatever the seed and the batches are, on which only the noise of
+/// the samples depends.
 ///
 /// # Errors
 /// When there are no images, `samples` or the temperature is not allowed, or a result is not finite.

@@ -115,7 +115,8 @@ fn write(path: &Path, png: &[u8]) -> Result<()> {
     replace(path, png).map_err(|error| Error::caused(path, "the picture cannot be written", error))
 }
 
-/// Images `[N, height * width]` with values in `[0, 1]` (1 is white) as a grid with `columns` columns, in the PNG format.
+/// Images `[N, height * width]` with values in `[0, 1]` (1 is white) as a grid with `columns` columns, in the PNG
+/// format.
 ///
 /// # Errors
 /// When the shape does not fit.

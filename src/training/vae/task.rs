@@ -178,7 +178,8 @@ impl TrainTask for VaeTask {
         })
     }
 
-    /// Pictures as at the end, and how the posterior means of validation images are distributed, over images and latents.
+    /// Pictures as at the end, and how the posterior means of validation images are distributed, over images and
+    /// latents.
     fn log_items(&self, _: &TrainConfig) -> Result<Vec<(String, LogItem)>> {
         let _guard = no_grad_guard();
         let count = VALIDATION_BATCH.min(self.data.validation.len());

@@ -10,11 +10,12 @@
 //! | `torch.jit.script(model).save(...)` or `torch.jit.trace` | parameters and buffers |
 //! | `torch.save` of a checkpoint with the weights inside, or of a whole module | refused, with the Python command that converts it |
 //!
-//! Reading runs no code: pickles are read as data, and of a TorchScript file only the tensors are. (To *run* a TorchScript module, as
-//! `tch::CModule` does, is to run a program of whoever wrote it.) Sizes are checked before memory is taken: what a file asks for is
-//! bounded by ten times its length and 64 MiB.
+//! Reading runs no code: pickles are read as data, and of a TorchScript file only the tensors are. (To *run* a
+//! TorchScript module, as `tch::CModule` does, is to run a program of whoever wrote it.) Sizes are checked before
+//! memory is taken: what a file asks for is bounded by ten times its length and 64 MiB.
 //!
-//! [`load_into`] puts tensors into a model, all or none. [`write_safetensors`] and what is in [`export`](crate::export) go the other way.
+//! [`load_into`] puts tensors into a model, all or none. [`write_safetensors`] and what is in [`export`](crate::export)
+//! go the other way.
 
 mod topic_model;
 
@@ -45,7 +46,8 @@ const LISTED: usize = 3;
 /// The named tensors of a file, in their own kinds, on a device.
 ///
 /// # Errors
-/// When the file is missing, damaged, or holds no named tensors; where Python can convert it, the message says with which command.
+/// When the file is missing, damaged, or holds no named tensors; where Python can convert it, the message says with
+/// which command.
 pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
     let bytes = open::whole(path, budget::WEIGHTS).map_err(|error| Error::file(path, error))?;
     let damaged = |problem: String| Problem::Damaged(format!("not a whole file of weights ({problem}); get it again"));
@@ -110,7 +112,8 @@ fn parts(bytes: &[u8]) -> Option<Problem> {
     })
 }
 
-/// The command line that runs Python code on a file, and leaves what it makes beside it; `None` where the file's name cannot be part of one.
+/// The command line that runs Python code on a file, and leaves what it makes beside it; `None` where the file's name
+/// cannot be part of one.
 fn command(path: &Path, code: &str) -> Option<String> {
     let mut name = path.file_stem().unwrap_or_default().to_os_string();
     name.push("-weights.pt");
@@ -118,14 +121,16 @@ fn command(path: &Path, code: &str) -> Option<String> {
     Some(format!("python -c \"import sys, torch; {code}\" {words}"))
 }
 
-/// Copies tensors into the variables of a store, after all of them were checked: every name of the one is a name of the other, with the
-/// same shape, and all numbers are finite. Floating-point numbers of other kinds are converted to the variable's (float64, float16 and bfloat16 to float32, say).
+/// Copies tensors into the variables of a store, after all of them were checked: every name of the one is a name of the
+/// other, with the same shape, and all numbers are finite. Floating-point numbers of other kinds are converted to the
+/// variable's (float64, float16 and bfloat16 to float32, say).
 ///
 /// # Errors
-/// When anything does not fit; one sentence lists all of it, and nothing was copied. `source` is the file that it names.
+/// When anything does not fit; one sentence lists all of it, and nothing was copied. `source` is the file that it
+/// names.
 ///
-/// Where all names begin with what PyTorch puts in front of those of a wrapped model (`module.`, `_orig_mod.`) and the model's do not, that is taken off, and
-/// what is returned says so.
+/// Where all names begin with what PyTorch puts in front of those of a wrapped model (`module.`, `_orig_mod.`) and the
+/// model's do not, that is taken off, and what is returned says so.
 pub fn load_into(store: &VarStore, tensors: &[(String, Tensor)], source: &Path) -> Result<Option<String>> {
     let variables: BTreeMap<String, Tensor> = store.variables().into_iter().collect();
     let prefix = prefix(tensors, |name| variables.contains_key(name));
@@ -171,8 +176,8 @@ pub fn load_into(store: &VarStore, tensors: &[(String, Tensor)], source: &Path) 
     Ok((!prefix.is_empty()).then(note))
 }
 
-/// What every name has in front that PyTorch puts there: `module.` by DataParallel and its kin, `_orig_mod.` by torch.compile; nothing where a model has a
-/// variable of one of these names.
+/// What every name has in front that PyTorch puts there: `module.` by DataParallel and its kin, `_orig_mod.` by
+/// torch.compile; nothing where a model has a variable of one of these names.
 fn prefix(tensors: &[(String, Tensor)], is_variable: impl Fn(&str) -> bool) -> String {
     let mut prefix = String::new();
     if tensors.iter().any(|(name, _)| is_variable(name)) {

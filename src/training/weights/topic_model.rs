@@ -10,8 +10,8 @@ use std::path::Path;
 use tch::nn::VarStore;
 use tch::{Device, Tensor};
 
-/// A topic model of a run's architecture with the weights of a file. The vocabulary's size is that of the file's `words.bias`;
-/// no corpus is read.
+/// A topic model of a run's architecture with the weights of a file. The vocabulary's size is that of the file's
+/// `words.bias`; no corpus is read.
 ///
 /// # Errors
 /// As [`read`] and [`load_into`].

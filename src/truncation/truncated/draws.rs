@@ -23,7 +23,8 @@ impl TruncatedDistribution {
         Ok(self.select((&self.log_weights + noise).argmax(-1, false)))
     }
 
-    /// The log weight of hard samples, of the shape to which the value and the batch shape broadcast; minus infinity where the value is no atom.
+    /// The log weight of hard samples, of the shape to which the value and the batch shape broadcast; minus infinity
+    /// where the value is no atom.
     ///
     /// # Shapes
     /// `value` broadcasts against `batch_shape`, and has the atoms' own dimension after that where they are vectors.

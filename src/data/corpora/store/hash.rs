@@ -25,8 +25,8 @@ pub(in crate::data::corpora) fn hash(
 }
 
 impl Store {
-    /// The hash that was written beside the file, if it is that of this file: its line starts with the checksum of the file's header, which holds that of the
-    /// index, which holds those of all blocks. Stores of before have none.
+    /// The hash that was written beside the file, if it is that of this file: its line starts with the checksum of the
+    /// file's header, which holds that of the index, which holds those of all blocks. Stores of before have none.
     pub fn known_hash(&self) -> Option<String> {
         let path = beside(&self.path);
         let line = open::text(&path, LONGEST).ok()?;
