@@ -1,7 +1,6 @@
 //! A training task of one's own: how many photons reached a detector, from its noisy reading, and how strongly it amplifies them.
 //!
-//! A reading is `gain * z + noise` with `z ~ Poisson(3)`. The network gives `q(z | reading)`, a Poisson, and learns together with the gain. The session does the
-//! rest: checkpoints, records, events for TensorBoard, and a run that dies and goes on with the bits that it would have had.
+//! A reading is `gain * z + noise` with `z ~ Poisson(3)`; a network gives `q(z | reading)`. The session does the rest, also for a run that dies and goes on.
 //!
 //!     cargo run --release --example custom_task
 
