@@ -244,7 +244,7 @@ fn agree(what: &str, fields: &[&str], found: &Value, expected: &Value) {
 fn a_vae_on_the_device() {
     let folder = tempfile::tempdir().unwrap();
     for inference in ["explicit", "implicit"] {
-        let settings = ["--inference", inference, "--hidden", "32", "--latents", "8", "--epochs", "5"];
+        let settings = ["--inference", inference, "--hidden", "32", "--latents", "8", "--epochs", "2"];
         let at = |name: &str| folder.path().join(format!("{name}-{inference}"));
         let expected = trained("gengs-vae", false, &at("host"), &settings);
         let found = trained("gengs-vae", true, &at("device"), &settings);

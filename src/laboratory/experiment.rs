@@ -254,15 +254,11 @@ impl Experiment {
             }
             Ok(())
         };
-        let mut steps = 0;
-        for step in 0..=self.steps {
-            steps += 1;
-            if let Err(error) = advance(step, &mut run) {
-                run.ended = Some((step, error.whole()));
-                break;
-            }
-        }
-        run.seconds = clock.elapsed().as_secs_f64() / f64::from(steps);
+        let failed = |step| advance(step, &mut run).err().map(|error| (step, error.whole()));
+        let ended = (0..=self.steps).find_map(failed);
+        let steps = ended.as_ref().map_or(self.steps, |(step, _)| *step) + 1;
+        run.ended = ended;
+        run.seconds = clock.elapsed().as_secs_f64() / steps as f64;
         Ok(run)
     }
 

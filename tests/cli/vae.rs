@@ -233,7 +233,7 @@ mod interruption {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         // 45 steps an epoch.
-        let long = ["--epochs", "12", "--checkpoint-every", "10 steps"];
+        let long = ["--epochs", "12", "--checkpoint-every", "50 steps"];
         train(&path("whole"), &long).assert().success();
 
         // Ctrl-C: the step is finished, saved, and the way on is told.
@@ -264,7 +264,7 @@ mod interruption {
     fn what_an_estimator_learned_survives_and_a_look_at_gradients_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let relax = ["--estimator", "relax", "--epochs", "3", "--checkpoint-every", "10 steps"];
+        let relax = ["--estimator", "relax", "--epochs", "3", "--checkpoint-every", "30 steps"];
         train(&path("whole"), &relax).assert().success();
         let looking =
             [relax.as_slice(), &["--diagnose-every", "40", "--diagnose", "relax,reinforce-loo,go,rebar"]].concat();

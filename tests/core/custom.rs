@@ -273,7 +273,8 @@ fn few_atoms_on_an_endless_support_have_tails() {
             let found = law.log_partial_expectations(i64::from(k)).unwrap().1;
             close(&format!("E max(X - {k}, 0)"), double(&found.exp()), excess, 1e-12);
         }
-        for truncation in [Truncation::tail_mass(1e-6), Truncation::between(0, 4), Truncation::between(3, 8)] {
+        let truncations = [Truncation::tail_mass(1e-6), Truncation::between(0, 4), Truncation::between(3, 8)];
+        for truncation in truncations.into_iter().take(if i == 0 { 3 } else { 1 }) {
             let (lo, hi) = truncation.resolve(law.as_ref()).unwrap();
             let q = TruncatedDistribution::new(law.as_ref(), &truncation).unwrap();
             let weights = doubles(&q.log_weights().exp());

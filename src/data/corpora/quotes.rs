@@ -7,11 +7,9 @@
 //! ```text
 //! the file ends within a quoted field                              an error
 //! its quote is in another line, and does not end the field         an error
-//! all lines of a row read as rows of their own, ten or more        an error; of fields between tabs, which texts hardly
-//!                                                                  have, two or more
+//! all lines of a row read as rows of their own, ten or more        an error; of fields between tabs, two or more
 //! the same, of fewer lines, or ten or more of a single column      counted for the report
-//! its quote is in the same line, and does not end the field        what follows belongs to the field: nothing is
-//!                                                                  swallowed
+//! its quote is in the same line, and does not end the field        what follows is part of the field
 //! ```
 
 use crate::choice::choices;

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! blocks   one after the other from byte 64, of about 128 KiB of whole documents
-//! index    for each block, in 28 bytes: where it is (u64), its bytes (u32), its first document (u64), its documents (u32),
-//!          its CRC-32
-//! header   64 bytes at the start, written last: "GENGSDOC", version (u32), first word (u32), documents, tokens, blocks,
-//!          place of the index (u64 each), largest word + 1 (u64), CRC-32 of the index, CRC-32 of the header
+//! index    for each block, in 28 bytes: where it is (u64), its bytes (u32), its first document (u64), its documents
+//!          (u32), its CRC-32
+//! header   64 bytes at the start, written last: "GENGSDOC", version (u32), first word (u32), documents, tokens,
+//!          blocks, place of the index (u64 each), largest word + 1 (u64), CRC-32 of the index, CRC-32 of the header
 //! ```
 //!
 //! A document is its number of entries; each entry's distance from the word before it, and its count; the bytes of its

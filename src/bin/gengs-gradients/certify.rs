@@ -1,82 +1,17 @@
-//! Measures estimators of the gradient of an expectation against the exact gradient.
+//! `gengs-gradients certify`.
 
-use clap::builder::TypedValueParser;
-use clap::{Args, Parser, Subcommand};
+use crate::arguments::{estimators, target, temperature, whole, window};
+use clap::Args;
 use gengs::Truncation;
-use gengs::cli::{
-    self, Common, Meter, check_writable, generator_seed, make_folder, print_line, print_status, write_file,
-};
+use gengs::cli::{self, Common, generator_seed, print_line, print_status};
 use gengs::distributions::FAMILIES;
 use gengs::estimators::EstimatorKind;
-use gengs::laboratory::{
-    Certificate, Experiment, Measurement, ObjectiveKind, Panel, Problem, ProblemConfig, Synthetic, Verdict, certify,
-    report,
-};
-use gengs::training::TruncationSetting;
-use std::path::PathBuf;
+use gengs::laboratory::{Certificate, Measurement, ObjectiveKind, Problem, ProblemConfig, Verdict, certify};
 use std::process::ExitCode;
 use tch::Kind;
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, with a sentence on stderr; 2 wrong usage; 3 certify refuted a \
-    claim; \
-     130, 143, 129 stopped by Ctrl-C, by kill, by a closed terminal.";
-
-/// Every estimator of the gradient of E f(z), z discrete, against the exact gradient
-///
-/// Without a command: the synthetic experiment. Targets are drawn from a known law, and a law of the same family
-/// descends the estimated gradient of its distance from them; loss and variance of the gradient against steps, as a
-/// page and as numbers.
-#[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
-struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    curves: Curves,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Measure bias, variance and cost; exit code 3 when an estimator that claims to be unbiased is not
-    Certify(Box<Certify>),
-}
-
 #[derive(Debug, Args)]
-struct Curves {
-    /// Laws of the targets
-    #[arg(
-        long,
-        value_delimiter = ',',
-        default_value = "poisson,binomial,multinomial,negative-binomial,held",
-        value_name = "NAME,NAME",
-        value_parser = cli::choice::<Synthetic>()
-    )]
-    law: Vec<Synthetic>,
-    /// Estimators; or all
-    #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,NAME")]
-    estimator: Vec<String>,
-    /// Updates of each run
-    #[arg(long, default_value_t = 300, value_name = "N", value_parser = count(1, 1_000_000))]
-    steps: u64,
-    /// Runs of each estimator, each with its own targets and noise
-    #[arg(long, default_value_t = 3, value_name = "N", value_parser = count(1, 1000))]
-    seeds: u64,
-    /// Temperature of those that have one; where it is learned, the start. At 0.5 curves show bias against variance;
-    /// for the gradient itself, 0.02 is recommended
-    #[arg(long, default_value_t = 0.5, allow_negative_numbers = true, value_name = "T", value_parser = temperature)]
-    temperature: f64,
-    /// Adam's learning rate
-    #[arg(long, default_value_t = 0.03, allow_negative_numbers = true, value_parser = learning_rate)]
-    lr: f64,
-    /// Folder of the page (report.html), the numbers (curves.json), and a picture a law (*.svg)
-    #[arg(long, default_value = "runs/gradients", value_name = "DIR")]
-    out: PathBuf,
-    #[command(flatten)]
-    common: Common,
-}
-
-#[derive(Debug, Args)]
-struct Certify {
+pub struct Certify {
     /// Law of the latents: a family of the library, or multinomial (draws, then unnormalised probabilities); or all
     #[arg(long, default_value = "poisson", value_name = "NAME")]
     family: String,
@@ -159,50 +94,6 @@ struct Certify {
     common: Common,
 }
 
-/// A number of things.
-fn count(least: u64, most: u64) -> impl TypedValueParser<Value = u64> {
-    clap::value_parser!(u64).range(least..=most)
-}
-
-fn whole(least: i64, most: i64) -> impl TypedValueParser<Value = i64> {
-    clap::value_parser!(i64).range(least..=most)
-}
-
-/// A number for which `fits` holds.
-fn number(text: &str, fits: impl Fn(f64) -> bool, allowed: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|&number| fits(number)).ok_or_else(|| format!("must be {allowed}"))
-}
-
-fn temperature(text: &str) -> Result<f64, String> {
-    number(text, |t| (1e-4..=1000.0).contains(&t), "a number from 0.0001 to 1000")
-}
-
-fn learning_rate(text: &str) -> Result<f64, String> {
-    number(text, |lr| lr > 0.0 && lr.is_finite(), "a positive and finite number")
-}
-
-fn target(text: &str) -> Result<f64, String> {
-    number(text, |target| target.abs() <= 1e9, "a number from -1e9 to 1e9")
-}
-
-fn window(text: &str) -> Result<Truncation, String> {
-    let between = text.split_once("..").map(|(lo, hi)| (lo.trim().parse::<i64>(), hi.trim().parse::<i64>()));
-    if let Some((Ok(lo), Ok(hi))) = between {
-        let atoms = hi.checked_sub(lo).filter(|last| (0..Problem::MOST_ATOMS).contains(last));
-        let allowed = || format!("must hold from 1 to {} atoms, as in -3..3", Problem::MOST_ATOMS);
-        return atoms.map(|_| Truncation::between(lo, hi)).ok_or_else(allowed);
-    }
-    match text.parse() {
-        Ok(TruncationSetting::Atoms(n)) if n > Problem::MOST_ATOMS => {
-            Err(format!("must be at most {} atoms", Problem::MOST_ATOMS))
-        }
-        Ok(setting) => Ok(setting.into()),
-        Err(_) => {
-            Err("must be a number of atoms as in 12, an interval as in -3..3, or a mass below 1 as in tail:1e-6".into())
-        }
-    }
-}
-
 /// For the long help: the families with their parameters, in the order in which they are given.
 fn parameters_of_families() -> String {
     let families = FAMILIES.iter().map(|entry| format!("  {}: {}", entry.name, entry.signature()));
@@ -210,123 +101,8 @@ fn parameters_of_families() -> String {
     format!("Its parameters, in this order [default: those of a typical law]:\n{}", families.join("\n"))
 }
 
-gengs::threads_wait_briefly!();
-
-fn main() -> ExitCode {
-    gengs::cli::main(|cli: Cli| match cli.command {
-        Some(Command::Certify(certify)) => certify.run(),
-        None => cli.curves.run(),
-    })
-}
-
-impl Curves {
-    fn run(&self) -> anyhow::Result<ExitCode> {
-        self.common.prepare()?;
-        let estimators = estimators(&self.estimator)?.unwrap_or_else(|| EstimatorKind::ALL.to_vec());
-        let Self { temperature, lr, .. } = *self;
-        let (steps, seeds) = (usize::try_from(self.steps)?, usize::try_from(self.seeds)?);
-        make_folder(&self.out)?;
-        let pictures = self.law.iter().map(|&law| picture(law));
-        for name in ["report.html".into(), "curves.json".into()].into_iter().chain(pictures) {
-            check_writable(&self.out.join(name))?;
-        }
-        let experiment = Experiment { estimators, steps, seeds, temperature, lr };
-        let runs = |law: Synthetic| experiment.estimators.iter().filter(|&&kind| law.admits(kind)).count() * seeds;
-        let mut meter = Meter::new(self.law.iter().map(|&law| runs(law)).sum(), self.common.quiet);
-        let settings = format!(
-            "{steps} steps of Adam at {lr}, {seeds} seeds, 20 targets and 8 estimates for each in a step (50 where \
-             the law is held), temperature {temperature}, \
-             as few samples behind an estimate as the estimator works with, {} thread{}",
-            tch::get_num_threads(),
-            if tch::get_num_threads() == 1 { "" } else { "s" }
-        );
-        let (mut done, mut panels) = (0, Vec::new());
-        for &law in &self.law {
-            let panel = experiment.run(law, |estimator| {
-                done += 1;
-                meter.step(done, || format!("{}: {estimator}", law.name()));
-            })?;
-            meter.line(done, law.name());
-            // After each law, so that what is done is kept whatever comes.
-            self.write(&picture(law), &report::svg(&panel))?;
-            panels.push(panel);
-            self.write("report.html", &report::html(&panels, "Estimated gradients of discrete latents", &settings))?;
-            self.write("curves.json", &serde_json::to_string(&panels)?)?;
-        }
-        meter.finish();
-
-        if self.common.json {
-            print_line(serde_json::to_string(&panels)?)?;
-        } else {
-            panels.iter().try_for_each(print_panel)?;
-        }
-        self.common.print_status(format_args!("{}", self.out.join("report.html").display()));
-        let mut curves = panels.iter().flat_map(|panel| &panel.curves);
-        let any_arrived = curves.any(|curve| curve.ended_at.is_none());
-        if !any_arrived {
-            print_status(
-                "error: no estimator came to its end under any law: take a smaller --lr, or a larger --temperature",
-            );
-        }
-        Ok(if any_arrived { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    }
-
-    fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
-        Ok(write_file(&self.out.join(name), text.as_bytes())?)
-    }
-}
-
-/// The file of a law's picture.
-fn picture(law: Synthetic) -> String {
-    format!("{law}.svg")
-}
-
-/// Where each estimator ended.
-fn print_panel(panel: &Panel) -> anyhow::Result<()> {
-    let last = |values: &[f64]| values.last().copied().unwrap_or(f64::NAN);
-    print_line(format_args!("{}: {}", panel.law, panel.task))?;
-    print_line("estimator            evals  loss above the least (low..high)     variance   ms a step")?;
-    for curve in &panel.curves {
-        print_line(format_args!(
-            "{:18} {:7} {:12.3e} ({:.1e}..{:.1e}) {:12.3e} {:11.2}",
-            curve.estimator.to_string(),
-            curve.evaluations,
-            last(&curve.excess_loss.median),
-            last(&curve.excess_loss.low),
-            last(&curve.excess_loss.high),
-            last(&curve.variance.median),
-            curve.seconds_per_step * 1e3
-        ))?;
-        if let Some(ending) = curve.ending() {
-            print_line(ending)?;
-        }
-    }
-    Ok(())
-}
-
-/// Estimators by name; nothing for all.
-fn estimators(names: &[String]) -> anyhow::Result<Option<Vec<EstimatorKind>>> {
-    if names.iter().any(|name| name == "all") {
-        return Ok(None);
-    }
-    let mut parsed: gengs::Result<Vec<EstimatorKind>> = names.iter().map(|name| name.parse()).collect();
-    if let Ok(kinds) = &mut parsed {
-        let mut met = Vec::new();
-        kinds.retain(|kind| {
-            !met.contains(kind) && {
-                met.push(*kind);
-                true
-            }
-        });
-    }
-    parsed.map(Some).map_err(|_| {
-        let known = EstimatorKind::ALL.map(|kind| kind.to_string()).join(", ");
-        anyhow::anyhow!("--estimator is {}, but must be all, or of {known}", names.join(","))
-    })
-}
-
 impl Certify {
-    fn run(&self) -> anyhow::Result<ExitCode> {
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
         self.common.prepare()?;
         let estimators = estimators(&self.estimator)?;
         let families = self.families()?;
