@@ -21,8 +21,8 @@ pub enum Pixels {
 /// The key by which intensities are binarised for evaluation: the same images for every model, seed and size of batch.
 const BINARISED_BY: NoiseKey = NoiseKey { seed: 0x6269_6e61, step: 0, first_row: 0 };
 
-/// Images that are hashed at once.
-const HASHED: i64 = 1024;
+/// Images that are hashed, or binarised, at once.
+const AT_ONCE: i64 = 1024;
 
 /// Images as bytes, `[N, height * width]`.
 #[derive(Debug)]
@@ -90,8 +90,8 @@ impl Images {
     pub(super) fn hash_into(&self, hash: &mut ContentHash) -> Result<()> {
         hash.add_count(self.len() as usize);
         hash.add(&[u8::from(self.pixels == Pixels::Binary)]);
-        for start in (0..self.len()).step_by(HASHED as usize) {
-            let images = self.bytes.narrow(0, start, HASHED.min(self.len() - start));
+        for start in (0..self.len()).step_by(AT_ONCE as usize) {
+            let images = self.bytes.narrow(0, start, AT_ONCE.min(self.len() - start));
             hash.add(&Vec::<u8>::try_from(&images.f_to_device(Device::Cpu)?.f_reshape([-1])?)?);
         }
         Ok(())
@@ -131,6 +131,19 @@ impl Images {
         }
     }
 
+    /// The images as [`fixed_batch`](Self::fixed_batch) has them, drawn once: to evaluate on again and again.
+    ///
+    /// # Errors
+    /// As [`fixed_batch`](Self::fixed_batch).
+    pub fn binarised(&self) -> Result<Self> {
+        let starts = (0..self.len()).step_by(AT_ONCE as usize);
+        let parts = starts.map(|from| {
+            let images = self.fixed_batch(from, (from + AT_ONCE).min(self.len()))?;
+            Ok(images.f_to_kind(Kind::Uint8)?)
+        });
+        Ok(Self { bytes: Tensor::f_cat(&parts.collect::<Result<Vec<_>>>()?, 0)?, pixels: Pixels::Binary })
+    }
+
     /// Images `from..to` to evaluate on, `[to - from, size]`: intensities are binarised by a fixed key, so that an
     /// image is the same for every model, seed and size of batch.
     ///
@@ -142,10 +155,10 @@ impl Images {
             return Ok(rows);
         }
         let first_row = u32::try_from(from).map_err(|_| Error::parameter("first image", from, "below 2^32"))?;
-        let noise = NoiseKey { first_row, ..BINARISED_BY }.gumbel(&[to - from, self.size(), 1], Kind::Float)?;
+        let noise = NoiseKey { first_row, ..BINARISED_BY }.gumbel(&[to - from, 1, self.size()], Kind::Float)?;
         // A Gumbel number lies below -log(-log p) with probability p.
         let threshold = (rows.to_device(Device::Cpu) / 255.0).log().neg().log().neg();
-        Ok(noise.squeeze_dim(-1).lt_tensor(&threshold).to_kind(Kind::Float).to_device(rows.device()))
+        Ok(noise.squeeze_dim(1).lt_tensor(&threshold).to_kind(Kind::Float).to_device(rows.device()))
     }
 }
 
@@ -181,6 +194,9 @@ mod tests {
         let parts: Vec<Tensor> = [(0, 7), (7, 50), (50, 100)].map(|(a, b)| images.fixed_batch(a, b).unwrap()).into();
         tch::manual_seed(5);
         assert_eq!(whole, Tensor::cat(&parts, 0));
+        let again = images.binarised().unwrap();
+        assert_eq!(again.fixed_batch(0, 100).unwrap(), whole);
+        assert_eq!(again.content().1, Pixels::Binary);
         // Means of ten thousand draws each.
         let means = Vec::<f64>::try_from(whole.reshape([-1, 4]).mean_dim(0, false, Kind::Double)).unwrap();
         for (mean, intensity) in means.iter().zip([0.0, 64.0, 191.0, 255.0]) {

@@ -19,6 +19,11 @@ pub fn seeded(seed: i64) -> Held {
     held
 }
 
+/// Lets the test's tensors be computed on its own thread: tests run side by side already, and libtorch's threads would spin in each other's way.
+pub fn on_one_thread() {
+    tch::set_num_threads(1);
+}
+
 /// How many draws a statistical test makes: a twentieth of those of a thorough run, which `GENGS_THOROUGH=1` asks for.
 pub fn draws(thorough: i64) -> i64 {
     match std::env::var_os("GENGS_THOROUGH").is_some_and(|value| value == "1") {

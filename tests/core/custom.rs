@@ -1,6 +1,6 @@
 //! Distributions of the user's own: sums that end, and what is said when they do not.
 
-use crate::common::{close, double, doubles, seeded};
+use crate::common::{close, double, doubles, on_one_thread, seeded};
 use gengs::prelude::*;
 use tch::{Device, Kind, Tensor};
 
@@ -102,6 +102,7 @@ fn a_bound_ends_a_sum_that_the_ratio_test_does_not_trust() {
 
 #[test]
 fn what_cannot_be_summed_is_named() {
+    on_one_thread();
     let builder = |name: &str| Custom::builder(name, Support::from(1));
     let message = |outcome: gengs::Result<Custom>| outcome.unwrap_err().to_string();
 
@@ -221,6 +222,7 @@ fn defaults_of_the_trait_hold_for_a_law_with_gaps() {
 /// Three atoms on an endless support, as a closure and as a law of the user's own: tails are the finite sums, nothing beyond.
 #[test]
 fn few_atoms_on_an_endless_support_have_tails() {
+    on_one_thread();
     let log_pmf = |k: &Tensor| {
         let at = |place: f64, weight: f64| k.eq(place).to_kind(Kind::Double) * weight;
         (at(2.0, 0.2) + at(3.0, 0.3) + at(5.0, 0.5)).log()
@@ -295,6 +297,7 @@ fn few_atoms_on_an_endless_support_have_tails() {
 /// Modes far apart are all found, or their range is asked for.
 #[test]
 fn a_law_with_two_modes_is_whole() {
+    on_one_thread();
     let two_modes = |far: f64| {
         move |p: &[Tensor], k: &Tensor| {
             let near: Tensor = (k - &p[0]).square() * -0.5;
@@ -331,6 +334,7 @@ fn a_law_with_two_modes_is_whole() {
 /// A little mass far away is found, and counted in the mean, or its range is asked for.
 #[test]
 fn a_little_mass_far_away_is_part_of_a_normalised_law() {
+    on_one_thread();
     for (far, share, is_found) in [(1e7, 9e-7, false), (1e6, 1e-7, false), (-1e5, 1e-9, true), (3e4, 1e-6, true)] {
         let log_pmf = move |_: &[Tensor], k: &Tensor| {
             let near = (k * 3f64.ln() - 3.0 - (k.clamp_min(0.0) + 1.0).lgamma() + (1.0f64 - share).ln())

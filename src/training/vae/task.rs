@@ -5,7 +5,7 @@ use super::diagnose::{Diagnosis, GradientRecord};
 use super::evaluate::evaluate;
 use super::pictures::{ShownImages, draw_pictures, pictures};
 use super::record::EpochRecord;
-use crate::data::{Dataset, Identity};
+use crate::data::{Dataset, Identity, Images};
 use crate::error::Result;
 use crate::estimators::{Estimator, EstimatorKind};
 use crate::models::{Elbo, Vae};
@@ -34,6 +34,8 @@ const VALIDATION_BATCH: i64 = 500;
 #[derive(Debug)]
 pub struct VaeTask {
     data: Dataset,
+    /// The images that the best epoch is chosen by, as they are evaluated.
+    validation: Images,
     store: VarStore,
     vae: Vae,
     adam: Adam,
@@ -115,7 +117,8 @@ impl TrainTask for VaeTask {
             }
         };
         let diagnosis = (config.diagnose_every > 0).then(|| Diagnosis::new(config, &vae)).transpose()?;
-        Ok(Self { data, store, vae, adam, estimator, diagnosis, gradients: Vec::new() })
+        let validation = data.validation.binarised()?;
+        Ok(Self { data, validation, store, vae, adam, estimator, diagnosis, gradients: Vec::new() })
     }
 
     fn identity(&self) -> Result<Option<Identity>> {
@@ -160,7 +163,7 @@ impl TrainTask for VaeTask {
     fn record(&self, config: &TrainConfig, trained: &Trained) -> Result<EpochRecord> {
         let validation = evaluate(
             &self.vae,
-            &self.data.validation,
+            &self.validation,
             VALIDATION_SAMPLES,
             trained.temperature,
             VALIDATION_BATCH,
