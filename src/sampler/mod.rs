@@ -1,6 +1,6 @@
 //! The one-pass sampler: relaxed draws, their gradients and the KL, with no tensor that has an atom dimension.
 //!
-//! The backward pass of the relaxation is one number a parameter, with scores `s_k = d log pi_k / d theta`, weights `w`:
+//! The backward pass is one number a parameter, with scores `s_k = d log pi_k / d theta` and relaxed weights `w`:
 //!
 //! ```text
 //! dz / dtheta  = sum_k w_k (k - z) s_k / temperature
