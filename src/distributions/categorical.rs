@@ -15,7 +15,7 @@ use tch::{Kind, Tensor};
 /// use gengs::prelude::*;
 /// use tch::Tensor;
 ///
-/// let law = Categorical::new(&Tensor::from_slice(&[1.0, 2.0, 5.0]).log())?;
+/// let law = Categorical::new(&Tensor::from_slice(&[1.0, 2.0, 5.0]))?; // weights
 /// let q = TruncatedDistribution::new(&law, &Truncation::right(3))?; // the classes 0, 1, 2
 /// let probs = Vec::<f64>::try_from(q.log_weights().exp())?;
 /// assert_eq!(format!("{probs:.4?}"), "[0.1250, 0.2500, 0.6250]");

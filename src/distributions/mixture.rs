@@ -20,7 +20,7 @@ use tch::{Kind, Tensor};
 ///
 /// let counts = Poisson::new(&Tensor::from(1.0))?;
 /// let waits = Geometric::new(&Tensor::from(0.5))?;
-/// let halves = Tensor::from_slice(&[0.0, 0.0]); // logits of the weights
+/// let halves = Categorical::new(&Tensor::from_slice(&[1.0, 1.0]))?; // either, equally likely
 /// let law = Mixture::new(&halves, vec![Box::new(counts), Box::new(waits)])?;
 /// let q = TruncatedDistribution::new(&law, &Truncation::right(4))?; // 0, 1, 2, and 3 or more
 /// let probs = Vec::<f64>::try_from(q.log_weights().exp())?;

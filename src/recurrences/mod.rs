@@ -54,13 +54,13 @@
 //!         Support::from(0)
 //!     }
 //!     fn mean(&self) -> Tensor {
-//!         &self.0 / (1.0 - &self.0)
+//!         &self.0 / self.0.neg().log1p().exp()
 //!     }
 //!     fn variance(&self) -> Tensor {
-//!         &self.0 / (1.0 - &self.0).square()
+//!         &self.0 / self.0.neg().log1p().exp().square()
 //!     }
 //!     fn log_pmf(&self, k: &Tensor) -> Tensor {
-//!         k * self.0.log() + (1.0 - &self.0).log()
+//!         k * self.0.log() + self.0.neg().log1p()
 //!     }
 //!     fn rows(&self) -> Option<Box<dyn LawBatch>> {
 //!         Some(Box::new(Recurrences::new(&[self.0.shallow_clone()], |[heads, _]| Plain(heads))?))
