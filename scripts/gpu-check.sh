@@ -5,13 +5,20 @@
 #   DIR/gpu-check.sh [--out DIR]          runs them there, within nine minutes (needs python3 with PyTorch 2.11, no Rust; a Linux of the same age
 #                                         or newer). Leaves results.json and results.md. Without a GPU it runs what needs none, and says so.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 
 if [ "${1:-}" != --bundle ]; then
     exec python3 "$here/gpu-check/check.py" "$@"
 fi
 
-bundle=${2:?"the folder to make, as in: scripts/gpu-check.sh --bundle gpu-check"}
+if [ -z "${2:-}" ]; then
+    echo "--bundle needs the folder to make, as in: scripts/gpu-check.sh --bundle gpu-check" >&2
+    exit 2
+fi
+bundle=$2
+[ -f "$here/../Cargo.toml" ] || { echo "a bundle is made in the project, with scripts/gpu-check.sh; this is one" >&2; exit 2; }
+mkdir -p "$bundle"
+bundle=$(cd "$bundle" && pwd)
 cd "$here/.."
 cargo build --release
 # The executable of a test or a bench, built as cargo test builds them; the programs that it needs are built, and listed, too.
@@ -26,13 +33,15 @@ for line in sys.stdin:
 }
 device_test=$(executable test device)
 device_bench=$(executable bench device)
-mkdir -p "$bundle"
 programs="${CARGO_TARGET_DIR:-target}/release"
 cp "$programs/gengs-vae" "$programs/gengs-topics" "$programs/gengs-gradients" "$bundle/"
 cp "$device_test" "$bundle/device-test"
 cp "$device_bench" "$bundle/device-bench"
 strip "$bundle"/gengs-* "$bundle"/device-*
 cp scripts/gpu-check.sh "$bundle/"
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
+printf '{"version": "%s", "commit": "%s"}\n' "$version" "$commit" > "$bundle/bundle.json"
 mkdir -p "$bundle/gpu-check"
 cp scripts/gpu-check/check.py scripts/gpu-check/peers.py "$bundle/gpu-check/"
 gcc -shared -fPIC -O1 -o "$bundle/gpu-check/count.so" scripts/gpu-check/count.c -ldl
