@@ -63,8 +63,7 @@ impl Trained {
     /// When the device cannot be used, or there is no run.
     pub fn settings<S: Settings>(&self) -> Result<(RunFolder, S, Device)> {
         let device = self.common.prepare()?;
-        let (folder, mut settings) = RunFolder::open::<S>(&self.checkpoint_args.run)?;
-        name_links(&self.common, &folder);
+        let (folder, mut settings) = self.checkpoint_args.open::<S>(&self.common)?;
         set_data_dir(&mut settings, self.data_dir.as_deref());
         Ok((folder, settings, device))
     }
@@ -76,12 +75,21 @@ impl Trained {
 }
 
 impl CheckpointArgs {
-    /// The checkpoint's file, once the run's links were named.
+    /// The run's folder and its settings; says where the links in it lead.
+    ///
+    /// # Errors
+    /// As [`RunFolder::open`].
+    pub fn open<S: Settings>(&self, common: &Common) -> Result<(RunFolder, S)> {
+        let (folder, settings) = RunFolder::open::<S>(&self.run)?;
+        name(common, "links", folder.links());
+        Ok((folder, settings))
+    }
+
+    /// The checkpoint's file.
     ///
     /// # Errors
     /// When there is none.
-    pub fn file(&self, common: &Common, folder: &RunFolder) -> Result<PathBuf> {
-        name_links(common, folder);
+    pub fn file(&self, folder: &RunFolder) -> Result<PathBuf> {
         self.check(folder)?;
         Ok(folder.file(&self.name()))
     }
@@ -131,11 +139,6 @@ pub(super) fn name_outside(common: &Common, folder: &RunFolder, settings: &impl 
     name(common, "settings and links", folder.links().into_iter().chain(settings.data_paths()));
 }
 
-/// Says where the links in a run's folder lead.
-fn name_links(common: &Common, folder: &RunFolder) {
-    name(common, "links", folder.links());
-}
-
 fn name(common: &Common, what: &str, paths: impl IntoIterator<Item = PathBuf>) {
     let paths: Vec<String> = paths.into_iter().map(|path| in_one_line(&path.display().to_string())).collect();
     if !paths.is_empty() {
@@ -182,12 +185,12 @@ impl Export {
             .into_iter()
             .flatten()
             .try_for_each(|path| must_not_be_of_a_run(path))?;
-        let (folder, settings) = RunFolder::open::<S>(&self.checkpoint_args.run)?;
+        let (folder, settings) = self.checkpoint_args.open::<S>(&self.common)?;
         [&self.target.torchscript, &self.target.safetensors]
             .into_iter()
             .flatten()
             .try_for_each(|path| must_not_be_data(path, &settings))?;
-        let checkpoint = self.checkpoint_args.file(&self.common, &folder)?;
+        let checkpoint = self.checkpoint_args.file(&folder)?;
         let FromFile { store, model, .. } = read(&settings, &checkpoint, device)?;
         let target = &self.target;
         if let Some(path) = &target.torchscript {

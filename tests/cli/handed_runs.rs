@@ -180,6 +180,7 @@ fn links_and_settings_are_named_in_one_line() {
         let text = stderr(&output);
         let named = format!("have these opened, to read: {}", home.join("elsewhere").display());
         assert!(output.status.success() && text.contains(&named), "{arguments:?}: {text}");
+        assert_eq!(text.matches("have these opened").count(), 1, "{arguments:?}: {text}");
     }
     let config = fs::read_to_string(home.join("run/config.toml")).unwrap();
     let forged = config.replace("dataset = \"mnist-5k\"", "dataset = \"/nowhere\\nerror: \\u200e\\tforged\"");

@@ -4,7 +4,7 @@ use super::tables::TableArgs;
 use clap::Args;
 use gengs::cli::{CheckpointArgs, Common, flush, write_line};
 use gengs::data::{CorpusSet, visit_texts};
-use gengs::training::{RunFolder, TopicsTrainConfig, TrainedTopics};
+use gengs::training::{TopicsTrainConfig, TrainedTopics};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -47,8 +47,8 @@ impl Infer {
     /// One JSON line a text, or with --json one array of all.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let device = self.common.prepare()?;
-        let (folder, _) = RunFolder::open::<TopicsTrainConfig>(&self.checkpoint_args.run)?;
-        self.checkpoint_args.file(&self.common, &folder)?;
+        let (folder, _) = self.checkpoint_args.open::<TopicsTrainConfig>(&self.common)?;
+        self.checkpoint_args.file(&folder)?;
         let trained = TrainedTopics::load(&self.checkpoint_args.run, &self.checkpoint_args.checkpoint, device)?;
         let json = self.common.json;
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());

@@ -26,7 +26,7 @@ pub struct Eval {
     /// Hard samples an image, for -ELBO and the importance-weighted bound
     #[arg(long, default_value_t = 100, value_name = "S", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     importance_samples: i64,
-    /// Images at once
+    /// Images at once; the noise of the samples depends on it, the images do not
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     batch_size: i64,
 }

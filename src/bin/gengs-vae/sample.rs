@@ -52,7 +52,7 @@ impl Sample {
                 ShownImages::of(&config.image_set().load(config.data_dir.as_deref())?.to_device(device))
             }
         };
-        let checkpoint = self.trained.checkpoint_args.file(&self.trained.common, &folder)?;
+        let checkpoint = self.trained.checkpoint_args.file(&folder)?;
         let vae = weights::read_vae(&config, &checkpoint, device)?.model;
         if shown.size() != vae.pixels() {
             let (run, found, pixels) = (folder.path().display(), shown.size(), vae.pixels());

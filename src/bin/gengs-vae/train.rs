@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args, Serialize)]
 pub struct Train {
     /// mnist-5k (built in), mnist, static-mnist, omniglot, or a file: idx, .npy, .npz with 'x' or with 'x_train' and
-    /// 'x_test', of images [N, height, width] [default: mnist-5k]
+    /// 'x_test', of images [N, height, width]. Grey pixels are the probabilities of ones: drawn anew for each batch of
+    /// training, and once for evaluation [default: mnist-5k]
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
     /// Law of the latents [default: poisson]

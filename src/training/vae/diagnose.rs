@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::estimators::{Baseline, Estimator, EstimatorKind, Reinforce, cosines};
 use crate::models::Vae;
 use crate::training::checkpoint::{Checkpoint, DIAGNOSED};
+use crate::training::ranges::number;
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Kind, Tensor};
 
@@ -91,7 +92,10 @@ impl Diagnosis {
             let Some(learned) = estimator.learned() else { continue };
             let prefix = format!("{DIAGNOSED}{kind}.");
             let Some(steps) = checkpoint.tensor(&format!("{prefix}{STEPS}")) else { continue };
-            learned.adam.set_steps(steps.double_value(&[]) as i64);
+            let steps = steps.double_value(&[]);
+            number("steps of what looks at gradients", steps, 0.0..=9e15)?;
+            // In range, as was checked.
+            learned.adam.set_steps(steps as i64);
             let named = Checkpoint::contents(&learned.store, &learned.adam);
             checkpoint
                 .copy_into(named.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)).collect())?;
