@@ -24,6 +24,15 @@ pub struct Info {
     pub quantities: Vec<(&'static str, Tensor)>,
 }
 
+/// Latents at exact samples, as an estimator differentiates them.
+#[derive(Debug)]
+pub struct ExactSamples {
+    /// The samples, with the graph by which the slope of `f` becomes a gradient.
+    pub z: Tensor,
+    /// The degree of polynomials for which the expectation of that gradient is exact, under every law of the batch.
+    pub degree: i64,
+}
+
 impl Estimate {
     /// From a scalar for each sample `[samples, rows...]`.
     pub(super) fn mean_of(samples: &Tensor, evaluations: i64) -> Self {

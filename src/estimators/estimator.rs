@@ -1,11 +1,12 @@
 //! The trait of all estimators.
 
-use super::estimate::Estimate;
+use super::estimate::{Estimate, ExactSamples};
 use super::expectation::Expectation;
 use super::facts::Facts;
 use super::learned::Learned;
 use super::tensors::check_temperature;
 use crate::error::Result;
+use tch::Tensor;
 
 /// Anything that estimates the gradient of `E_q[f(z)]`.
 ///
@@ -73,6 +74,18 @@ pub trait Estimator: std::fmt::Debug + Send {
     /// # Errors
     /// As [`estimate`](Self::estimate).
     fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate>;
+
+    /// For estimators that differentiate `f` at exact samples: the latents at these atoms, with the graph by which the
+    /// slope of `f` becomes a gradient. So the expectation of the estimate can be enumerated; nothing for the others.
+    ///
+    /// # Shapes
+    /// `index` `[samples, rows..., latents]`, int64, to values of the same shape (`+ [d]` for atoms that are vectors).
+    ///
+    /// # Errors
+    /// When the law is not of the kind that the estimator is made for.
+    fn at_atoms(&self, _of: &Expectation<'_>, _index: &Tensor) -> Result<Option<ExactSamples>> {
+        Ok(None)
+    }
 
     /// Another temperature, for those that have one and do not learn it; the others ignore it.
     ///

@@ -134,6 +134,13 @@ impl<'a> Expectation<'a> {
         check_shape("perturbed log weights of an estimate, samples first", &perturbed, Kind::Double)?;
         match facts.needs_of_law {
             LawNeeds::Any => {}
+            LawNeeds::Numbers if self.law.window().is_some() => {}
+            LawNeeds::Numbers => {
+                return Err(Error::Config(format!(
+                    "{} needs latents that are numbers; take fini-1 or reinmax for vectors",
+                    facts.name
+                )));
+            }
             LawNeeds::Integers if self.law.is_on_integers() => {}
             LawNeeds::Integers => {
                 return Err(Error::Config(format!(

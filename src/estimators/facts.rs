@@ -25,8 +25,10 @@ pub enum FunctionNeeds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LawNeeds {
-    /// Finitely many atoms, integers or vectors.
+    /// Finitely many atoms, numbers or vectors.
     Any,
+    /// Atoms that are numbers.
+    Numbers,
     /// Atoms that are successive integers.
     Integers,
     /// A Poisson, given with the expectation.
@@ -49,8 +51,10 @@ pub enum Unbiased {
 pub enum Approach {
     /// The sum over all outcomes, which the others are compared with.
     Reference,
-    /// The slope of `f` along the sample.
+    /// The slope of `f` along a relaxed sample.
     Pathwise,
+    /// The slope of `f` at an exact sample, weighted.
+    AtExactSamples,
     /// The slope of the log-probability.
     ScoreFunction,
     /// The same, with what is known of `f` subtracted.
@@ -68,6 +72,9 @@ pub struct Facts {
     pub approach: Approach,
     /// Its claim; of its own objective, for a bound of several samples.
     pub unbiased: Unbiased,
+    /// The degree up to which its expectation is the exact gradient of every function that is a polynomial in each
+    /// latent by itself; 0 where it claims none. Laws with mass on fewer atoms are exact up to their number.
+    pub exact_degree: i64,
     /// The fewest samples a row that it works with.
     pub fewest_samples: i64,
     /// Whether the temperature is a setting of it, not learned or absent.
@@ -86,6 +93,7 @@ impl Facts {
             name,
             approach: Approach::ScoreFunction,
             unbiased: Unbiased::Always,
+            exact_degree: 0,
             fewest_samples: 1,
             has_temperature: false,
             needs_of_f: FunctionNeeds::Atoms,

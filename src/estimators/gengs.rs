@@ -67,7 +67,7 @@ pub(super) const GENGS: Facts = Facts {
     ..Facts::new("gengs")
 };
 pub(super) const GENGS_ST: Facts = Facts {
-    approach: Approach::Pathwise,
+    approach: Approach::AtExactSamples,
     unbiased: Unbiased::Never,
     has_temperature: true,
     needs_of_f: FunctionNeeds::SlopeAtAtoms,

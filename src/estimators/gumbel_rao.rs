@@ -67,7 +67,7 @@ impl GumbelRao {
 }
 
 pub(super) const GUMBEL_RAO: Facts = Facts {
-    approach: Approach::Pathwise,
+    approach: Approach::AtExactSamples,
     unbiased: Unbiased::Never,
     has_temperature: true,
     needs_of_f: FunctionNeeds::SlopeAtAtoms,

@@ -4,6 +4,7 @@ use super::arrivals::{self, ExponentialArrivals, Step};
 use super::enumeration::{self, Enumeration};
 use super::estimator::Estimator;
 use super::facts::{Facts, FunctionNeeds, LawNeeds, Setting, Unbiased};
+use super::fini::{self, Fini};
 use super::gengs::{self, Gengs};
 use super::go::{self, Go};
 use super::go_dequantized::{self, GoDequantized};
@@ -18,7 +19,7 @@ use super::relax_dequantized::{self, RelaxDequantized};
 use super::vimco::{self, Vimco};
 use crate::choice::{Choice, read_and_written};
 use crate::error::Result;
-use crate::relaxation::Forward;
+use crate::relaxation::{Forward, Order};
 use serde::{Deserialize, Serialize};
 
 /// From lines of a variant, its name, its help, its facts, and how it is built from a [`Setting`].
@@ -82,6 +83,10 @@ estimators! {
         samples", gengs::GENGS, |setting| Gengs::new(setting.temperature, Forward::Soft)?;
     GengsSt, "gengs-st", "The same with straight-through: f sees \
         integers", gengs::GENGS_ST, |setting| Gengs::new(setting.temperature, Forward::StraightThrough)?;
+    FiniOne, "fini-1", "Exact samples, slopes weighted to be exact for linear functions: straight-through at the \
+        mean", fini::FINI_1, |_| Fini::new(Order::First);
+    FiniTwo, "fini-2", "The same, exact for quadratic functions", fini::FINI_2, |_| Fini::new(Order::Second);
+    FiniThree, "fini-3", "The same, exact for cubic functions", fini::FINI_3, |_| Fini::new(Order::Third);
     GumbelRao, "gumbel-rao", "Straight-through, averaged over relaxed samples that share an \
         integer", gumbel_rao::GUMBEL_RAO, |setting| GumbelRao::new(setting.temperature, gumbel_rao::DRAWS)?;
     ReinMax, "reinmax", "Straight-through of second order", reinmax::REINMAX, |_| ReinMax::new(1.0)?;
@@ -127,6 +132,12 @@ impl EstimatorKind {
         }
     }
 
+    /// The degree up to which its expectation is the exact gradient of functions that are polynomials in each latent
+    /// by itself, for laws with mass on as many atoms; 0 where it claims none.
+    pub fn exact_degree(self) -> i64 {
+        self.facts().exact_degree
+    }
+
     /// The fewest samples a row that it works with.
     pub fn fewest_samples(self) -> i64 {
         self.facts().fewest_samples
@@ -149,6 +160,11 @@ impl EstimatorKind {
 
     /// Whether it needs latents that are successive integers.
     pub fn needs_integers(self) -> bool {
+        matches!(self.needs_of_law(), LawNeeds::Integers | LawNeeds::Poisson)
+    }
+
+    /// Whether it needs latents that are numbers.
+    pub fn needs_numbers(self) -> bool {
         self.needs_of_law() != LawNeeds::Any
     }
 

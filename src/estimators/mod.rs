@@ -9,6 +9,7 @@
 //! |---|---|---|---|
 //! | [`exact`](Enumeration) | every outcome | atoms ^ latents | none |
 //! | [`gengs`, `gengs-st`](Gengs) | the relaxed sample; its integer | 1 a sample | falls with the temperature |
+//! | [`fini-1`, `-2`, `-3`](Fini) | exact samples, weighted slopes | 1 a sample | none for polynomials of that degree |
 //! | [`gumbel-rao`](GumbelRao) | relaxed samples that share an integer | 1 a sample | as `gengs-st` |
 //! | [`reinmax`](ReinMax) | second-order straight-through | 1 a sample | none for quadratics |
 //! | [`reinforce`, `-ma`, `-loo`](Reinforce) | the log-probability | 1 a sample | none |
@@ -37,6 +38,7 @@ mod estimate;
 mod estimator;
 mod expectation;
 mod facts;
+mod fini;
 mod gengs;
 mod go;
 mod go_dequantized;
@@ -55,10 +57,11 @@ mod vimco;
 
 pub use arrivals::{ExponentialArrivals, Step};
 pub use enumeration::Enumeration;
-pub use estimate::{Estimate, Info};
+pub use estimate::{Estimate, ExactSamples, Info};
 pub use estimator::Estimator;
 pub use expectation::{Expectation, Objective};
 pub use facts::{Approach, Facts, FunctionNeeds, LawNeeds, Setting, Unbiased};
+pub use fini::Fini;
 pub use gengs::Gengs;
 pub use go::Go;
 pub use go_dequantized::GoDequantized;

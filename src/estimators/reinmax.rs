@@ -17,13 +17,13 @@
 //! Liu, Dong, Liu, Yu, Gao, "Bridging Discrete and Backpropagation: Straight-Through and Beyond", arXiv 2304.08612.
 
 use super::conditional;
-use super::estimate::Estimate;
+use super::estimate::{Estimate, ExactSamples};
 use super::estimator::Estimator;
 use super::expectation::Expectation;
 use super::facts::{Approach, Facts, FunctionNeeds, Unbiased};
 use super::tensors::{check_temperature, no_value};
 use crate::error::Result;
-use tch::Kind;
+use tch::{Kind, Tensor};
 
 /// Differentiates straight-through of second order.
 ///
@@ -59,25 +59,39 @@ impl ReinMax {
 }
 
 pub(super) const REINMAX: Facts = Facts {
-    approach: Approach::Pathwise,
+    approach: Approach::AtExactSamples,
     unbiased: Unbiased::Never,
+    exact_degree: 2,
     needs_of_f: FunctionNeeds::SlopeAtAtoms,
     ..Facts::new("reinmax")
 };
 
+/// At other temperatures than 1 it is exact for linear functions at most.
+const WARMER_OR_COLDER: Facts = Facts { exact_degree: 0, ..REINMAX };
+
 impl Estimator for ReinMax {
     fn facts(&self) -> &'static Facts {
-        &REINMAX
+        if self.temperature == 1.0 { &REINMAX } else { &WARMER_OR_COLDER }
     }
 
     fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
-        let hard = of.hard()?;
+        let index = of.hard()?.index;
+        Ok(Estimate::mean_of(&of.value(&self.moved(of, &index))?, of.samples))
+    }
+
+    fn at_atoms(&self, of: &Expectation<'_>, index: &Tensor) -> Result<Option<ExactSamples>> {
+        Ok(Some(ExactSamples { z: self.moved(of, index), degree: self.facts().exact_degree }))
+    }
+}
+
+impl ReinMax {
+    /// The atoms of these indices, with the gradient.
+    fn moved(&self, of: &Expectation<'_>, index: &Tensor) -> Tensor {
         let log_weights = of.log_weights();
-        let sample = conditional::one_hot(&hard.index, of.law.len(), log_weights.kind());
+        let sample = conditional::one_hot(index, of.law.len(), log_weights.kind());
         let middle = (sample + (&log_weights / self.temperature).softmax(-1, None::<Kind>).detach()) / 2.0;
         let first = (middle.log() + no_value(&log_weights)).softmax(-1, None::<Kind>);
-        let weights: tch::Tensor = first * 2.0 - log_weights.softmax(-1, None::<Kind>) / 2.0;
-        let slope = of.weigh(&no_value(&weights));
-        Ok(Estimate::mean_of(&of.value(&(hard.z + slope))?, of.samples))
+        let weights: Tensor = first * 2.0 - log_weights.softmax(-1, None::<Kind>) / 2.0;
+        of.law.select(index.shallow_clone()) + of.weigh(&no_value(&weights))
     }
 }

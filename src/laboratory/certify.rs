@@ -1,5 +1,6 @@
 //! Bias, variance and cost of an estimator, measured against the exact gradient.
 
+use super::degrees::{DegreeProof, prove};
 use super::problem::Problem;
 use crate::error::{Error, Result};
 use crate::estimators::{EstimatorKind, FunctionNeeds, LawNeeds, Setting, cosines};
@@ -74,13 +75,15 @@ pub struct Certificate {
     /// Whether the estimator claims that its expectation is the exact gradient, and the objective gives what the claim
     /// needs.
     pub claims_unbiased: bool,
-    /// What the draws say of the claim.
+    /// For estimators that claim to be exact for polynomials: what the enumeration of the atoms says of it.
+    pub exact_degree: Option<DegreeProof>,
+    /// What draws and enumeration say of the claims.
     pub verdict: Verdict,
     /// Seconds for all draws.
     pub seconds: f64,
 }
 
-/// What draws say of the claim that an estimator is unbiased.
+/// What is found of the claims that an estimator is unbiased, or exact for polynomials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -141,7 +144,11 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
     let exact = problem.exact(kind, samples)?;
     let Drawn { sums, rounding, evaluations, seconds } = draw(problem, how, samples, &exact)?;
     let parameters = problem.parameters()?;
-    let claims_unbiased = kind.is_unbiased(config.latents) && config.objective.gives(kind.needs_of_f());
+    let proofs = prove(problem, kind, how.temperature)?;
+    let degree = proofs.as_ref().and_then(|proofs| proofs.first()).map_or(0, |proof| proof.degree);
+    let is_exact = config.objective.degree().is_some_and(|of_objective| of_objective <= degree);
+    let claims_unbiased =
+        (kind.is_unbiased(config.latents) || is_exact) && config.objective.gives(kind.needs_of_f());
     let rare = problem.of_rare_atoms(FEW / (sums.draws * samples) as f64, kind, samples)?;
     let cosine = sums.cosine / sums.draws as f64;
     Ok(parameters
@@ -150,7 +157,10 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
         .map(|(p, (parameter, value))| {
             let Found { exact, mean, bias, z, beyond_rare, std, mse } =
                 sums.found(&exact, &rare, p as i64, rounding[p]);
+            let exact_degree = proofs.as_ref().map(|proofs| proofs[p]);
             let verdict = match claims_unbiased {
+                _ if exact_degree.is_some_and(|proof| !proof.holds()) => Verdict::Refuted,
+                false if exact_degree.is_some() => Verdict::Holds,
                 false => Verdict::NoClaim,
                 true if z.abs() <= REFUTED => Verdict::Holds,
                 true if beyond_rare <= REFUTED => Verdict::CannotTell,
@@ -179,6 +189,7 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
                 needs_of_f: kind.needs_of_f(),
                 needs_of_law: kind.needs_of_law(),
                 claims_unbiased,
+                exact_degree,
                 verdict,
                 seconds,
             }

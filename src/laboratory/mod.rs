@@ -7,6 +7,7 @@ mod axis;
 mod certify;
 mod chart;
 mod curves;
+mod degrees;
 mod experiment;
 mod figure;
 mod objective;
@@ -17,6 +18,7 @@ mod scores;
 
 pub use certify::{Certificate, Measurement, Verdict, certify};
 pub use curves::{Band, Curve, Panel};
+pub use degrees::DegreeProof;
 pub use experiment::{Experiment, Synthetic};
 pub use objective::{ObjectiveKind, TestFunction};
 pub use problem::{Problem, ProblemConfig};

@@ -25,6 +25,15 @@ choices! {
 }
 
 impl ObjectiveKind {
+    /// The degree of the polynomial that it is in each latent by itself, if it is one.
+    pub fn degree(self) -> Option<i64> {
+        match self {
+            Self::Constant => Some(0),
+            Self::Quadratic => Some(2),
+            Self::Sigmoid | Self::Network | Self::Step | Self::Floor => None,
+        }
+    }
+
     /// Whether it has what an estimator asks for. The slopes of steps are zero everywhere, and say nothing of their
     /// rises.
     pub fn gives(self, needed: FunctionNeeds) -> bool {

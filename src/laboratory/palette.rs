@@ -11,14 +11,15 @@ pub(super) const COLOURS: [&str; 6] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7
 const PERIOD: f64 = 24.0;
 
 /// The approaches that have a column, in their order. The exact gradient is the reference in all of them.
-pub(super) const COLUMNS: [Approach; 4] =
-    [Approach::Pathwise, Approach::ScoreFunction, Approach::ControlVariate, Approach::Steps];
+pub(super) const COLUMNS: [Approach; 5] =
+    [Approach::Pathwise, Approach::AtExactSamples, Approach::ScoreFunction, Approach::ControlVariate, Approach::Steps];
 
 /// The heading of a column.
 pub(super) fn title(approach: Approach) -> &'static str {
     match approach {
         Approach::Reference => "exact",
-        Approach::Pathwise => "pathwise and relaxed",
+        Approach::Pathwise => "relaxed samples",
+        Approach::AtExactSamples => "slopes at exact samples",
         Approach::ScoreFunction => "score function",
         Approach::ControlVariate => "control variates",
         Approach::Steps => "from atom to atom",

@@ -138,6 +138,7 @@ impl Problem {
     /// Whether an estimator is made for such latents.
     pub(super) fn is_made_for(&self, estimator: EstimatorKind) -> bool {
         (self.law.is_on_integers() || !estimator.needs_integers())
+            && (self.law.window().is_some() || !estimator.needs_numbers())
             && (self.config.family == "poisson" || !estimator.needs_poisson())
     }
 
@@ -161,7 +162,7 @@ impl Problem {
         }
         // A bound of several samples is an expectation over as many times the latents.
         let samples = if estimator == EstimatorKind::Vimco { samples } else { 1 };
-        let leaves = Leaves::new(&self.law, [1, latents], Vec::new());
+        let leaves = self.copies([1, latents]);
         let law = self.law.with_log_weights(leaves.law.log_weights().repeat([1, samples, 1]));
         let f = |z: &Tensor| {
             if samples == 1 {
@@ -236,6 +237,21 @@ impl Problem {
         Ok((leaves.gradients(&estimate.surrogate, &self.scores)?, estimate))
     }
 
+    /// The law of each latent, float64 or float32.
+    pub(super) fn law(&self) -> &TruncatedDistribution {
+        &self.law
+    }
+
+    /// Derivatives of its log weights in the parameters that have a gradient, `[atoms, parameters]`.
+    pub(super) fn scores(&self) -> &Tensor {
+        &self.scores
+    }
+
+    /// So many rows of so many latents, as leaves of a graph.
+    pub(super) fn copies(&self, shape: [i64; 2]) -> Leaves {
+        Leaves::new(&self.law, shape, Vec::new())
+    }
+
     /// The objective, of values with any number of leading dimensions.
     fn value(&self, z: &Tensor) -> Tensor {
         self.function.value(z, self.law.atoms().dim())
@@ -243,7 +259,7 @@ impl Problem {
 
     fn leaves(&self, shape: [i64; 2], needs: LawNeeds) -> Result<(Leaves, Option<Box<dyn Distribution>>)> {
         if needs != LawNeeds::Poisson {
-            return Ok((Leaves::new(&self.law, shape, Vec::new()), None));
+            return Ok((self.copies(shape), None));
         }
         let leaf = |&value: &f64| Tensor::full(shape, value, (self.config.kind, Device::Cpu)).set_requires_grad(true);
         let parameters: Vec<Tensor> = self.config.parameters.iter().map(leaf).collect();

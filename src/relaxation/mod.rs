@@ -22,8 +22,10 @@
 //! 2003.01847; straight-through: Jang, Gu, Poole, "Categorical Reparameterization with Gumbel-Softmax", arXiv
 //! 1611.01144.
 
+mod finite_order;
 mod multinomial;
 
+pub use finite_order::{FiniteOrder, Order};
 pub use multinomial::{MultinomialRelaxation, Scheme};
 
 use crate::checks::{broadcast_shape, broadcasts, check};

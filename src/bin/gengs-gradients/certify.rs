@@ -6,7 +6,7 @@ use gengs::Truncation;
 use gengs::cli::{self, Common, generator_seed, print_line, print_status};
 use gengs::distributions::FAMILIES;
 use gengs::estimators::EstimatorKind;
-use gengs::laboratory::{Certificate, Measurement, ObjectiveKind, Problem, ProblemConfig, Verdict, certify};
+use gengs::laboratory::{Certificate, DegreeProof, Measurement, ObjectiveKind, Problem, ProblemConfig, Verdict, certify};
 use std::process::ExitCode;
 use tch::Kind;
 
@@ -121,6 +121,7 @@ impl Certify {
                     print_line(title(&problem)?)?;
                     print_line(HEADER)?;
                 }
+                let mut of_problem = Vec::new();
                 for (estimator, temperature) in self.measurements(&estimators, &problem) {
                     let Self { samples, draws, warm_up, seed, .. } = *self;
                     let how = Measurement { estimator, temperature, samples, draws, warm_up, seed };
@@ -128,8 +129,12 @@ impl Certify {
                     if !self.common.json {
                         certificates.iter().try_for_each(|certificate| print_line(line(certificate)))?;
                     }
-                    found.extend(certificates);
+                    of_problem.extend(certificates);
                 }
+                if !self.common.json {
+                    of_problem.iter().filter_map(proof).try_for_each(print_line)?;
+                }
+                found.append(&mut of_problem);
             }
         }
         if found.is_empty() {
@@ -139,10 +144,16 @@ impl Certify {
             print_line(serde_json::to_string(&found)?)?;
         }
         let refuted: Vec<&Certificate> = found.iter().filter(|certificate| certificate.is_refuted()).collect();
-        for Certificate { estimator, family, parameter, z, .. } in &refuted {
-            print_status(format_args!(
-                "{estimator} claims to be unbiased, but is {z:.1} standard errors off for {parameter} of {family}"
-            ));
+        for Certificate { estimator, family, parameter, z, exact_degree, .. } in &refuted {
+            match exact_degree.filter(|proof| !proof.holds()) {
+                Some(DegreeProof { degree, error, .. }) => print_status(format_args!(
+                    "{estimator} claims to be exact for polynomials up to degree {degree}, but has a relative error \
+                     of {error:.1e} for {parameter} of {family}"
+                )),
+                None => print_status(format_args!(
+                    "{estimator} claims to be unbiased, but is {z:.1} standard errors off for {parameter} of {family}"
+                )),
+            }
         }
         for Certificate { estimator, family, parameter, draws, .. } in
             found.iter().filter(|certificate| certificate.verdict == Verdict::CannotTell)
@@ -216,6 +227,15 @@ fn title(problem: &Problem) -> anyhow::Result<String> {
         problem.window().map_or(String::new(), |(lo, hi)| format!(" from {lo} to {hi}")),
         objective.as_str().unwrap_or_default(),
         if config.latents == 1 { "" } else { "; exact and bias are lengths over the latents, mean lies along exact" }
+    ))
+}
+
+/// What the enumeration of the atoms says of a claim to be exact for polynomials.
+fn proof(c: &Certificate) -> Option<String> {
+    let DegreeProof { degree, error, .. } = c.exact_degree?;
+    Some(format!(
+        "{}: up to degree {degree} in {}, all atoms enumerated, the largest relative error is {error:.1e}",
+        c.estimator, c.parameter
     ))
 }
 

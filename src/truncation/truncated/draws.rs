@@ -19,8 +19,14 @@ impl TruncatedDistribution {
     /// When libtorch refuses the shape.
     pub fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let _guard = no_grad_guard();
+        Ok(self.select(self.sample_index(sample_shape)?))
+    }
+
+    /// Indices of exact draws among the atoms, `sample_shape + batch_shape`.
+    pub(crate) fn sample_index(&self, sample_shape: &[i64]) -> Result<Tensor> {
+        let _guard = no_grad_guard();
         let noise = self.noise(sample_shape)?;
-        Ok(self.select((&self.log_weights + noise).argmax(-1, false)))
+        Ok((&self.log_weights + noise).argmax(-1, false))
     }
 
     /// The log weight of hard samples, of the shape to which the value and the batch shape broadcast; minus infinity
