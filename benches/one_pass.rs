@@ -2,10 +2,12 @@
 //!
 //! cargo bench --bench one_pass -- [THREADS]               both, batch 128 x 512, rates uniform in 0..2, windows of 12 and 64 atoms, float32
 //! cargo bench --bench one_pass -- [THREADS] one-pass      the one-pass sampler alone at 12 atoms, as one number: what benches/peers reads
+//! cargo bench --bench one_pass -- [THREADS] finite-order  draws of orders 1 to 3 against relaxed ones, 12 atoms, and what the tensors cost around the sampler
 //! cargo bench --bench one_pass -- memory                  bytes that wait for the backward pass, for 12 and 10,000 atoms (glibc)
 //! cargo bench --bench one_pass -- [THREADS] mixed         rates .1 and 1,000 in windows of their own, against the two apart
 
 use gengs::prelude::*;
+use gengs::relaxation::Order;
 use gengs::sampler::{NoiseKey, OnePass};
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
@@ -57,6 +59,9 @@ fn main() -> gengs::Result<()> {
     if asked("mixed") {
         return mixed();
     }
+    if asked("finite-order") {
+        return finite_order(&rate);
+    }
     for atoms in [12, 64] {
         let window = Truncation::right(atoms).allow_low_mass();
         let prior = TruncatedDistribution::new(&Poisson::new(&Tensor::from(1.0f32))?, &window)?;
@@ -78,6 +83,39 @@ fn main() -> gengs::Result<()> {
                 millions / graph,
                 graph / one_pass
             );
+        }
+    }
+    Ok(())
+}
+
+/// Milliseconds for a batch, sample and backward, and the ratio to the relaxed draw of the same window.
+fn finite_order(rate: &Tensor) -> gengs::Result<()> {
+    let window = Truncation::right(12).allow_low_mass();
+    let prior = TruncatedDistribution::new(&Poisson::new(&Tensor::from(1.0f32))?, &window)?;
+    let slope = rate.detach() * 0.5;
+    let tensors = seconds(|| backward(rate.detach().addcmul(&(rate - rate.detach()), &slope), rate)) * 1e3;
+    println!("tensors alone: {tensors:.3} ms");
+    for with_kl in [false, true] {
+        let with_prior = |sampler: OnePass<'static>| -> gengs::Result<f64> {
+            let sampler = sampler.allow_low_mass();
+            Ok(seconds(|| {
+                let law = unchecked(|| Poisson::new(rate)).expect("rates are floats");
+                let key = NoiseKey::new(0, 1);
+                let draw = if with_kl {
+                    unchecked(|| sampler.kl_to(&prior).and_then(|sampler| sampler.rsample(&law, key)))
+                } else {
+                    unchecked(|| sampler.rsample(&law, key))
+                }
+                .expect("the sampler runs");
+                backward(draw.kl.map_or(draw.z.shallow_clone(), |kl| draw.z + kl), rate);
+            }) * 1e3)
+        };
+        let relaxed = with_prior(OnePass::new(0, 11, 0.5)?)?;
+        println!("{} relaxed {relaxed:.3} ms", if with_kl { "sample and KL" } else { "sample       " });
+        for order in [Order::First, Order::Second, Order::Third] {
+            let found = with_prior(OnePass::finite_order(0, 11, order)?)?;
+            let (ratio, kernels) = (relaxed / found, (relaxed - tensors) / (found - tensors));
+            println!("  order {}: {found:.3} ms, {ratio:.2} times as fast, {kernels:.2} without tensors", order.degree());
         }
     }
     Ok(())

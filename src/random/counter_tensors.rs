@@ -21,6 +21,26 @@ pub(crate) fn gumbel_on(
     gumbel(key, place, latents, window, kind, device)
 }
 
+/// One uniform number inside (0, 1) for each of `count` latents from number `first` of a batch with `latents` in a row:
+/// the first of the latent's block 0, float64.
+pub(crate) fn uniform_on(key: &NoiseKey, (first, count): (i64, i64), latents: i64, device: Device) -> Result<Tensor> {
+    let _guard = no_grad_guard();
+    let integers = (Kind::Int64, device);
+    let number = Tensor::f_arange_start(first, first + count, integers)?.unsqueeze(-1);
+    let row = low(&(number.divide_scalar_mode(latents, "floor") + i64::from(key.first_row)));
+    let words = words(key, &Tensor::f_zeros([1, 1], integers)?, &number.remainder(latents), &row);
+    Ok(uniforms(&words)[0].squeeze_dim(-1))
+}
+
+/// The two float64 numbers of blocks of words.
+fn uniforms(words: &[Tensor]) -> [Tensor; 2] {
+    let half = |i: usize| words[i].to_kind(Kind::Double);
+    let uniform = |high: Tensor, low: Tensor| {
+        (high * 2.0f64.powi(-32) + (low + 0.5) * 2.0f64.powi(-64)).clamp_max(1.0 - f64::EPSILON / 2.0)
+    };
+    [uniform(half(0), half(1)), uniform(half(2), half(3))]
+}
+
 /// As [`NoiseKey::gumbel_at`], by tensor operations.
 fn gumbel(
     key: &NoiseKey,
@@ -39,10 +59,7 @@ fn gumbel(
     let row = low(&(number.divide_scalar_mode(latents, "floor") + i64::from(key.first_row)));
     let words = words(key, &blocks, &number.remainder(latents), &row);
     let drawn = if kind == Kind::Double {
-        let half = |i: usize| words[i].to_kind(Kind::Double);
-        let uniform = |high: Tensor, low: Tensor| high * 2.0f64.powi(-32) + (low + 0.5) * 2.0f64.powi(-64);
-        let uniforms = [uniform(half(0), half(1)), uniform(half(2), half(3))];
-        Tensor::stack(&uniforms, -1).clamp_max(1.0 - f64::EPSILON / 2.0)
+        Tensor::stack(&uniforms(&words), -1)
     } else {
         let words = Tensor::stack(&words, -1).bitwise_right_shift_tensor_scalar(1);
         ((words.to_kind(Kind::Float) + 0.5) * 2.0f64.powi(-31)).clamp_max(f64::from(1.0 - f32::EPSILON / 2.0))

@@ -101,9 +101,10 @@ pub struct FiniteOrder<'a> {
 
 /// The orthogonal polynomials of each row's law, without graph.
 struct Polynomials {
-    /// What the mean is counted from, `[1]` or `[..., 1]`.
-    first: Tensor,
-    /// The mean less `first`, `[..., 1]`.
+    /// The heaviest atom, from which distances are counted, so that laws with next to no variance keep its digits,
+    /// `[..., 1]`.
+    mode: Tensor,
+    /// The mean less the mode, `[..., 1]`.
     mean: Tensor,
     /// The standard deviation, one where the variance is too small to divide by, `[..., 1]`.
     scale: Tensor,
@@ -180,11 +181,11 @@ impl<'a> FiniteOrder<'a> {
     /// Zeros with the gradient of samples `[..., 1]`.
     fn moved(&self, weights: &Tensor, z: &Tensor) -> Tensor {
         let polynomials = tch::no_grad(|| self.polynomials(weights));
-        let Polynomials { first, mean, scale, x, has_second, third } = &polynomials;
+        let Polynomials { mode, mean, scale, x, has_second, third } = &polynomials;
         let rise = |antiderivative: &Tensor| {
             no_value(&(weights * antiderivative).sum_dim_intlist(-1, true, None::<Kind>))
         };
-        let at_sample = (z - first - mean) / scale;
+        let at_sample = (z - mode - mean) / scale;
         let mut moved = rise(x);
         if self.order > Order::First {
             let second = &at_sample * rise(&(x.square() / 2.0));
@@ -202,10 +203,10 @@ impl<'a> FiniteOrder<'a> {
     fn polynomials(&self, weights: &Tensor) -> Polynomials {
         let atoms = self.law.atoms().to_kind(Kind::Double);
         let mean_of = |values: &Tensor| (weights * values).sum_dim_intlist(-1, true, None::<Kind>);
-        let first = atoms.narrow(-1, 0, 1);
-        let from_first = &atoms - &first;
-        let mean = mean_of(&from_first);
-        let distance = &from_first - &mean;
+        let mode = atoms.expand_as(weights).gather(-1, &weights.argmax(-1, true), false);
+        let from_mode = &atoms - &mode;
+        let mean = mean_of(&from_mode);
+        let distance = &from_mode - &mean;
         let variance = mean_of(&distance.square());
         let has_second = variance.gt(LEAST_VARIANCE);
         let scale = variance.where_self(&has_second, &variance.ones_like()).sqrt();
@@ -219,7 +220,7 @@ impl<'a> FiniteOrder<'a> {
             let square = square.where_self(&is_in_force, &square.ones_like());
             ThirdOrder { skewness, square, is_in_force }
         });
-        Polynomials { first, mean, scale, x, has_second, third }
+        Polynomials { mode, mean, scale, x, has_second, third }
     }
 
     /// The atoms' weights `[..., n]`, float64, which sum to one to the last digit, and their derivatives to zero.

@@ -26,6 +26,7 @@ mod finite_order;
 mod multinomial;
 
 pub use finite_order::{FiniteOrder, Order};
+pub(crate) use finite_order::{LEAST_SQUARE, LEAST_VARIANCE};
 pub use multinomial::{MultinomialRelaxation, Scheme};
 
 use crate::checks::{broadcast_shape, broadcasts, check};
@@ -67,6 +68,20 @@ pub enum Forward {
     /// The atom of largest weight, exactly; the backward pass is that of the soft sample's weights, and of the atom
     /// where the law moves it.
     StraightThrough,
+}
+
+/// How a sample carries its gradient.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Pathwise {
+    /// A relaxed sample, or the exact one with the slope of the relaxed.
+    Relaxed {
+        /// Positive.
+        temperature: f64,
+        /// Which of the two.
+        forward: Forward,
+    },
+    /// An exact sample, whose slope is weighted to be exact for polynomials up to this degree ([`FiniteOrder`]).
+    FiniteOrder(Order),
 }
 
 /// The smallest temperature that float32 can divide by and stay finite; positive temperatures below it are raised to

@@ -1,15 +1,14 @@
 //! A batch through the one-pass sampler: tasks for the threads, lane blocks for the vectors, results straight into
 //! tensors.
 
-use super::kernel::{FamilyKernel, Kernel, LogitsKernel, Outcome, Relaxed};
+use super::kernel::{FamilyKernel, LogitsKernel, Outcome, Place, Scratch};
 use super::prior::Prior;
 use crate::error::Result;
 use crate::math::lanes::{LANES, Real};
 use crate::platform::threads;
-use crate::random::counter::NoiseKey;
 use crate::recurrences::LaneBlock;
 use crate::recurrences::LawBatch;
-use crate::relaxation::Forward;
+use crate::relaxation::Pathwise;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tch::{Device, Tensor};
 
@@ -22,7 +21,8 @@ const WORTH_THREADS: usize = 10_000;
 
 /// What all latents of a batch share.
 pub(super) struct Batch<'a> {
-    pub kernel: Kernel,
+    pub place: Place,
+    pub how: Pathwise,
     pub count: usize,
     pub windows: Windows<'a>,
     pub prior: Option<Prior>,
@@ -35,10 +35,6 @@ pub(super) enum Windows<'a> {
 }
 
 impl Batch<'_> {
-    pub fn kernel(temperature: f64, forward: Forward, key: NoiseKey, latents: usize, with_kl: bool) -> Kernel {
-        Kernel { temperature, forward, key, latents, with_kl }
-    }
-
     /// Gives the latents of a block their windows, and the prior in them.
     fn open(&self, lanes: &mut LaneBlock) {
         match self.windows {
@@ -52,12 +48,12 @@ impl Batch<'_> {
 
     /// What a thread works with: a lane block, which has its windows already where all latents share one, and room for
     /// its weights.
-    fn bench<T: Real>(&self) -> (LaneBlock, Relaxed<T>) {
+    fn bench<T: Real>(&self) -> (LaneBlock, Scratch<T>) {
         let mut lanes = LaneBlock::new(self.prior.is_some());
         if matches!(self.windows, Windows::Shared(_)) {
             self.open(&mut lanes);
         }
-        (lanes, Relaxed::new())
+        (lanes, Scratch::new())
     }
 
     /// Columns `z`, the KL if there is a prior, then for each parameter the derivatives of both; nothing where some
@@ -73,7 +69,7 @@ impl Batch<'_> {
         let tasks = split(&mut tensors, &vec![A_TASK; columns]);
         let bench = || self.bench::<T>();
         let is_served = AtomicBool::new(true);
-        share(tasks, atoms, bench, |(lanes, relaxed), task, mut columns: Vec<&mut [T]>| {
+        share(tasks, atoms, bench, |(lanes, scratch), task, mut columns: Vec<&mut [T]>| {
             let first = task * A_TASK;
             let mut latents: Vec<usize> = (first..first + columns[0].len()).collect();
             if let Windows::Own(windows) = self.windows {
@@ -93,7 +89,7 @@ impl Batch<'_> {
                     return;
                 }
                 let outcome =
-                    pulp::Arch::new().dispatch(FamilyKernel { kernel: self.kernel, lanes, relaxed, parameters });
+                    pulp::Arch::new().dispatch(FamilyKernel { place: self.place, how: self.how, lanes, scratch, parameters });
                 let wanted = outcome.iter().step_by(3 - kinds);
                 for (column, values) in columns.iter_mut().zip(wanted) {
                     match self.windows {
@@ -120,7 +116,7 @@ impl Batch<'_> {
         let mut tensors = zeros::<T>(&pair(self.count))?;
         let tasks = split(&mut tensors, &pair(A_TASK));
         let bench = || self.bench::<T>();
-        share(tasks, self.count * n, bench, |(lanes, relaxed), task, mut columns: Vec<&mut [T]>| {
+        share(tasks, self.count * n, bench, |(lanes, scratch), task, mut columns: Vec<&mut [T]>| {
             let first = task * A_TASK;
             let latents: Vec<usize> = (first..first + columns[0].len()).collect();
             for (t, latents) in latents.chunks(LANES).enumerate() {
@@ -129,9 +125,10 @@ impl Batch<'_> {
                 let (z, rest) = columns.split_at_mut(2);
                 let kl_slopes = rest.get_mut(1).map_or(&mut [][..], |slopes| &mut slopes[at(t * LANES)]);
                 let outcome: Outcome<T> = pulp::Arch::new().dispatch(LogitsKernel {
-                    kernel: self.kernel,
+                    place: self.place,
+                    how: self.how,
                     lanes,
-                    relaxed,
+                    scratch,
                     logits: &values[at(latents[0])],
                     slopes: &mut z[1][at(t * LANES)],
                     kl_slopes,

@@ -10,8 +10,8 @@ use crate::autograd::{differentiable_once, gradients};
 use crate::distributions::Parameter;
 use crate::error::{Error, Result};
 use crate::random::NoiseKey;
-use crate::random::counter_tensors::gumbel_on;
-use crate::relaxation::{Forward, Relaxation};
+use crate::random::counter_tensors::{gumbel_on, uniform_on};
+use crate::relaxation::{FiniteOrder, Pathwise, Relaxation};
 use crate::truncation::TruncatedDistribution;
 use tch::{Kind, Tensor};
 
@@ -20,8 +20,7 @@ const A_PART: i64 = 1 << 22;
 
 /// What is drawn.
 pub(super) struct Blocks<'a, F> {
-    pub temperature: f64,
-    pub forward: Forward,
+    pub how: Pathwise,
     pub key: NoiseKey,
     /// The parameters of the law, of the batch shape and dimensions of their own.
     pub parameters: &'a [Parameter],
@@ -88,13 +87,30 @@ impl<F: Fn(Vec<Tensor>) -> Result<TruncatedDistribution>> Blocks<'_, F> {
 
     /// `z` and the KL of laws with these parameters, whose first latent is number `start` of the batch.
     fn relax(&self, values: Vec<Tensor>, shape: &[i64], start: i64) -> Result<(Tensor, Option<Tensor>)> {
-        let q = (self.law)(values)?;
         let (lo, n) = self.window;
-        let count: i64 = shape.iter().product();
+        let place = (start, shape.iter().product());
         let latents = self.shape.last().copied().unwrap_or(1).max(1);
-        let noise = gumbel_on(&self.key, (start, count), latents, (lo, n), q.kind(), q.device())?;
-        let noise = noise.reshape([shape, &[n]].concat());
-        let z = Relaxation::new(&q, self.temperature)?.forward(self.forward).rsample_with_noise(&noise)?;
+        // The integers are those of the law in float64, as the one-pass sampler draws them.
+        let drawn_from = match self.how {
+            Pathwise::Relaxed { .. } => None,
+            Pathwise::FiniteOrder(_) => {
+                let values = values.iter().map(|value| value.detach().to_kind(Kind::Double)).collect();
+                Some(tch::no_grad(|| (self.law)(values))?)
+            }
+        };
+        let q = (self.law)(values)?;
+        let z = match (self.how, drawn_from) {
+            (Pathwise::Relaxed { temperature, forward }, _) => {
+                let noise = gumbel_on(&self.key, place, latents, (lo, n), q.kind(), q.device())?;
+                let noise = noise.reshape([shape, &[n]].concat());
+                Relaxation::new(&q, temperature)?.forward(forward).rsample_with_noise(&noise)?
+            }
+            (Pathwise::FiniteOrder(order), law) => {
+                let uniform = uniform_on(&self.key, place, latents, q.device())?.reshape(shape);
+                let index = law.as_ref().unwrap_or(&q).index_of_uniform(&uniform);
+                FiniteOrder::new(&q, order)?.at(&index)?
+            }
+        };
         let kl = self.prior.map(|prior| Ok::<_, Error>(q.kl(prior)?.to_kind(q.kind()))).transpose()?;
         Ok((z, kl))
     }

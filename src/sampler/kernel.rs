@@ -1,16 +1,15 @@
 //! What is done to each block of latents: loops over its lanes, compiled for each instruction set of the machine.
 
+use super::finite_order::{FamilyFiniteOrder, LogitsFiniteOrder, Moments};
 use crate::math::LOG_ZERO_FLOAT;
 use crate::math::lanes::{LANES, Lanes, Real, each};
 use crate::random::counter::NoiseKey;
 use crate::recurrences::LaneBlock;
-use crate::relaxation::Forward;
+use crate::relaxation::{Forward, Pathwise};
 
-/// How a window is relaxed.
+/// What the draws of a batch share, however they are made.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Kernel {
-    pub temperature: f64,
-    pub forward: Forward,
+pub(super) struct Place {
     pub key: NoiseKey,
     /// Latents in a row of the batch.
     pub latents: usize,
@@ -18,8 +17,16 @@ pub(super) struct Kernel {
     pub with_kl: bool,
 }
 
+/// How a window is relaxed.
+#[derive(Debug, Clone, Copy)]
+struct Kernel {
+    place: Place,
+    temperature: f64,
+    forward: Forward,
+}
+
 /// Relaxed weights of a lane block, and what its lanes leave.
-pub(super) struct Relaxed<T> {
+struct Relaxed<T> {
     /// Relaxed weights up to a factor, a row for each atom.
     weights: Vec<Lanes<T>>,
     /// The row of the heaviest atom.
@@ -36,7 +43,7 @@ pub(super) struct Relaxed<T> {
 pub(super) type Outcome<T> = [Lanes<T>; 6];
 
 impl<T: Real> Relaxed<T> {
-    pub fn new() -> Self {
+    fn new() -> Self {
         let zero = [T::from_f64(0.0); LANES];
         Self { weights: Vec::new(), best: zero, scale: zero, mean: zero, squares: zero }
     }
@@ -47,14 +54,14 @@ impl<T: Real> Relaxed<T> {
         let zero = T::from_f64(0.0);
         let (inverse, bits) = (1.0 / kernel.temperature, std::f64::consts::LOG2_E / kernel.temperature);
         let (minus_inverse, bits) = (T::from_f64(-inverse), T::from_f64(bits));
-        let [latents, rows] = places(kernel, lanes);
+        let [latents, rows] = places(&kernel.place, lanes);
         let mut blocks = lanes.blocks(T::A_BLOCK);
         let mut tops = [T::from_f64(f64::NEG_INFINITY); LANES];
         let mut best = [zero; LANES];
         self.weights.resize(lanes.rows, [zero; LANES]);
         let groups = self.weights.chunks_mut(T::A_BLOCK).zip(lanes.log_weights.chunks(T::A_BLOCK));
         for (group, (weights, log_weights)) in groups.enumerate() {
-            let words = kernel.key.words(&blocks, &latents, &rows);
+            let words = kernel.place.key.words(&blocks, &latents, &rows);
             blocks = each(|i| blocks[i].wrapping_add(1));
             // One loop for each logarithm: of loops with long chains of instructions, the processor overlaps fewer.
             for (j, weights) in weights.iter_mut().enumerate() {
@@ -178,26 +185,39 @@ fn kl<T: Real>(lanes: &LaneBlock, parameters: usize) -> [Lanes<T>; 3] {
 /// The latents' numbers in their rows, and the numbers of the rows. Most often they follow one another in one row,
 /// which saves divisions.
 #[inline(always)]
-fn places(kernel: &Kernel, lanes: &LaneBlock) -> [Lanes<u32>; 2] {
+pub(super) fn places(place: &Place, lanes: &LaneBlock) -> [Lanes<u32>; 2] {
     let first = lanes.latents[0];
-    let (latent, row) = (first % kernel.latents, first / kernel.latents);
-    if lanes.follow() && latent + LANES <= kernel.latents {
+    let (latent, row) = (first % place.latents, first / place.latents);
+    if lanes.follow() && latent + LANES <= place.latents {
         return [each(|i| (latent + i) as u32), [row as u32; LANES]];
     }
-    [each(|i| (lanes.latents[i] % kernel.latents) as u32), each(|i| (lanes.latents[i] / kernel.latents) as u32)]
+    [each(|i| (lanes.latents[i] % place.latents) as u32), each(|i| (lanes.latents[i] / place.latents) as u32)]
 }
 
 /// To the kind of the draws.
 #[inline(always)]
-fn rounded<T: Real>(numbers: &Lanes<f64>) -> Lanes<T> {
+pub(super) fn rounded<T: Real>(numbers: &Lanes<f64>) -> Lanes<T> {
     each(|i| T::from_f64(numbers[i]))
 }
 
-/// A lanes of a family's latents.
+/// What a block leaves while it is drawn.
+pub(super) struct Scratch<T> {
+    relaxed: Relaxed<T>,
+    moments: Moments,
+}
+
+impl<T: Real> Scratch<T> {
+    pub fn new() -> Self {
+        Self { relaxed: Relaxed::new(), moments: Moments::new() }
+    }
+}
+
+/// A block of a family's latents.
 pub(super) struct FamilyKernel<'a, T> {
-    pub kernel: Kernel,
+    pub place: Place,
+    pub how: Pathwise,
     pub lanes: &'a LaneBlock,
-    pub relaxed: &'a mut Relaxed<T>,
+    pub scratch: &'a mut Scratch<T>,
     pub parameters: usize,
 }
 
@@ -206,7 +226,14 @@ impl<T: Real> pulp::WithSimd for FamilyKernel<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> Outcome<T> {
-        let Self { kernel, lanes, relaxed, parameters } = self;
+        let Self { place, how, lanes, scratch, parameters } = self;
+        let Scratch { relaxed, moments } = scratch;
+        let kernel = match how {
+            Pathwise::Relaxed { temperature, forward } => Kernel { place, temperature, forward },
+            Pathwise::FiniteOrder(order) => {
+                return FamilyFiniteOrder { place, order, lanes, moments, parameters }.outcome();
+            }
+        };
         let mut outcome = [[T::from_f64(0.0); LANES]; 6];
         relaxed.draw(&kernel, lanes);
         outcome[0] = relaxed.values(&kernel, lanes);
@@ -216,7 +243,7 @@ impl<T: Real> pulp::WithSimd for FamilyKernel<'_, T> {
                 None => relaxed.slopes(&kernel, &lanes.scores[p]),
             };
         }
-        if kernel.with_kl {
+        if place.with_kl {
             let [kl, first, second] = kl(lanes, parameters);
             (outcome[1], outcome[3], outcome[5]) = (kl, first, second);
         }
@@ -224,11 +251,12 @@ impl<T: Real> pulp::WithSimd for FamilyKernel<'_, T> {
     }
 }
 
-/// A lanes of latents with free logits, all of one number of atoms.
+/// A block of latents with free logits, all of one number of atoms.
 pub(super) struct LogitsKernel<'a, T> {
-    pub kernel: Kernel,
+    pub place: Place,
+    pub how: Pathwise,
     pub lanes: &'a mut LaneBlock,
-    pub relaxed: &'a mut Relaxed<T>,
+    pub scratch: &'a mut Scratch<T>,
     /// The logits of the lanes in use, one lane after the other.
     pub logits: &'a [T],
     /// The derivatives of `z` in them, in the same order.
@@ -242,7 +270,8 @@ impl<T: Real> pulp::WithSimd for LogitsKernel<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> Outcome<T> {
-        let Self { kernel, lanes, relaxed, logits, slopes, kl_slopes } = self;
+        let Self { place, how, lanes, scratch, logits, slopes, kl_slopes } = self;
+        let Scratch { relaxed, moments } = scratch;
         let zero = T::from_f64(0.0);
         let mut outcome = [[zero; LANES]; 6];
         let (first, n) = (lanes.first(0), logits.len() / lanes.used);
@@ -254,6 +283,13 @@ impl<T: Real> pulp::WithSimd for LogitsKernel<'_, T> {
                 row[lane] = logit.to_f64();
             }
         }
+        let kernel = match how {
+            Pathwise::Relaxed { temperature, forward } => Kernel { place, temperature, forward },
+            Pathwise::FiniteOrder(order) => {
+                normalize::<f64>(&mut lanes.log_weights[..lanes.rows]);
+                return LogitsFiniteOrder { place, order, lanes, moments, slopes, kl_slopes }.outcome();
+            }
+        };
         normalize::<T>(&mut lanes.log_weights[..lanes.rows]);
         relaxed.draw(&kernel, lanes);
         outcome[0] = relaxed.values(&kernel, lanes);
@@ -267,7 +303,7 @@ impl<T: Real> pulp::WithSimd for LogitsKernel<'_, T> {
             }
         }
         transpose(&relaxed.weights[first..], slopes, n);
-        if kernel.with_kl {
+        if place.with_kl {
             outcome[1] = kl(lanes, 0)[0];
             let rows = lanes.log_weights[first..].iter().zip(&lanes.log_prior[first..]);
             for (weights, (log_weights, log_prior)) in relaxed.weights[first..].iter_mut().zip(rows) {
@@ -286,7 +322,7 @@ impl<T: Real> pulp::WithSimd for LogitsKernel<'_, T> {
 
 /// Writes rows of lanes as one run of numbers for each lane that is in use.
 #[inline(always)]
-fn transpose<T: Real>(rows: &[Lanes<T>], lanes: &mut [T], n: usize) {
+pub(super) fn transpose<T: Real>(rows: &[Lanes<T>], lanes: &mut [T], n: usize) {
     for (lane, numbers) in lanes.chunks_exact_mut(n).enumerate() {
         for (number, row) in numbers.iter_mut().zip(rows) {
             *number = row[lane];

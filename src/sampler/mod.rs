@@ -23,6 +23,7 @@
 mod batch;
 mod blocks;
 mod draw;
+mod finite_order;
 mod kernel;
 mod prior;
 
@@ -35,10 +36,11 @@ use crate::error::{Error, Result};
 use crate::math::lanes::Real;
 use crate::platform::device::is_host;
 use crate::recurrences::LawBatch;
-use crate::relaxation::{COLDEST, Forward};
+use crate::relaxation::{COLDEST, Forward, Order, Pathwise};
 use crate::truncation::TruncatedDistribution;
 use crate::truncation::{Truncation, check_mass};
 use batch::{Batch, Windows};
+use kernel::Place;
 use blocks::{Blocks, attach};
 use prior::{Prior, check_no_gradient};
 use tch::{Device, Kind, Tensor};
@@ -68,8 +70,7 @@ const WIDEST: i64 = 1 << 18;
 #[derive(Debug, Clone, Copy)]
 pub struct OnePass<'a> {
     window: Window,
-    temperature: f64,
-    forward: Forward,
+    how: Pathwise,
     prior: Option<PriorLaw<'a>>,
     allow_low_mass: bool,
     route: Route,
@@ -96,17 +97,37 @@ enum PriorLaw<'a> {
     Law(&'a dyn Distribution),
 }
 
+impl Window {
+    fn shared(lo: i64, hi: i64) -> Result<Self> {
+        if lo > hi || lo < -LARGEST_ATOM || hi > LARGEST_ATOM {
+            let allowed = format!("not empty, and within -{LARGEST_ATOM}..={LARGEST_ATOM}");
+            return Err(Error::parameter("window of the one-pass sampler", format!("{lo}..={hi}"), allowed));
+        }
+        Ok(Window::Shared(lo, hi))
+    }
+
+    fn own(tail_mass: f64) -> Result<Self> {
+        if !(tail_mass > 0.0 && tail_mass < 1.0) {
+            return Err(Error::parameter("tail mass of the one-pass sampler", tail_mass, "inside (0, 1)"));
+        }
+        Ok(Window::Own(tail_mass))
+    }
+}
+
+fn relaxed(temperature: f64) -> Result<Pathwise> {
+    if !(temperature.is_finite() && temperature > 0.0) {
+        return Err(Error::parameter("temperature of the one-pass sampler", temperature, "positive and finite"));
+    }
+    Ok(Pathwise::Relaxed { temperature: temperature.max(COLDEST), forward: Forward::Soft })
+}
+
 impl<'a> OnePass<'a> {
     /// Draws from the window `lo ..= hi` with merged tails, at a positive temperature.
     ///
     /// # Errors
     /// When the window is empty or out of range, or the temperature is not positive and finite.
     pub fn new(lo: i64, hi: i64, temperature: f64) -> Result<Self> {
-        if lo > hi || lo < -LARGEST_ATOM || hi > LARGEST_ATOM {
-            let allowed = format!("not empty, and within -{LARGEST_ATOM}..={LARGEST_ATOM}");
-            return Err(Error::parameter("window of the one-pass sampler", format!("{lo}..={hi}"), allowed));
-        }
-        Self::with_window(Window::Shared(lo, hi), temperature)
+        Ok(Self::of(Window::shared(lo, hi)?, relaxed(temperature)?))
     }
 
     /// Draws each latent from a window of its own around its mean, of two atoms or more, with at most half of this mass
@@ -116,24 +137,38 @@ impl<'a> OnePass<'a> {
     /// # Errors
     /// When the mass is not inside (0, 1), or the temperature is not positive and finite.
     pub fn own_windows(tail_mass: f64, temperature: f64) -> Result<Self> {
-        if !(tail_mass > 0.0 && tail_mass < 1.0) {
-            return Err(Error::parameter("tail mass of the one-pass sampler", tail_mass, "inside (0, 1)"));
-        }
-        Self::with_window(Window::Own(tail_mass), temperature)
+        Ok(Self::of(Window::own(tail_mass)?, relaxed(temperature)?))
     }
 
-    fn with_window(window: Window, temperature: f64) -> Result<Self> {
-        if !(temperature.is_finite() && temperature > 0.0) {
-            return Err(Error::parameter("temperature of the one-pass sampler", temperature, "positive and finite"));
-        }
-        let temperature = temperature.max(COLDEST);
-        Ok(Self { window, temperature, forward: Forward::Soft, prior: None, allow_low_mass: false, route: Route::Any })
+    /// Draws exact samples from the window `lo ..= hi` with merged tails, with a gradient that is exact for polynomials
+    /// up to the order ([`FiniteOrder`](crate::relaxation::FiniteOrder)): no temperature, and less work than a relaxed
+    /// draw. The integers are those of the law in float64, whatever the kind of its parameters.
+    ///
+    /// # Errors
+    /// When the window is empty or out of range.
+    pub fn finite_order(lo: i64, hi: i64, order: Order) -> Result<Self> {
+        Ok(Self::of(Window::shared(lo, hi)?, Pathwise::FiniteOrder(order)))
     }
 
-    /// Chooses what the forward pass returns.
+    /// The same from [windows of each latent's own](Self::own_windows).
+    ///
+    /// # Errors
+    /// When the mass is not inside (0, 1).
+    pub fn finite_order_in_own_windows(tail_mass: f64, order: Order) -> Result<Self> {
+        Ok(Self::of(Window::own(tail_mass)?, Pathwise::FiniteOrder(order)))
+    }
+
+    fn of(window: Window, how: Pathwise) -> Self {
+        Self { window, how, prior: None, allow_low_mass: false, route: Route::Any }
+    }
+
+    /// Chooses what the forward pass of a relaxed draw returns; draws of finite order are exact samples.
     #[must_use]
     pub fn forward(self, forward: Forward) -> Self {
-        Self { forward, ..self }
+        match self.how {
+            Pathwise::Relaxed { temperature, .. } => Self { how: Pathwise::Relaxed { temperature, forward }, ..self },
+            Pathwise::FiniteOrder(_) => self,
+        }
     }
 
     /// Accepts a window with less than half of the mass.
@@ -310,8 +345,8 @@ impl<'a> OnePass<'a> {
     ) -> Result<OnePassDraw> {
         let device = parameters.first().map_or(Device::Cpu, |parameter| parameter.value.device());
         let prior = self.prior_in((lo, hi))?.map(|prior| prior.truncated((lo, hi), device));
-        let (temperature, forward, window) = (self.temperature, self.forward, (lo, hi - lo + 1));
-        Blocks { temperature, forward, key, parameters, shape, window, prior: prior.as_ref(), law }.draw(part)
+        let (how, window) = (self.how, (lo, hi - lo + 1));
+        Blocks { how, key, parameters, shape, window, prior: prior.as_ref(), law }.draw(part)
     }
 
     fn of_rows<T: Real>(
@@ -337,8 +372,8 @@ impl<'a> OnePass<'a> {
             }
         };
         let prior = if count > 0 { self.prior_in(widest)? } else { None };
-        let kernel = Batch::kernel(self.temperature, self.forward, key, latents, self.prior.is_some());
-        let batch = Batch { kernel, count, windows, prior };
+        let place = Place { key, latents, with_kl: self.prior.is_some() };
+        let batch = Batch { place, how: self.how, count, windows, prior };
         let Some(columns) = batch.of_family::<T>(rows, parameters.len())? else { return Ok(None) };
         let columns: Vec<Tensor> = columns.into_iter().map(|column| column.reshape(&shape)).collect();
         let kinds = if self.prior.is_some() { 2 } else { 1 };
@@ -377,9 +412,9 @@ impl<'a> OnePass<'a> {
     ) -> Result<OnePassDraw> {
         let (count, latents) = extent(shape);
         let prior = self.prior_in(window)?;
-        let kernel = Batch::kernel(self.temperature, self.forward, key, latents, prior.is_some());
+        let place = Place { key, latents, with_kl: prior.is_some() };
         let n = (window.1 - window.0 + 1) as usize;
-        let batch = Batch { kernel, count, windows: Windows::Shared(window), prior };
+        let batch = Batch { place, how: self.how, count, windows: Windows::Shared(window), prior };
         let parameter = logits_parameter(logits);
         let value = |column: &[Tensor]| {
             attach(&column[0].reshape(shape), std::iter::once((&parameter, column[1].reshape(logits.size()))))

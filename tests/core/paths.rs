@@ -3,6 +3,7 @@
 
 use crate::common::{FAMILIES, doubles, family};
 use gengs::prelude::*;
+use gengs::relaxation::{FiniteOrder, Order};
 use gengs::sampler::{NoiseKey, OnePass, OnePassDraw};
 use gengs::{Error, Result};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
@@ -61,6 +62,8 @@ struct Combination {
     prior: Prior,
     forward: Forward,
     temperature: f64,
+    /// Exact draws with a gradient of this order; else relaxed ones.
+    order: Option<Order>,
     allow_low_mass: bool,
     threads: i32,
     key: NoiseKey,
@@ -114,6 +117,7 @@ fn combination(random: &mut ChaCha8Rng) -> Combination {
         prior,
         forward: pick(random, &[Forward::Soft, Forward::StraightThrough]),
         temperature: pick(random, &[0.2, 0.5, 1.0]),
+        order: pick(random, &[None, None, Some(Order::First), Some(Order::Second), Some(Order::Third)]),
         allow_low_mass: random.random(),
         threads: pick(random, &[1, 2]),
         key: NoiseKey { first_row: random.random_range(0..9), ..NoiseKey::new(random.random(), random.random()) },
@@ -238,9 +242,11 @@ fn prior(c: &Combination, (lo, hi): (i64, i64)) -> Given {
 }
 
 fn sampler<'a>(c: &Combination, (lo, hi): (i64, i64), prior: &'a Given) -> Result<OnePass<'a>> {
-    let sampler = match c.place {
-        Place::Own => OnePass::own_windows(1e-9, c.temperature)?,
-        _ => OnePass::new(lo, hi, c.temperature)?,
+    let sampler = match (c.place, c.order) {
+        (Place::Own, None) => OnePass::own_windows(1e-9, c.temperature)?,
+        (Place::Own, Some(order)) => OnePass::finite_order_in_own_windows(1e-9, order)?,
+        (_, None) => OnePass::new(lo, hi, c.temperature)?,
+        (_, Some(order)) => OnePass::finite_order(lo, hi, order)?,
     };
     let sampler = sampler.forward(c.forward);
     let sampler = if c.allow_low_mass { sampler.allow_low_mass() } else { sampler };
@@ -287,7 +293,14 @@ fn reference(c: &Combination, (lo, hi): (i64, i64), given: &Given) -> Result<(Fo
     let drawn_in = if c.kind == Kind::Double { Kind::Double } else { Kind::Float };
     let noise = c.key.gumbel_from(lo, &[rows, latents, n], drawn_in)?.to_kind(Kind::Double);
     let noise = noise.reshape([c.shape.as_slice(), &[n]].concat());
-    let z = Relaxation::new(&q, c.temperature)?.forward(c.forward).rsample_with_noise(&noise)?;
+    let z = match c.order {
+        None => Relaxation::new(&q, c.temperature)?.forward(c.forward).rsample_with_noise(&noise)?,
+        Some(order) => {
+            // The uniform number behind the noise of atom 0.
+            let noise = c.key.gumbel_from(0, &[rows, latents, 1], Kind::Double)?;
+            finite_order(&q, lo, order, &-(-(-noise).exp()).expm1().reshape(&c.shape))
+        }
+    };
     let kl = prior.map(|prior| q.kl(&prior)).transpose()?;
     let gap = if n > 1 && z.numel() > 0 {
         let top = (q.log_weights() + noise).topk(2, -1, true, true).0;
@@ -298,6 +311,42 @@ fn reference(c: &Combination, (lo, hi): (i64, i64), given: &Given) -> Result<(Fo
     let draw = [Some(z), kl].into_iter().flatten().collect::<Vec<_>>();
     let gradients = draw.iter().map(|value| slopes(value, &leaves)).collect();
     Ok((Found { kind: Kind::Double, values: draw, gradients }, gap))
+}
+
+/// Exact draws by the inverse of the distribution function, with the weights of least norm by linear algebra: with
+/// `v(x) = (1, x, ...)`, `G = E[v v']` and `m_d = E[x^d]`, `z + sum_d (G^-1 v(z))_d (m_d - m_d.detach()) / d`.
+fn finite_order(q: &TruncatedDistribution, lo: i64, order: Order, uniform: &Tensor) -> Tensor {
+    let weights = q.log_weights().exp();
+    let fixed = weights.detach();
+    let sum = |t: Tensor| t.sum_dim_intlist(-1, false, Kind::Double);
+    let index = sum(fixed.cumsum(-1, Kind::Double).le_tensor(&uniform.unsqueeze(-1)).to_kind(Kind::Double));
+    let index = index.clamp_max(q.len() as f64 - 1.0);
+    let rows = Tensor::arange(q.len(), (Kind::Double, CPU));
+    // From the heaviest atom, and scaled, or float64 would not be enough for G.
+    let mode = fixed.argmax(-1, true).to_kind(Kind::Double);
+    let distance = &rows - &mode;
+    let distance = &distance - sum(&fixed * &distance).unsqueeze(-1);
+    let scale = sum(&fixed * distance.square()).sqrt();
+    let scale = scale.where_self(&scale.gt(1e-15), &scale.ones_like()).unsqueeze(-1);
+    let x = &distance / &scale;
+    let at_draw = x.expand_as(&fixed).gather(-1, &index.to_kind(Kind::Int64).unsqueeze(-1), false).squeeze_dim(-1);
+    let orders = FiniteOrder::new(q, order).unwrap().orders();
+    let mut z = &index + lo as f64;
+    for degree in 1..=order.degree() {
+        let moment = |weights: &Tensor, d: i64| sum(weights * x.pow_tensor_scalar(d));
+        let entry = |i: i64| (0..degree).map(|j| moment(&fixed, i + j)).collect::<Vec<_>>();
+        let rows: Vec<Tensor> = (0..degree).map(|i| Tensor::stack(&entry(i), -1)).collect();
+        let inverse = Tensor::linalg_inv_ex(&Tensor::stack(&rows, -2), false).0;
+        let v = Tensor::stack(&(0..degree).map(|d| at_draw.pow_tensor_scalar(d)).collect::<Vec<_>>(), -1);
+        let u = inverse.matmul(&v.unsqueeze(-1)).squeeze_dim(-1);
+        for d in 1..=degree {
+            let u = u.select(-1, d - 1);
+            let u = u.where_self(&orders.eq(degree), &u.zeros_like()) * scale.squeeze_dim(-1);
+            let m = moment(&weights, d);
+            z = z + u * (&m - m.detach()) / d as f64;
+        }
+    }
+    z
 }
 
 /// Fails unless two lists of numbers agree, relative to the largest; infinities and numbers that are none where the other has them.
@@ -398,14 +447,20 @@ fn walk(c: &Combination) -> &'static str {
     };
     let drawn_in = if c.kind == Kind::Double { Kind::Double } else { Kind::Float };
     // Rounding of log weights is divided by the temperature; gradients are those of leaves in their own kind.
-    let bound = if drawn_in == Kind::Double { 1e-10 } else { 2e-5 } / c.temperature;
+    let warmth = if c.order.is_none() { c.temperature } else { 1.0 };
+    let bound = if drawn_in == Kind::Double { 1e-10 } else { 2e-5 } / warmth;
     let slope_bound = match c.kind {
+        // The reference inverts a matrix.
+        Kind::Double if c.order == Some(Order::Third) => 1e-7,
         Kind::Double => 1e-9,
         Kind::Float => 1e-4,
         Kind::Half => 4e-3,
         _ => 3e-2,
-    } / c.temperature;
+    } / warmth;
     let broken = matches!(c.source, Source::Logits { broken: Some(_), .. });
+    if c.order.is_some() && !broken {
+        same_integers_and_slopes(c, &what, &outcomes);
+    }
     for (path, outcome) in outcomes {
         let what = format!("{what} in {lo}..={hi}, {path}");
         let one = outcome.unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -414,13 +469,29 @@ fn walk(c: &Combination) -> &'static str {
             continue;
         }
         // Where two atoms are as heavy but for rounding, either may be drawn.
-        let compare_z = drawn_in == Kind::Double || c.forward == Forward::Soft || gap > 1e-4;
+        let compare_z = drawn_in == Kind::Double || c.forward == Forward::Soft || c.order.is_some() || gap > 1e-4;
         compare(&what, &one, &exact, (bound, slope_bound), compare_z);
-        if c.forward == Forward::StraightThrough {
+        if c.forward == Forward::StraightThrough || c.order.is_some() {
             assert!(doubles(&one.values[0]).iter().all(|z| z.fract() == 0.0), "{what}: not whole");
         }
     }
     "drawn"
+}
+
+/// Draws of finite order are the same integers on every path, with the same gradients but for the last digits of their
+/// kind.
+fn same_integers_and_slopes(c: &Combination, what: &str, outcomes: &[(&str, Result<Found>)]) {
+    let found: Vec<&Found> = outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().ok()).collect();
+    let bound: f64 = match c.kind {
+        Kind::Double => 1e-10,
+        Kind::Float => 1e-5,
+        Kind::Half => 2e-3,
+        _ => 2e-2,
+    };
+    for other in found.iter().skip(1) {
+        assert!(found[0].values[0].equal(&other.values[0]), "{what}: other integers");
+        compare(what, found[0], other, (bound.min(1e-5), bound), true);
+    }
 }
 
 /// In windows of their own, latents have no common reference; a window for all of them leaves out as little.
@@ -432,7 +503,8 @@ fn own_windows(c: &Combination, what: &str, outcomes: Vec<(&str, Result<Found>)>
     let Some((first, rest)) = found.split_first() else { return "refused" };
     let slope_bound = if matches!(c.kind, Kind::Half | Kind::BFloat16) { 5e-2 } else { 2e-3 };
     for other in rest {
-        compare(what, other, first, (1e-3, slope_bound), c.forward == Forward::Soft);
+        let compare_z = c.order.is_none() && c.forward == Forward::Soft;
+        compare(what, other, first, (1e-3, slope_bound), compare_z);
     }
     "drawn"
 }

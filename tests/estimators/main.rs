@@ -4,4 +4,5 @@
 mod common;
 
 mod claims;
+mod fini;
 mod gradient_bias;

@@ -29,6 +29,15 @@ impl TruncatedDistribution {
         Ok((&self.log_weights + noise).argmax(-1, false))
     }
 
+    /// Indices of exact draws by the inverse of the distribution function: the first atom up to which more than
+    /// `uniform` lies, float64 of the batch shape.
+    pub(crate) fn index_of_uniform(&self, uniform: &Tensor) -> Tensor {
+        let _guard = no_grad_guard();
+        let below = self.log_weights.to_kind(Kind::Double).exp().cumsum(-1, Kind::Double);
+        let index = below.le_tensor(&uniform.unsqueeze(-1)).sum_dim_intlist(-1, false, Kind::Int64);
+        index.clamp_max(self.len() - 1)
+    }
+
     /// The log weight of hard samples, of the shape to which the value and the batch shape broadcast; minus infinity
     /// where the value is no atom.
     ///
