@@ -19,7 +19,7 @@ use super::relax_dequantized::{self, RelaxDequantized};
 use super::vimco::{self, Vimco};
 use crate::choice::{Choice, read_and_written};
 use crate::error::Result;
-use crate::relaxation::{Forward, Order};
+use crate::relaxation::{Forward, Order, Pathwise};
 use serde::{Deserialize, Serialize};
 
 /// From lines of a variant, its name, its help, its facts, and how it is built from a [`Setting`].
@@ -136,6 +136,19 @@ impl EstimatorKind {
     /// by itself, for laws with mass on as many atoms; 0 where it claims none.
     pub fn exact_degree(self) -> i64 {
         self.facts().exact_degree
+    }
+
+    /// How one sample a latent carries its gradient, for the estimators that are no more than that: the one-pass sampler
+    /// draws them.
+    pub fn pathwise(self, temperature: f64) -> Option<Pathwise> {
+        match self {
+            Self::Gengs => Some(Pathwise::Relaxed { temperature, forward: Forward::Soft }),
+            Self::GengsSt => Some(Pathwise::Relaxed { temperature, forward: Forward::StraightThrough }),
+            Self::FiniOne => Some(Pathwise::FiniteOrder(Order::First)),
+            Self::FiniTwo => Some(Pathwise::FiniteOrder(Order::Second)),
+            Self::FiniThree => Some(Pathwise::FiniteOrder(Order::Third)),
+            _ => None,
+        }
     }
 
     /// The fewest samples a row that it works with.

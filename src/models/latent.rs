@@ -5,7 +5,7 @@ use crate::choice::choices;
 use crate::distributions::{Bernoulli, Binomial, Distribution, Geometric, NegativeBinomial, Poisson};
 use crate::error::{Error, Result};
 use crate::platform::limits::check_shape;
-use crate::relaxation::{Forward, Relaxation};
+use crate::relaxation::{FiniteOrder, Pathwise, Relaxation};
 use crate::sampler::{Backend, NoiseKey, OnePass, OnePassDraw};
 use crate::truncation::TruncatedDistribution;
 use crate::truncation::Truncation;
@@ -150,19 +150,14 @@ impl Latent {
         })
     }
 
-    /// A relaxed draw `[..., latents]` of the posterior and its KL to the prior, of the same shape. With a key, the
-    /// noise is that of its counter, and the one-pass sampler draws where it can; else the noise comes from libtorch's
-    /// generator.
-    pub fn rsample(
-        &self,
-        output: &Tensor,
-        temperature: f64,
-        forward: Forward,
-        key: Option<NoiseKey>,
-    ) -> Result<(Tensor, Tensor)> {
-        if let Some(key) = key.filter(|_| temperature > 0.0) {
+    /// A draw `[..., latents]` of the posterior with a gradient, and its KL to the prior, of the same shape. With a key,
+    /// the noise is that of its counter, and the one-pass sampler draws where it can; else the noise comes from
+    /// libtorch's generator.
+    pub fn rsample(&self, output: &Tensor, how: Pathwise, key: Option<NoiseKey>) -> Result<(Tensor, Tensor)> {
+        let is_hard_limit = matches!(how, Pathwise::Relaxed { temperature: 0.0, .. });
+        if let Some(key) = key.filter(|_| !is_hard_limit) {
             let (lo, hi) = self.window;
-            let sampler = || OnePass::new(lo, hi, temperature)?.forward(forward).kl_to(&self.prior);
+            let sampler = || OnePass::pathwise(lo, hi, how)?.kl_to(&self.prior);
             let draw = match self.law(output)? {
                 Law::OneHot(_) => None,
                 Law::Logits(logits) => Some(unchecked(|| sampler()?.rsample(&logits, key))?),
@@ -175,7 +170,12 @@ impl Latent {
         }
         self.drawn_by.set(Some(Backend::TensorGraph));
         let q = self.posterior(output)?;
-        let z = Relaxation::new(&q, temperature)?.forward(forward).rsample(&[])?;
+        let z = match how {
+            Pathwise::Relaxed { temperature, forward } => {
+                Relaxation::new(&q, temperature)?.forward(forward).rsample(&[])?
+            }
+            Pathwise::FiniteOrder(order) => FiniteOrder::new(&q, order)?.rsample(&[])?,
+        };
         Ok((z, q.kl(&self.prior)?))
     }
 

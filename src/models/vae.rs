@@ -15,7 +15,7 @@ use crate::estimators::{Estimate, Estimator, Expectation, Setting};
 use crate::nn::{Mlp, SparseProduct};
 use crate::platform::device::is_host;
 use crate::platform::limits::check_shape;
-use crate::relaxation::Forward;
+use crate::relaxation::{Forward, Pathwise};
 use crate::sampler::{Backend, NoiseKey};
 use crate::truncation::TruncatedDistribution;
 use tch::nn::Path;
@@ -229,15 +229,24 @@ impl Vae {
         Ok(self.logits(&z).sigmoid())
     }
 
-    /// The negative ELBO with one relaxed sample an image: what is trained. With a key, the noise is a function of it,
-    /// and the one-pass sampler draws where it can (a CPU, a temperature above zero, not a categorical latent); without
-    /// one, the noise comes from libtorch's generator.
+    /// The negative ELBO with one relaxed sample an image, as [`pathwise_elbo`](Self::pathwise_elbo).
     ///
     /// # Errors
     /// When the temperature is not allowed, and those of [`posterior`](Self::posterior).
     pub fn relaxed_elbo(&self, x: &Tensor, temperature: f64, forward: Forward, key: Option<NoiseKey>) -> Result<Elbo> {
+        self.pathwise_elbo(x, Pathwise::Relaxed { temperature, forward }, key)
+    }
+
+    /// The negative ELBO with one sample an image that carries a gradient: what is trained. With a key, the noise is a
+    /// function of it, and the one-pass sampler draws where it can (a CPU, a temperature above zero, not a categorical
+    /// latent); without one, the noise comes from libtorch's generator.
+    ///
+    /// # Errors
+    /// When the temperature is not allowed, an order above the first is asked of categorical latents, and those of
+    /// [`posterior`](Self::posterior).
+    pub fn pathwise_elbo(&self, x: &Tensor, how: Pathwise, key: Option<NoiseKey>) -> Result<Elbo> {
         let x = &self.images(x)?;
-        self.decoded(&self.encoder.forward_once(x), x, temperature, forward, key)
+        self.decoded(&self.encoder.forward_once(x), x, how, key)
     }
 
     /// The same for training, at the cost of the pixels that are on, where that is less: then the weight that sees them
@@ -245,28 +254,20 @@ impl Vae {
     /// [`Adam::minimize_products`](crate::nn::Adam::minimize_products).
     ///
     /// # Errors
-    /// As [`relaxed_elbo`](Self::relaxed_elbo).
-    pub fn relaxed_elbo_sparse(
+    /// As [`pathwise_elbo`](Self::pathwise_elbo).
+    pub fn pathwise_elbo_sparse(
         &self,
         x: &Tensor,
-        temperature: f64,
-        forward: Forward,
+        how: Pathwise,
         key: Option<NoiseKey>,
     ) -> Result<(Elbo, Option<SparseProduct>)> {
         let x = &self.images(x)?;
         let (encoded, product) = self.encoder.forward_sparse(x);
-        Ok((self.decoded(&encoded, x, temperature, forward, key)?, product))
+        Ok((self.decoded(&encoded, x, how, key)?, product))
     }
 
-    fn decoded(
-        &self,
-        encoded: &Tensor,
-        x: &Tensor,
-        temperature: f64,
-        forward: Forward,
-        key: Option<NoiseKey>,
-    ) -> Result<Elbo> {
-        let (z, kl) = self.latent.rsample(encoded, temperature, forward, key)?;
+    fn decoded(&self, encoded: &Tensor, x: &Tensor, how: Pathwise, key: Option<NoiseKey>) -> Result<Elbo> {
+        let (z, kl) = self.latent.rsample(encoded, how, key)?;
         let kl = kl.sum_dim_intlist(-1, false, None::<Kind>);
         let logits = self.decoder.forward_once(&self.decoder_input(&z));
         Ok(Elbo { reconstruction: reconstruction_once(&logits, x)?, kl })
@@ -304,7 +305,7 @@ impl Vae {
         }
     }
 
-    /// What drew the last relaxed sample.
+    /// What drew the last sample.
     pub fn drawn_by(&self) -> Option<Backend> {
         self.latent.drawn_by()
     }

@@ -1,11 +1,11 @@
 //! The laws of a batch as plain numbers, and what is written of them into a block of lanes.
 
 use super::lane_block::{LaneBlock, STRIDE};
+use super::linear::FillWeights;
 use super::recurrence::{PmfRecurrence, Step, common_steps, first_steps, score_step};
 use super::tails::{above, below, merge};
 use super::window::own_window;
 use crate::math::lanes::{LANES, Lanes, each, ln64};
-use crate::platform::threads;
 use std::marker::PhantomData;
 use tch::Tensor;
 
@@ -23,6 +23,12 @@ pub trait LawBatch: Send + Sync {
     /// `false` where a tail has too many terms to be summed: the block holds nothing of use then.
     #[must_use]
     fn fill(&self, lanes: &mut LaneBlock, precision: f64) -> bool;
+
+    /// Probabilities of a block's latents instead, and log weights where they are asked for, where products of ratios
+    /// keep their digits: in one window from 0 to beyond the means. `false` elsewhere: the block holds nothing of use
+    /// then.
+    #[must_use]
+    fn fill_weights(&self, lanes: &mut LaneBlock, precision: f64, with_logs: bool) -> bool;
 }
 
 /// A batch of recurrences made latent by latent from the values of one or two parameters.
@@ -30,6 +36,7 @@ pub trait LawBatch: Send + Sync {
 pub struct Recurrences<F> {
     values: Vec<Vec<f64>>,
     parameters: usize,
+    has_logs: bool,
     law: F,
 }
 
@@ -42,30 +49,24 @@ where
     /// values.
     pub fn new(parameters: &[Tensor], law: F) -> Option<Self> {
         let values = parameters.iter().map(|values| Vec::try_from(values.detach().reshape([-1])).ok());
-        Some(Self { values: values.collect::<Option<_>>()?, parameters: parameters.len(), law })
+        Some(Self { values: values.collect::<Option<_>>()?, parameters: parameters.len(), has_logs: false, law })
     }
 
-    /// Hands the law the logarithm of its only parameter, a positive number, beside it: in one go, which costs less
-    /// than one at a time.
+    /// Hands the law the logarithm of its only parameter, a positive number, beside it.
     #[must_use]
-    pub(crate) fn with_logs(mut self) -> Self {
-        /// Numbers that a thread takes at a time.
-        const AT_A_TIME: usize = 4096;
-        let mut logs = self.values[0].clone();
-        let parts = logs.chunks_mut(AT_A_TIME).collect();
-        threads::run(parts, |_, part| pulp::Arch::new().dispatch(Logs(part)));
-        self.values.push(logs);
-        self
+    pub(crate) fn with_logs(self) -> Self {
+        Self { has_logs: true, ..self }
     }
 
     fn law(&self, latent: usize) -> L {
         let value = |i: usize| self.values.get(i).map_or(0.0, |values| values[latent]);
-        (self.law)([value(0), value(1)])
+        (self.law)([value(0), if self.has_logs { log(value(0)) } else { value(1) }])
     }
 
-    /// The laws of a block's lanes.
+    /// The laws of a block's lanes, for those who ask for log ratios, or for closed forms beyond atom 0, with the
+    /// logarithms that the laws need for these.
     #[inline(always)]
-    fn laws(&self, lanes: &LaneBlock) -> Lanes<L> {
+    pub(super) fn laws(&self, lanes: &LaneBlock, with_logs: bool) -> Lanes<L> {
         let mut columns = [[0.0; LANES]; 2];
         let follow = lanes.follow();
         for (column, values) in columns.iter_mut().zip(&self.values) {
@@ -73,6 +74,9 @@ where
                 Some(values) if follow => *column = *values,
                 _ => *column = each(|i| values[lanes.latents[i]]),
             }
+        }
+        if self.has_logs && with_logs {
+            columns[1] = each(|i| log(columns[0][i]));
         }
         let mut laws = [(self.law)([columns[0][0], columns[1][0]]); LANES];
         for i in 1..LANES {
@@ -98,20 +102,21 @@ where
             pulp::Arch::new().dispatch(Fill::<F, L, 1> { recurrences: self, lanes, precision, law: PhantomData })
         }
     }
-}
 
-/// Positive numbers, of which the logarithms take the place.
-struct Logs<'a>(&'a mut [f64]);
-
-impl pulp::WithSimd for Logs<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        for x in self.0 {
-            *x = ln64(if *x > f64::MIN_POSITIVE { *x } else { f64::MIN_POSITIVE });
+    fn fill_weights(&self, lanes: &mut LaneBlock, precision: f64, with_logs: bool) -> bool {
+        let (recurrences, law) = (self, PhantomData);
+        if self.parameters > 1 {
+            pulp::Arch::new().dispatch(FillWeights::<F, L, 2> { recurrences, lanes, precision, with_logs, law })
+        } else {
+            pulp::Arch::new().dispatch(FillWeights::<F, L, 1> { recurrences, lanes, precision, with_logs, law })
         }
     }
+}
+
+/// Of a positive number; of zero, that of the smallest normal one.
+#[inline(always)]
+fn log(x: f64) -> f64 {
+    ln64(if x > f64::MIN_POSITIVE { x } else { f64::MIN_POSITIVE })
 }
 
 struct Fill<'a, F, L, const PARAMETERS: usize> {
@@ -131,7 +136,7 @@ where
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> bool {
         let Self { recurrences, lanes, precision, .. } = self;
-        let laws = recurrences.laws(lanes);
+        let laws = recurrences.laws(lanes, true);
         let shared = lanes.is_shared;
         let mut lines = [[0.0; LANES]; PARAMETERS];
         for (p, line) in lines.iter_mut().enumerate() {

@@ -26,6 +26,8 @@ pub struct LaneBlock {
     /// Rows of the longest lane.
     pub(crate) rows: usize,
     pub(crate) log_weights: Vec<Lanes<f64>>,
+    /// Probabilities, for those who draw from them.
+    pub(crate) weights: Vec<Lanes<f64>>,
     /// Of each of up to two parameters, where they are kept.
     pub(crate) scores: [Vec<Lanes<f64>>; 2],
     /// Whether all scores are kept, or only those that are not lines.
@@ -53,6 +55,7 @@ impl LaneBlock {
             ends: [0.0; LANES],
             rows: 0,
             log_weights: Vec::new(),
+            weights: Vec::new(),
             scores: [Vec::new(), Vec::new()],
             keeps_lines,
             lines: [None; 2],
@@ -86,6 +89,7 @@ impl LaneBlock {
         // Strides may walk past the last row.
         let rows = self.rows.next_multiple_of(STRIDE);
         self.log_weights.resize(rows, [0.0; LANES]);
+        self.weights.resize(self.rows, [0.0; LANES]);
         self.log_prior.resize(rows, [0.0; LANES]);
         for scores in &mut self.scores {
             scores.resize(rows, [0.0; LANES]);

@@ -83,6 +83,7 @@
 
 mod batch;
 mod lane_block;
+mod linear;
 mod recurrence;
 mod tails;
 mod window;

@@ -19,7 +19,7 @@ const LEAST_COMPLEMENT: f64 = -4.0;
 /// complete.
 pub(super) struct Sums<const PARAMETERS: usize> {
     left: Lanes<f64>,
-    sum: Lanes<f64>,
+    pub sum: Lanes<f64>,
     scores: [Lanes<f64>; PARAMETERS],
     weighted: [Lanes<f64>; PARAMETERS],
 }

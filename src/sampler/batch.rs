@@ -49,7 +49,7 @@ impl Batch<'_> {
     /// What a thread works with: a lane block, which has its windows already where all latents share one, and room for
     /// its weights.
     fn bench<T: Real>(&self) -> (LaneBlock, Scratch<T>) {
-        let mut lanes = LaneBlock::new(self.prior.is_some());
+        let mut lanes = LaneBlock::new(self.prior.is_some() && matches!(self.how, Pathwise::Relaxed { .. }));
         if matches!(self.windows, Windows::Shared(_)) {
             self.open(&mut lanes);
         }
@@ -84,12 +84,14 @@ impl Batch<'_> {
                 if !is_served.load(Ordering::Relaxed) {
                     return;
                 }
-                if !rows.fill(lanes, T::PRECISION) {
+                let is_finite_order = matches!(self.how, Pathwise::FiniteOrder(_));
+                let has_weights = is_finite_order && rows.fill_weights(lanes, T::PRECISION, self.place.with_kl);
+                if !has_weights && !rows.fill(lanes, T::PRECISION) {
                     is_served.store(false, Ordering::Relaxed);
                     return;
                 }
                 let outcome =
-                    pulp::Arch::new().dispatch(FamilyKernel { place: self.place, how: self.how, lanes, scratch, parameters });
+                    pulp::Arch::new().dispatch(FamilyKernel { place: self.place, how: self.how, lanes, scratch, parameters, has_weights });
                 let wanted = outcome.iter().step_by(3 - kinds);
                 for (column, values) in columns.iter_mut().zip(wanted) {
                     match self.windows {

@@ -117,24 +117,21 @@ impl<F: Fn(Vec<Tensor>) -> Result<TruncatedDistribution>> Blocks<'_, F> {
 }
 
 /// A value with derivatives in parameters, which may have dimensions of their own:
-/// `value + sum J (theta - theta.detach())`. They can be taken once: the graph does not know how `J` depends on the
+/// the value, with the gradient of `sum J theta`. They can be taken once: the graph does not know how `J` depends on the
 /// parameters.
 pub(super) fn attach<'p>(value: &Tensor, slopes: impl Iterator<Item = (&'p Parameter, Tensor)>) -> Result<Tensor> {
-    let mut attached = value.shallow_clone();
+    let mut attached: Option<Tensor> = None;
     for (parameter, slopes) in slopes.filter(|(parameter, _)| parameter.value.requires_grad()) {
-        let theta = parameter.value.to_kind(value.kind());
-        let nothing = &theta - theta.detach();
-        if parameter.own_dims == 0 {
-            attached = attached.addcmul(&nothing, &slopes);
-        } else {
-            let own: Vec<i64> = (1..=parameter.own_dims as i64).map(|dim| -dim).collect();
-            attached = &attached + (nothing * slopes).sum_dim_intlist(own.as_slice(), false, None::<Kind>);
-        }
+        let product = parameter.value.to_kind(value.kind()) * slopes;
+        let own: Vec<i64> = (1..=parameter.own_dims as i64).map(|dim| -dim).collect();
+        let product = if own.is_empty() { product } else { product.sum_dim_intlist(own, false, None::<Kind>) };
+        attached = Some(match attached {
+            Some(sum) => sum + product,
+            None => product,
+        });
     }
-    if !attached.requires_grad() {
-        return Ok(value.shallow_clone());
-    }
-    // Nothing times a derivative that is infinite, or the difference of infinite logits, must not change the value.
+    let Some(mut attached) = attached.filter(Tensor::requires_grad) else { return Ok(value.shallow_clone()) };
+    // Only the gradient of the products is wanted.
     tch::no_grad(|| attached.copy_(value));
     differentiable_once(&attached)
 }

@@ -19,8 +19,6 @@ use crate::relaxation::{LEAST_SQUARE, LEAST_VARIANCE, Order};
 
 /// The draws of a block of lanes, and moments of their laws.
 pub(super) struct Moments {
-    /// Probabilities of the atoms, a row for each.
-    weights: Vec<Lanes<f64>>,
     /// The row that was drawn.
     drawn: Lanes<f64>,
     /// The row next to the mean, from which distances are counted, so that laws with next to no variance keep its
@@ -39,9 +37,13 @@ struct Factors([Lanes<f64>; 3]);
 
 const ZERO: Lanes<f64> = [0.0; LANES];
 
+/// The least share of the variance in the second moment about the first row for which central moments are taken from
+/// moments about that row: powers of its inverse are lost digits.
+const LEAST_SHARE: f64 = 1e-2;
+
 impl Moments {
     pub fn new() -> Self {
-        Self { weights: Vec::new(), drawn: ZERO, origin: ZERO, mean: ZERO, central: [ZERO; 3], square: ZERO }
+        Self { drawn: ZERO, origin: ZERO, mean: ZERO, central: [ZERO; 3], square: ZERO }
     }
 
     /// Draws by the inverse of the distribution function, and sums the moments that the order needs.
@@ -50,43 +52,40 @@ impl Moments {
         let [latents, rows] = places(place, lanes);
         let words = place.key.words(&[0; LANES], &latents, &rows);
         let uniform: Lanes<f64> = each(|i| f64::uniform(&words, 0, i));
-        let (mut below, mut first, mut drawn) = (ZERO, ZERO, ZERO);
-        self.weights.resize(lanes.rows, ZERO);
-        for (row, (weights, log_weights)) in self.weights.iter_mut().zip(&lanes.log_weights).enumerate() {
+        let (mut below, mut drawn) = (ZERO, ZERO);
+        let (mut first, mut second, mut third, mut fourth) = (ZERO, ZERO, ZERO, ZERO);
+        for (row, weights) in lanes.weights.iter().enumerate() {
             let row = row as f64;
-            *weights = each(|i| Real::exp(log_weights[i]));
+            let square = row * row;
             for i in 0..LANES {
                 below[i] += weights[i];
-                first[i] += weights[i] * row;
                 drawn[i] += if below[i] <= uniform[i] { 1.0 } else { 0.0 };
+                let product = weights[i] * row;
+                let of_square = weights[i] * square;
+                first[i] += product;
+                second[i] += of_square;
+                third[i] += product * square;
+                fourth[i] += of_square * square;
             }
         }
         let last: Lanes<f64> = each(|i| lanes.last(i) as f64);
         self.drawn = each(|i| if drawn[i] < last[i] { drawn[i] } else { last[i] });
-        self.origin = each(|i| (first[i] / below[i]).round_ties_even());
-        self.sum(order);
+        self.origin = ZERO;
+        self.center(first, &[second, third, fourth]);
+        let [variance, ..] = &self.central;
+        if (0..LANES).any(|i| variance[i] < LEAST_SHARE * second[i]) {
+            self.center_at_mean(lanes, &each(|i| first[i] / below[i]));
+        }
+        if order == Order::Third {
+            self.sum_square(lanes);
+        }
     }
 
+    /// The central moments, from those about the origin.
     #[inline(always)]
-    fn sum(&mut self, order: Order) {
-        let (mut mean, mut raw) = (ZERO, [ZERO; 3]);
-        for (row, weights) in self.weights.iter().enumerate() {
-            let row = row as f64;
-            for i in 0..LANES {
-                let distance = row - self.origin[i];
-                let first = weights[i] * distance;
-                let square = first * distance;
-                let cube = square * distance;
-                mean[i] += first;
-                raw[0][i] += square;
-                raw[1][i] += cube;
-                raw[2][i] += cube * distance;
-            }
-        }
+    fn center(&mut self, mean: Lanes<f64>, [second, third, fourth]: &[Lanes<f64>; 3]) {
         self.mean = mean;
-        // The mean is at most half a row from the origin, and atoms are whole rows: at most half of a digit cancels.
-        let [second, third, fourth] = &raw;
-        let central = [
+        self.central = [
             each(|i| second[i] - mean[i] * mean[i]),
             each(|i| third[i] - mean[i] * (3.0 * second[i] - 2.0 * mean[i] * mean[i])),
             each(|i| {
@@ -94,18 +93,41 @@ impl Moments {
                 fourth[i] - 4.0 * m * third[i] + 6.0 * square * second[i] - 3.0 * square * square
             }),
         ];
-        self.central = central;
-        self.square = ZERO;
-        if order == Order::Third {
-            let skew = self.skew();
-            for (row, weights) in self.weights.iter().enumerate() {
-                for i in 0..LANES {
-                    let distance = self.distance(row as f64, i);
-                    let polynomial = distance * distance - skew[i] * distance - central[0][i];
-                    self.square[i] += weights[i] * polynomial * polynomial;
-                }
+    }
+
+    /// The same from the row next to the mean: at most half a row away, where atoms are whole rows, so that little
+    /// cancels.
+    #[inline(always)]
+    fn center_at_mean(&mut self, lanes: &LaneBlock, mean: &Lanes<f64>) {
+        self.origin = each(|i| mean[i].round_ties_even());
+        let (mut first, mut raw) = (ZERO, [ZERO; 3]);
+        for (row, weights) in lanes.weights.iter().enumerate() {
+            for i in 0..LANES {
+                let distance = row as f64 - self.origin[i];
+                let product = weights[i] * distance;
+                let square = product * distance;
+                let cube = square * distance;
+                first[i] += product;
+                raw[0][i] += square;
+                raw[1][i] += cube;
+                raw[2][i] += cube * distance;
             }
         }
+        self.center(first, &raw);
+    }
+
+    /// `E[P_2^2]`, as a sum of squares: the moments would cancel.
+    #[inline(always)]
+    fn sum_square(&mut self, lanes: &LaneBlock) {
+        let (skew, mut sum) = (self.skew(), ZERO);
+        for (row, weights) in lanes.weights.iter().enumerate() {
+            for i in 0..LANES {
+                let distance = self.distance(row as f64, i);
+                let polynomial = distance * distance - skew[i] * distance - self.central[0][i];
+                sum[i] += weights[i] * polynomial * polynomial;
+            }
+        }
+        self.square = sum;
     }
 
     /// Of a row from the mean.
@@ -127,7 +149,7 @@ impl Moments {
         let mut sums = self.central.map(|moments| each(|i| moments[i] * line[i]));
         for (end, corrections) in corrections.iter().enumerate() {
             let row = |i: usize| if end == 0 { lanes.first(i) } else { lanes.last(i) };
-            let extra: Lanes<f64> = each(|i| self.weights[row(i)][i] * corrections[i]);
+            let extra: Lanes<f64> = each(|i| lanes.weights[row(i)][i] * corrections[i]);
             let distance: Lanes<f64> = each(|i| self.distance(row(i) as f64, i));
             self.add(&mut sums, &extra, &distance);
             // The scores have mean zero.
@@ -141,9 +163,9 @@ impl Moments {
 
     /// The same of a parameter from its scores.
     #[inline(always)]
-    fn sums(&self, scores: &[Lanes<f64>]) -> [Lanes<f64>; 3] {
+    fn sums(&self, lanes: &LaneBlock, scores: &[Lanes<f64>]) -> [Lanes<f64>; 3] {
         let (mut sums, mut mean) = ([ZERO; 3], ZERO);
-        for (row, (weights, scores)) in self.weights.iter().zip(scores).enumerate() {
+        for (row, (weights, scores)) in lanes.weights.iter().zip(scores).enumerate() {
             let row = row as f64;
             let weighted: Lanes<f64> = each(|i| if weights[i] == 0.0 { 0.0 } else { weights[i] * scores[i] });
             let distance: Lanes<f64> = each(|i| self.distance(row, i));
@@ -166,6 +188,38 @@ impl Moments {
             sums[1][i] += second;
             sums[2][i] += second * distance[i];
         }
+    }
+
+    /// The KL and its derivatives in up to two parameters, `sum_k pi_k s_k (log pi_k - log p_k)`.
+    #[inline(always)]
+    fn kl(&self, lanes: &LaneBlock, parameters: usize) -> [Lanes<f64>; 3] {
+        let (mut sums, mut along) = ([ZERO; 3], ZERO);
+        for (row, weights) in lanes.weights.iter().enumerate() {
+            let terms = terms(weights, &lanes.log_weights[row], &lanes.log_prior[row]);
+            for i in 0..LANES {
+                sums[0][i] += terms[i];
+                along[i] += terms[i] * self.distance(row as f64, i);
+            }
+            for p in (0..parameters).filter(|&p| lanes.lines[p].is_none()) {
+                let scores = &lanes.scores[p][row];
+                sums[1 + p] = each(|i| sums[1 + p][i] + if terms[i] == 0.0 { 0.0 } else { terms[i] * scores[i] });
+            }
+        }
+        for (p, line) in lanes.lines[..parameters].iter().enumerate() {
+            let Some(line) = line else { continue };
+            sums[1 + p] = each(|i| line[i] * along[i]);
+            for (end, corrections) in lanes.tail_corrections[p].iter().enumerate() {
+                let row = |i: usize| if end == 0 { lanes.first(i) } else { lanes.last(i) };
+                let at = |rows: &[Lanes<f64>]| -> Lanes<f64> { each(|i| rows[row(i)][i]) };
+                let weights = at(&lanes.weights);
+                let terms = terms(&weights, &at(&lanes.log_weights), &at(&lanes.log_prior));
+                // The scores have mean zero.
+                for i in 0..LANES {
+                    sums[1 + p][i] += corrections[i] * (terms[i] - weights[i] * sums[0][i]);
+                }
+            }
+        }
+        sums
     }
 
     #[inline(always)]
@@ -212,7 +266,15 @@ fn terms(weights: &Lanes<f64>, log_weights: &Lanes<f64>, log_prior: &Lanes<f64>)
     each(|i| if weights[i] == 0.0 { 0.0 } else { weights[i] * (log_weights[i] - log_prior[i]) })
 }
 
-/// A block of a family's latents.
+/// The probabilities behind the log weights of a block.
+#[inline(always)]
+pub(super) fn exponentials(lanes: &mut LaneBlock) {
+    for (weights, log_weights) in lanes.weights.iter_mut().zip(&lanes.log_weights) {
+        *weights = each(|i| Real::exp(log_weights[i]));
+    }
+}
+
+/// A block of a family's latents, whose probabilities the lanes hold.
 pub(super) struct FamilyFiniteOrder<'a> {
     pub place: Place,
     pub order: Order,
@@ -232,27 +294,20 @@ impl FamilyFiniteOrder<'_> {
         for p in 0..parameters {
             let sums = match &lanes.lines[p] {
                 Some(line) => moments.sums_of_line(lanes, line, &lanes.tail_corrections[p]),
-                None => moments.sums(&lanes.scores[p]),
+                None => moments.sums(lanes, &lanes.scores[p]),
             };
             outcome[2 + 2 * p] = factors.slope(&sums);
         }
         if place.with_kl {
-            let mut sums = [ZERO; 3];
-            for (row, weights) in moments.weights.iter().enumerate() {
-                let terms = terms(weights, &lanes.log_weights[row], &lanes.log_prior[row]);
-                sums[0] = each(|i| sums[0][i] + terms[i]);
-                for p in 0..parameters {
-                    let scores = &lanes.scores[p][row];
-                    sums[1 + p] = each(|i| sums[1 + p][i] + if terms[i] == 0.0 { 0.0 } else { terms[i] * scores[i] });
-                }
-            }
-            (outcome[1], outcome[3], outcome[5]) = (rounded(&sums[0]), rounded(&sums[1]), rounded(&sums[2]));
+            let [kl, first, second] = moments.kl(lanes, parameters);
+            (outcome[1], outcome[3], outcome[5]) = (rounded(&kl), rounded(&first), rounded(&second));
         }
         outcome
     }
 }
 
-/// A block of latents with free logits, all of one number of atoms, whose log weights the lanes hold.
+/// A block of latents with free logits, all of one number of atoms, whose probabilities and log weights the lanes
+/// hold.
 pub(super) struct LogitsFiniteOrder<'a, T> {
     pub place: Place,
     pub order: Order,
@@ -277,7 +332,7 @@ impl<T: Real> LogitsFiniteOrder<'_, T> {
         let [variance, cubes, _] = &moments.central;
         let mean: Lanes<f64> = each(|i| second[i] * variance[i] + third[i] * cubes[i]);
         let mut columns: Vec<Lanes<T>> = Vec::with_capacity(n);
-        for (row, weights) in moments.weights.iter().enumerate().skip(from) {
+        for (row, weights) in lanes.weights.iter().enumerate().skip(from) {
             let row = row as f64;
             columns.push(each(|i| {
                 let d = moments.distance(row, i);
@@ -286,7 +341,7 @@ impl<T: Real> LogitsFiniteOrder<'_, T> {
         }
         transpose(&columns, slopes, n);
         if place.with_kl {
-            let rows = moments.weights.iter().zip(&lanes.log_weights).zip(&lanes.log_prior).skip(from);
+            let rows = lanes.weights.iter().zip(&lanes.log_weights).zip(&lanes.log_prior).skip(from);
             let mut kl = ZERO;
             for ((weights, log_weights), log_prior) in rows.clone() {
                 let terms = terms(weights, log_weights, log_prior);

@@ -1,6 +1,6 @@
 //! What is done to each block of latents: loops over its lanes, compiled for each instruction set of the machine.
 
-use super::finite_order::{FamilyFiniteOrder, LogitsFiniteOrder, Moments};
+use super::finite_order::{FamilyFiniteOrder, LogitsFiniteOrder, Moments, exponentials};
 use crate::math::LOG_ZERO_FLOAT;
 use crate::math::lanes::{LANES, Lanes, Real, each};
 use crate::random::counter::NoiseKey;
@@ -216,9 +216,11 @@ impl<T: Real> Scratch<T> {
 pub(super) struct FamilyKernel<'a, T> {
     pub place: Place,
     pub how: Pathwise,
-    pub lanes: &'a LaneBlock,
+    pub lanes: &'a mut LaneBlock,
     pub scratch: &'a mut Scratch<T>,
     pub parameters: usize,
+    /// Whether the lanes hold probabilities already.
+    pub has_weights: bool,
 }
 
 impl<T: Real> pulp::WithSimd for FamilyKernel<'_, T> {
@@ -226,11 +228,14 @@ impl<T: Real> pulp::WithSimd for FamilyKernel<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> Outcome<T> {
-        let Self { place, how, lanes, scratch, parameters } = self;
+        let Self { place, how, lanes, scratch, parameters, has_weights } = self;
         let Scratch { relaxed, moments } = scratch;
         let kernel = match how {
             Pathwise::Relaxed { temperature, forward } => Kernel { place, temperature, forward },
             Pathwise::FiniteOrder(order) => {
+                if !has_weights {
+                    exponentials(lanes);
+                }
                 return FamilyFiniteOrder { place, order, lanes, moments, parameters }.outcome();
             }
         };
@@ -287,6 +292,7 @@ impl<T: Real> pulp::WithSimd for LogitsKernel<'_, T> {
             Pathwise::Relaxed { temperature, forward } => Kernel { place, temperature, forward },
             Pathwise::FiniteOrder(order) => {
                 normalize::<f64>(&mut lanes.log_weights[..lanes.rows]);
+                exponentials(lanes);
                 return LogitsFiniteOrder { place, order, lanes, moments, slopes, kl_slopes }.outcome();
             }
         };

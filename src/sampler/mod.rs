@@ -140,6 +140,17 @@ impl<'a> OnePass<'a> {
         Ok(Self::of(Window::own(tail_mass)?, relaxed(temperature)?))
     }
 
+    /// Draws from the window `lo ..= hi` with merged tails, with a gradient of this kind.
+    ///
+    /// # Errors
+    /// When the window is empty or out of range, or a temperature is not positive and finite.
+    pub fn pathwise(lo: i64, hi: i64, how: Pathwise) -> Result<Self> {
+        match how {
+            Pathwise::Relaxed { temperature, forward } => Ok(Self::new(lo, hi, temperature)?.forward(forward)),
+            Pathwise::FiniteOrder(order) => Self::finite_order(lo, hi, order),
+        }
+    }
+
     /// Draws exact samples from the window `lo ..= hi` with merged tails, with a gradient that is exact for polynomials
     /// up to the order ([`FiniteOrder`](crate::relaxation::FiniteOrder)): no temperature, and less work than a relaxed
     /// draw. The integers are those of the law in float64, whatever the kind of its parameters.

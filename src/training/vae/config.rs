@@ -2,7 +2,7 @@
 
 use crate::data::ImageSet;
 use crate::error::{Error, Result};
-use crate::estimators::EstimatorKind;
+use crate::estimators::{EstimatorKind, LawNeeds};
 use crate::models::{Family, Inference, LatentConfig, VaeConfig};
 use crate::training::checkpoint_interval::{Interval, OnNan};
 use crate::training::ranges::{integer, number};
@@ -98,6 +98,11 @@ impl TrainConfig {
         self.samples.unwrap_or(self.estimator.fewest_samples())
     }
 
+    /// Whether the gradient goes through one sample an image, which the model draws itself.
+    pub(super) fn is_pathwise(&self) -> bool {
+        self.samples() == 1 && self.estimator.pathwise(1.0).is_some()
+    }
+
     /// The image set.
     pub fn image_set(&self) -> ImageSet {
         ImageSet::from_name(&self.dataset)
@@ -130,12 +135,21 @@ impl Settings for TrainConfig {
             let found = format!("{} with {} inference", self.family, self.inference);
             return Err(Error::parameter(what, found, "poisson with explicit inference: it counts arrivals at a rate"));
         }
+        let asked = std::iter::once(&self.estimator).chain(&self.diagnose);
+        let needs_numbers = |kind: &EstimatorKind| kind.needs_of_law() == LawNeeds::Numbers;
+        if let Some(kind) = asked.into_iter().find(|kind| needs_numbers(kind))
+            && self.family == Family::Categorical
+        {
+            let what = format!("latents of the estimator {kind}");
+            return Err(Error::parameter(what, "categorical", "numbers; for one-hot vectors take fini-1 or reinmax"));
+        }
         let fewest = self.estimator.fewest_samples();
         if self.samples() < fewest {
             let allowed = format!("at least {fewest} for the estimator {}", self.estimator);
             return Err(Error::parameter("samples", self.samples(), allowed));
         }
-        if self.samples() > 1 && matches!(self.estimator, EstimatorKind::Gengs | EstimatorKind::GengsSt) {
+        let relaxes = matches!(self.estimator, EstimatorKind::Gengs | EstimatorKind::GengsSt);
+        if self.samples() > 1 && relaxes {
             let allowed = format!("1 for the estimator {}", self.estimator);
             return Err(Error::parameter("samples", self.samples(), allowed));
         }

@@ -7,11 +7,11 @@ use super::pictures::{ShownImages, draw_pictures, pictures};
 use super::record::EpochRecord;
 use crate::data::{Dataset, Identity, Images};
 use crate::error::Result;
-use crate::estimators::{Estimator, EstimatorKind};
+use crate::estimators::Estimator;
 use crate::models::{Elbo, Vae};
 use crate::nn::{Adam, SparseProduct};
 use crate::random;
-use crate::relaxation::Forward;
+use crate::relaxation::{Forward, Pathwise};
 use crate::sampler::{Backend, NoiseKey};
 use crate::training::checkpoint::{Checkpoint, Progress};
 use crate::training::elbo_metrics::{ELBO_METRICS, KL, NEG_ELBO};
@@ -70,15 +70,13 @@ impl VaeTask {
         temperature: f64,
         key: NoiseKey,
     ) -> Result<(Elbo, Option<SparseProduct>)> {
-        let Some(estimator) = &mut self.estimator else {
-            let forward = match config.estimator {
-                EstimatorKind::GengsSt => Forward::StraightThrough,
-                _ => Forward::Soft,
-            };
-            return self.vae.relaxed_elbo_sparse(x, temperature, forward, Some(key));
-        };
-        estimator.set_temperature(temperature)?;
-        Ok((self.vae.estimated_elbo(x, estimator.as_mut(), config.samples())?, None))
+        if let Some(estimator) = &mut self.estimator {
+            estimator.set_temperature(temperature)?;
+            return Ok((self.vae.estimated_elbo(x, estimator.as_mut(), config.samples())?, None));
+        }
+        let relaxed = Pathwise::Relaxed { temperature, forward: Forward::Soft };
+        let how = config.estimator.pathwise(temperature).unwrap_or(relaxed);
+        self.vae.pathwise_elbo_sparse(x, how, Some(key))
     }
 
     fn diagnose(&mut self, plan: &StepContext<'_>) -> Result<()> {
@@ -106,15 +104,14 @@ impl TrainTask for VaeTask {
         let store = VarStore::new(device);
         let vae = Vae::new(&store.root(), &config.vae(data.train.size()))?;
         let adam = Adam::new(&store, config.lr)?;
-        let estimator = match config.estimator {
-            EstimatorKind::Gengs | EstimatorKind::GengsSt => None,
-            kind => {
-                let setting = vae.estimator_setting(config.temperature.first);
-                // Tried on one image first, so that one that does not fit the latents leaves no run behind.
-                let image = data.train.batch(&Tensor::zeros([1], (Kind::Int64, device)));
-                vae.estimated_elbo(&image, kind.build(&setting)?.as_mut(), config.samples())?;
-                Some(kind.build(&setting)?)
-            }
+        let estimator = if config.is_pathwise() {
+            None
+        } else {
+            let (kind, setting) = (config.estimator, vae.estimator_setting(config.temperature.first));
+            // Tried on one image first, so that one that does not fit the latents leaves no run behind.
+            let image = data.train.batch(&Tensor::zeros([1], (Kind::Int64, device)));
+            vae.estimated_elbo(&image, kind.build(&setting)?.as_mut(), config.samples())?;
+            Some(kind.build(&setting)?)
         };
         let diagnosis = (config.diagnose_every > 0).then(|| Diagnosis::new(config, &vae)).transpose()?;
         let validation = data.validation.binarised()?;

@@ -7,6 +7,7 @@ use crate::common::LATENT_FAMILIES;
 use gengs::estimators::EstimatorKind;
 use gengs::models::{Elbo, Family, Inference, LatentConfig, Vae, VaeConfig};
 use gengs::prelude::*;
+use gengs::relaxation::Pathwise;
 use gengs::sampler::NoiseKey;
 use rand::RngExt;
 use tch::nn::VarStore;
@@ -93,7 +94,7 @@ pub const CALLS: &[(&str, Call)] = &[
         assert!(!usual || is_finite(&images) && is_finite(&q.kl(vae.prior())?));
         Ok(())
     }),
-    ("Vae::relaxed_elbo, relaxed_elbo_sparse", |s| {
+    ("Vae::relaxed_elbo, pathwise_elbo_sparse", |s| {
         let (store, vae) = model(s);
         let (mut x, usual) = images(s);
         if usual && x.numel() < 1 << 20 && s.rarely(2) {
@@ -106,7 +107,7 @@ pub const CALLS: &[(&str, Call)] = &[
         if s.rarely(2) {
             check(&store, &vae.relaxed_elbo(&x, temperature, forward, key)?, &x, usual, true);
         } else {
-            let (elbo, _product) = vae.relaxed_elbo_sparse(&x, temperature, forward, key)?;
+            let (elbo, _product) = vae.pathwise_elbo_sparse(&x, Pathwise::Relaxed { temperature, forward }, key)?;
             check(&store, &elbo, &x, usual, true);
         }
         Ok(())
