@@ -90,7 +90,11 @@ fn vae_step(device: Device, batch: i64) -> anyhow::Result<()> {
     let mut step = 0;
     let time = seconds(device, || {
         step += 1;
-        let (elbo, product) = vae.pathwise_elbo_sparse(&x, Pathwise::Relaxed { temperature: 0.5, forward: Forward::Soft }, Some(NoiseKey::new(0, step)))?;
+        let (elbo, product) = vae.pathwise_elbo_sparse(
+            &x,
+            Pathwise::Relaxed { temperature: 0.5, forward: Forward::Soft },
+            Some(NoiseKey::new(0, step)),
+        )?;
         let loss = (elbo.reconstruction.sum(None::<Kind>) + elbo.kl.sum(None::<Kind>)) / batch as f64;
         Ok(adam.minimize_products(&loss, product.as_slice())?)
     })?;

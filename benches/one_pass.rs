@@ -115,7 +115,10 @@ fn finite_order(rate: &Tensor) -> gengs::Result<()> {
         for order in [Order::First, Order::Second, Order::Third] {
             let found = with_prior(OnePass::finite_order(0, 11, order)?)?;
             let (ratio, kernels) = (relaxed / found, (relaxed - tensors) / (found - tensors));
-            println!("  order {}: {found:.3} ms, {ratio:.2} times as fast, {kernels:.2} without tensors", order.degree());
+            println!(
+                "  order {}: {found:.3} ms, {ratio:.2} times as fast, {kernels:.2} without tensors",
+                order.degree()
+            );
         }
     }
     Ok(())

@@ -40,7 +40,8 @@ fn main() -> anyhow::Result<()> {
     let order = epoch_order(50_000, 0, 1);
     let mut step = |i: i64| -> anyhow::Result<()> {
         let x = images.batch(&order.narrow(0, i * 100 % 50_000, 100));
-        let (elbo, product) = vae.pathwise_elbo_sparse(&x, Pathwise::Relaxed { temperature: 0.5, forward: Forward::Soft }, key(i))?;
+        let (elbo, product) =
+            vae.pathwise_elbo_sparse(&x, Pathwise::Relaxed { temperature: 0.5, forward: Forward::Soft }, key(i))?;
         let loss = (elbo.reconstruction.sum(None::<Kind>) + elbo.kl.sum(None::<Kind>)) / 100.0;
         Ok(adam.minimize_products(&loss, product.as_slice())?)
     };

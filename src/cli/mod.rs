@@ -13,7 +13,7 @@ mod training;
 mod waiting;
 
 pub use advice::{flag, said};
-pub use choices::choice;
+pub use choices::{choice, choice_of};
 pub use files::{check_writable, make_folder, write_file};
 pub use interruption::{Interruption, interrupted};
 pub use output::{flush, print_line, write_line};

@@ -147,8 +147,7 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
     let proofs = prove(problem, kind, how.temperature)?;
     let degree = proofs.as_ref().and_then(|proofs| proofs.first()).map_or(0, |proof| proof.degree);
     let is_exact = config.objective.degree().is_some_and(|of_objective| of_objective <= degree);
-    let claims_unbiased =
-        (kind.is_unbiased(config.latents) || is_exact) && config.objective.gives(kind.needs_of_f());
+    let claims_unbiased = (kind.is_unbiased(config.latents) || is_exact) && config.objective.gives(kind.needs_of_f());
     let rare = problem.of_rare_atoms(FEW / (sums.draws * samples) as f64, kind, samples)?;
     let cosine = sums.cosine / sums.draws as f64;
     Ok(parameters

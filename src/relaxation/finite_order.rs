@@ -182,9 +182,8 @@ impl<'a> FiniteOrder<'a> {
     fn moved(&self, weights: &Tensor, z: &Tensor) -> Tensor {
         let polynomials = tch::no_grad(|| self.polynomials(weights));
         let Polynomials { mode, mean, scale, x, has_second, third } = &polynomials;
-        let rise = |antiderivative: &Tensor| {
-            no_value(&(weights * antiderivative).sum_dim_intlist(-1, true, None::<Kind>))
-        };
+        let rise =
+            |antiderivative: &Tensor| no_value(&(weights * antiderivative).sum_dim_intlist(-1, true, None::<Kind>));
         let at_sample = (z - mode - mean) / scale;
         let mut moved = rise(x);
         if self.order > Order::First {

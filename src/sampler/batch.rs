@@ -90,8 +90,14 @@ impl Batch<'_> {
                     is_served.store(false, Ordering::Relaxed);
                     return;
                 }
-                let outcome =
-                    pulp::Arch::new().dispatch(FamilyKernel { place: self.place, how: self.how, lanes, scratch, parameters, has_weights });
+                let outcome = pulp::Arch::new().dispatch(FamilyKernel {
+                    place: self.place,
+                    how: self.how,
+                    lanes,
+                    scratch,
+                    parameters,
+                    has_weights,
+                });
                 let wanted = outcome.iter().step_by(3 - kinds);
                 for (column, values) in columns.iter_mut().zip(wanted) {
                     match self.windows {

@@ -228,8 +228,7 @@ impl Moments {
         if order > Order::First {
             let [variance, _, fourth] = &self.central;
             let distance: Lanes<f64> = each(|i| self.distance(self.drawn[i], i));
-            factors[1] =
-                each(|i| if variance[i] > LEAST_VARIANCE { distance[i] / (2.0 * variance[i]) } else { 0.0 });
+            factors[1] = each(|i| if variance[i] > LEAST_VARIANCE { distance[i] / (2.0 * variance[i]) } else { 0.0 });
             if order == Order::Third {
                 let skew = self.skew();
                 let third: Lanes<f64> = each(|i| {

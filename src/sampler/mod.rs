@@ -40,8 +40,8 @@ use crate::relaxation::{COLDEST, Forward, Order, Pathwise};
 use crate::truncation::TruncatedDistribution;
 use crate::truncation::{Truncation, check_mass};
 use batch::{Batch, Windows};
-use kernel::Place;
 use blocks::{Blocks, attach};
+use kernel::Place;
 use prior::{Prior, check_no_gradient};
 use tch::{Device, Kind, Tensor};
 

@@ -60,8 +60,7 @@ fn polynomials_have_their_exact_gradient_under_every_family() {
                 }
                 proved += 1;
                 for (estimator, order) in KINDS.into_iter().zip(ORDERS) {
-                    let how =
-                        Measurement { estimator, temperature: 1.0, samples: None, draws: 2, warm_up: 0, seed: 1 };
+                    let how = Measurement { estimator, temperature: 1.0, samples: None, draws: 2, warm_up: 0, seed: 1 };
                     for certificate in certify(&problem, &how).unwrap() {
                         let proof = certificate.exact_degree.unwrap();
                         assert!(proof.error <= bound, "{config:?} {estimator}: {proof:?}");
@@ -117,14 +116,12 @@ fn slopes_are_those_of_the_closed_forms() {
     }
     for (r, p) in [(3.0, 0.4), (0.7, 0.5)] {
         // The probability that the torch-like parameter names is that of the counts, whose mean is r p / (1 - p).
-        let by_probs = |probs: &Tensor| {
-            Box::new(NegativeBinomial::new(&Tensor::from(r), probs).unwrap()) as Box<dyn Distribution>
-        };
+        let by_probs =
+            |probs: &Tensor| Box::new(NegativeBinomial::new(&Tensor::from(r), probs).unwrap()) as Box<dyn Distribution>;
         let found = slopes(by_probs, p, Order::Second, (0, 200));
         check("negative binomial in logit p, 2", found, p * (1.0 - p), &|z| r * p / 2.0 + (1.0 + p) * z / 2.0);
-        let by_count = |count: &Tensor| {
-            Box::new(NegativeBinomial::new(count, &Tensor::from(p)).unwrap()) as Box<dyn Distribution>
-        };
+        let by_count =
+            |count: &Tensor| Box::new(NegativeBinomial::new(count, &Tensor::from(p)).unwrap()) as Box<dyn Distribution>;
         let found = slopes(by_count, r, Order::Second, (0, 200));
         check("negative binomial in log r, 2", found, r, &|z| r * p / (2.0 * (1.0 - p)) + z / 2.0);
     }
@@ -215,7 +212,10 @@ fn vectors_have_the_first_order_alone() {
     let of_mean = Tensor::run_backward(&[q.mean().dot(&weights)], &[&leaf], false, false).remove(0);
     assert!(double(&(of_sample - of_mean).abs().max()) < 1e-12);
     let error = FiniteOrder::new(&q, Order::Second).unwrap_err().to_string();
-    assert!(error.contains("order of a finite-order gradient is 2, but must be 1 for atoms that are vectors"), "{error}");
+    assert!(
+        error.contains("order of a finite-order gradient is 2, but must be 1 for atoms that are vectors"),
+        "{error}"
+    );
     let rows = TruncatedDistribution::one_hot(&leaf.unsqueeze(0)).unwrap();
     let f = |z: &Tensor| z.select(-1, 0).squeeze_dim(-1);
     let error = Fini::new(Order::Third).estimate(&Expectation::new(&rows, &f).unwrap()).unwrap_err().to_string();

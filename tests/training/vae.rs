@@ -4,9 +4,9 @@ use crate::common::{LATENT_FAMILIES, close, double, doubles, seeded};
 use gengs::estimators::EstimatorKind;
 use gengs::models::{Elbo, Family, Inference, LatentConfig, Vae, VaeConfig};
 use gengs::relaxation::Forward;
+use gengs::relaxation::Pathwise;
 use gengs::sampler::{Backend, NoiseKey};
 use gengs::{TruncatedDistribution, Truncation};
-use gengs::relaxation::Pathwise;
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
 
@@ -152,7 +152,8 @@ fn the_relaxed_objective_is_the_same_by_the_pixels_that_are_on() {
         let (store, vae) = model(Family::Poisson, inference, 3);
         let key = Some(NoiseKey::new(3, 4));
         let whole = vae.relaxed_elbo(&x, 0.5, Forward::Soft, key).unwrap();
-        let (by_pixels, product) = vae.pathwise_elbo_sparse(&x, Pathwise::Relaxed { temperature: 0.5, forward: Forward::Soft }, key).unwrap();
+        let (by_pixels, product) =
+            vae.pathwise_elbo_sparse(&x, Pathwise::Relaxed { temperature: 0.5, forward: Forward::Soft }, key).unwrap();
         let product = product.unwrap();
         assert_eq!(product.name, "encoder.0.weight");
         for (a, b) in [(&whole.reconstruction, &by_pixels.reconstruction), (&whole.kl, &by_pixels.kl)] {
@@ -165,7 +166,16 @@ fn the_relaxed_objective_is_the_same_by_the_pixels_that_are_on() {
         let found = product.gradient(&gradient(by_pixels, &product.leaf));
         assert!(found.allclose(&exact, 1e-4, 1e-5, false), "{inference:?}: {found} {exact}");
         // With all pixels on, there is nothing to gain.
-        assert!(vae.pathwise_elbo_sparse(&x.ones_like(), Pathwise::Relaxed { temperature: 0.5, forward: Forward::Soft }, key).unwrap().1.is_none());
+        assert!(
+            vae.pathwise_elbo_sparse(
+                &x.ones_like(),
+                Pathwise::Relaxed { temperature: 0.5, forward: Forward::Soft },
+                key
+            )
+            .unwrap()
+            .1
+            .is_none()
+        );
     }
 }
 
@@ -286,7 +296,10 @@ fn images_and_latents_that_do_not_fit_are_errors() {
     ] {
         assert!(vae.posterior(&wrong).is_err() && vae.reconstruct(&wrong).is_err());
         assert!(vae.relaxed_elbo(&wrong, 0.5, Forward::Soft, None).is_err());
-        assert!(vae.pathwise_elbo_sparse(&wrong, Pathwise::Relaxed { temperature: 0.5, forward: Forward::Soft }, None).is_err());
+        assert!(
+            vae.pathwise_elbo_sparse(&wrong, Pathwise::Relaxed { temperature: 0.5, forward: Forward::Soft }, None)
+                .is_err()
+        );
         assert!(vae.estimated_elbo(&wrong, estimator.as_mut(), 2).is_err() && vae.importance_bound(&wrong, 2).is_err());
     }
     let mean = |x: &tch::Tensor| vae.posterior(x).unwrap().mean();

@@ -6,7 +6,9 @@ use gengs::Truncation;
 use gengs::cli::{self, Common, generator_seed, print_line, print_status};
 use gengs::distributions::FAMILIES;
 use gengs::estimators::EstimatorKind;
-use gengs::laboratory::{Certificate, DegreeProof, Measurement, ObjectiveKind, Problem, ProblemConfig, Verdict, certify};
+use gengs::laboratory::{
+    Certificate, DegreeProof, Measurement, ObjectiveKind, Problem, ProblemConfig, Verdict, certify,
+};
 use std::process::ExitCode;
 use tch::Kind;
 

@@ -5,6 +5,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use gengs::Choice;
 use gengs::cli::{self, RunArgs};
 use gengs::data::{Header, Quotes, Segmentation, SplitRule, TextRules};
+use gengs::estimators::EstimatorKind;
 use gengs::models::{Family, Inference, Likelihood};
 use gengs::training::{Interval, Schedule, TopicsRecord, TopicsTask, TopicsTrainConfig};
 use serde::Serialize;
@@ -63,7 +64,10 @@ pub struct Train {
     /// Atoms of a count's window [default: 24]
     #[arg(long, value_name = "N")]
     truncation: Option<i64>,
-    /// Temperature: a number, or first..last, changed linearly over the run [default: 1..0.3]
+    /// Gradient through the counts [default: gengs-st]
+    #[arg(long, value_name = "NAME", value_parser = cli::choice_of(|kind: &EstimatorKind| kind.pathwise(1.0).is_some()))]
+    estimator: Option<EstimatorKind>,
+    /// Temperature of gengs and gengs-st: a number, or first..last, changed linearly over the run [default: 1..0.3]
     #[arg(long, value_name = "T|FIRST..LAST")]
     temperature: Option<Schedule>,
     /// Width of the encoder [default: 256]

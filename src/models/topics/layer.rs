@@ -6,7 +6,7 @@ use super::encoder::Output;
 use crate::checks::unchecked;
 use crate::distributions::{Distribution, Poisson};
 use crate::error::{Error, Result};
-use crate::relaxation::Forward;
+use crate::relaxation::Pathwise;
 use crate::sampler::{NoiseKey, OnePass};
 use crate::truncation::TruncatedDistribution;
 use crate::truncation::Truncation;
@@ -164,9 +164,9 @@ enum Source {
 }
 
 impl Posterior {
-    /// A relaxed draw, `[B, topics]`.
-    pub fn rsample(&self, temperature: f64, forward: Forward, key: NoiseKey) -> Result<Tensor> {
-        let sampler = OnePass::new(0, self.truncated.len() - 1, temperature)?.forward(forward);
+    /// A draw with a gradient, `[B, topics]`.
+    pub fn rsample(&self, how: Pathwise, key: NoiseKey) -> Result<Tensor> {
+        let sampler = OnePass::pathwise(0, self.truncated.len() - 1, how)?;
         let draw = unchecked(|| match &self.source {
             Source::Law(law) => sampler.rsample(law.as_ref(), key),
             Source::Logits(logits) => sampler.rsample(logits, key),

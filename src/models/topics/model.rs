@@ -9,7 +9,7 @@ use crate::checks::real;
 use crate::error::{Error, Result};
 use crate::nn::Rows;
 use crate::platform::limits::check_shape;
-use crate::relaxation::Forward;
+use crate::relaxation::{Forward, Pathwise};
 use crate::sampler::NoiseKey;
 use tch::nn::Path;
 use tch::{Kind, Tensor, no_grad_guard};
@@ -106,8 +106,7 @@ impl TopicModel {
         self.words.documents_at_once()
     }
 
-    /// The negative ELBO with one relaxed sample a document: what is trained. What of a large vocabulary it looks at
-    /// comes from libtorch's generator.
+    /// The negative ELBO with one relaxed sample a document, as [`pathwise_elbo`](Self::pathwise_elbo).
     ///
     /// # Errors
     /// When the temperature is not allowed.
@@ -118,9 +117,18 @@ impl TopicModel {
         forward: Forward,
         key: NoiseKey,
     ) -> Result<TopicsElbo> {
+        self.pathwise_elbo(bags, Pathwise::Relaxed { temperature, forward }, key)
+    }
+
+    /// The negative ELBO with one sample a document that carries a gradient: what is trained. What of a large
+    /// vocabulary it looks at comes from libtorch's generator.
+    ///
+    /// # Errors
+    /// When the temperature is not allowed.
+    pub fn pathwise_elbo(&self, bags: &BagOfWordsBatch, how: Pathwise, key: NoiseKey) -> Result<TopicsElbo> {
         bags.check(self.words(), self.words.device())?;
         let (outputs, rows) = self.encoder.train(bags)?;
-        let draw = |l: usize, posterior: &Posterior| posterior.rsample(temperature, forward, of_layer(key, l));
+        let draw = |l: usize, posterior: &Posterior| posterior.rsample(how, of_layer(key, l));
         let (posteriors, draws) = self.descend(&outputs, draw)?;
         let tables = self.words.in_training(bags)?;
         let (reconstruction, mut of_words) = tables.neg_log_prob(&draws[0], bags)?;

@@ -2,6 +2,7 @@
 
 use crate::data::{Columns, Corpus, CorpusRules, CorpusSet, Header, Quotes, Segmentation, Split, SplitRule, TextRules};
 use crate::error::{Error, Result};
+use crate::estimators::EstimatorKind;
 use crate::models::{Family, Inference, Likelihood, TopicsConfig};
 use crate::training::checkpoint_interval::{Interval, OnNan};
 use crate::training::ranges::{integer, number};
@@ -50,6 +51,8 @@ pub struct TopicsTrainConfig {
     pub prior: f64,
     /// Atoms of each count's window, from zero.
     pub truncation: i64,
+    /// By what the gradient goes through the counts: an estimator of one sample.
+    pub estimator: EstimatorKind,
     /// Temperature, from the first to the last step.
     pub temperature: Schedule,
     /// Width of the encoder.
@@ -119,6 +122,7 @@ impl Default for TopicsTrainConfig {
             likelihood: Likelihood::LogLinear,
             prior: 2.0,
             truncation: 24,
+            estimator: EstimatorKind::GengsSt,
             temperature: Schedule { first: 1.0, last: 0.3 },
             hidden: 256,
             dropout: 0.4,
@@ -230,6 +234,11 @@ impl Settings for TopicsTrainConfig {
         integer("hidden", self.hidden, 1..=1_000_000)?;
         integer("truncation", self.truncation, 2..=10_000)?;
         integer("vocabulary-sample", self.vocabulary_sample, 1..=1 << 31)?;
+        if self.estimator.pathwise(1.0).is_none() {
+            let of_one_sample = EstimatorKind::ALL.into_iter().filter(|kind| kind.pathwise(1.0).is_some());
+            let names: Vec<String> = of_one_sample.map(|kind| kind.to_string()).collect();
+            return Err(Error::parameter("estimator", self.estimator, format!("one of {}", names.join(", "))));
+        }
         number("prior", self.prior, 1e-30..=1e6)?;
         number("gain", self.gain, f64::MIN_POSITIVE..=1000.0)?;
         number("decay", self.decay, 0.0..=1e6)?;

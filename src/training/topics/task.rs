@@ -13,7 +13,7 @@ use crate::models::{TopicModel, TopicsStart};
 use crate::nn::Adam;
 use crate::platform::threads::LibtorchOnOneThread;
 use crate::random;
-use crate::relaxation::Forward;
+use crate::relaxation::{Forward, Pathwise};
 use crate::topic_metrics::{DIVERSITY_WORDS, diversity};
 use crate::training::checkpoint::Checkpoint;
 use crate::training::elbo_metrics::{ELBO_METRICS, KL, NEG_ELBO};
@@ -235,7 +235,9 @@ impl TrainTask for TopicsTask {
     fn step(&mut self, config: &TopicsTrainConfig, plan: &StepContext<'_>) -> Result<Tensor> {
         let _guard = LibtorchOnOneThread::new();
         let bags = bags(&self.corpus.train, &Vec::<i64>::try_from(plan.indices)?, self.device())?;
-        let elbo = self.model.relaxed_elbo(&bags, plan.temperature, Forward::StraightThrough, plan.key)?;
+        let straight = Pathwise::Relaxed { temperature: plan.temperature, forward: Forward::StraightThrough };
+        let how = config.estimator.pathwise(plan.temperature).unwrap_or(straight);
+        let elbo = self.model.pathwise_elbo(&bags, how, plan.key)?;
         let of_layers: Vec<Tensor> = elbo.kl.iter().map(|kl| kl.sum(None::<Kind>)).collect();
         let weights = config.kl_weights(of_layers.len(), plan.fraction).into_iter();
         let kl_weight = plan.warmup(config.kl_warmup);
