@@ -3,6 +3,7 @@
 //! `P(X = 1) = probs`.
 
 use super::binomial::BinomialRecurrence;
+use super::count_moments::{CountFamily, CountMoments};
 use super::distribution::{Distribution, Parameter, drawn_shape, values};
 use super::family_entry::FamilyEntry;
 use super::probability::Probability;
@@ -109,6 +110,13 @@ impl Distribution for Bernoulli {
             ..=0 => (impossible, sure),
             1 => (self.success.log_q.shallow_clone(), self.success.log_p.shallow_clone()),
             _ => (sure, impossible),
+        })
+    }
+
+    fn count_moments(&self) -> Option<CountMoments> {
+        Some(CountMoments {
+            mean: self.mean(),
+            family: CountFamily::Binomial { total_count: 1, failures: self.success.log_q.exp() },
         })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! `P(X = k) = C(total_count, k) probs^k (1 - probs)^(total_count - k)` for `k = 0 .. total_count`.
 
+use super::count_moments::{CountFamily, CountMoments};
 use super::distribution::{Distribution, Parameter, drawn_shape, values};
 use super::family_entry::FamilyEntry;
 use super::probability::{PlainProbability, Probability};
@@ -127,6 +128,16 @@ impl Distribution for Binomial {
         let log_factor = self.log_pmf(&a) + log_q + (k as f64).ln();
         let (upper, lower) = log_incomplete_beta(&a, &b, log_p, log_q, &log_factor, self.total_count as f64);
         Ok((lower, upper))
+    }
+
+    fn count_moments(&self) -> Option<CountMoments> {
+        Some(CountMoments {
+            mean: self.mean(),
+            family: CountFamily::Binomial {
+                total_count: self.total_count,
+                failures: self.success.log_q.exp() * self.total_count as f64,
+            },
+        })
     }
 
     fn rows(&self) -> Option<Box<dyn LawBatch>> {

@@ -1,5 +1,6 @@
 //! The trait of all families.
 
+use super::count_moments::CountMoments;
 use super::quantiles::{Tails, find_window};
 use super::sums;
 use super::support::Support;
@@ -132,6 +133,12 @@ pub trait Distribution: std::fmt::Debug + Send {
     /// The laws of the batch as plain numbers, for the one-pass sampler; nothing where the family does not offer it, or
     /// is not on the CPU.
     fn rows(&self) -> Option<Box<dyn LawBatch>> {
+        None
+    }
+
+    /// Mean and family, where the law is of counts whose moments are closed forms: so it can be drawn from without a
+    /// window.
+    fn count_moments(&self) -> Option<CountMoments> {
         None
     }
 

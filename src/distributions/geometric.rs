@@ -2,6 +2,7 @@
 //!
 //! `P(X = k) = probs (1 - probs)^k` for `k = 0, 1, ...`; mean `(1 - probs) / probs`.
 
+use super::count_moments::{CountFamily, CountMoments};
 use super::distribution::{Distribution, Parameter, drawn_shape, values};
 use super::family_entry::FamilyEntry;
 use super::probability::{PlainProbability, Probability};
@@ -109,6 +110,13 @@ impl Distribution for Geometric {
         }
         let upper = &self.success.log_q * k as f64;
         Ok((log1mexp(&upper), upper))
+    }
+
+    fn count_moments(&self) -> Option<CountMoments> {
+        Some(CountMoments {
+            mean: self.mean(),
+            family: CountFamily::NegativeBinomial { total_count: self.success.log_q.detach().ones_like() },
+        })
     }
 
     fn rows(&self) -> Option<Box<dyn LawBatch>> {

@@ -3,6 +3,7 @@
 //! `P(X = k) = Gamma(k + total_count) / (k! Gamma(total_count)) (1 - probs)^total_count probs^k`, as in
 //! torch.distributions: `probs` is the probability of what is *counted*, the mean is `total_count probs / (1 - probs)`.
 
+use super::count_moments::{CountFamily, CountMoments};
 use super::distribution::{Distribution, Parameter, drawn_shape, values};
 use super::family_entry::FamilyEntry;
 use super::probability::{PlainProbability, Probability};
@@ -134,6 +135,13 @@ impl Distribution for NegativeBinomial {
         let Probability { log_p, log_q, .. } = &self.counted;
         let (upper, lower) = log_incomplete_beta(&a, &self.total_count, log_p, log_q, &log_factor, k as f64);
         Ok((lower, upper))
+    }
+
+    fn count_moments(&self) -> Option<CountMoments> {
+        Some(CountMoments {
+            mean: self.mean(),
+            family: CountFamily::NegativeBinomial { total_count: self.total_count.shallow_clone() },
+        })
     }
 
     fn rows(&self) -> Option<Box<dyn LawBatch>> {

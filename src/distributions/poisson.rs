@@ -2,6 +2,7 @@
 //!
 //! `P(X = k) = rate^k exp(-rate) / k!` for `k = 0, 1, ...`; mean and variance are the rate.
 
+use super::count_moments::{CountFamily, CountMoments};
 use super::distribution::{Distribution, Parameter, drawn_shape, values};
 use super::family_entry::FamilyEntry;
 use super::sums;
@@ -111,6 +112,10 @@ impl Distribution for Poisson {
         // P(X >= k) is the lower incomplete gamma function P(k, rate).
         let (upper, lower) = log_incomplete_gamma(k, &self.rate);
         Ok((lower, upper))
+    }
+
+    fn count_moments(&self) -> Option<CountMoments> {
+        Some(CountMoments { mean: self.rate.shallow_clone(), family: CountFamily::Poisson })
     }
 
     fn rows(&self) -> Option<Box<dyn LawBatch>> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod gauss_sums;
 pub(crate) mod lanes;
+pub(crate) mod saddle_point;
 pub mod special;
 
 /// The logarithm of zero where sums go on with it: finite, so that no difference of two is NaN, and a gradient of zero

@@ -7,6 +7,7 @@
 
 pub(crate) mod counter;
 pub(crate) mod counter_tensors;
+pub(crate) mod counts;
 mod generator;
 mod gumbel;
 

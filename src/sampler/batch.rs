@@ -151,13 +151,13 @@ impl Batch<'_> {
 }
 
 /// One dimensional tensors of zeros on the CPU.
-fn zeros<T: Real>(sizes: &[usize]) -> Result<Vec<Tensor>> {
+pub(super) fn zeros<T: Real>(sizes: &[usize]) -> Result<Vec<Tensor>> {
     let zeros = |&size: &usize| Ok(Tensor::f_zeros([size as i64], (T::KIND, Device::Cpu))?);
     sizes.iter().map(zeros).collect()
 }
 
 /// The numbers of each tensor in parts of the given sizes: the first part of each, then the second of each, and so on.
-fn split<'a, T: Real>(tensors: &'a mut [Tensor], sizes: &[usize]) -> Vec<Vec<&'a mut [T]>> {
+pub(super) fn split<'a, T: Real>(tensors: &'a mut [Tensor], sizes: &[usize]) -> Vec<Vec<&'a mut [T]>> {
     let mut tasks = Vec::new();
     // Each was made by `zeros`, for this kind, and shares its memory with no other.
     for (tensor, &size) in tensors.iter_mut().zip(sizes) {

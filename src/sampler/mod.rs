@@ -26,6 +26,7 @@ mod draw;
 mod finite_order;
 mod kernel;
 mod prior;
+mod untruncated;
 
 pub use crate::random::NoiseKey;
 pub use draw::{Backend, OnePassDraw, Source};
@@ -47,6 +48,9 @@ use tch::{Device, Kind, Tensor};
 
 /// Atoms of a window beyond which lane blocks would take more memory than a part of the tensor graph.
 const WIDEST: i64 = 1 << 18;
+
+/// Mass that a window leaves out in which the KL of a whole law is summed.
+const LEFT_OUT: f64 = 1e-9;
 
 /// What is drawn, and how.
 ///
@@ -89,6 +93,8 @@ enum Route {
 enum Window {
     Shared(i64, i64),
     Own(f64),
+    /// None: the whole law.
+    Whole,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -167,6 +173,29 @@ impl<'a> OnePass<'a> {
     /// When the mass is not inside (0, 1).
     pub fn finite_order_in_own_windows(tail_mass: f64, order: Order) -> Result<Self> {
         Ok(Self::of(Window::own(tail_mass)?, Pathwise::FiniteOrder(order)))
+    }
+
+    /// Draws exact samples of the whole law, without a window, with a gradient of this order: of a Poisson, Bernoulli,
+    /// binomial, geometric or negative binomial, at a cost that does not grow with the mean. The gradient is that of
+    /// closed forms, the KL too where there is one; else it is summed in a window of each latent's own that leaves out
+    /// 1e-9 of the mass.
+    ///
+    /// ```
+    /// use gengs::prelude::*;
+    /// use gengs::relaxation::Order;
+    /// use gengs::sampler::{NoiseKey, OnePass};
+    /// use tch::{Kind, Tensor};
+    ///
+    /// let rate = Tensor::from_slice(&[0.5, 1e6]).set_requires_grad(true);
+    /// let draw = OnePass::untruncated(Order::Second).rsample(&Poisson::new(&rate)?, NoiseKey::new(0, 0))?;
+    /// draw.z.sum(Kind::Double).backward();
+    /// // The weight of the slope at z, in the rate, is (z + rate) / (2 rate).
+    /// let expected = (draw.z.detach() + &rate) / (&rate * 2.0);
+    /// assert!((rate.grad() - expected).abs().max().double_value(&[]) < 1e-12);
+    /// # Ok::<(), gengs::Error>(())
+    /// ```
+    pub fn untruncated(order: Order) -> Self {
+        Self::of(Window::Whole, Pathwise::FiniteOrder(order))
     }
 
     fn of(window: Window, how: Pathwise) -> Self {
@@ -255,6 +284,9 @@ impl<'a> OnePass<'a> {
     pub fn rsample<'l>(&self, from: impl Into<Source<'l>>, key: NoiseKey) -> Result<OnePassDraw> {
         let from = from.into();
         self.check(from)?;
+        if let (Window::Whole, Source::Law(law), Pathwise::FiniteOrder(order)) = (self.window, from, self.how) {
+            return self.of_whole_law(law, order, key);
+        }
         let part = match self.route {
             Route::Blocks(atoms) => Some(atoms),
             Route::Any | Route::OnePass => match self.by_one_pass(from, key)? {
@@ -274,6 +306,22 @@ impl<'a> OnePass<'a> {
         self.by_tensors(from, key, part)
     }
 
+    fn of_whole_law(&self, law: &dyn Distribution, order: Order, key: NoiseKey) -> Result<OnePassDraw> {
+        let moments = untruncated::moments_of(law)?;
+        let z = untruncated::draw(&moments, &law.batch_shape(), law.kind(), order, key)?;
+        let kl = match self.prior {
+            Some(PriorLaw::Law(prior)) => {
+                let closed = prior.count_moments().and_then(|prior| untruncated::closed_kl(&moments, &prior));
+                match closed {
+                    Some(kl) => Some(kl.to_kind(z.kind())),
+                    None => Self::finite_order_in_own_windows(LEFT_OUT, order)?.kl_to_law(prior)?.rsample(law, key)?.kl,
+                }
+            }
+            Some(PriorLaw::Truncated(_)) | None => None,
+        };
+        Ok(OnePassDraw { z, kl, drawn_by: Backend::OnePass })
+    }
+
     /// What every way of drawing looks at first.
     fn check(&self, from: Source<'_>) -> Result<()> {
         match (from, self.window) {
@@ -282,6 +330,7 @@ impl<'a> OnePass<'a> {
                 if self.allow_low_mass { Ok(()) } else { check_mass(law, lo, hi) }
             }
             (Source::Law(_), Window::Own(_)) => Ok(()),
+            (Source::Law(law), Window::Whole) => untruncated::moments_of(law).map(drop),
             (Source::Logits(logits), _) => {
                 self.logits_window(logits)?;
                 check_logits("a truncated distribution", logits)
@@ -339,6 +388,7 @@ impl<'a> OnePass<'a> {
             // Laws of an empty batch need no atoms.
             Window::Own(_) if shape.contains(&0) => [law.support().nearest(0); 2].into(),
             Window::Own(tail_mass) => Truncation::tail_mass(tail_mass).resolve(law)?,
+            Window::Whole => return Err(needs_a_window(law)),
         };
         let truncation = Truncation::between(window.0, window.1).allow_low_mass();
         let truncated = |values| TruncatedDistribution::new(law.with_parameters(values).as_ref(), &truncation);
@@ -381,6 +431,7 @@ impl<'a> OnePass<'a> {
                 let hi = own.iter().map(|(_, hi)| *hi).max().unwrap_or(0);
                 (Windows::Own(&own), (lo, hi))
             }
+            Window::Whole => return Err(needs_a_window(distribution)),
         };
         let prior = if count > 0 { self.prior_in(widest)? } else { None };
         let place = Place { key, latents, with_kl: self.prior.is_some() };
@@ -434,6 +485,11 @@ impl<'a> OnePass<'a> {
         let kl = (values.len() == 2).then(|| values.swap_remove(1));
         Ok(OnePassDraw { z: values.swap_remove(0), kl, drawn_by: Backend::OnePass })
     }
+}
+
+/// Whole laws are drawn before windows are looked for.
+fn needs_a_window(law: &dyn Distribution) -> Error {
+    Error::parameter("window of the one-pass sampler", "none", format!("given for a {}", law.name()))
 }
 
 fn logits_parameter(logits: &Tensor) -> Parameter {

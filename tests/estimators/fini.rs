@@ -78,7 +78,12 @@ fn polynomials_have_their_exact_gradient_under_every_family() {
 }
 
 /// The slope `w(z)` at each atom of a law, in a parameter, by the surrogate at a sample of each.
-fn slopes(law: impl Fn(&Tensor) -> Box<dyn Distribution>, value: f64, order: Order, window: (i64, i64)) -> Vec<f64> {
+pub fn slopes(
+    law: impl Fn(&Tensor) -> Box<dyn Distribution>,
+    value: f64,
+    order: Order,
+    window: (i64, i64),
+) -> Vec<f64> {
     let n = window.1 - window.0 + 1;
     let leaf = Tensor::full([n], value, (Kind::Double, Device::Cpu)).set_requires_grad(true);
     let truncation = Truncation::between(window.0, window.1).allow_low_mass();

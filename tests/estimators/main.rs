@@ -6,3 +6,4 @@ mod common;
 mod claims;
 mod fini;
 mod gradient_bias;
+mod whole_laws;
