@@ -59,7 +59,10 @@ where
         let last = lanes.last(0);
         for i in 0..LANES {
             lanes.weights[last][i] *= above.sum[i];
-            lanes.log_weights[last][i] += tail.log_weights[i];
+        }
+        if with_logs {
+            let log_weights = &mut lanes.log_weights[last];
+            *log_weights = each(|i| log_weights[i] + tail.log_weights[i]);
         }
         for p in 0..PARAMETERS {
             lanes.tail_corrections[p] = [[0.0; LANES], tail.tail_corrections[p]];

@@ -50,8 +50,7 @@ impl Moments {
     #[inline(always)]
     fn draw(&mut self, place: &Place, lanes: &LaneBlock, order: Order) {
         let [latents, rows] = places(place, lanes);
-        let words = place.key.words(&[0; LANES], &latents, &rows);
-        let uniform: Lanes<f64> = each(|i| f64::uniform(&words, 0, i));
+        let uniform = place.key.uniforms(&latents, &rows);
         let (mut below, mut drawn) = (ZERO, ZERO);
         let (mut first, mut second, mut third, mut fourth) = (ZERO, ZERO, ZERO, ZERO);
         for (row, weights) in lanes.weights.iter().enumerate() {
