@@ -1,4 +1,4 @@
-//! The laws of a batch as plain numbers, and what is written of them into a block of lanes.
+//! The laws of a batch as `f64` recurrences, and the loops that fill a lane block from them.
 
 use super::lane_block::{LaneBlock, STRIDE};
 use super::recurrence::{PmfRecurrence, Step, common_steps, first_steps, score_step};
@@ -9,23 +9,24 @@ use crate::platform::threads;
 use std::marker::PhantomData;
 use tch::Tensor;
 
-/// Sums of ratios gather rounding errors, of a part in 10^16 of a log weight each; a closed form has one of them.
+/// Rows between two closed forms. A row adds a rounding error of a part in 10^16 to the log weight; a closed form
+/// resets it.
 const ROWS_BETWEEN_CLOSED_FORMS: usize = 128;
 
-/// All laws of a batch, one a latent. [`Recurrences`] is the only one: the blocks that it fills change with the
-/// sampler's loops.
+/// All laws of a batch, one per latent. [`Recurrences`] is the only implementation, since `fill` depends on the layout
+/// of the sampler's blocks.
 pub trait LawBatch: Send + Sync {
-    /// A window around the mean of this latent's law, of two atoms or more, with at most half of `tail_mass` beyond
-    /// each end; nothing where it has more than `widest` atoms.
+    /// Returns a window around the mean of this latent's law, with at least two atoms and at most half of `tail_mass`
+    /// beyond each end; `None` if it has more than `widest` atoms.
     fn window(&self, latent: usize, tail_mass: f64, widest: i64) -> Option<(i64, i64)>;
 
-    /// Log weights and scores of a block's latents in their windows, with tails merged to this relative precision.
-    /// `false` where a tail has too many terms to be summed: the block holds nothing of use then.
+    /// Writes log weights and scores of a block's latents in their windows, with tails merged to this relative
+    /// precision. Returns `false` if a tail has too many terms to be summed; the block's content is then invalid.
     #[must_use]
     fn fill(&self, lanes: &mut LaneBlock, precision: f64) -> bool;
 }
 
-/// A batch of recurrences made latent by latent from the values of one or two parameters.
+/// A batch of recurrences, one per latent, made by a function of one or two parameter values.
 #[derive(Debug)]
 pub struct Recurrences<F> {
     values: Vec<Vec<f64>>,
@@ -38,32 +39,32 @@ where
     F: Fn([f64; 2]) -> L + Send + Sync,
     L: PmfRecurrence,
 {
-    /// From one or two parameters without dimensions of their own; nothing where libtorch does not hand over their
-    /// values.
+    /// Makes a batch from one or two parameters without own dimensions; `None` if libtorch cannot copy their values.
     pub fn new(parameters: &[Tensor], law: F) -> Option<Self> {
         let values = parameters.iter().map(|values| Vec::try_from(values.detach().reshape([-1])).ok());
         Some(Self { values: values.collect::<Option<_>>()?, parameters: parameters.len(), law })
     }
 
-    /// Hands the law the logarithm of its only parameter, a positive number, beside it: in one go, which costs less
-    /// than one at a time.
+    /// Passes the logarithm of the law's only parameter, a positive number, as its second value. Computing the whole
+    /// batch at once is faster than one at a time.
     #[must_use]
     pub(crate) fn with_logs(mut self) -> Self {
-        /// Numbers that a thread takes at a time.
-        const AT_A_TIME: usize = 4096;
+        /// The number of values per task of a thread.
+        const VALUES_PER_TASK: usize = 4096;
         let mut logs = self.values[0].clone();
-        let parts = logs.chunks_mut(AT_A_TIME).collect();
+        let parts = logs.chunks_mut(VALUES_PER_TASK).collect();
         threads::run(parts, |_, part| pulp::Arch::new().dispatch(Logs(part)));
         self.values.push(logs);
         self
     }
 
+    /// Returns the law of a latent.
     fn law(&self, latent: usize) -> L {
         let value = |i: usize| self.values.get(i).map_or(0.0, |values| values[latent]);
         (self.law)([value(0), value(1)])
     }
 
-    /// The laws of a block's lanes.
+    /// Returns the laws of a block's lanes.
     #[inline(always)]
     fn laws(&self, lanes: &LaneBlock) -> Lanes<L> {
         let mut columns = [[0.0; LANES]; 2];
@@ -100,7 +101,7 @@ where
     }
 }
 
-/// Positive numbers, of which the logarithms take the place.
+/// Replaces positive numbers by their logarithms, with the CPU's widest vectors.
 struct Logs<'a>(&'a mut [f64]);
 
 impl pulp::WithSimd for Logs<'_> {
@@ -114,6 +115,7 @@ impl pulp::WithSimd for Logs<'_> {
     }
 }
 
+/// Fills a lane block, with the CPU's widest vectors.
 struct Fill<'a, F, L, const PARAMETERS: usize> {
     recurrences: &'a Recurrences<F>,
     lanes: &'a mut LaneBlock,
@@ -136,17 +138,17 @@ where
         let mut lines = [[0.0; LANES]; PARAMETERS];
         for (p, line) in lines.iter_mut().enumerate() {
             *line = each(|i| laws[i].score_steps(Step::from(0.0))[p]);
-            lanes.lines[p] = L::LINES[p].then_some(*line);
+            lanes.lines[p] = L::LINEAR_SCORES[p].then_some(*line);
         }
-        walk::<L, PARAMETERS>(&laws, &lines, lanes, shared);
+        fill_rows::<L, PARAMETERS>(&laws, &lines, lanes, shared);
         lanes.is_replaced = [[false; LANES]; 2];
         let (lo, hi) = lanes.windows[0];
         let above = above::<L, PARAMETERS>(&laws, &lines, lanes, shared, precision).finish();
         let usual =
             |i: usize| above.complete[i] && hi as f64 >= laws[i].mean() && laws[i].upper_tail(hi as f64).is_none();
         if shared && lo == 0 && hi > 0 && (0..LANES).all(usual) {
-            // Most often: a window from 0 to the far side of the mean. Where there is nothing above, the series is its
-            // first term.
+            // The most common case: all windows begin at 0 and end beyond the mean. A lane without upper tail has a
+            // series of one term.
             let last = lanes.last(0);
             let row = &mut lanes.log_weights[last];
             *row = each(|i| row[i] + above.log_weights[i]);
@@ -179,9 +181,9 @@ where
     }
 }
 
-/// The interior: closed forms now and then, ratios from there.
+/// Fills the rows inside the windows: a closed form every [`ROWS_BETWEEN_CLOSED_FORMS`] rows, ratios between them.
 #[inline(always)]
-fn walk<L: PmfRecurrence, const PARAMETERS: usize>(
+fn fill_rows<L: PmfRecurrence, const PARAMETERS: usize>(
     laws: &Lanes<L>,
     lines: &[Lanes<f64>; PARAMETERS],
     lanes: &mut LaneBlock,
@@ -192,7 +194,7 @@ fn walk<L: PmfRecurrence, const PARAMETERS: usize>(
     for block in (0..rows).step_by(ROWS_BETWEEN_CLOSED_FORMS) {
         let (mut log_weights, mut scores) = ([0.0; LANES], [[0.0; LANES]; PARAMETERS]);
         if shared && origin == 0 && block == 0 {
-            // At zero, where most windows start, closed forms are plain enough for vectors.
+            // At the atom 0, where most windows start, the compiler vectorises the closed forms.
             closed_forms(laws, lanes, |_| 0.0, &mut log_weights, &mut scores);
         } else {
             closed_forms(laws, lanes, |i| starts[i] + block as f64, &mut log_weights, &mut scores);
@@ -209,7 +211,7 @@ fn walk<L: PmfRecurrence, const PARAMETERS: usize>(
     }
 }
 
-/// Log weights of an atom of each lane, and the scores that are kept, by closed forms.
+/// Computes the log weight of an atom `k` per lane, and the scores that are kept, by closed forms.
 #[inline(always)]
 fn closed_forms<L: PmfRecurrence, const PARAMETERS: usize>(
     laws: &Lanes<L>,
@@ -224,7 +226,8 @@ fn closed_forms<L: PmfRecurrence, const PARAMETERS: usize>(
     }
 }
 
-/// A few rows from this one on, and the log weights and scores of the row after them.
+/// Fills [`STRIDE`] rows from `start` on, and leaves the log weights and scores of the next row in the last two
+/// arguments.
 #[inline(always)]
 fn stride<L: PmfRecurrence, const PARAMETERS: usize>(
     laws: &Lanes<L>,
@@ -254,9 +257,9 @@ fn stride<L: PmfRecurrence, const PARAMETERS: usize>(
 }
 
 impl LaneBlock {
-    /// Whether the scores of a parameter are kept.
+    /// Returns whether the scores of a parameter are kept.
     #[inline(always)]
     fn keeps<L: PmfRecurrence>(&self, p: usize) -> bool {
-        self.keeps_lines || !L::LINES[p]
+        self.keeps_linear_scores || !L::LINEAR_SCORES[p]
     }
 }
