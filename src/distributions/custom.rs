@@ -196,8 +196,8 @@ impl CustomBuilder {
             custom.log_normalizer = Some(log_total);
         } else {
             let is_one = total.ge(1.0 - NORMALIZED.0).logical_and(&total.le(1.0 + NORMALIZED.1));
-            let allowed = "1, at most 1e-9 less or 1e-6 more; call `unnormalized` on the builder to divide by the total, \
-                or `range` if mass lies beyond a gap";
+            let allowed = "1, at most 1e-9 less or 1e-6 more; call `unnormalized` on the builder to divide by it, or \
+                `range` if mass lies beyond a gap";
             let what = format!("total mass of {} between {first} and {last}", custom.law.name);
             crate::checks::require(&what, &total, &is_one, allowed)?;
         }
@@ -211,7 +211,7 @@ fn check_support(name: &str, support: &Support) -> Result<()> {
         (Some(lowest), Some(highest)) if lowest > highest => Err(Error::parameter(
             format!("support of {name}"),
             format!("{lowest}..={highest}"),
-            "a lowest atom that is at most the highest",
+            "not empty: from the lowest atom to the highest",
         )),
         _ => Ok(()),
     }

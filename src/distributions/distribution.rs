@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 /// A parameter of a distribution.
 #[derive(Debug)]
 pub struct Parameter {
-    /// Its name, as in the constructor.
+    /// The parameter's name, as in the constructor.
     pub name: String,
     /// The value, float64, broadcast to `batch_shape` + the parameter's own dimensions; it keeps its autograd graph.
     pub value: Tensor,

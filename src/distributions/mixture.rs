@@ -63,9 +63,7 @@ impl Mixture {
                 return Err(Error::Shape {
                     what: format!("batch shape of the component {} of Mixture", component.name()),
                     found: shape,
-                    expected: format!(
-                        "a shape that broadcasts against {batch_shape:?}, the shape of the weights and the components before it"
-                    ),
+                    expected: format!("the batch shape {batch_shape:?} of the weights and the components before it"),
                 });
             }
             batch_shape = broadcast_shape(&batch_shape, &shape);

@@ -22,20 +22,21 @@ enum Form {
 }
 
 impl Probability {
-    /// Checks probabilities: float64, within 1e-30..1.
+    /// Makes probabilities from values within 1e-30..1, float64, which are checked.
     pub fn from_probs(family: &str, probs: &Tensor) -> Result<Self> {
         let inside = |probs: &Tensor| probs.ge(1e-30).logical_and(&probs.lt(1.0));
         check(&format!("probs of {family}"), probs, inside, "at least 1e-30 and below 1")?;
         Ok(Self::of_probs(probs))
     }
 
-    /// Checks log-odds: float64 and finite.
+    /// Makes probabilities from finite log-odds, float64, which are checked.
     pub fn from_logits(family: &str, logits: &Tensor) -> Result<Self> {
         check(&format!("logits of {family}"), logits, Tensor::isfinite, "finite")?;
         Ok(Self::of_logits(logits))
     }
 
-    /// Checks log-odds within -300..=300, for families whose moments are exponentials of the logits.
+    /// Makes probabilities from log-odds within -300..=300, which are checked: for families whose moments are
+    /// exponentials of the logits.
     pub fn from_moderate_logits(family: &str, logits: &Tensor) -> Result<Self> {
         let moderate = |logits: &Tensor| logits.abs().le(300.0);
         check(&format!("logits of {family}"), logits, moderate, "within -300..=300, so that the mean fits in float64")?;

@@ -150,8 +150,8 @@ pub(crate) fn reach<D: Pmf + ?Sized>(distribution: &D, from: i64, direction: Dir
     Err(Error::parameter(
         format!("tail of {} from {from} on", distribution.name()),
         format!("not negligible after {start} terms"),
-        "a tail that falls off geometrically within them; take parameters of a smaller scale, or give a finite support, \
-         the range of the mass or a bound on the tail",
+        "a tail that falls off geometrically within them; take parameters of a smaller scale, or give a finite \
+         support, the range of the mass or a bound on the tail",
     ))
 }
 

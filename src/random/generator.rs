@@ -106,8 +106,7 @@ mod tests {
     fn what_is_drawn_afterwards_follows_from_the_seed_before() {
         let after = |inner: i64| {
             let _outer = seeded(5);
-            // As if nobody held it, which no test can rely on: the outermost one takes its next seed from the
-            // generator.
+            // Without a lock, on which no test can rely: the outermost guard takes its next seed from the generator.
             let next = Tensor::empty([1], (Kind::Int64, Device::Cpu)).random_().int64_value(&[0]);
             tch::manual_seed(inner);
             let _ = number();
