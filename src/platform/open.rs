@@ -199,6 +199,6 @@ mod tests {
             return;
         }
         assert!(opened.held <= 1 << 20, "{}", opened.held);
-        assert!(whole(&path, u64::MAX).unwrap_err().to_string().contains("a hole"));
+        assert!(whole(&path, u64::MAX).unwrap_err().to_string().contains("are holes"));
     }
 }

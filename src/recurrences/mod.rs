@@ -1,7 +1,7 @@
 //! Laws as `f64` recurrences: log weights and scores of the atoms of a window, from one atom to the next.
 //!
-//! A user-defined law does not need this: it is sampled by the tensor graph. The one-pass sampler also draws from it if its
-//! [`Distribution::rows`](crate::distributions::Distribution::rows) returns a [`PmfRecurrence`] as [`Recurrences`]:
+//! A user-defined law does not need this: it is sampled by the tensor graph. The one-pass sampler also draws from it if
+//! its [`Distribution::rows`](crate::distributions::Distribution::rows) returns a [`PmfRecurrence`] as [`Recurrences`]:
 //!
 //! ```
 //! use gengs::distributions::Parameter;

@@ -144,8 +144,8 @@ mod tests {
             (BagOfWordsBatch { counts: float(&[2.0, -1.0, 5.0]), ..sound() }, "count of a word is -1"),
             (BagOfWordsBatch { counts: float(&[2.0, f32::NAN, 5.0]), ..sound() }, "count of a word is NaN"),
             (BagOfWordsBatch { counts: float(&[2.0]), ..sound() }, "counts of documents"),
-            (BagOfWordsBatch { rows: int(&[0, 2, 1]), ..sound() }, "do not ascend"),
-            (BagOfWordsBatch { offsets: int(&[0, 9]), ..sound() }, "point beyond"),
+            (BagOfWordsBatch { rows: int(&[0, 2, 1]), ..sound() }, "not ascending"),
+            (BagOfWordsBatch { offsets: int(&[0, 9]), ..sound() }, "lie beyond"),
             (BagOfWordsBatch { lengths: float(&[]), ..sound() }, "of documents"),
         ];
         for (bags, expected) in cases {
