@@ -32,21 +32,21 @@ pub struct Bernoulli {
 }
 
 impl Bernoulli {
-    /// From success probabilities inside (0, 1), of any shape.
+    /// Makes a batch from success probabilities inside (0, 1), of any shape.
     ///
     /// # Errors
-    /// When a probability is outside. The check reads the values back from their device.
+    /// Fails if a probability is outside this range. The check copies the values from their device.
     pub fn new(probs: &Tensor) -> Result<Self> {
-        let (success, kind) = Probability::alone("Bernoulli", probs, Probability::from_probs)?;
+        let (success, kind) = Probability::only_parameter("Bernoulli", probs, Probability::from_probs)?;
         Ok(Self { success, kind })
     }
 
-    /// From finite log-odds of success, of any shape.
+    /// Makes a batch from finite log-odds of success, of any shape.
     ///
     /// # Errors
-    /// When a logit is not finite. The check reads the values back from their device.
+    /// Fails if a logit is not finite. The check copies the values from their device.
     pub fn from_logits(logits: &Tensor) -> Result<Self> {
-        let (success, kind) = Probability::alone("Bernoulli", logits, Probability::from_logits)?;
+        let (success, kind) = Probability::only_parameter("Bernoulli", logits, Probability::from_logits)?;
         Ok(Self { success, kind })
     }
 }
@@ -121,7 +121,7 @@ impl Distribution for Bernoulli {
     }
 
     fn rows(&self) -> Option<Box<dyn LawBatch>> {
-        let (trials, success) = (1.0, self.success.plain());
+        let (trials, success) = (1.0, self.success.scalar_function());
         let law = move |[value, _]: [f64; 2]| BinomialRecurrence { trials, success: success(value) };
         Some(Box::new(Recurrences::new(&values(self), law)?))
     }

@@ -1,8 +1,8 @@
-//! The beta-binomial distribution: a binomial whose probability is beta-distributed; over-dispersed successes.
+//! The beta-binomial distribution: a binomial whose success probability is beta-distributed; over-dispersed successes.
 //!
-//! `P(X = k) = C(n, k) B(k + concentration1, n - k + concentration0) / B(concentration1, concentration0)`, `n` being
-//! `total_count`
-//! for `k = 0 .. total_count`; mean `total_count concentration1 / (concentration1 + concentration0)`. Names as in Pyro.
+//! `P(X = k) = C(n, k) B(k + concentration1, n - k + concentration0) / B(concentration1, concentration0)` for
+//! `k = 0 .. n`, with `n = total_count`; mean `n concentration1 / (concentration1 + concentration0)`. The names are
+//! those of Pyro.
 
 use super::distribution::{Distribution, Parameter, drawn_shape};
 use super::family_entry::FamilyEntry;
@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::math::special::{log_factorial, log_gamma_ratio};
 use tch::{Kind, Tensor};
 
-/// A batch of beta-binomial distributions with one number of trials.
+/// A batch of beta-binomial distributions with the same number of trials.
 ///
 /// ```
 /// use gengs::prelude::*;
@@ -33,12 +33,12 @@ pub struct BetaBinomial {
 }
 
 impl BetaBinomial {
-    /// From a number of trials, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and positive concentrations of
-    /// success and failure, which broadcast together.
+    /// Makes a batch from a number of trials, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and positive
+    /// concentrations of success and failure, which broadcast together.
     ///
     /// # Errors
-    /// When a value is outside its domain (the check reads the concentrations back from their device), or the shapes do
-    /// not fit.
+    /// Fails if a value is outside its domain (the check copies the concentrations from their device), or if the shapes
+    /// do not broadcast.
     pub fn new(total_count: i64, concentration1: &Tensor, concentration0: &Tensor) -> Result<Self> {
         check_count("total_count of BetaBinomial", total_count)?;
         let (parameters, kind) = broadcast("BetaBinomial", &[concentration1, concentration0])?;
@@ -112,13 +112,13 @@ impl Distribution for BetaBinomial {
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let shape = drawn_shape(sample_shape, self)?;
         let gamma = |concentration: &Tensor| -> Result<Tensor> {
-            // Below 1e-100 a gamma variable underflows, and so do both; scaled up, their ratio is what matters.
+            // With concentrations below about 1e-100, both gamma variables may underflow; see `extreme`.
             Ok(concentration.detach().f_expand(&shape, false)?.contiguous().internal_standard_gamma())
         };
         let (successes, failures) = (gamma(&self.concentration1)?, gamma(&self.concentration0)?);
         let mean = (&self.concentration1 / (&self.concentration1 + &self.concentration0)).detach();
         let total = &successes + &failures;
-        // Where both underflow, all of the probability is at 0 and 1, in the proportion of the concentrations.
+        // Replaces the ratio if both underflow: the probability is then 0 or 1, in proportion to the concentrations.
         let extreme = mean.f_expand(&shape, false)?.bernoulli();
         let probs = (successes / total.clamp_min(f64::MIN_POSITIVE)).where_self(&total.gt(f64::MIN_POSITIVE), &extreme);
         Ok(Tensor::binomial(&probs.full_like(self.total_count as f64), &probs).to_kind(self.kind))

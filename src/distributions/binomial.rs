@@ -5,16 +5,16 @@
 use super::count_moments::{CountFamily, CountMoments};
 use super::distribution::{Distribution, Parameter, drawn_shape, values};
 use super::family_entry::FamilyEntry;
-use super::probability::{PlainProbability, Probability};
+use super::probability::{Probability, ScalarProbability};
 use super::sums;
 use super::support::Support;
 use crate::checks::{check_count, log_zero_one, single};
 use crate::error::Result;
-use crate::math::special::{log_factorial, log_incomplete_beta, plain_log_factorial};
+use crate::math::special::{log_factorial, log_incomplete_beta, scalar_log_factorial};
 use crate::recurrences::{Atom, LawBatch, PmfRecurrence, Recurrences, Step, ln};
 use tch::{Kind, Tensor};
 
-/// A batch of binomial distributions with one number of trials.
+/// A batch of binomial distributions with the same number of trials.
 ///
 /// ```
 /// use gengs::prelude::*;
@@ -34,25 +34,25 @@ pub struct Binomial {
 }
 
 impl Binomial {
-    /// From a number of trials, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and success probabilities
-    /// inside (0, 1), of any shape.
+    /// Makes a batch from a number of trials, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and success
+    /// probabilities inside (0, 1), of any shape.
     ///
     /// # Errors
-    /// When a value is outside its domain. The check reads the probabilities back from their device.
+    /// Fails if a value is outside its domain. The check copies the probabilities from their device.
     pub fn new(total_count: i64, probs: &Tensor) -> Result<Self> {
         check_count("total_count of Binomial", total_count)?;
-        let (success, kind) = Probability::alone("Binomial", probs, Probability::from_probs)?;
+        let (success, kind) = Probability::only_parameter("Binomial", probs, Probability::from_probs)?;
         Ok(Self { total_count, success, kind })
     }
 
-    /// From a number of trials, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and finite log-odds of
-    /// success.
+    /// Makes a batch from a number of trials, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and finite
+    /// log-odds of success, of any shape.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// Fails as [`new`](Self::new) does.
     pub fn from_logits(total_count: i64, logits: &Tensor) -> Result<Self> {
         check_count("total_count of Binomial", total_count)?;
-        let (success, kind) = Probability::alone("Binomial", logits, Probability::from_logits)?;
+        let (success, kind) = Probability::only_parameter("Binomial", logits, Probability::from_logits)?;
         Ok(Self { total_count, success, kind })
     }
 }
@@ -119,7 +119,7 @@ impl Distribution for Binomial {
             let (impossible, sure) = log_zero_one(log_p);
             return Ok((sure, impossible));
         }
-        if self.total_count > sums::FROM {
+        if self.total_count > sums::LARGEST_FRACTION_ATOM {
             return sums::log_tails(self, k);
         }
         // P(X >= k) = I_probs(k, total_count - k + 1), whose factor is k (1 - probs) P(X = k).
@@ -141,7 +141,7 @@ impl Distribution for Binomial {
     }
 
     fn rows(&self) -> Option<Box<dyn LawBatch>> {
-        let (trials, success) = (self.total_count as f64, self.success.plain());
+        let (trials, success) = (self.total_count as f64, self.success.scalar_function());
         let law = move |[value, _]: [f64; 2]| BinomialRecurrence { trials, success: success(value) };
         Some(Box::new(Recurrences::new(&values(self), law)?))
     }
@@ -156,20 +156,20 @@ impl Distribution for Binomial {
 #[derive(Clone, Copy)]
 pub(super) struct BinomialRecurrence {
     pub trials: f64,
-    pub success: PlainProbability,
+    pub success: ScalarProbability,
 }
 
 impl PmfRecurrence for BinomialRecurrence {
-    const LINES: [bool; 2] = [true; 2];
+    const LINEAR_SCORES: [bool; 2] = [true; 2];
 
     #[inline(always)]
     fn atom(&self, k: f64) -> Atom {
         let (n, failures) = (self.trials, self.trials - k);
-        let PlainProbability { log_p, log_q, slope_p, slope_q, .. } = self.success;
+        let ScalarProbability { log_p, log_q, slope_p, slope_q, .. } = self.success;
         let log_coefficient = if k == 0.0 {
             0.0
         } else {
-            plain_log_factorial(n) - plain_log_factorial(k) - plain_log_factorial(failures)
+            scalar_log_factorial(n) - scalar_log_factorial(k) - scalar_log_factorial(failures)
         };
         Atom {
             log_weight: log_coefficient + k * log_p + failures * log_q,

@@ -24,36 +24,37 @@ use tch::{Kind, Tensor};
 #[derive(Debug)]
 pub struct Categorical {
     logits: Tensor,
-    /// Normalised log probabilities `[..., n]`.
+    /// Normalised log probabilities `[..., n]`, float64.
     log_probs: Tensor,
     kind: Kind,
 }
 
 impl Categorical {
-    /// From positive weights `[..., n]` of the classes, which need not sum to one; for a class that never occurs, see
-    /// [`from_logits`](Self::from_logits).
+    /// Makes a batch from positive weights `[..., n]` of the classes, which need not sum to one. For classes that never
+    /// occur, use [`from_logits`](Self::from_logits).
     ///
     /// # Errors
-    /// When a weight is outside 1e-300..=1e30 (the check reads the values back from their device), the tensor is not
+    /// Fails if a weight is outside 1e-300..=1e30 (the check copies the values from their device), the tensor is not
     /// floating-point, or there is no class dimension.
     pub fn new(probs: &Tensor) -> Result<Self> {
         let (probs, kind) = classes("probs of Categorical", probs)?;
         check_positive("probs of Categorical", &probs)?;
-        Ok(Self::of(probs.log(), kind))
+        Ok(Self::from_checked(probs.log(), kind))
     }
 
-    /// From unnormalised log probabilities `[..., n]`; minus infinity excludes a class.
+    /// Makes a batch from unnormalised log probabilities `[..., n]`; minus infinity excludes a class.
     ///
     /// # Errors
-    /// When a logit is NaN or plus infinity, or a row has no finite logit (the check reads the values back from their
+    /// Fails if a logit is NaN or plus infinity, or a row has no finite logit (the check copies the values from their
     /// device), the tensor is not floating-point, or there is no class dimension.
     pub fn from_logits(logits: &Tensor) -> Result<Self> {
         let (logits, kind) = classes("logits of Categorical", logits)?;
         check_logits("Categorical", &logits)?;
-        Ok(Self::of(logits, kind))
+        Ok(Self::from_checked(logits, kind))
     }
 
-    pub(super) fn of(logits: Tensor, kind: Kind) -> Self {
+    /// Makes a batch from valid float64 logits `[..., n]`.
+    pub(super) fn from_checked(logits: Tensor, kind: Kind) -> Self {
         Self { log_probs: logits.log_softmax(-1, Kind::Double), logits, kind }
     }
 
@@ -66,7 +67,7 @@ impl Categorical {
     }
 }
 
-/// Numbers of classes `[..., n]` in float64, and the kind of what is made of them.
+/// Converts a parameter `[..., n]` with at least one class to float64; also returns the kind of samples.
 fn classes(what: &str, numbers: &Tensor) -> Result<(Tensor, Kind)> {
     if numbers.size().last().is_none_or(|&classes| classes < 1) {
         return Err(Error::Shape {
@@ -101,7 +102,7 @@ impl Distribution for Categorical {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        Box::new(Self::of(single(values), self.kind))
+        Box::new(Self::from_checked(single(values), self.kind))
     }
 
     fn support(&self) -> Support {

@@ -1,8 +1,8 @@
 //! The Conway-Maxwell-Poisson distribution: counts with more or less variance than a Poisson's.
 //!
-//! `P(X = k) = rate^k / (k!)^nu / Z` for `k = 0, 1, ...`; `nu = 1` is the Poisson, `nu < 1` spreads it, `nu > 1`
-//! narrows it, and `nu -> 0` is a geometric. `Z` and the moments are sums over all that carries mass, on a grid that
-//! follows the square root of the atom, as the law's width does.
+//! `P(X = k) = rate^k / (k!)^nu / Z` for `k = 0, 1, ...`. `nu = 1` is the Poisson, `nu < 1` has more variance, `nu > 1`
+//! less, and `nu -> 0` is a geometric. `Z` and the moments are sums over all atoms with mass, on a grid whose spacing
+//! grows with the square root of the atom, as the law's width does.
 
 use super::distribution::{Distribution, Parameter};
 use super::family_entry::FamilyEntry;
@@ -13,7 +13,7 @@ use crate::math::gauss_sums::Grid;
 use std::sync::Arc;
 use tch::{Kind, Tensor, no_grad_guard};
 
-/// Terms that a normalising sum may have.
+/// The most terms of the normalising sum.
 const MOST_TERMS: usize = 1 << 20;
 
 /// A batch of Conway-Maxwell-Poisson distributions.
@@ -39,11 +39,11 @@ pub struct ConwayMaxwellPoisson {
 }
 
 impl ConwayMaxwellPoisson {
-    /// From positive rates and positive dispersions `nu`, which broadcast together. How far the normalising sum must go
-    /// is found by looking at the values, which reads them back from their device.
+    /// Makes a batch from positive rates and positive dispersions `nu`, which broadcast together. Copies the values
+    /// from their device, to find how many terms the normalising sum needs.
     ///
     /// # Errors
-    /// When a value is not positive or above 1e30, the shapes do not fit, or the law lies beyond
+    /// Fails if a value is not positive or above 1e30, the shapes do not broadcast, or the mode lies beyond
     /// [`LARGEST_ATOM`].
     pub fn new(rate: &Tensor, nu: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("ConwayMaxwellPoisson", &[rate, nu])?;
@@ -51,16 +51,17 @@ impl ConwayMaxwellPoisson {
         require("rate of ConwayMaxwellPoisson", &rate, &is_positive(&rate), POSITIVE)?;
         require("nu of ConwayMaxwellPoisson", &nu, &is_positive(&nu), POSITIVE)?;
         let grid = Arc::new(grid(&rate, &nu)?);
-        Ok(Self::of(rate, nu, kind, grid))
+        Ok(Self::from_checked(rate, nu, kind, grid))
     }
 
-    fn of(rate: Tensor, nu: Tensor, kind: Kind, grid: Arc<Grid>) -> Self {
+    /// Makes a batch from valid parameters, with a grid that resolves their terms.
+    fn from_checked(rate: Tensor, nu: Tensor, kind: Kind, grid: Arc<Grid>) -> Self {
         let ks = grid.offsets(rate.device());
         let terms = log_terms(&rate.unsqueeze(-1), &nu.unsqueeze(-1), &ks) + grid.log_weights(rate.device());
         Self { log_normalizer: terms.logsumexp(-1, false), rate, nu, kind, grid }
     }
 
-    /// `E[f(X)]` by the normalising sum, for `f` of the atoms `[n]` or `[..., n]`.
+    /// Computes `E[f(X)]` on the grid of the normalising sum, for `f` of the atoms `[n]` or `[..., n]`.
     fn expectation(&self, f: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
         let ks = self.grid.offsets(self.rate.device());
         let terms = log_terms(&self.rate.unsqueeze(-1), &self.nu.unsqueeze(-1), &ks)
@@ -70,12 +71,12 @@ impl ConwayMaxwellPoisson {
     }
 }
 
-/// The logarithm of `rate^k / (k!)^nu`.
+/// Computes the logarithm of `rate^k / (k!)^nu`.
 fn log_terms(rate: &Tensor, nu: &Tensor, k: &Tensor) -> Tensor {
     k * rate.log() - nu * (k + 1.0).lgamma()
 }
 
-/// Nodes on which every row's terms can be summed.
+/// Makes a grid that resolves the terms of all rows.
 fn grid(rate: &Tensor, nu: &Tensor) -> Result<Grid> {
     let _guard = no_grad_guard();
     let mut grid = Grid::default();
@@ -85,7 +86,7 @@ fn grid(rate: &Tensor, nu: &Tensor) -> Result<Grid> {
     }
     let mode = (rate.log() / nu).exp().floor();
     let reachable = mode.le(LARGEST_ATOM as f64);
-    let allowed = format!("small enough for rate^(1/nu) to be at most {LARGEST_ATOM}, or 1 if nu is tiny");
+    let allowed = format!("small enough that rate^(1/nu) is at most {LARGEST_ATOM}");
     require("rate of ConwayMaxwellPoisson", rate, &reachable, &allowed)?;
     let highest = log_terms(rate, nu, &mode);
     let mut end = 64i64;
@@ -100,7 +101,7 @@ fn grid(rate: &Tensor, nu: &Tensor) -> Result<Grid> {
             return Err(Error::parameter(
                 "rate of ConwayMaxwellPoisson",
                 rate,
-                "below 1 by more than 1e-10 if nu is tiny",
+                "at most 1 - 1e-10 if nu is close to zero",
             ));
         }
         end *= 2;
@@ -114,7 +115,7 @@ fn grid(rate: &Tensor, nu: &Tensor) -> Result<Grid> {
         start += size;
         terms += 1;
         if terms > MOST_TERMS / 8 {
-            let allowed = format!("such that all laws of a batch can be summed in {MOST_TERMS} terms");
+            let allowed = format!("small enough that {MOST_TERMS} terms sum all laws of the batch");
             return Err(Error::parameter("nu of ConwayMaxwellPoisson", narrowest, allowed));
         }
     }
@@ -144,7 +145,7 @@ impl Distribution for ConwayMaxwellPoisson {
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
         let (rate, nu) = two(values);
-        Box::new(Self::of(rate, nu, self.kind, self.grid.clone()))
+        Box::new(Self::from_checked(rate, nu, self.kind, self.grid.clone()))
     }
 
     fn support(&self) -> Support {

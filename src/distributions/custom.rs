@@ -1,14 +1,12 @@
-//! A distribution of the user's own: a log-pmf as a closure over a support.
+//! A distribution with a user-defined log-pmf: a closure over a support.
 //!
-//! Nothing else is asked for. Tails, moments and samples are sums of the pmf over the integers, which end where the
-//! **ratio test** bounds the rest: when a run of terms weighs `r` times the run before, and later ratios are no larger,
-//! what follows the last run, of mass `m`, is at most `m r / (1 - r)`. For a tail that falls off by ever larger ratios
-//! a bound can be given instead.
+//! Tails, moments and samples are sums of the pmf over the integers. They end by the **ratio test**: if a run of terms
+//! has mass `m`, `r` times the mass of the run before, and later ratios are no larger, then the terms after the run
+//! have at most `m r / (1 - r)`. For a tail whose ratios grow towards one, you can give a bound instead.
 //!
-//! A law with several modes is whole when its total is one, or its range is given. Beyond the first end of a law
-//! without a range, further modes are searched for if it is unnormalised, or its total is below one. What is left out,
-//! less than a part in 10^18, is missing in moments too: those of tails that fall off as a power of `k` lack more than
-//! that.
+//! A law with several modes is complete if its total is one, or if its range is given. Otherwise (if it is
+//! unnormalised, or its total is below one) further modes are searched for beyond the end of the sum. The omitted mass
+//! is below a part in 10^18. Moments can lack more than that if the tail falls off as a power of `k`.
 
 use super::distribution::{Distribution, Parameter};
 use super::farther::farther_mass;
@@ -21,35 +19,37 @@ use crate::platform::limits::check_shape;
 use std::sync::{Arc, Mutex, PoisonError};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// A closure of the user's. It may own tensors, which can be sent to another thread but not shared with it: hence the
+/// A user's closure. It may own tensors, which can be sent to another thread but not shared between threads, hence the
 /// lock.
 #[derive(Clone)]
-struct Closure(Arc<Mutex<OfParametersAndAtoms>>);
+struct Closure(Arc<Mutex<LogPmf>>);
 
-type OfParametersAndAtoms = dyn Fn(&[Tensor], &Tensor) -> Tensor + Send;
+type LogPmf = dyn Fn(&[Tensor], &Tensor) -> Tensor + Send;
 
 impl Closure {
     fn new(closure: impl Fn(&[Tensor], &Tensor) -> Tensor + Send + 'static) -> Self {
         Self(Arc::new(Mutex::new(closure)))
     }
 
-    /// In float64.
+    /// Calls the closure and converts its result to float64.
     fn call(&self, parameters: &[Tensor], k: &Tensor) -> Tensor {
         let closure = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         closure(parameters, k).to_kind(Kind::Double)
     }
 }
 
-/// Integers on each side of zero, or of the support's end, among which the mass of a law without a range must begin.
+/// The number of integers on each side of zero, or of the support's end, among which the mass of a law without a range
+/// must begin.
 const SEARCHED: i64 = 1 << 20;
 
-/// What rounding may take from a total of one, in nats; a law that lacks more has mass elsewhere.
+/// The largest rounding error of a total of one, in nats. A law that lacks more has mass elsewhere.
 const ROUNDING: f64 = 1e-11;
 
-/// How far a law's total may be below and above one and still count as normalised: what it lacks may be mass far away.
+/// How far a total may lie below and above one and still count as normalised. Missing mass is tolerated less, because
+/// it may lie far away.
 const NORMALIZED: (f64, f64) = (1e-9, 1e-6);
 
-/// A batch of distributions with a log-pmf of the user's own.
+/// A batch of distributions with a user-defined log-pmf.
 ///
 /// ```
 /// use gengs::prelude::*;
@@ -71,7 +71,7 @@ pub struct Custom {
     log_normalizer: Option<Tensor>,
 }
 
-/// What the laws of a batch share.
+/// The definition that all laws of a batch share.
 struct Law {
     name: String,
     names: Vec<String>,
@@ -79,8 +79,8 @@ struct Law {
     log_pmf: Closure,
     tail_bound: Option<Closure>,
     kind: Kind,
-    /// The integers outside which there is less than 1e-18 of the mass; while they are looked for, those among which it
-    /// must begin.
+    /// The first and last integer of a range outside which less than 1e-18 of the mass lies. While it is being searched
+    /// for: the range in which the mass must begin.
     extent: (i64, i64),
 }
 
@@ -90,7 +90,7 @@ impl std::fmt::Debug for Custom {
     }
 }
 
-/// What a [`Custom`] distribution is made of, before its log-pmf.
+/// The settings of a [`Custom`] distribution before its log-pmf is given.
 pub struct CustomBuilder {
     name: String,
     names: Vec<String>,
@@ -111,7 +111,7 @@ impl std::fmt::Debug for CustomBuilder {
 }
 
 impl CustomBuilder {
-    /// Adds a parameter, handed to the log-pmf in the order of the calls; all broadcast together.
+    /// Adds a parameter. The log-pmf receives the parameters in the order of the calls; they all broadcast together.
     #[must_use]
     pub fn parameter(mut self, name: &str, value: &Tensor) -> Self {
         self.names.push(name.into());
@@ -119,40 +119,40 @@ impl CustomBuilder {
         self
     }
 
-    /// Ends sums by a bound instead of the ratio test: the closure gives an upper bound of the log mass of `k` and all
-    /// integers farther from zero on that side, for the parameters and `k` as the log-pmf gets them.
+    /// Ends sums by a bound in place of the ratio test. The closure receives the parameters and `k`, as the log-pmf
+    /// does, and returns an upper bound of the log mass of `k` and all integers farther from zero on the same side.
     #[must_use]
     pub fn tail_bound(mut self, bound: impl Fn(&[Tensor], &Tensor) -> Tensor + Send + 'static) -> Self {
         self.tail_bound = Some(Closure::new(bound));
         self
     }
 
-    /// Says that nearly all of the mass lies from `first` to `last`, both included: sums do not end before, and no
-    /// other modes are searched for.
+    /// States that nearly all of the mass lies from `first` to `last`, inclusive: sums include this range, and no
+    /// further modes are searched for.
     #[must_use]
     pub fn range(mut self, first: i64, last: i64) -> Self {
         self.range = Some((first, last));
         self
     }
 
-    /// Divides by the sum of all terms, which is part of the gradient.
+    /// Divides the pmf by its total, and differentiates through the total.
     ///
-    /// On an endless support, and without a [`range`](Self::range), modes are searched for: among 4,096 to 131,072
-    /// integers one by one (the fewer, the larger the batch), and beyond in steps of the square root of their distance
-    /// from zero. A narrower mode farther out needs the range.
+    /// On an infinite support without a [`range`](Self::range), modes are searched for: at 4,096 to 131,072 successive
+    /// integers (fewer for larger batches), and farther out in steps of the square root of the distance from zero. A
+    /// narrower mode farther out needs the range.
     #[must_use]
     pub fn unnormalized(mut self) -> Self {
         self.unnormalized = true;
         self
     }
 
-    /// The distribution with this log-pmf: from the parameters and integers `k` of the support, both float64, to
-    /// `log P(X = k)`, by tensor operations that broadcast them; minus infinity where there is no mass.
+    /// Builds the distribution. The log-pmf receives the parameters and integers `k` of the support, all float64, and
+    /// returns `log P(X = k)` of their broadcast shape, by tensor operations; minus infinity means no mass.
     ///
     /// # Errors
-    /// When parameters do not broadcast, the log-pmf has another shape, is NaN or plus infinity, does not fall off, or
-    /// (unless it may be unnormalised) does not sum to one, at most 1e-9 less or 1e-6 more. Looks at the values, which
-    /// reads them back from their device.
+    /// Fails if the parameters do not broadcast, or if the log-pmf has another shape, is NaN or plus infinity, or does
+    /// not fall off. Without [`unnormalized`](Self::unnormalized), it also fails if the total is not one, at most 1e-9
+    /// less or 1e-6 more. The checks copy values from the device.
     pub fn build(self, log_pmf: impl Fn(&[Tensor], &Tensor) -> Tensor + Send + 'static) -> Result<Custom> {
         let (parameters, kind) = if self.parameters.is_empty() {
             (Vec::new(), Kind::Float)
@@ -163,7 +163,7 @@ impl CustomBuilder {
             crate::checks::require(&format!("{name} of {}", self.name), values, &values.isfinite(), "finite")?;
         }
         check_support(&self.name, &self.support)?;
-        let anywhere = self.support.nearest(0);
+        let start = self.support.nearest(0);
         let law = Law {
             name: self.name,
             names: self.names,
@@ -171,7 +171,7 @@ impl CustomBuilder {
             log_pmf: Closure::new(log_pmf),
             tail_bound: self.tail_bound,
             kind,
-            extent: (anywhere.saturating_sub(SEARCHED), anywhere.saturating_add(SEARCHED)),
+            extent: (start.saturating_sub(SEARCHED), start.saturating_add(SEARCHED)),
         };
         let mut custom = Custom { law: Arc::new(law), parameters, log_normalizer: None };
         custom.check_shape()?;
@@ -180,7 +180,7 @@ impl CustomBuilder {
             None => custom.find_extent(self.unnormalized)?,
         };
         let mut log_total = custom.log_total(extent);
-        // What a normalised law lacks may lie farther out.
+        // Mass that is missing from a total of one may lie farther out.
         if self.range.is_none() && !self.unnormalized && log_total.detach().lt(-ROUNDING).any().int64_value(&[]) != 0 {
             extent = custom.find_extent(true)?;
             log_total = custom.log_total(extent);
@@ -197,7 +197,7 @@ impl CustomBuilder {
         } else {
             let is_one = total.ge(1.0 - NORMALIZED.0).logical_and(&total.le(1.0 + NORMALIZED.1));
             let allowed = "1, at most 1e-9 less or 1e-6 more; call `unnormalized` on the builder to divide by it, or \
-                give the `range` if mass lies beyond a gap";
+                `range` if mass lies beyond a gap";
             let what = format!("total mass of {} between {first} and {last}", custom.law.name);
             crate::checks::require(&what, &total, &is_one, allowed)?;
         }
@@ -205,7 +205,7 @@ impl CustomBuilder {
     }
 }
 
-/// Fails where a support ends before it begins.
+/// Checks that the support is not empty.
 fn check_support(name: &str, support: &Support) -> Result<()> {
     match (support.lowest, support.highest) {
         (Some(lowest), Some(highest)) if lowest > highest => Err(Error::parameter(
@@ -218,7 +218,7 @@ fn check_support(name: &str, support: &Support) -> Result<()> {
 }
 
 impl Custom {
-    /// Starts a distribution of this name on this support.
+    /// Starts the definition of a distribution with the given name and support.
     pub fn builder(name: &str, support: Support) -> CustomBuilder {
         CustomBuilder {
             name: name.into(),
@@ -235,7 +235,7 @@ impl Custom {
         parameters.first().map_or(Device::Cpu, Tensor::device)
     }
 
-    /// Fails unless the closure maps a row of atoms to a row for each law, without NaN.
+    /// Checks that the log-pmf maps a row of atoms to a row per law.
     fn check_shape(&self) -> Result<()> {
         let _guard = no_grad_guard();
         let rows: Vec<Tensor> = self.parameters.iter().map(|p| p.unsqueeze(-1)).collect();
@@ -248,13 +248,14 @@ impl Custom {
             return Err(Error::Shape {
                 what: format!("log-pmf of {} at two atoms", self.law.name),
                 found,
-                expected: format!("{expected:?}, the parameters' shape and one entry an atom"),
+                expected: format!("{expected:?}: the parameters' shape and one entry per atom"),
             });
         }
         Ok(())
     }
 
-    /// The integers that hold all but a negligible part of the mass.
+    /// Returns the first and last integer of a range that holds all but a negligible part of the mass. `may_hide_mass`
+    /// also searches for modes beyond gaps.
     fn find_extent(&self, may_hide_mass: bool) -> Result<(i64, i64)> {
         let support = self.law.support;
         let start = support.nearest(0);
@@ -272,24 +273,25 @@ impl Custom {
         self.checked_extent(end(support.lowest, Direction::Down)?, end(support.highest, Direction::Up)?)
     }
 
-    /// An integer with mass beyond `end`, coming from `start`.
+    /// Returns the integer farthest beyond `end` at which some row has mass that is not negligible; `None` if there is
+    /// none. `start` and `end` bound the sum so far, in the direction of `sign`.
     fn mass_beyond(&self, (start, end): (i64, i64), sign: i64) -> Result<Option<i64>> {
         let (first, last) = self.checked_extent(start.min(end), start.max(end))?;
         let rows: Vec<Tensor> = self.parameters.iter().map(|p| p.unsqueeze(-1)).collect();
-        let of_rows = |ks: &Tensor| self.law.log_pmf.call(&rows, ks);
+        let log_pmf = |ks: &Tensor| self.law.log_pmf.call(&rows, ks);
         let negligible = {
             let _guard = no_grad_guard();
             let ks = Tensor::arange_start(first, last + 1, (Kind::Double, Self::device_of(&self.parameters)));
-            of_rows(&ks).clamp_min(LOG_ZERO).logsumexp(-1, false) - sums::NEGLIGIBLE
+            log_pmf(&ks).clamp_min(LOG_ZERO).logsumexp(-1, false) - sums::NEGLIGIBLE
         };
-        let place = (start, sign, (end - start).abs() + 1);
-        Ok(farther_mass(of_rows, place, &negligible, Self::device_of(&self.parameters)))
+        let search = (start, sign, (end - start).abs() + 1);
+        Ok(farther_mass(log_pmf, search, &negligible, Self::device_of(&self.parameters)))
     }
 
     fn checked_range(&self, (first, last): (i64, i64)) -> Result<(i64, i64)> {
         let support = self.law.support;
         if first > last || support.nearest(first) != first || support.nearest(last) != last {
-            let allowed = format!("an interval within the support, {support}");
+            let allowed = format!("an interval inside the support, which goes {support}");
             return Err(Error::parameter(format!("range of {}", self.law.name), format!("{first}..={last}"), allowed));
         }
         self.checked_extent(first, last)
@@ -298,7 +300,7 @@ impl Custom {
     fn checked_extent(&self, first: i64, last: i64) -> Result<(i64, i64)> {
         let count = last.checked_sub(first).filter(|&count| count <= 2 * crate::checks::LARGEST_ATOM);
         let Some(count) = count else {
-            let allowed = format!("of at most {} integers", 2 * crate::checks::LARGEST_ATOM);
+            let allowed = format!("at most {} integers", 2 * crate::checks::LARGEST_ATOM);
             return Err(Error::parameter(
                 format!("support of {}", self.law.name),
                 format!("{first}..={last}"),

@@ -34,11 +34,12 @@ pub struct DiscretizedLogistic {
 }
 
 impl DiscretizedLogistic {
-    /// From centres within +-[`LARGEST_ATOM`] and positive scales up to [`LARGEST_ATOM`], which broadcast together.
+    /// Makes a batch from centres within +-[`LARGEST_ATOM`] and positive scales up to [`LARGEST_ATOM`], which broadcast
+    /// together.
     ///
     /// # Errors
-    /// When a value is outside its domain (the check reads the values back from their device), or the shapes do not
-    /// fit.
+    /// Fails if a value is outside its domain (the check copies the values from their device), or if the shapes do not
+    /// broadcast.
     pub fn new(loc: &Tensor, scale: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("DiscretizedLogistic", &[loc, scale])?;
         let (loc, scale) = two(parameters);
@@ -50,30 +51,31 @@ impl DiscretizedLogistic {
         Ok(Self { loc, scale, kind })
     }
 
-    /// The log-pmf at a given distance from `loc`. With `a` and `b` the ends of the bin in units of the scale,
-    /// `sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b))`, in which nothing cancels.
+    /// Computes the log-pmf at a given distance from `loc`. With `a` and `b` the ends of the bin in units of the scale,
+    /// `sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b))`, which does not cancel.
     fn log_pmf_at(&self, distance: &Tensor, scale: &Tensor) -> Tensor {
         let below = ((distance + 0.5) / scale).log_sigmoid();
         let above = ((distance - 0.5) / scale).neg().log_sigmoid();
         below + above + log1mexp(&scale.reciprocal().neg())
     }
 
-    /// A grid that ends where the widest law of the batch has nothing to speak of any more.
-    fn far_enough(&self) -> Grid {
-        /// Scales beyond the centre, and integers: `exp(-64)` of the mass lies farther out.
+    /// Returns a grid up to where the mass of the widest law in the batch is negligible.
+    fn grid_to_negligible_mass(&self) -> Grid {
+        /// How many scales, plus as many integers, the grid reaches from the centre: `exp(-64)` of the mass lies
+        /// beyond.
         const FAR: f64 = 64.0;
         let widest = if self.scale.numel() == 0 { 1.0 } else { self.scale.detach().max().double_value(&[]) };
         let length = (FAR * (widest.max(0.0) + 1.0)).log2().ceil();
-        // Infinity too goes as far as any law may reach.
+        // An infinite scale, possible without checks, gets the largest grid.
         if length < DOUBLINGS as f64 { Grid::graded(1 << length as u32) } else { Grid::half_line() }
     }
 
-    /// `E[f(X - centre)]` with the integer nearest to `loc` as the centre; both are returned.
+    /// Computes `E[f(X - centre)]` for the integer `centre` nearest to `loc`; returns `(centre, expectation)`.
     fn about_centre(&self, f: impl Fn(&Tensor) -> Tensor) -> (Tensor, Tensor) {
         let centre = self.loc.detach().round();
         let distance = (&centre - &self.loc).unsqueeze(-1);
         let scale = self.scale.unsqueeze(-1);
-        let grid = if is_host(self.loc.device()) { self.far_enough() } else { Grid::half_line() };
+        let grid = if is_host(self.loc.device()) { self.grid_to_negligible_mass() } else { Grid::half_line() };
         let (offsets, log_weights) = (grid.offsets(self.loc.device()), grid.log_weights(self.loc.device()));
         let side = |offsets: &Tensor, log_weights: &Tensor| {
             let weights = (self.log_pmf_at(&(&distance + offsets), &scale) + log_weights).exp();
@@ -115,7 +117,7 @@ impl Distribution for DiscretizedLogistic {
         Support::INTEGERS
     }
 
-    /// Of tiny scales, weights fall below what float32 holds.
+    /// Keeps the default of `may_vanish`: with tiny scales, weights fall below the smallest `f64`.
     fn is_smooth(&self) -> bool {
         true
     }
@@ -147,7 +149,7 @@ impl Distribution for DiscretizedLogistic {
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let shape = drawn_shape(sample_shape, self)?;
         let uniform = Tensor::f_rand(&shape, (Kind::Double, self.loc.device()))?;
-        // Zero, one draw in 2^53, would be at minus infinity.
+        // A uniform draw of zero (one in 2^53) would give minus infinity.
         let logistic = uniform.clamp_min(f64::EPSILON / 4.0).logit(None);
         Ok((logistic * self.scale.detach() + self.loc.detach()).round().to_kind(self.kind))
     }

@@ -1,4 +1,4 @@
-//! The trait of all families.
+//! The trait that all families implement.
 
 use super::count_moments::CountMoments;
 use super::quantiles::{Tails, find_window};
@@ -13,16 +13,17 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 /// A parameter of a distribution.
 #[derive(Debug)]
 pub struct Parameter {
-    /// Its name, as in the constructor.
+    /// The parameter's name, as in the constructor.
     pub name: String,
-    /// Float64, broadcast to the batch shape and the parameter's own dimensions, with the graph it came with.
+    /// The value, float64, broadcast to `batch_shape` + the parameter's own dimensions; it keeps its autograd graph.
     pub value: Tensor,
-    /// How many trailing dimensions are the parameter's own, as the classes of a categorical's logits.
+    /// The number of trailing dimensions that belong to the parameter: 1 for the classes of a categorical's logits, 0
+    /// for a number.
     pub own_dims: usize,
 }
 
 impl Parameter {
-    /// A parameter that is one number for each law of the batch.
+    /// Makes a parameter with one number per law of the batch.
     pub fn scalar(name: impl Into<String>, value: &Tensor) -> Self {
         Self { name: name.into(), value: value.shallow_clone(), own_dims: 0 }
     }
@@ -30,90 +31,88 @@ impl Parameter {
 
 /// A discrete law on the integers with tensor parameters and a batch shape.
 ///
-/// A family writes its name, its parameters, its support, its log-pmf and its first two moments. Tails, excesses and
-/// samples follow by summation, and are overridden where a closed form is faster.
+/// A family writes its name, parameters, support, log-pmf and first two moments. Tails, partial expectations and
+/// samples default to sums over the pmf; a family overrides them if it has a faster closed form.
 pub trait Distribution: std::fmt::Debug + Send {
-    /// The family's name, for messages.
+    /// Returns the family's name, for messages.
     fn name(&self) -> &str;
 
-    /// The kind of truncated laws and of samples: float64 for float64 parameters, else float32.
+    /// Returns the kind of truncated laws and of samples: float64 for float64 parameters, else float32.
     fn kind(&self) -> Kind;
 
-    /// The parameters, all of the same batch shape; at least one.
+    /// Returns the parameters, all of the same batch shape; at least one.
     fn parameters(&self) -> Vec<Parameter>;
 
-    /// The same family at other parameters, unchecked: as many as [`parameters`](Self::parameters) gives, in its order,
-    /// float64.
+    /// Makes a law of the same family with other parameters: as many as [`parameters`](Self::parameters) returns, in
+    /// its order, float64. Their values are not checked.
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution>;
 
-    /// Where the mass lies; one for the whole batch.
+    /// Returns the range of the integers with mass; one range for the whole batch.
     fn support(&self) -> Support;
 
-    /// `E[X]`, of shape `batch_shape`, float64.
+    /// Returns `E[X]`, of shape `batch_shape`, float64.
     fn mean(&self) -> Tensor;
 
-    /// `Var[X]`, of shape `batch_shape`, float64.
+    /// Returns `Var[X]`, of shape `batch_shape`, float64.
     fn variance(&self) -> Tensor;
 
-    /// `log P(X = k)` at integers `k` of the support, unchecked, float64: what a family is made of.
-    ///
-    /// # Shapes
-    /// `k` float64, broadcasts against `batch_shape`.
+    /// Computes `log P(X = k)` at integers `k` of the support, float64. It does not check `k`.
     fn log_pmf(&self, k: &Tensor) -> Tensor;
 
-    /// Whether an atom inside the support may weigh exactly nothing. A family without such atoms says `false`, which
-    /// saves work.
+    /// Returns whether an atom inside the support may have a mass of exactly zero. `false` saves work.
     fn may_vanish(&self) -> bool {
         true
     }
 
-    /// Whether [`log_pmf`](Self::log_pmf) runs smoothly through the numbers between the integers, and has one mode, so
-    /// that long sums need only some of their terms. A family for which this holds says `true`, which saves work;
-    /// others are summed term by term.
+    /// Returns whether [`log_pmf`](Self::log_pmf) is smooth between the integers and the law has one mode. `true` saves
+    /// work: long sums then use only some of their terms.
     fn is_smooth(&self) -> bool {
         false
     }
 
-    /// An upper bound of the log mass of `k` and all integers farther from zero on that side, where the family has one:
-    /// sums that the ratio test would not end are ended by it.
+    /// Returns an upper bound of the log mass of `k` and all integers farther from zero on the same side; `None` if the
+    /// family has none. The bound ends sums that the ratio test (see [`Custom`](super::Custom)) would not end.
     fn log_tail_bound(&self, _k: i64) -> Option<Tensor> {
         None
     }
 
-    /// The first and the last integer that a sum must not end before, where the law knows them: outside, there is next
-    /// to no mass in any row. A law with several modes needs it, since the ratio test ends a sum between two of them.
+    /// Returns the first and last integer that every sum must include; `None` if they are unknown. The mass outside is
+    /// negligible in all rows. A law with several modes needs them, since the ratio test may end a sum between two
+    /// modes.
     fn extent(&self) -> Option<(i64, i64)> {
         None
     }
 
-    /// Whether [`log_tails`](Self::log_tails) is a closed form, which takes less time than [`mean`](Self::mean) and
-    /// [`variance`](Self::variance) do.
+    /// Returns whether [`log_tails`](Self::log_tails) is a closed form, cheaper than [`mean`](Self::mean) and
+    /// [`variance`](Self::variance).
     fn has_closed_tails(&self) -> bool {
         false
     }
 
-    /// `(log P(X < k), log P(X >= k))`, each of shape `batch_shape`, float64, both accurate however small.
+    /// Computes `(log P(X < k), log P(X >= k))`, each of shape `batch_shape`, float64. Small probabilities keep their
+    /// relative accuracy.
     ///
     /// # Errors
-    /// When the tail is a sum that does not end.
+    /// Fails if the tail has too many terms to be summed.
     fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)> {
         sums::log_tails(self, k)
     }
 
-    /// `(log E[max(k - X, 0)], log E[max(X - k, 0)])`: how far, on average, the law reaches beyond `k` on each side;
-    /// each of shape `batch_shape`, float64, both accurate however small.
+    /// Computes `(log E[max(k - X, 0)], log E[max(X - k, 0)])`, each of shape `batch_shape`, float64. Small values keep
+    /// their relative accuracy.
     ///
     /// # Errors
-    /// When the tail is a sum that does not end.
+    /// Fails if the tail has too many terms to be summed.
     fn log_partial_expectations(&self, k: i64) -> Result<(Tensor, Tensor)> {
         sums::log_partial_expectations(self, k)
     }
 
-    /// Draws of shape `sample_shape + batch_shape`, without gradient: exact where the family has a method of its own,
-    /// and otherwise from the window that leaves out 1e-12 of the mass.
+    /// Draws samples of shape `sample_shape + batch_shape`, without gradient. They are exact if the family has its own
+    /// method; the default samples from a window that leaves out 1e-12 of the mass.
     ///
     /// # Errors
-    /// When libtorch refuses (a negative size, say), or there is no such window.
+    /// Fails if the shape has a negative size or too many elements, or if no window within
+    /// ±[`LARGEST_ATOM`](crate::checks::LARGEST_ATOM) holds the mass.
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let _guard = no_grad_guard();
         let shape = drawn_shape(sample_shape, self)?;
@@ -130,24 +129,25 @@ pub trait Distribution: std::fmt::Debug + Send {
         Ok(atoms.index_select(0, &index).reshape(shape))
     }
 
-    /// The laws of the batch as plain numbers, for the one-pass sampler; nothing where the family does not offer it, or
-    /// is not on the CPU.
+    /// Returns the laws of the batch as `f64` recurrences, for the one-pass sampler; `None` if the family has none or
+    /// the parameters are not on the CPU.
     fn rows(&self) -> Option<Box<dyn LawBatch>> {
         None
     }
 
-    /// Mean and family, where the law is of counts whose moments are closed forms: so it can be drawn from without a
-    /// window.
+    /// Returns mean and family of counts whose moments are closed forms, which can be drawn without a window; `None` for
+    /// other families.
     fn count_moments(&self) -> Option<CountMoments> {
         None
     }
 
-    /// The rate, float64 and of shape `batch_shape`, where the law is a Poisson: for estimators that are made for it.
+    /// Returns the rate of a Poisson, float64, of shape `batch_shape`, for estimators that need it; `None` for other
+    /// families.
     fn poisson_rate(&self) -> Option<Tensor> {
         None
     }
 
-    /// The broadcast shape of the parameters.
+    /// Returns the broadcast shape of the parameters.
     fn batch_shape(&self) -> Vec<i64> {
         self.parameters().first().map_or_else(Vec::new, |parameter| {
             let mut shape = parameter.value.size();
@@ -156,24 +156,24 @@ pub trait Distribution: std::fmt::Debug + Send {
         })
     }
 
-    /// The device of the parameters.
+    /// Returns the device of the parameters.
     fn device(&self) -> Device {
         self.parameters().first().map_or(Device::Cpu, |parameter| parameter.value.device())
     }
 
-    /// The same law with batch shape `batch_shape + [1]`, ready to broadcast against a row of atoms.
+    /// Returns the same law with batch shape `batch_shape + [1]`, to broadcast against a row of atoms.
     fn unsqueeze(&self) -> Box<dyn Distribution> {
         let widened = |p: Parameter| p.value.unsqueeze(-1 - p.own_dims as i64);
         self.with_parameters(self.parameters().into_iter().map(widened).collect())
     }
 
-    /// `log P(X = value)`, float64; minus infinity outside the support and between the integers.
+    /// Computes `log P(X = value)`, float64: minus infinity outside the support and between the integers.
     ///
     /// # Shapes
-    /// `value` broadcasts against `batch_shape`.
+    /// `value` broadcasts against `batch_shape`; the result has the broadcast shape.
     ///
     /// # Errors
-    /// When it does not.
+    /// Fails if the shapes do not broadcast.
     fn log_prob(&self, value: &Tensor) -> Result<Tensor> {
         let batch_shape = self.batch_shape();
         if !broadcasts(&value.size(), &batch_shape) {
@@ -188,7 +188,7 @@ pub trait Distribution: std::fmt::Debug + Send {
     }
 }
 
-/// The log-pmf of float64 values, minus infinity outside the support and between the integers.
+/// Computes the log-pmf of float64 values: minus infinity outside the support and between the integers.
 pub(crate) fn masked_log_pmf<D: Distribution + ?Sized>(distribution: &D, value: &Tensor) -> Tensor {
     let support = distribution.support();
     let mut inside = value.eq_tensor(&value.floor()).logical_and(&value.isfinite());
@@ -198,14 +198,14 @@ pub(crate) fn masked_log_pmf<D: Distribution + ?Sized>(distribution: &D, value: 
     if let Some(highest) = support.highest {
         inside = inside.logical_and(&value.le(highest as f64));
     }
-    // The formula sees an atom where the value is outside, so that no gradient is NaN where it is not taken.
-    let anywhere = support.nearest(0) as f64;
-    let log_pmf = distribution.log_pmf(&value.where_self(&inside, &value.full_like(anywhere)));
+    // Values outside are replaced by an atom before the formula, so that their gradient is zero and not NaN.
+    let atom = support.nearest(0) as f64;
+    let log_pmf = distribution.log_pmf(&value.where_self(&inside, &value.full_like(atom)));
     log_pmf.where_self(&inside, &log_pmf.full_like(f64::NEG_INFINITY))
 }
 
-/// Log weights `batch_shape + [n]` of the integers of a window, float64; those outside are merged into the first, the
-/// last, or dropped.
+/// Returns the log weights `batch_shape + [n]` of the integers `lo..=hi`, float64. Mass below and above is merged into
+/// the first and the last integer if asked for, and dropped otherwise.
 pub(crate) fn window_log_weights(
     distribution: &dyn Distribution,
     (lo, hi): (i64, i64),
@@ -227,17 +227,18 @@ pub(crate) fn window_log_weights(
     Ok(if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(&parts, -1) })
 }
 
-/// The same law again, on the same tensors.
+/// Returns the same law on the same tensors.
 pub(crate) fn cloned<D: Distribution + ?Sized>(distribution: &D) -> Box<dyn Distribution> {
     distribution.with_parameters(values(distribution))
 }
 
-/// The parameters' values, in their order.
+/// Returns the values of the parameters, in their order.
 pub(super) fn values<D: Distribution + ?Sized>(distribution: &D) -> Vec<Tensor> {
     distribution.parameters().into_iter().map(|parameter| parameter.value).collect()
 }
 
-/// The shape of draws, `sample_shape + batch_shape`; fails where they would take more memory than a call may.
+/// Returns the shape of samples, `sample_shape + batch_shape`; fails if they would need more memory than one call may
+/// take.
 pub(crate) fn drawn_shape<D: Distribution + ?Sized>(sample_shape: &[i64], distribution: &D) -> Result<Vec<i64>> {
     let shape = extended(sample_shape, &distribution.batch_shape());
     check_shape(&format!("draws of a {}", distribution.name()), &shape, Kind::Double)?;

@@ -1,5 +1,4 @@
-//! The families by name: a line each. For programs that take a family as a word, and for tests that go through all of
-//! them.
+//! The table of families by name, for programs that take a family as a word and for tests over all families.
 
 use super::family_entry::FamilyEntry;
 use super::{
@@ -8,7 +7,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// All families that a name and numbers determine; the mixture is one of a Poisson and a geometric law.
+/// All families that a name and numbers determine. `mixture` is a mixture of a Poisson and a geometric law.
 pub const FAMILIES: &[FamilyEntry] = &[
     poisson::ENTRY,
     geometric::ENTRY,
@@ -27,10 +26,10 @@ pub const FAMILIES: &[FamilyEntry] = &[
 ];
 
 impl FamilyEntry {
-    /// The family of this name.
+    /// Returns the family of the given name.
     ///
     /// # Errors
-    /// When there is none; lists those that there are.
+    /// Fails if there is none; the error lists all names.
     pub fn find(name: &str) -> Result<Self> {
         FAMILIES.iter().find(|entry| entry.name == name).copied().ok_or_else(|| {
             let names = FAMILIES.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ");

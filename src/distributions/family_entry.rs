@@ -1,34 +1,34 @@
-//! A family by name: what it takes, a typical law of it, and how it is built from numbers.
+//! A family by name: its parameters, a typical law, and its constructor.
 
 use super::distribution::Distribution;
 use crate::checks::{LARGEST_ATOM, broadcast};
 use crate::error::{Error, Result};
 use tch::{Kind, Tensor};
 
-/// A family, and a typical law of it.
+/// A family by name, with the parameters of a typical law.
 #[derive(Debug, Clone, Copy)]
 pub struct FamilyEntry {
-    /// The name, as it is typed.
+    /// The name, as typed on the command line.
     pub name: &'static str,
-    /// Names of its parameters; the last one stands for any that follow.
+    /// The names of its parameters; the last name stands for any number of further ones if `typical` is longer.
     pub parameters: &'static [&'static str],
-    /// Parameters of a typical law.
+    /// The parameters of a typical law.
     pub typical: &'static [f64],
-    /// How many parameters, from the first on, are whole numbers without a gradient.
+    /// How many of the first parameters are whole numbers, which have no gradient.
     pub whole: usize,
     pub(super) build: Constructor,
 }
 
-/// From as many parameters as the family has: its whole numbers, and the others.
+/// Makes a law from its whole-number parameters and the other ones.
 pub(super) type Constructor = fn(&[i64], &[Tensor]) -> Result<Box<dyn Distribution>>;
 
-/// Numbers that broadcast as the last dimension of one tensor, in the kind of the most precise of them.
+/// Stacks numbers that broadcast along a new last dimension, in the most precise kind among them.
 pub(super) fn side_by_side(family: &str, numbers: &[Tensor]) -> Result<Tensor> {
     let (numbers, kind) = broadcast(family, &numbers.iter().collect::<Vec<_>>())?;
     Ok(Tensor::f_stack(&numbers, -1)?.to_kind(kind))
 }
 
-/// A parameter that is a whole number, from a tensor of one number of any kind.
+/// Reads a whole-number parameter from a tensor with one element of any kind.
 pub(crate) fn whole_number(name: &str, number: &Tensor) -> Result<i64> {
     if number.numel() != 1 {
         return Err(Error::Shape {
@@ -38,7 +38,7 @@ pub(crate) fn whole_number(name: &str, number: &Tensor) -> Result<i64> {
         });
     }
     let value = number.to_kind(Kind::Double).reshape([1]).double_value(&[0]);
-    // Written so that NaN fails.
+    // In this form, NaN fails too.
     if !(value >= 1.0 && value <= LARGEST_ATOM as f64 && value.fract() == 0.0) {
         return Err(Error::parameter(name, value, format!("a whole number from 1 to {LARGEST_ATOM}")));
     }
@@ -46,7 +46,7 @@ pub(crate) fn whole_number(name: &str, number: &Tensor) -> Result<i64> {
 }
 
 impl FamilyEntry {
-    /// Its parameters in their order, as in `total_count, probs`; with an ellipsis where any number may follow.
+    /// Returns the parameter names in order, such as `total_count, probs`, with an ellipsis if more may follow.
     pub fn signature(&self) -> String {
         let more = if self.takes_any_number() { ", ..." } else { "" };
         format!("{}{more}", self.parameters.join(", "))
@@ -56,7 +56,7 @@ impl FamilyEntry {
         self.typical.len() > self.parameters.len()
     }
 
-    /// The name of parameter `i`.
+    /// Returns the name of parameter `i`.
     pub fn parameter(&self, i: usize) -> String {
         let last = self.parameters.len() - 1;
         match self.takes_any_number() {
@@ -65,10 +65,10 @@ impl FamilyEntry {
         }
     }
 
-    /// The law with these parameters, which broadcast; whole numbers as tensors of one number.
+    /// Makes the law with the given parameters, which must broadcast; whole numbers are tensors with one element.
     ///
     /// # Errors
-    /// When there are too few or too many, or one is out of its domain.
+    /// Fails if there are too few or too many parameters, or one is outside its domain.
     pub fn distribution(&self, p: &[Tensor]) -> Result<Box<dyn Distribution>> {
         let fits =
             if self.takes_any_number() { p.len() >= self.parameters.len() } else { p.len() == self.parameters.len() };

@@ -5,7 +5,7 @@
 use super::count_moments::{CountFamily, CountMoments};
 use super::distribution::{Distribution, Parameter, drawn_shape, values};
 use super::family_entry::FamilyEntry;
-use super::probability::{PlainProbability, Probability};
+use super::probability::{Probability, ScalarProbability};
 use super::support::Support;
 use crate::checks::{log_zero_one, single};
 use crate::error::Result;
@@ -32,21 +32,21 @@ pub struct Geometric {
 }
 
 impl Geometric {
-    /// From success probabilities inside (0, 1), of any shape.
+    /// Makes a batch from success probabilities inside (0, 1), of any shape.
     ///
     /// # Errors
-    /// When a probability is outside. The check reads the values back from their device.
+    /// Fails if a probability is outside this range. The check copies the values from their device.
     pub fn new(probs: &Tensor) -> Result<Self> {
-        let (success, kind) = Probability::alone("Geometric", probs, Probability::from_probs)?;
+        let (success, kind) = Probability::only_parameter("Geometric", probs, Probability::from_probs)?;
         Ok(Self { success, kind })
     }
 
-    /// From log-odds of success within -300..=300, of any shape.
+    /// Makes a batch from log-odds of success within -300..=300, of any shape.
     ///
     /// # Errors
-    /// When a logit is outside. The check reads the values back from their device.
+    /// Fails if a logit is outside this range. The check copies the values from their device.
     pub fn from_logits(logits: &Tensor) -> Result<Self> {
-        let (success, kind) = Probability::alone("Geometric", logits, Probability::from_moderate_logits)?;
+        let (success, kind) = Probability::only_parameter("Geometric", logits, Probability::from_moderate_logits)?;
         Ok(Self { success, kind })
     }
 }
@@ -120,7 +120,7 @@ impl Distribution for Geometric {
     }
 
     fn rows(&self) -> Option<Box<dyn LawBatch>> {
-        let success = self.success.plain();
+        let success = self.success.scalar_function();
         Some(Box::new(Recurrences::new(&values(self), move |[value, _]| GeometricRecurrence(success(value)))?))
     }
 
@@ -134,10 +134,10 @@ impl Distribution for Geometric {
 }
 
 #[derive(Clone, Copy)]
-struct GeometricRecurrence(PlainProbability);
+struct GeometricRecurrence(ScalarProbability);
 
 impl PmfRecurrence for GeometricRecurrence {
-    const LINES: [bool; 2] = [true; 2];
+    const LINEAR_SCORES: [bool; 2] = [true; 2];
 
     #[inline(always)]
     fn atom(&self, k: f64) -> Atom {

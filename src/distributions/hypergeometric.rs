@@ -3,10 +3,11 @@
 //! `P(X = k) = C(successes, k) C(population - successes, draws - k) / C(population, draws)`; mean
 //! `draws successes / population`.
 //!
-//! Its two tensors are whole numbers. Where both kinds of item outnumber the draws, the pmf continues smoothly to all
-//! real numbers by the gamma function and still sums to one (Vandermonde's identity holds for them); there, and there
-//! only, fractions are accepted, and there is a gradient: that of the mean is `draws / population` in `successes`.
-//! Elsewhere a tensor that requires one is refused: mass would flow to atoms that no draw can be.
+//! `population` and `successes` are whole numbers, with one exception: if there are at least `draws` successes and
+//! `draws` failures, the gamma function extends the pmf smoothly to fractions, and it still sums to one (by
+//! Vandermonde's identity). Only then fractions are accepted, and only then the law has a gradient: for example, the
+//! mean has the derivative `draws / population` in `successes`. Otherwise, tensors that require a gradient are refused,
+//! since a derivative would move mass to impossible atoms.
 
 use super::distribution::{Distribution, Parameter};
 use super::family_entry::FamilyEntry;
@@ -16,10 +17,10 @@ use crate::error::Result;
 use crate::math::special::{log_factorial, log_gamma_ratio};
 use tch::{Kind, Tensor};
 
-/// Beyond it, float64 does not hold all whole numbers.
+/// The largest population: `f64` holds all whole numbers up to here.
 const LARGEST_POPULATION: f64 = 9e15;
 
-/// A batch of hypergeometric distributions with one number of draws.
+/// A batch of hypergeometric distributions with the same number of draws.
 ///
 /// ```
 /// use gengs::prelude::*;
@@ -41,12 +42,12 @@ pub struct Hypergeometric {
 }
 
 impl Hypergeometric {
-    /// From a number of draws, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), the size of the population, and
-    /// how many of it are successes.
+    /// Makes a batch from a number of draws, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), the size of the
+    /// population, and the number of successes in it. The tensors broadcast together.
     ///
     /// # Errors
-    /// When a value is outside its domain (the check reads the tensors back from their device), or the shapes do not
-    /// fit.
+    /// Fails if a value is outside its domain (the check copies the tensors from their device), or if the shapes do not
+    /// broadcast.
     pub fn new(draws: i64, population: &Tensor, successes: &Tensor) -> Result<Self> {
         check_count("draws of Hypergeometric", draws)?;
         let (parameters, kind) = broadcast("Hypergeometric", &[population, successes])?;
@@ -63,7 +64,7 @@ impl Hypergeometric {
         require("successes of Hypergeometric", &successes, &within, "from 0 to the population")?;
         let whole = |t: &Tensor| t.eq_tensor(&t.floor());
         let plenty = successes.ge(n).logical_and(&failures.ge(n));
-        let allowed = "a whole number, unless successes and failures outnumber the draws";
+        let allowed = "a whole number, unless successes and failures are both at least the number of draws";
         for (name, values) in
             [("successes of Hypergeometric", &successes), ("population of Hypergeometric", &population)]
         {
@@ -71,22 +72,20 @@ impl Hypergeometric {
         }
         if population.requires_grad() || successes.requires_grad() {
             let fewer = successes.minimum(&failures);
-            let allowed = format!(
-                "at least the number of draws, {draws}, where a gradient is asked for: the law has none elsewhere"
-            );
+            let allowed = format!("at least the number of draws, {draws}, for parameters with a gradient");
             require("the fewer of successes and failures of Hypergeometric", &fewer, &plenty, &allowed)?;
         }
         let support = if population.numel() == 0 {
             Support::between(0, draws)
         } else {
-            // Where one of them is a fraction, it exceeds the draws.
+            // A fraction exceeds the draws, so that clamping makes it whole.
             let most_drawn = |items: &Tensor| items.max().clamp_max(n).to_kind(Kind::Int64).int64_value(&[]);
             Support::between(draws - most_drawn(&failures), most_drawn(&successes))
         };
         Ok(Self { draws, population, successes, support, kind })
     }
 
-    /// Population and successes, without a gradient where the law has none.
+    /// Returns population and successes, detached in the rows without a gradient.
     fn values(&self) -> (Tensor, Tensor) {
         let n = self.draws as f64;
         let failures = &self.population - &self.successes;
@@ -147,7 +146,8 @@ impl Distribution for Hypergeometric {
         let n = self.draws as f64;
         let (population, successes) = self.values();
         let failures = &population - &successes;
-        // Atoms of the batch's support that are none of a row's are computed at the nearest one, and then vanish.
+        // The batch's support has atoms that are impossible in some rows: computes these at the nearest possible atom,
+        // then sets them to no mass.
         let inside = k.le_tensor(&successes).logical_and(&(n - k).le_tensor(&failures));
         let k = &k.minimum(&successes.detach()).maximum(&(n - &failures).detach());
         let failed = n - k;

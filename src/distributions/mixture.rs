@@ -1,6 +1,7 @@
-//! A finite mixture: one of several distributions, of any families, drawn with given weights.
+//! A finite mixture: one of several distributions, of any families, chosen with given weights.
 //!
-//! `P(X = k) = sum_i softmax(logits)_i P_i(X = k)`. Tails, excesses and moments are those of the components, weighted.
+//! `P(X = k) = sum_i softmax(logits)_i P_i(X = k)`. Tails, partial expectations and moments are weighted sums over the
+//! components.
 
 use super::Categorical;
 use super::distribution::{Distribution, Parameter, masked_log_pmf};
@@ -37,11 +38,11 @@ pub struct Mixture {
 }
 
 impl Mixture {
-    /// From the law `[...]` of which component draws, and the components in the order of its classes; batch shapes
-    /// broadcast against each other.
+    /// Makes mixtures from the law of the component's index and from the components, in the order of its classes. All
+    /// batch shapes broadcast together.
     ///
     /// # Errors
-    /// When there is not one component for each class, or shapes do not fit.
+    /// Fails if the number of components is not the number of classes, or if the shapes do not broadcast.
     pub fn new(weights: &Categorical, components: Vec<Box<dyn Distribution>>) -> Result<Self> {
         if components.is_empty() {
             return Err(Error::parameter("components of Mixture", "none", "at least one"));
@@ -52,7 +53,7 @@ impl Mixture {
             return Err(Error::Shape {
                 what: "weights of Mixture".into(),
                 found: logits.size(),
-                expected: format!("[..., {count}], one for each component"),
+                expected: format!("[..., {count}]: one weight per component"),
             });
         }
         let mut batch_shape = weights.batch_shape();
@@ -62,7 +63,7 @@ impl Mixture {
                 return Err(Error::Shape {
                     what: format!("batch shape of the component {} of Mixture", component.name()),
                     found: shape,
-                    expected: format!("the batch shape {batch_shape:?} of the weights and the components before"),
+                    expected: format!("the batch shape {batch_shape:?} of the weights and the components before it"),
                 });
             }
             batch_shape = broadcast_shape(&batch_shape, &shape);
@@ -84,14 +85,15 @@ impl Mixture {
             lowest: ends(|support| support.lowest).and_then(|ends| ends.into_iter().min()),
             highest: ends(|support| support.highest).and_then(|ends| ends.into_iter().max()),
         };
-        Ok(Self::of(logits, components, support, kind))
+        Ok(Self::from_checked(logits, components, support, kind))
     }
 
-    fn of(logits: Tensor, components: Vec<Box<dyn Distribution>>, support: Support, kind: Kind) -> Self {
+    /// Makes mixtures of components that already have the batch shape.
+    fn from_checked(logits: Tensor, components: Vec<Box<dyn Distribution>>, support: Support, kind: Kind) -> Self {
         Self { log_weights: logits.log_softmax(-1, Kind::Double), logits, components, support, kind }
     }
 
-    /// `log sum_i w_i exp(x_i)`, minus infinity where all terms vanish.
+    /// Computes `log sum_i w_i exp(x_i)`; minus infinity if all terms vanish.
     fn mix(&self, terms: &[Tensor]) -> Tensor {
         let terms = Tensor::stack(terms, -1) + &self.log_weights;
         let sum = terms.clamp_min(LOG_ZERO).logsumexp(-1, false);
@@ -99,13 +101,13 @@ impl Mixture {
         sum.masked_fill(&vanished, f64::NEG_INFINITY)
     }
 
-    /// `sum_i w_i x_i`.
+    /// Computes `sum_i w_i x_i`.
     fn average(&self, value: impl Fn(&dyn Distribution) -> Tensor) -> Tensor {
         let values: Vec<Tensor> = self.components.iter().map(|component| value(component.as_ref())).collect();
         (Tensor::stack(&values, -1) * self.log_weights.exp()).sum_dim_intlist(-1, false, Kind::Double)
     }
 
-    /// A pair of logarithms from those of each component.
+    /// Mixes the pairs of logarithms that `each` returns for the components.
     fn mix_pairs(&self, each: impl Fn(&dyn Distribution) -> Result<(Tensor, Tensor)>) -> Result<(Tensor, Tensor)> {
         let pairs = self.components.iter().map(|component| each(component.as_ref())).collect::<Result<Vec<_>>>()?;
         let (below, above): (Vec<Tensor>, Vec<Tensor>) = pairs.into_iter().unzip();
@@ -136,11 +138,11 @@ impl Distribution for Mixture {
 
     fn parameters(&self) -> Vec<Parameter> {
         let own = Parameter { name: "logits".into(), value: self.logits.shallow_clone(), own_dims: 1 };
-        let theirs = self.components.iter().enumerate().flat_map(|(i, component)| {
+        let of_components = self.components.iter().enumerate().flat_map(|(i, component)| {
             let named = move |p: Parameter| Parameter { name: format!("components[{i}].{}", p.name), ..p };
             component.parameters().into_iter().map(named)
         });
-        [own].into_iter().chain(theirs).collect()
+        [own].into_iter().chain(of_components).collect()
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
@@ -151,7 +153,7 @@ impl Distribution for Mixture {
             .iter()
             .map(|component| component.with_parameters(values.by_ref().take(component.parameters().len()).collect()))
             .collect();
-        Box::new(Self::of(logits, components, self.support, self.kind))
+        Box::new(Self::from_checked(logits, components, self.support, self.kind))
     }
 
     fn support(&self) -> Support {
@@ -188,7 +190,7 @@ impl Distribution for Mixture {
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
-        let chosen = Categorical::of(self.logits.shallow_clone(), Kind::Double).sample(sample_shape)?;
+        let chosen = Categorical::from_checked(self.logits.shallow_clone(), Kind::Double).sample(sample_shape)?;
         let mut draws = chosen.zeros_like().to_kind(self.kind);
         for (i, component) in self.components.iter().enumerate() {
             let draw = component.sample(sample_shape)?.to_kind(self.kind);

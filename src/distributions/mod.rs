@@ -1,6 +1,6 @@
 //! Discrete distributions with tensor parameters, and the trait they share.
 //!
-//! One family, one file. Every result is **float64**, whatever the kind of the parameters: a log-pmf is a small
+//! Each file holds one family. Every result is **float64** for every kind of the parameters: a log-pmf is a small
 //! difference of large numbers (`k log rate - rate - log k!` at a rate of 1,000 subtracts terms of 7,000), and float32
 //! has no digits left for it. [`TruncatedDistribution`](crate::TruncatedDistribution) rounds at the end: to float64 for
 //! float64 parameters, to float32 for all others, so that half-precision parameters give laws in float32.
@@ -20,14 +20,14 @@
 //! | [`Skellam`] | all integers | `rate1`, `rate2` |
 //! | [`DiscretizedLogistic`] | all integers | `loc`, `scale` |
 //! | [`Zipf`] | 1 ..= `size` | `exponent` |
-//! | [`Mixture`] | that of its components | those of a [`Categorical`], and those of its components |
+//! | [`Mixture`] | the range of all components' supports | the parameters of a [`Categorical`], and of the components |
 //! | [`Custom`] | any | any: a closure |
 //!
 //! `new` takes the parameters that torch.distributions takes first, `from_logits` log-odds or unnormalised log
-//! probabilities in their place. Both look at the values, which copies them from a GPU; [`unchecked`](crate::unchecked)
-//! leaves that out, for all families alike.
+//! probabilities in their place. Both check the values, which copies them from a GPU; [`unchecked`](crate::unchecked)
+//! skips the checks, for all families.
 //!
-//! Positive parameters lie within 1e-300..=1e30 and probabilities within 1e-30..1, beyond which their products leave
+//! Positive parameters lie within 1e-300..=1e30 and probabilities within 1e-30..1, so that their products do not
 //! float64. Atoms lie within plus and minus [`LARGEST_ATOM`], 2^24, the integers that float32 holds.
 //!
 //! [`Multinomial`] is a law of vectors; it is sampled through

@@ -1,10 +1,9 @@
-//! The multinomial distribution: how often each of several classes occurs in a fixed number of draws; a vector of
-//! counts.
+//! The multinomial distribution: a vector of counts, how often each class occurs in a fixed number of draws.
 //!
 //! `P(X = x) = total_count! prod_i probs_i^x_i / x_i!` for counts that sum to `total_count`. It is a law of vectors, so
-//! it stands beside the trait of the laws on the integers; [`enumerate`](Multinomial::enumerate) makes it a
-//! [`TruncatedDistribution`], and [`MultinomialRelaxation`](crate::relaxation::MultinomialRelaxation) draws from it
-//! with a gradient.
+//! it does not implement [`Distribution`](super::Distribution). [`enumerate`](Multinomial::enumerate) converts it into
+//! a [`TruncatedDistribution`](crate::TruncatedDistribution), and
+//! [`MultinomialRelaxation`](crate::relaxation::MultinomialRelaxation) draws samples with a gradient.
 
 use crate::checks::{
     broadcast, broadcast_shape, broadcasts, check, check_count, check_positive, extended, real, single,
@@ -14,7 +13,7 @@ use crate::math::special::log_factorial;
 use crate::platform::limits::check_shape;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// A batch of multinomial distributions with one number of draws.
+/// A batch of multinomial distributions with the same number of draws.
 ///
 /// ```
 /// use gengs::prelude::*;
@@ -37,32 +36,32 @@ pub struct Multinomial {
 }
 
 impl Multinomial {
-    /// From a number of draws, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and positive weights
-    /// `[..., classes]` of the classes, which need not sum to one.
+    /// Makes a batch from a number of draws, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and positive
+    /// weights `[..., classes]`, which need not sum to one.
     ///
     /// # Errors
-    /// When a value is outside its domain (the check reads the weights back from their device), or there is no class
+    /// Fails if a value is outside its domain (the check copies the weights from their device), or if there is no class
     /// dimension.
     pub fn new(total_count: i64, probs: &Tensor) -> Result<Self> {
         let (probs, kind) = broadcast("Multinomial", &[probs])?;
         let probs = single(probs);
         check_positive("probs of Multinomial", &probs)?;
-        Self::of(total_count, &probs.log(), kind)
+        Self::from_log_weights(total_count, &probs.log(), kind)
     }
 
-    /// From finite, unnormalised log probabilities `[..., classes]`.
+    /// Makes a batch from finite, unnormalised log probabilities `[..., classes]`.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// Fails as [`new`](Self::new) does.
     pub fn from_logits(total_count: i64, logits: &Tensor) -> Result<Self> {
         let (double, kind) = broadcast("Multinomial", &[logits])?;
-        let law = Self::of(total_count, &single(double), kind)?;
+        let law = Self::from_log_weights(total_count, &single(double), kind)?;
         check("logits of Multinomial", logits, Tensor::isfinite, "finite")?;
         Ok(law)
     }
 
-    /// From unnormalised log probabilities in float64.
-    fn of(total_count: i64, logits: &Tensor, kind: Kind) -> Result<Self> {
+    /// Makes a batch from unnormalised log probabilities in float64.
+    fn from_log_weights(total_count: i64, logits: &Tensor, kind: Kind) -> Result<Self> {
         check_count("total_count of Multinomial", total_count)?;
         if logits.size().last().is_none_or(|&classes| classes < 1) {
             return Err(Error::Shape {
@@ -74,56 +73,57 @@ impl Multinomial {
         Ok(Self { total_count, log_probs: logits.log_softmax(-1, Kind::Double), kind })
     }
 
-    /// The number of draws.
+    /// Returns the number of draws.
     pub fn total_count(&self) -> i64 {
         self.total_count
     }
 
-    /// The number of classes.
+    /// Returns the number of classes.
     pub fn classes(&self) -> i64 {
         self.log_probs.size().last().copied().unwrap_or(1)
     }
 
-    /// Normalised log probabilities `[..., classes]`, float64.
+    /// Returns the normalised log probabilities `[..., classes]`, float64.
     pub fn log_probs(&self) -> &Tensor {
         &self.log_probs
     }
 
-    /// The shape of the batch, without the class dimension.
+    /// Returns the shape of the batch, without the class dimension.
     pub fn batch_shape(&self) -> Vec<i64> {
         let mut shape = self.log_probs.size();
         shape.pop();
         shape
     }
 
-    /// The kind of draws: float64 for float64 parameters, else float32.
+    /// Returns the kind of samples: float64 for float64 parameters, else float32.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The device of the parameters.
+    /// Returns the device of the parameters.
     pub fn device(&self) -> Device {
         self.log_probs.device()
     }
 
-    /// `E[X]`, of shape `batch_shape + [classes]`, float64.
+    /// Returns `E[X]`, of shape `batch_shape + [classes]`, float64.
     pub fn mean(&self) -> Tensor {
         self.log_probs.exp() * self.total_count as f64
     }
 
-    /// `Var[X]`, coordinate by coordinate, of shape `batch_shape + [classes]`, float64.
+    /// Returns `Var[X]` per coordinate, of shape `batch_shape + [classes]`, float64.
     pub fn variance(&self) -> Tensor {
         let probs = self.log_probs.exp();
         &probs * (1.0 - &probs) * self.total_count as f64
     }
 
-    /// `log P(X = value)`, float64; minus infinity for what are not counts that sum to `total_count`.
+    /// Computes `log P(X = value)`, float64: minus infinity unless `value` holds counts that sum to `total_count`.
     ///
     /// # Shapes
-    /// `value` `[..., classes]` broadcasts against `batch_shape + [classes]`.
+    /// `value` `[..., classes]` broadcasts against `batch_shape + [classes]`; the result has the broadcast shape
+    /// without classes.
     ///
     /// # Errors
-    /// When it does not.
+    /// Fails if the shapes do not broadcast.
     pub fn log_prob(&self, value: &Tensor) -> Result<Tensor> {
         if !broadcasts(&value.size(), &self.log_probs.size()) {
             return Err(Error::Shape {
@@ -143,29 +143,29 @@ impl Multinomial {
         Ok(log_prob.where_self(&inside, &log_prob.full_like(f64::NEG_INFINITY)))
     }
 
-    /// Exact draws of shape `sample_shape + batch_shape + [classes]`, without gradient: class by class, a binomial of
-    /// what is left.
+    /// Draws exact samples of shape `sample_shape + batch_shape + [classes]`, without gradient: class by class, a
+    /// binomial of the remaining draws.
     ///
     /// # Errors
-    /// When libtorch refuses the shape.
+    /// Fails if the shape has a negative size or too many elements.
     pub fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         let _guard = no_grad_guard();
         let shape = extended(sample_shape, &self.batch_shape());
         check_shape("draws of a Multinomial", &extended(&shape, &[self.classes()]), Kind::Double)?;
-        let mut left = Tensor::f_full(&shape, self.total_count as f64, (Kind::Double, self.device()))?;
+        let mut remaining = Tensor::f_full(&shape, self.total_count as f64, (Kind::Double, self.device()))?;
         let mut counts = Vec::with_capacity(self.classes() as usize);
         for (log_p, _) in self.conditionals() {
             let probs = log_p.exp().clamp(0.0, 1.0).expand(&shape, false).contiguous();
-            let count = Tensor::f_binomial(&left, &probs)?;
-            left -= &count;
+            let count = Tensor::f_binomial(&remaining, &probs)?;
+            remaining -= &count;
             counts.push(count);
         }
-        counts.push(left);
+        counts.push(remaining);
         Ok(Tensor::stack(&counts, -1).to_kind(self.kind))
     }
 
-    /// For each class but the last, the log probability that a draw that is in none of the classes before is in it, and
-    /// that it is not.
+    /// Returns, for each class but the last, the log probabilities that a draw is in this class and that it is not,
+    /// given that it is in none of the classes before.
     pub(crate) fn conditionals(&self) -> Vec<(Tensor, Tensor)> {
         let classes = self.classes();
         let log_rest = self.log_probs.flip([-1]).logcumsumexp(-1).flip([-1]);
@@ -177,10 +177,11 @@ impl Multinomial {
             .collect()
     }
 
-    /// `KL(self || other)` in nats, of the broadcast batch shape, float64: `total_count` times that of one draw.
+    /// Computes `KL(self || other)` in nats, of the broadcast batch shape, float64: `total_count` times the KL of one
+    /// draw.
     ///
     /// # Errors
-    /// When the numbers of draws or of classes differ, or the batch shapes do not broadcast.
+    /// Fails if the numbers of draws or classes differ, or if the batch shapes do not broadcast.
     pub fn kl(&self, other: &Multinomial) -> Result<Tensor> {
         if (self.total_count, self.classes()) != (other.total_count, other.classes()) {
             let describe =
@@ -191,7 +192,7 @@ impl Multinomial {
         Ok((self.log_probs.exp() * difference).sum_dim_intlist(-1, false, Kind::Double) * self.total_count as f64)
     }
 
-    /// How many outcomes there are, `C(total_count + classes - 1, classes - 1)`; as a float, since it may be huge.
+    /// Returns the number of outcomes, `C(total_count + classes - 1, classes - 1)`, as `f64` since it may exceed `i64`.
     pub fn outcomes(&self) -> f64 {
         (1..self.classes()).fold(1.0, |count, i| count * (self.total_count + i) as f64 / i as f64).round()
     }

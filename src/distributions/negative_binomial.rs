@@ -1,17 +1,18 @@
 //! The negative binomial distribution: a Poisson whose rate is gamma-distributed; over-dispersed counts.
 //!
 //! `P(X = k) = Gamma(k + total_count) / (k! Gamma(total_count)) (1 - probs)^total_count probs^k`, as in
-//! torch.distributions: `probs` is the probability of what is *counted*, the mean is `total_count probs / (1 - probs)`.
+//! torch.distributions: `probs` is the probability of the *counted* outcome, and the mean is
+//! `total_count probs / (1 - probs)`.
 
 use super::count_moments::{CountFamily, CountMoments};
 use super::distribution::{Distribution, Parameter, drawn_shape, values};
 use super::family_entry::FamilyEntry;
-use super::probability::{PlainProbability, Probability};
+use super::probability::{Probability, ScalarProbability};
 use super::sums;
 use super::support::Support;
 use crate::checks::{broadcast, check_positive, log_zero_one, two};
 use crate::error::Result;
-use crate::math::special::{log_gamma_ratio, log_incomplete_beta, plain_log_factorial, plain_log_gamma_ratio};
+use crate::math::special::{log_gamma_ratio, log_incomplete_beta, scalar_log_factorial, scalar_log_gamma_ratio};
 use crate::recurrences::{Atom, LawBatch, PmfRecurrence, Recurrences, Step, ln};
 use tch::{Kind, Tensor};
 
@@ -35,24 +36,25 @@ pub struct NegativeBinomial {
 }
 
 impl NegativeBinomial {
-    /// From positive `total_count` and `probs` inside (0, 1), which broadcast together.
+    /// Makes a batch from positive `total_count` and `probs` inside (0, 1), which broadcast together.
     ///
     /// # Errors
-    /// When a value is outside its domain (the check reads the values back from their device), or the shapes do not
-    /// fit.
+    /// Fails if a value is outside its domain (the check copies the values from their device), or if the shapes do not
+    /// broadcast.
     pub fn new(total_count: &Tensor, probs: &Tensor) -> Result<Self> {
-        Self::of(total_count, probs, Probability::from_probs)
+        Self::with_form(total_count, probs, Probability::from_probs)
     }
 
-    /// From positive `total_count` and log-odds of what is counted within -300..=300.
+    /// Makes a batch from positive `total_count` and log-odds of the counted outcome within -300..=300.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// Fails as [`new`](Self::new) does.
     pub fn from_logits(total_count: &Tensor, logits: &Tensor) -> Result<Self> {
-        Self::of(total_count, logits, Probability::from_moderate_logits)
+        Self::with_form(total_count, logits, Probability::from_moderate_logits)
     }
 
-    fn of(
+    /// Makes a batch from `total_count` and the counted outcome's probability in one of its forms.
+    fn with_form(
         total_count: &Tensor,
         counted: &Tensor,
         form: impl FnOnce(&str, &Tensor) -> Result<Probability>,
@@ -64,9 +66,9 @@ impl NegativeBinomial {
     }
 }
 
-/// Between these, tails are continued fractions.
-const FEWEST: f64 = 0.1;
-const MOST: f64 = 1e4;
+/// The range of `total_count` with tails by continued fractions.
+const LEAST_FRACTION_COUNT: f64 = 0.1;
+const LARGEST_FRACTION_COUNT: f64 = 1e4;
 
 pub(super) const ENTRY: FamilyEntry = FamilyEntry {
     name: "negative-binomial",
@@ -124,9 +126,9 @@ impl Distribution for NegativeBinomial {
         if k <= 0 {
             return Ok(log_zero_one(&self.total_count));
         }
-        // Beyond, the fraction loses the digits of small tails, or of the many factors.
-        let range = self.total_count.ge(FEWEST).logical_and(&self.total_count.le(MOST));
-        if k > sums::FROM || range.all().int64_value(&[]) == 0 {
+        // Outside this range the continued fraction is inaccurate: for small tails, or because of its many factors.
+        let range = self.total_count.ge(LEAST_FRACTION_COUNT).logical_and(&self.total_count.le(LARGEST_FRACTION_COUNT));
+        if k > sums::LARGEST_FRACTION_ATOM || range.all().int64_value(&[]) == 0 {
             return sums::log_tails(self, k);
         }
         // P(X >= k) = I_probs(k, total_count), whose factor is k P(X = k).
@@ -145,7 +147,7 @@ impl Distribution for NegativeBinomial {
     }
 
     fn rows(&self) -> Option<Box<dyn LawBatch>> {
-        let counted = self.counted.plain();
+        let counted = self.counted.scalar_function();
         let law = move |[r, value]: [f64; 2]| NegativeBinomialRecurrence { r, counted: counted(value) };
         Some(Box::new(Recurrences::new(&values(self), law)?))
     }
@@ -162,25 +164,25 @@ impl Distribution for NegativeBinomial {
 #[derive(Clone, Copy)]
 struct NegativeBinomialRecurrence {
     r: f64,
-    counted: PlainProbability,
+    counted: ScalarProbability,
 }
 
 impl PmfRecurrence for NegativeBinomialRecurrence {
-    const LINES: [bool; 2] = [false, true];
+    const LINEAR_SCORES: [bool; 2] = [false, true];
 
     /// The score in `total_count` is `digamma(k + r) - digamma(r) + log(1 - p)`.
     #[inline(always)]
     fn atom(&self, k: f64) -> Atom {
-        let PlainProbability { log_p, log_q, slope_p, slope_q, .. } = self.counted;
-        let (log_coefficient, of_count) = if k == 0.0 {
+        let ScalarProbability { log_p, log_q, slope_p, slope_q, .. } = self.counted;
+        let (log_coefficient, count_score) = if k == 0.0 {
             (0.0, 0.0)
         } else {
-            let (log_gamma_ratio, of_count) = plain_log_gamma_ratio(self.r, k);
-            (log_gamma_ratio - plain_log_factorial(k), of_count)
+            let (log_gamma_ratio, count_score) = scalar_log_gamma_ratio(self.r, k);
+            (log_gamma_ratio - scalar_log_factorial(k), count_score)
         };
         Atom {
             log_weight: log_coefficient + self.r * log_q + k * log_p,
-            scores: [of_count + log_q, self.r * slope_q + k * slope_p],
+            scores: [count_score + log_q, self.r * slope_q + k * slope_p],
         }
     }
 
@@ -204,7 +206,7 @@ impl PmfRecurrence for NegativeBinomialRecurrence {
         self.r * self.counted.p / self.counted.q
     }
 
-    /// With `total_count` below one, ratios rise.
+    /// Returns the limit of the ratios, from below if `total_count` is below one.
     #[inline(always)]
     fn ratio_limit(&self) -> f64 {
         self.counted.p

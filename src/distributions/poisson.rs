@@ -1,4 +1,4 @@
-//! The Poisson distribution: counts of independent events at a given rate.
+//! The Poisson distribution: the count of independent events at a given rate.
 //!
 //! `P(X = k) = rate^k exp(-rate) / k!` for `k = 0, 1, ...`; mean and variance are the rate.
 
@@ -9,7 +9,7 @@ use super::sums;
 use super::support::Support;
 use crate::checks::{broadcast, check_positive, log_zero_one, single};
 use crate::error::Result;
-use crate::math::special::{log_incomplete_gamma, plain_log_factorial};
+use crate::math::special::{log_incomplete_gamma, scalar_log_factorial};
 use crate::recurrences::{Atom, LawBatch, PmfRecurrence, Recurrences, Step};
 use tch::{Kind, Tensor};
 
@@ -32,10 +32,10 @@ pub struct Poisson {
 }
 
 impl Poisson {
-    /// From positive rates up to 1e30, of any shape.
+    /// Makes a batch from positive rates up to 1e30, of any shape.
     ///
     /// # Errors
-    /// When a rate is outside. The check reads the rates back from their device.
+    /// Fails if a rate is outside this range. The check copies the rates from their device.
     pub fn new(rate: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("Poisson", &[rate])?;
         let rate = single(parameters);
@@ -43,8 +43,8 @@ impl Poisson {
         Ok(Self { rate, kind })
     }
 
-    /// At rates that are known to be positive, float64.
-    pub(super) fn of(rate: Tensor, kind: Kind) -> Self {
+    /// Makes a batch from float64 rates that are known to be positive.
+    pub(super) fn from_checked(rate: Tensor, kind: Kind) -> Self {
         Self { rate, kind }
     }
 }
@@ -71,7 +71,7 @@ impl Distribution for Poisson {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        Box::new(Self::of(single(values), self.kind))
+        Box::new(Self::from_checked(single(values), self.kind))
     }
 
     fn poisson_rate(&self) -> Option<Tensor> {
@@ -106,7 +106,7 @@ impl Distribution for Poisson {
         if k <= 0 {
             return Ok(log_zero_one(&self.rate));
         }
-        if k > sums::FROM {
+        if k > sums::LARGEST_FRACTION_ATOM {
             return sums::log_tails(self, k);
         }
         // P(X >= k) is the lower incomplete gamma function P(k, rate).
@@ -137,11 +137,11 @@ struct PoissonRecurrence {
 }
 
 impl PmfRecurrence for PoissonRecurrence {
-    const LINES: [bool; 2] = [true; 2];
+    const LINEAR_SCORES: [bool; 2] = [true; 2];
 
     #[inline(always)]
     fn atom(&self, k: f64) -> Atom {
-        let log_weight = if k == 0.0 { -self.rate } else { k * self.log_rate - self.rate - plain_log_factorial(k) };
+        let log_weight = if k == 0.0 { -self.rate } else { k * self.log_rate - self.rate - scalar_log_factorial(k) };
         let score = if k == 0.0 { -1.0 } else { k / self.rate - 1.0 };
         Atom { log_weight, scores: [score, 0.0] }
     }

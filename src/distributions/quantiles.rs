@@ -1,20 +1,21 @@
-//! The integers that hold all but little of the mass.
+//! The smallest window that holds all but a given mass.
 
 use super::sums::Pmf;
 use crate::checks::LARGEST_ATOM;
 use crate::error::{Error, Result};
 use tch::{Tensor, no_grad_guard};
 
-/// A law whose tails can be looked at.
+/// A law with tail probabilities.
 pub(crate) trait Tails: Pmf {
-    /// `(log P(X < k), log P(X >= k))`, as [`Distribution::log_tails`](super::Distribution::log_tails).
+    /// Computes `(log P(X < k), log P(X >= k))`, as [`Distribution::log_tails`](super::Distribution::log_tails).
     fn log_tails(&self, k: i64) -> Result<(Tensor, Tensor)>;
 }
 
-/// The logarithm of the least mass that a second atom must have.
-const LEAST: f64 = -700.0;
+/// The least log mass of a second atom: below it, `f64` holds neither the mass nor its gradient.
+const SMALLEST_LOG_MASS: f64 = -700.0;
 
-/// The smallest window with at most `mass` outside, and with two atoms.
+/// Returns the smallest window `(lo, hi)` with at most `mass` outside in every row. It has two atoms if a second one
+/// has mass.
 pub(crate) fn find_window(distribution: &(impl Tails + ?Sized), mass: f64) -> Result<(i64, i64)> {
     if !(mass > 0.0 && mass < 1.0) {
         return Err(Error::parameter("tail mass of a truncation", mass, "inside (0, 1)"));
@@ -36,7 +37,7 @@ pub(crate) fn find_window(distribution: &(impl Tails + ?Sized), mass: f64) -> Re
     let support = distribution.support();
     let atom_near = |mean: f64| {
         if mean.is_nan() || mean.abs() > LARGEST_ATOM as f64 {
-            return Err(out_of_reach(format!("around a mean of {mean}")));
+            return Err(out_of_reach(format!("around the mean {mean}")));
         }
         Ok(support.nearest(mean.floor() as i64))
     };
@@ -46,28 +47,28 @@ pub(crate) fn find_window(distribution: &(impl Tails + ?Sized), mass: f64) -> Re
     // Below: the largest lo with P(X < lo) <= mass / 2, which is the support's start when nothing can be dropped.
     let droppable = |lo: i64| Ok(worst(distribution.log_tails(lo)?.0) <= (mass / 2.0).ln());
     let start = atom_near(mean.min().double_value(&[]))?;
-    let lo = last_that(start, first, last, droppable)?.ok_or_else(|| out_of_reach(format!("open below {first}")))?;
-    // Above: the smallest hi with P(X > hi) within what is left of the budget.
+    let lo = last_where(start, first, last, droppable)?.ok_or_else(|| out_of_reach(format!("below {first}")))?;
+    // Above: the smallest hi with P(X > hi) at most the rest of `mass`.
     let below = if support.lowest == Some(lo) { 0.0 } else { mass / 2.0 };
     let fits = |hi: i64| Ok(worst(distribution.log_tails(hi + 1)?.1) <= (mass - below).ln());
     let start = atom_near(mean.max().double_value(&[]))?.max(lo);
-    let hi = last_that(-start, -last, -lo, |k| fits(-k))?.ok_or_else(|| out_of_reach(format!("open above {last}")))?;
+    let hi = last_where(-start, -last, -lo, |k| fits(-k))?.ok_or_else(|| out_of_reach(format!("above {last}")))?;
     let hi = -hi;
     if lo < hi {
         return Ok((lo, hi));
     }
     let above = worst(distribution.log_tails(hi + 1)?.1);
     let below = worst(distribution.log_tails(lo)?.0);
-    // What float64 cannot hold has no gradient either.
-    if above.max(below) < LEAST {
+    // The window has one atom, and no other has a mass that float64 holds.
+    if above.max(below) < SMALLEST_LOG_MASS {
         return Ok((lo, hi));
     }
     Ok(if hi < last && (lo == first || above >= below) { (lo, hi + 1) } else { (lo.saturating_sub(1).max(first), hi) })
 }
 
-/// The largest `k` in `first..=last` for which `holds`, true up to some point and false beyond it, is true; by steps
-/// that double from `start`, then by bisection.
-fn last_that(start: i64, first: i64, last: i64, holds: impl Fn(i64) -> Result<bool>) -> Result<Option<i64>> {
+/// Returns the largest `k` in `first..=last` for which `holds` is true; `holds` must be true up to some point and false
+/// beyond it. Searches by doubling steps from `start`, then by bisection.
+fn last_where(start: i64, first: i64, last: i64, holds: impl Fn(i64) -> Result<bool>) -> Result<Option<i64>> {
     let (mut step, mut yes, mut no) = (1, start, start);
     if holds(start)? {
         loop {

@@ -32,11 +32,12 @@ pub struct Skellam {
 }
 
 impl Skellam {
-    /// From the positive rates of what is counted up and of what is counted down, which broadcast together.
+    /// Makes a batch from the positive rates of the first and of the subtracted Poisson count, which broadcast
+    /// together.
     ///
     /// # Errors
-    /// When a rate is not positive or above 1e30 (the check reads the rates back from their device), or the shapes do
-    /// not fit.
+    /// Fails if a rate is not positive or above 1e30 (the check copies the rates from their device), or if the shapes
+    /// do not broadcast.
     pub fn new(rate1: &Tensor, rate2: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("Skellam", &[rate1, rate2])?;
         let (rate1, rate2) = two(parameters);
@@ -94,7 +95,7 @@ impl Distribution for Skellam {
 
     fn log_pmf(&self, k: &Tensor) -> Tensor {
         let v = k.abs();
-        // The rate of the side on which k lies.
+        // `rate1` for positive `k`, `rate2` for negative.
         let log_rate = self.rate1.log().where_self(&k.ge(0.0), &self.rate2.log());
         let product = &self.rate1 * &self.rate2;
         let x = product.sqrt() * 2.0;
@@ -105,7 +106,7 @@ impl Distribution for Skellam {
         let series = log_bessel_series(&v_small, &product.clamp_max(BESSEL_SWITCH.powi(2) / 4.0));
         let small = &v * &log_rate - (&v + 1.0).lgamma() - &self.rate1 - &self.rate2 + series;
 
-        // rate1 + rate2 - x is a square, and w - x a ratio: so nothing of the size of the rates cancels.
+        // Writes rate1 + rate2 - x as a square and w - x as a ratio, so that no large terms cancel.
         let w = w.clamp_min(BESSEL_SWITCH);
         let difference = (&self.rate1 - &self.rate2) / (self.rate1.sqrt() + self.rate2.sqrt());
         let exponent = v.square() / (&w + &x) - difference.square();
@@ -115,7 +116,7 @@ impl Distribution for Skellam {
     }
 
     fn sample(&self, sample_shape: &[i64]) -> Result<Tensor> {
-        let draw = |rate: &Tensor| Poisson::of(rate.shallow_clone(), Kind::Double).sample(sample_shape);
+        let draw = |rate: &Tensor| Poisson::from_checked(rate.shallow_clone(), Kind::Double).sample(sample_shape);
         Ok((draw(&self.rate1)? - draw(&self.rate2)?).to_kind(self.kind))
     }
 }

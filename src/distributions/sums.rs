@@ -1,9 +1,10 @@
-//! Sums of a pmf over long ranges of integers: tails and excesses of laws that have no closed form for them.
+//! Sums of a pmf over long ranges of integers: tails and partial expectations of laws that have no closed form for
+//! them.
 //!
 //! Laws that are smooth between the integers are summed by few of their terms ([`Grid`]), others term by term.
 //!
-//! A sum that starts at `k` and runs away from the mean sees a falling pmf, which the grading resolves at any scale.
-//! One that runs over a distant, narrow peak does not; then the other side is summed, and the first is its complement.
+//! A sum that starts at `k` and runs away from the mean has falling terms, which the graded grid resolves at any scale.
+//! It would miss a distant, narrow peak; then the other side is summed, and this side is computed as its complement.
 
 use super::support::Support;
 use crate::checks::{LARGEST_ATOM, log_zero_one, require};
@@ -15,7 +16,7 @@ use crate::platform::limits::check_shape;
 use std::cell::LazyCell;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// What sums ask of a law; see the methods of the same names of [`Distribution`](super::Distribution).
+/// What a sum needs of a law: the methods of the same names of [`Distribution`](super::Distribution).
 pub(crate) trait Pmf {
     fn name(&self) -> &str;
     fn support(&self) -> Support;
@@ -27,20 +28,22 @@ pub(crate) trait Pmf {
     fn is_smooth(&self) -> bool;
     fn extent(&self) -> Option<(i64, i64)>;
     fn log_tail_bound(&self, k: i64) -> Option<Tensor>;
-    /// The log-pmf of a row of integers `[n]`, of shape `batch_shape + [n]`.
+    /// Returns a function from a row of integers `[n]` to their log-pmf, of shape `batch_shape + [n]`.
     fn row(&self) -> Box<dyn Fn(&Tensor) -> Tensor>;
 }
 
-/// Where sums take over from continued fractions, whose levels grow with the square root of the atom.
-pub(crate) const FROM: i64 = 400;
+/// The largest atom with tails by continued fractions, whose number of levels grows with the square root of the atom;
+/// beyond it, tails are sums.
+pub(crate) const LARGEST_FRACTION_ATOM: i64 = 400;
 
-/// How far below the first term, in nats, the rest of a sum may be left out.
+/// The rest of a sum is dropped if it lies this many nats below the first term or the sum: `exp(-42)` is below 1e-18.
 pub(crate) const NEGLIGIBLE: f64 = 42.0;
 
-/// The number of the last block of a graded sum, of those whose lengths double from [`SINGLES`] on: it ends at 2^40.
+/// The index of the last block of a graded sum, among the blocks whose lengths double from [`SINGLES`] on: it ends at
+/// 2^40.
 const LAST_BLOCK: u32 = DOUBLINGS as u32 - 6;
 
-/// Which way a sum runs.
+/// The direction of a sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
     /// Towards larger integers.
@@ -49,8 +52,8 @@ pub(crate) enum Direction {
     Down,
 }
 
-/// The logarithm of `sum_j weight_j P(X = from +- j)` over `j = 0, 1, ...` to the support's end, with weight 1 or
-/// `j + 1`.
+/// Computes the logarithm of `sum_j weight_j P(X = from +- j)` over `j = 0, 1, ...` to the support's end: weight
+/// `j + 1` if `weighted_by_distance`, otherwise 1. The result has the batch shape.
 fn one_sided<D: Pmf + ?Sized>(
     distribution: &D,
     from: i64,
@@ -70,14 +73,14 @@ fn one_sided<D: Pmf + ?Sized>(
     };
     let grid = match (end, distribution.is_smooth()) {
         (Some(end), true) => Grid::graded_from_both_ends((end - from).abs() + 1),
-        (Some(end), false) => plain_grid(distribution, (end - from).abs() + 1)?,
+        (Some(end), false) => one_by_one_grid(distribution, (end - from).abs() + 1)?,
         (None, true) => Grid::graded(smooth_reach(log_pmf, device)),
         (None, false) => {
             let extent = distribution.extent().map_or(0, |(first, last)| match direction {
                 Direction::Up => last - from + 1,
                 Direction::Down => from - first + 1,
             });
-            plain_grid(distribution, reach(distribution, from, direction)?.max(extent))?
+            one_by_one_grid(distribution, reach(distribution, from, direction)?.max(extent))?
         }
     };
     let offsets = grid.offsets(device);
@@ -88,15 +91,15 @@ fn one_sided<D: Pmf + ?Sized>(
     Ok(terms.logsumexp(-1, false))
 }
 
-/// The `length` integers from 0 on, where all rows of a law have room for them.
-fn plain_grid<D: Pmf + ?Sized>(distribution: &D, length: i64) -> Result<Grid> {
+/// Returns the grid of the integers `0 .. length`; fails if the terms of all rows would not fit in memory.
+fn one_by_one_grid<D: Pmf + ?Sized>(distribution: &D, length: i64) -> Result<Grid> {
     let terms = [distribution.batch_shape(), vec![length]].concat();
     check_shape(&format!("a sum over the integers of a {}", distribution.name()), &terms, Kind::Double)?;
-    Ok(Grid::plain(length))
+    Ok(Grid::one_by_one(length))
 }
 
-/// How many integers hold a falling sum up to a negligible rest: the start of a block past which, in every row, the
-/// blocks' first terms times their lengths say so.
+/// Returns how many integers a falling sum of a smooth law needs, for all rows: the end of the last block whose first
+/// term times its length is not negligible.
 fn smooth_reach(log_pmf: impl Fn(&Tensor) -> Tensor, device: Device) -> i64 {
     let _guard = no_grad_guard();
     let starts: Vec<i64> = (0..=LAST_BLOCK).map(|i| SINGLES << i).collect();
@@ -105,14 +108,15 @@ fn smooth_reach(log_pmf: impl Fn(&Tensor) -> Tensor, device: Device) -> i64 {
     let terms = log_pmf(&positions) + positions.log1p() * 2.0;
     let first = terms.narrow(-1, 0, 1);
     let blocks = terms.narrow(-1, 1, starts.len() as i64);
-    // NaN, of a row at which the sum is not needed, asks for nothing.
+    // NaN compares as false: a row with invalid parameters needs no block.
     let needed = blocks.gt_tensor(&(first - NEGLIGIBLE)).reshape([-1, starts.len() as i64]).any_dim(0, false);
     let needed: Vec<bool> = Vec::try_from(needed).unwrap_or_else(|_| vec![true; starts.len()]);
     let last = needed.iter().rposition(|&needed| needed);
     last.map_or(SINGLES, |last| starts[last] * 2)
 }
 
-/// How many integers, from `from` on, hold a sum up to a rest of 1e-18 of it, by the law's own bound or the ratio test.
+/// Returns how many integers, counted from `from`, a sum needs so that the rest is at most 1e-18 of it, by the law's
+/// own bound or the ratio test.
 pub(crate) fn reach<D: Pmf + ?Sized>(distribution: &D, from: i64, direction: Direction) -> Result<i64> {
     let _guard = no_grad_guard();
     let row = distribution.row();
@@ -129,7 +133,7 @@ pub(crate) fn reach<D: Pmf + ?Sized>(distribution: &D, from: i64, direction: Dir
             &format!("log-pmf of {}", distribution.name()),
             &terms,
             &wrong.logical_not(),
-            "below infinity, and a number",
+            "a finite number or minus infinity",
         )?;
         let terms = terms.clamp_min(LOG_ZERO);
         let block = terms.logsumexp(-1, false);
@@ -145,28 +149,28 @@ pub(crate) fn reach<D: Pmf + ?Sized>(distribution: &D, from: i64, direction: Dir
     }
     Err(Error::parameter(
         format!("tail of {} from {from} on", distribution.name()),
-        format!("still worth summing after {start} terms"),
-        "one that falls off geometrically within them; narrow the parameters, or give a finite support, the range of \
-         the mass or a bound on the tail",
+        format!("not negligible after {start} terms"),
+        "a tail that falls off geometrically within them; take parameters of a smaller scale, or give a finite \
+         support, the range of the mass or a bound on the tail",
     ))
 }
 
-/// Terms in a row that weigh nothing before a sum counts as ended: a law may leave out integers, as one on the even
-/// ones does.
-const ENDED: i64 = 4096;
+/// The number of successive terms without mass after which a sum ends. It is large because a law may skip integers,
+/// such as the odd ones.
+const EMPTY_RUN: i64 = 4096;
 
-/// Deviations from the mean beyond which a sum of nothing is taken to stay nothing; less than 1 in 4,000 of the mass
-/// may lie there, by Chebyshev.
-const FAR: f64 = 64.0;
+/// Deviations beyond the mean at which a sum without mass so far is taken to be empty: by Chebyshev, less than 1 in
+/// 4,000 of the mass lies farther out.
+const EMPTY_BEYOND: f64 = 64.0;
 
-/// How many integers from `from` on may still hold mass after a run of nothing: as far as the law's extent reaches, or
-/// else some deviations beyond the mean; nothing if neither is known.
+/// Returns how many integers, counted from `from`, may hold mass although all so far had none: up to the law's extent,
+/// or else up to [`EMPTY_BEYOND`] deviations beyond the mean. `None` if neither is known.
 fn mass_ends<D: Pmf + ?Sized>(distribution: &D, from: i64, direction: Direction) -> Option<i64> {
     let up = direction == Direction::Up;
     let last = match distribution.extent() {
         Some((first, last)) => (if up { last } else { first }) as f64,
         None => {
-            let sign = if up { FAR } else { -FAR };
+            let sign = if up { EMPTY_BEYOND } else { -EMPTY_BEYOND };
             let ends = distribution.mean() + distribution.variance().sqrt() * sign;
             if up { ends.max() } else { ends.min() }.double_value(&[])
         }
@@ -175,10 +179,12 @@ fn mass_ends<D: Pmf + ?Sized>(distribution: &D, from: i64, direction: Direction)
     (distance < LARGEST_ATOM as f64).then_some(distance.max(0.0) as i64)
 }
 
-/// An upper bound of the log sum of what follows these terms, if the ratio of their last two quarters bounds that of
-/// all later ones: plus infinity while quarters grow, minus infinity where a sum that was something (`log_sum`), or
-/// cannot become something any more (`no_more`), has come to a long run of nothing. Quarters, of 16 terms or more, and
-/// not single terms, so that an integer without mass says nothing.
+/// Bounds the log sum of all terms after these, assuming that later ratios of quarters are at most the ratio of the
+/// last two quarters.
+///
+/// The bound is plus infinity while quarters grow. It is minus infinity after a long run without mass, if the sum had
+/// mass before (`log_sum`) or cannot get any (`no_more`). Quarters have at least 16 terms, so that single integers
+/// without mass do not matter.
 fn remainder(terms: &Tensor, log_sum: &Tensor, no_more: impl FnOnce() -> bool) -> Tensor {
     let quarter = terms.size().last().copied().unwrap_or(0) / 4;
     let sum_of = |number: i64| terms.narrow(-1, number * quarter, quarter).logsumexp(-1, false);
@@ -187,7 +193,7 @@ fn remainder(terms: &Tensor, log_sum: &Tensor, no_more: impl FnOnce() -> bool) -
     let bound = &last + &log_ratio - log1mexp(&log_ratio.clamp_max(-1e-12));
     let infinite = bound.full_like(f64::INFINITY);
     let vanished = last.le(LOG_ZERO / 2.0);
-    let ended = match quarter >= ENDED {
+    let ended = match quarter >= EMPTY_RUN {
         true if no_more() => vanished.ones_like(),
         true => log_sum.gt(LOG_ZERO / 2.0),
         false => vanished.zeros_like(),
@@ -197,11 +203,11 @@ fn remainder(terms: &Tensor, log_sum: &Tensor, no_more: impl FnOnce() -> bool) -
     nothing.where_self(&vanished, &rest)
 }
 
-/// Which of the two sides of `k` can be summed directly: both near the mean, else the one that runs away from it; never
-/// one with mass beyond the longest sum.
+/// Returns, per row, whether the sum above `k` and the sum below it can be computed directly: both near the mean,
+/// otherwise only the one that runs away from it, and never one with mass beyond the longest sum.
 ///
 /// # Errors
-/// When neither can be for some row.
+/// Fails if neither can be computed for some row.
 fn directions<D: Pmf + ?Sized>(distribution: &D, k: f64) -> Result<(Tensor, Tensor)> {
     if !distribution.is_smooth() {
         let always = Tensor::ones(distribution.batch_shape(), (Kind::Bool, distribution.device()));
@@ -217,23 +223,23 @@ fn directions<D: Pmf + ?Sized>(distribution: &D, k: f64) -> Result<(Tensor, Tens
     if endless.logical_and(&down.logical_not()).any().int64_value(&[]) != 0 {
         return Err(Error::parameter(
             format!("tail of {} from {k} on", distribution.name()),
-            format!("still worth summing after 2^{DOUBLINGS} terms"),
-            "one that falls off within them; narrow the parameters",
+            format!("not negligible after 2^{DOUBLINGS} terms"),
+            "a tail that falls off within them; take parameters of a smaller scale",
         ));
     }
     Ok((up.logical_and(&endless.logical_not()), down))
 }
 
-/// In which rows the last block of the longest sum from `from` on still counts.
+/// Returns in which rows the last block of the longest sum from `from` on is not negligible.
 fn has_no_end<D: Pmf + ?Sized>(distribution: &D, from: f64) -> Tensor {
     let _guard = no_grad_guard();
     let offsets = Tensor::from_slice(&[0.0, (SINGLES << LAST_BLOCK) as f64]).to_device(distribution.device());
     let terms = distribution.row()(&(&offsets + from)) + offsets.log1p() * 2.0;
-    // NaN, of a row whose parameters are none, is no reason to refuse the others.
+    // NaN compares as false: a row with invalid parameters does not make the others fail.
     terms.select(-1, 1).gt_tensor(&(terms.select(-1, 0) - NEGLIGIBLE))
 }
 
-/// `(log P(X < k), log P(X >= k))`; see [`Distribution::log_tails`].
+/// Computes `(log P(X < k), log P(X >= k))`; see [`Distribution::log_tails`](super::Distribution::log_tails).
 pub(crate) fn log_tails<D: Pmf + ?Sized>(distribution: &D, k: i64) -> Result<(Tensor, Tensor)> {
     let support = distribution.support();
     let like = Tensor::zeros(distribution.batch_shape(), (Kind::Double, distribution.device()));
@@ -254,7 +260,8 @@ pub(crate) fn log_tails<D: Pmf + ?Sized>(distribution: &D, k: i64) -> Result<(Te
     )
 }
 
-/// `(log E[max(k - X, 0)], log E[max(X - k, 0)])`; see [`Distribution::log_partial_expectations`].
+/// Computes `(log E[max(k - X, 0)], log E[max(X - k, 0)])`; see
+/// [`Distribution::log_partial_expectations`](super::Distribution::log_partial_expectations).
 pub(crate) fn log_partial_expectations<D: Pmf + ?Sized>(distribution: &D, k: i64) -> Result<(Tensor, Tensor)> {
     let (mass_below, mass_above) = distribution.support().beyond_window(k, k);
     let distance = distribution.mean() - k as f64;
@@ -279,19 +286,19 @@ pub(crate) fn log_partial_expectations<D: Pmf + ?Sized>(distribution: &D, k: i64
     )
 }
 
-/// `(below, above)`: where both sides can be summed, the smaller is, and otherwise the one that can; the other follows
-/// from it.
+/// Returns `(below, above)`. In each row, one side is summed and the other is its complement: the smaller side if both
+/// can be summed, otherwise the one that can.
 fn both_sides(
     (up_holds, down_holds): (Tensor, Tensor),
     sum: impl Fn(Direction) -> Result<Tensor>,
     complement: impl Fn(Direction, &Tensor) -> Tensor,
 ) -> Result<(Tensor, Tensor)> {
-    let nowhere = |holds: &Tensor| holds.any().int64_value(&[]) == 0;
-    if nowhere(&down_holds) {
+    let in_no_row = |holds: &Tensor| holds.any().int64_value(&[]) == 0;
+    if in_no_row(&down_holds) {
         let above = sum(Direction::Up)?;
         return Ok((complement(Direction::Down, &above), above));
     }
-    if nowhere(&up_holds) {
+    if in_no_row(&up_holds) {
         let below = sum(Direction::Down)?;
         let above = complement(Direction::Up, &below);
         return Ok((below, above));

@@ -1,7 +1,7 @@
 //! The zero-inflated Poisson distribution: zero with probability `gate`, and otherwise a Poisson count.
 //!
 //! `P(X = 0) = gate + (1 - gate) exp(-rate)`, `P(X = k) = (1 - gate) rate^k exp(-rate) / k!` for `k > 0`; mean
-//! `(1 - gate) rate`. Names as in Pyro.
+//! `(1 - gate) rate`. The names are those of Pyro.
 
 use super::Poisson;
 use super::distribution::{Distribution, Parameter, drawn_shape};
@@ -33,38 +33,40 @@ pub struct ZeroInflatedPoisson {
 }
 
 impl ZeroInflatedPoisson {
-    /// From the probability inside (0, 1) of a zero that the Poisson did not draw, and positive rates, which broadcast
-    /// together.
+    /// Makes a batch from `gate`, the probability inside (0, 1) of a zero in place of the Poisson count, and positive
+    /// rates, which broadcast together.
     ///
     /// # Errors
-    /// When a value is outside its domain (the check reads the values back from their device), or the shapes do not
-    /// fit.
+    /// Fails if a value is outside its domain (the check copies the values from their device), or if the shapes do not
+    /// broadcast.
     pub fn new(gate: &Tensor, rate: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("ZeroInflatedPoisson", &[gate, rate])?;
         let (gate, rate) = two(parameters);
         let inside = |gate: &Tensor| gate.gt(0.0).logical_and(&gate.lt(1.0));
         check("gate of ZeroInflatedPoisson", &gate, inside, "inside (0, 1)")?;
         check_positive("rate of ZeroInflatedPoisson", &rate)?;
-        Ok(Self::of(Probability::of_probs(&gate), rate, kind))
+        Ok(Self::from_checked(Probability::of_probs(&gate), rate, kind))
     }
 
-    /// From finite log-odds of a zero that the Poisson did not draw, and positive rates, which broadcast together.
+    /// Makes a batch from the finite log-odds of the gate and positive rates, which broadcast together.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// Fails as [`new`](Self::new) does.
     pub fn from_logits(gate_logits: &Tensor, rate: &Tensor) -> Result<Self> {
         let (parameters, kind) = broadcast("ZeroInflatedPoisson", &[gate_logits, rate])?;
         let (gate_logits, rate) = two(parameters);
         let gate = Probability::from_logits("the gate of ZeroInflatedPoisson", &gate_logits)?;
         check_positive("rate of ZeroInflatedPoisson", &rate)?;
-        Ok(Self::of(gate, rate, kind))
+        Ok(Self::from_checked(gate, rate, kind))
     }
 
-    fn of(gate: Probability, rate: Tensor, kind: Kind) -> Self {
-        Self { gate, poisson: Poisson::of(rate.shallow_clone(), Kind::Double), rate, kind }
+    /// Makes a batch from a valid gate and rate.
+    fn from_checked(gate: Probability, rate: Tensor, kind: Kind) -> Self {
+        Self { gate, poisson: Poisson::from_checked(rate.shallow_clone(), Kind::Double), rate, kind }
     }
 
-    /// `(below, above)` of the Poisson part, scaled; below, `log_share` of the gate is added.
+    /// Scales `(below, above)` of the Poisson by the probability of a count; adds the gate's probability, times
+    /// `exp(log_share)`, to `below`.
     fn with_gate(&self, (below, above): (Tensor, Tensor), log_share: f64) -> (Tensor, Tensor) {
         let below = (below + &self.gate.log_q).logaddexp(&(&self.gate.log_p + log_share));
         (below, above + &self.gate.log_q)
@@ -96,7 +98,7 @@ impl Distribution for ZeroInflatedPoisson {
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
         let (gate, rate) = two(values);
-        let poisson = Poisson::of(rate.shallow_clone(), Kind::Double);
+        let poisson = Poisson::from_checked(rate.shallow_clone(), Kind::Double);
         Box::new(Self { gate: self.gate.with_value(gate), rate, poisson, kind: self.kind })
     }
 

@@ -1,4 +1,4 @@
-//! The Zipf distribution on a finite range: ranks, the second half as frequent as the first if the exponent is one.
+//! The Zipf distribution on a finite range: ranks whose probabilities fall off as a power of the rank.
 //!
 //! `P(X = k) = k^-exponent / sum_j j^-exponent` for `k = 1 .. size`.
 
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::math::gauss_sums::Grid;
 use tch::{Kind, Tensor};
 
-/// A batch of Zipf distributions with one number of ranks.
+/// A batch of Zipf distributions with the same number of ranks.
 ///
 /// ```
 /// use gengs::prelude::*;
@@ -32,24 +32,25 @@ pub struct Zipf {
 }
 
 impl Zipf {
-    /// From a number of ranks, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and positive exponents of any
-    /// shape.
+    /// Makes a batch from a number of ranks, from 1 to [`LARGEST_ATOM`](crate::checks::LARGEST_ATOM), and positive
+    /// exponents of any shape.
     ///
     /// # Errors
-    /// When a value is outside its domain. The check reads the exponents back from their device.
+    /// Fails if a value is outside its domain. The check copies the exponents from their device.
     pub fn new(size: i64, exponent: &Tensor) -> Result<Self> {
         check_count("size of Zipf", size)?;
         let (parameters, kind) = broadcast("Zipf", &[exponent])?;
         let exponent = single(parameters);
         check_positive("exponent of Zipf", &exponent)?;
-        Ok(Self::of(size, exponent, kind))
+        Ok(Self::from_checked(size, exponent, kind))
     }
 
-    fn of(size: i64, exponent: Tensor, kind: Kind) -> Self {
+    /// Makes a batch from valid parameters.
+    fn from_checked(size: i64, exponent: Tensor, kind: Kind) -> Self {
         Self { size, log_normalizer: log_terms(size, &exponent).1.logsumexp(-1, false), exponent, kind }
     }
 
-    /// `E[f(X - 1)]` by the normalising sum.
+    /// Computes `E[f(X - 1)]` on the grid of the normalising sum.
     fn expectation(&self, f: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
         let (offsets, log_terms) = log_terms(self.size, &self.exponent);
         let weights = (log_terms - self.log_normalizer.unsqueeze(-1)).exp();
@@ -57,7 +58,8 @@ impl Zipf {
     }
 }
 
-/// Ranks less one, and the logarithms of their terms `[..., n]`, as many as the sum over all ranks needs.
+/// Returns the ranks less one `[n]` on the grid of the sum over all ranks, and the logarithms of their terms
+/// `[..., n]`.
 fn log_terms(size: i64, exponent: &Tensor) -> (Tensor, Tensor) {
     let grid = Grid::graded(size);
     let offsets = grid.offsets(exponent.device());
@@ -87,7 +89,7 @@ impl Distribution for Zipf {
     }
 
     fn with_parameters(&self, values: Vec<Tensor>) -> Box<dyn Distribution> {
-        Box::new(Self::of(self.size, single(values), self.kind))
+        Box::new(Self::from_checked(self.size, single(values), self.kind))
     }
 
     fn support(&self) -> Support {

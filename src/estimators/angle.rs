@@ -1,22 +1,21 @@
-//! The angle between gradients, of any length.
+//! Cosines of the angles between gradients.
 
 use tch::{Kind, Tensor};
 
-/// The cosines of the angles between estimates `[..., n]` and a reference that broadcasts against them, in [-1, 1],
-/// float64.
+/// Returns the cosine of the angle between each estimate `[..., n]` and a reference that broadcasts against it:
+/// `[...]`, float64, in [-1, 1].
 ///
-/// An estimate of zero points nowhere and counts as a right angle. NaN where the reference is zero, or a number is not
-/// finite.
+/// The cosine of an estimate of zero is 0. It is NaN if the reference is zero or a number is not finite.
 pub(crate) fn cosines(estimates: &Tensor, reference: &Tensor) -> Tensor {
     let (estimates, reference) = (unit(estimates), unit(reference));
     let products = (&estimates * &reference).sum_dim_intlist(-1, false, Kind::Double).clamp(-1.0, 1.0);
     let no_reference = reference.eq(0.0).all_dim(-1, false);
-    // A sum with a NaN is one, clamped or not.
+    // `clamp` keeps NaN.
     products.masked_fill(&no_reference, f64::NAN)
 }
 
-/// Of length one, or zero where all numbers are. The largest is brought to one first: squares of gradients such as
-/// 1e-200 vanish.
+/// Scales vectors `[..., n]` to length one; zero stays zero. Divides by the largest entry first, because the squares of
+/// gradients such as 1e-200 underflow.
 fn unit(vectors: &Tensor) -> Tensor {
     let vectors = vectors.to_kind(Kind::Double);
     let largest = vectors.abs().amax([-1].as_slice(), true);

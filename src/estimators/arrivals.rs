@@ -1,26 +1,27 @@
-//! Exponential arrival times: a Poisson count as the number of arrivals before time 1, softly counted.
+//! Exponential arrival times: a Poisson count as a soft count of the arrivals before time 1.
 //!
 //! `t_i` are cumulated `Exp(rate)` waiting times and `z = sum_i h((1 - t_i) / temperature)` with a soft step `h`: the
 //! logistic function, or the cubic `3 u^2 - 2 u^3`, `u = clamp(x / 2 + 1/2, 0, 1)`, which is exactly 0 and 1 beyond one
-//! temperature on each side. The gradient goes through the times, `d t_i / d rate = -t_i / rate`. As many arrivals are
-//! drawn as can be counted at all, up to 1e-9: an arrival forgotten is a mean that falls short.
+//! temperature on each side. The gradient goes through the times, `d t_i / d rate = -t_i / rate`. More arrivals than
+//! are drawn would count with probability at most 1e-9: too few would bias the mean down.
 //!
-//! The mean is the rate, exactly (cubic, temperatures below 1); the variance falls short of it by `9/35` of the
-//! temperature, so that the gradient of a quadratic `(z - c)^2` is off by `-9/35` of the temperature at every rate.
+//! With the cubic and temperatures below 1, the mean of `z` is exactly the rate and its variance is
+//! `rate (1 - 9/35 temperature)`. The gradient of `(z - c)^2` in the rate is therefore off by `-9/35 temperature`, at
+//! every rate.
 //!
-//! The latents are untruncated: where the law's window cuts a tail off, this estimator does not see it.
+//! The latents are those of the untruncated Poisson: the window of the truncated law is ignored.
 //!
-//! # What it needs
-//! Of `f`: a slope between the integers that adds up to the rise from one to the next. Of the law: a
-//! [`Poisson`](crate::distributions::Poisson), given with the expectation; a law by its type, whatever its name.
+//! # Requirements
+//! `f` must be differentiable between the integers, and its derivative must integrate to the difference of `f` (step
+//! functions fail this). The latents must be of the type [`Poisson`](crate::distributions::Poisson), passed with
+//! [`Expectation::distribution`]; a `Custom` law with a Poisson's probabilities is refused.
 //!
-//! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a bias of 6.9 % and 4.9 % for the cubic at
-//! temperatures 0.5 and 0.1, 15 % and 6 % for the logistic function, part of it the tail that their window of four
-//! atoms cuts off.
+//! # Bias and variance
+//! Measured in `docs/gradients.md`.
 //!
 //! # Source
-//! The construction is that of a Poisson process, its moments those of Campbell's theorem; the cubic is the smoothstep
+//! The arrivals are a Poisson process, and the moments follow from Campbell's theorem; the cubic is the smoothstep
+//! function.
 //! function.
 
 use super::estimate::Estimate;
@@ -33,7 +34,7 @@ use crate::error::{Error, Result};
 use crate::platform::limits::check_shape;
 use tch::{Kind, Tensor, no_grad_guard};
 
-/// The soft step.
+/// The soft step function that counts arrivals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// The logistic function.
@@ -42,7 +43,7 @@ pub enum Step {
     Cubic,
 }
 
-/// Differentiates the arrival times of a Poisson process.
+/// The estimator that differentiates the arrival times of a Poisson process.
 ///
 /// ```
 /// use gengs::estimators::{Estimator, Expectation, ExponentialArrivals, Step};
@@ -67,36 +68,38 @@ pub struct ExponentialArrivals {
 }
 
 impl ExponentialArrivals {
-    /// At this temperature.
+    /// Makes an estimator with the given temperature and soft step.
     ///
     /// # Errors
-    /// When it is not positive and finite.
+    /// Fails if the temperature is not positive and finite.
     pub fn new(temperature: f64, step: Step) -> Result<Self> {
         let temperature = check_temperature(temperature)?;
         Ok(Self { temperature, step })
     }
 
-    /// The time after which an arrival counts for less than 1e-9.
-    fn end(&self) -> f64 {
+    /// Returns the time after which an arrival adds less than 1e-9 to the count.
+    fn horizon(&self) -> f64 {
         1.0 + self.temperature * if self.step == Step::Cubic { 1.0 } else { 9.0 * std::f64::consts::LN_10 }
     }
 
-    /// Arrivals that are drawn for each latent, so that the last falls behind the end with probability 1 - 1e-9 or more
-    /// at every rate.
+    /// Returns the number of arrivals to draw per latent: at every rate, the last one comes after the horizon with
+    /// probability at least 1 - 1e-9.
     fn arrivals(&self, rate: &Tensor, samples: i64) -> Result<i64> {
         let _guard = no_grad_guard();
         if rate.numel() == 0 {
             return Ok(1);
         }
         let largest = rate.max().to_kind(Kind::Double);
-        let expected = &largest * self.end();
+        let expected = &largest * self.horizon();
+        // The number of arrivals before the horizon is Poisson; seven deviations and a constant for small rates bound
+        // its tail by 1e-9.
         let arrivals = (&expected + expected.sqrt() * 7.0 + 15.0).ceil();
         let drawn = arrivals.double_value(&[]);
         if drawn.is_nan() || drawn > LARGEST_ATOM as f64 {
             return Err(Error::parameter(
                 "largest rate of exponential arrival times",
                 largest.double_value(&[]),
-                format!("so small that at most {LARGEST_ATOM} arrivals are drawn for each latent, or memory runs out"),
+                format!("small enough that at most {LARGEST_ATOM} arrivals are drawn per latent"),
             ));
         }
         let arrivals = arrivals.to_kind(Kind::Int64).int64_value(&[]);
@@ -131,25 +134,25 @@ impl Estimator for ExponentialArrivals {
         }
     }
 
-    /// Reads the largest rate back from its device.
-    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
-        let rate = of.poisson_rate()?;
-        let arrivals = self.arrivals(&rate, of.samples)?;
-        let shape = [&[of.samples], rate.size().as_slice(), &[arrivals]].concat();
+    /// Draws the arrival times. Copies the largest rate from the device to the host, to size the tensor.
+    fn compute(&mut self, expectation: &Expectation<'_>) -> Result<Estimate> {
+        let rate = expectation.poisson_rate()?;
+        let arrivals = self.arrivals(&rate, expectation.samples)?;
+        let shape = [&[expectation.samples], rate.size().as_slice(), &[arrivals]].concat();
         let waits = {
             let _guard = no_grad_guard();
             Tensor::f_empty(&shape, (rate.kind(), rate.device()))?.f_exponential_(1.0)?
         };
-        let late: Tensor = (1.0 - waits.cumsum(-1, None) / rate.unsqueeze(-1)) / self.temperature;
+        let earliness: Tensor = (1.0 - waits.cumsum(-1, None) / rate.unsqueeze(-1)) / self.temperature;
         let counted = match self.step {
-            Step::Sigmoid => late.sigmoid(),
+            Step::Sigmoid => earliness.sigmoid(),
             Step::Cubic => {
-                let u = (late / 2.0 + 0.5).clamp(0.0, 1.0);
+                let u = (earliness / 2.0 + 0.5).clamp(0.0, 1.0);
                 u.square() * (3.0 - 2.0 * &u)
             }
         };
         let z = counted.sum_dim_intlist(-1, false, None::<Kind>);
-        Ok(Estimate::mean_of(&of.value(&z)?, of.samples))
+        Ok(Estimate::mean_of(&expectation.value(&z)?, expectation.samples))
     }
 
     fn set_temperature(&mut self, temperature: f64) -> Result<()> {

@@ -1,11 +1,10 @@
-//! The exact expectation, by summing over every outcome.
+//! The exact expectation, summed over all outcomes.
 //!
 //! `E_q[f(z)] = sum_z q(z) f(z)` over all combinations of the latents' atoms: no sampling, no variance, and an
-//! exponential cost, `atoms ^ latents` evaluations of `f` for each row. It is what all other estimators are measured
-//! against.
+//! exponential cost: `atoms ^ latents` evaluations of `f` per row. The other estimators are compared with it.
 //!
-//! # What it needs
-//! Of `f`: a value at the atoms. Of the law: nothing, but few enough outcomes.
+//! # Requirements
+//! `f` must have values at the atoms. The law may be any with few enough outcomes.
 
 use super::estimate::{Estimate, Info};
 use super::estimator::Estimator;
@@ -15,14 +14,14 @@ use super::tensors::over_latents;
 use crate::error::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
-/// Sums over all outcomes.
+/// The estimator that sums over all outcomes.
 ///
 /// ```
 /// use gengs::estimators::{Enumeration, Estimator, Expectation};
 /// use gengs::prelude::*;
 /// use tch::{Device, Kind, Tensor};
 ///
-/// // d/drate E (z - 4)^2 of a Poisson is 2 (rate - 4) + 1, here 3; the mean over 20,000 rows comes near.
+/// // d/drate E (z - 4)^2 of a Poisson is 2 (rate - 4) + 1, here 3.
 /// let rate = Tensor::full([20_000, 1], 5.0, (Kind::Double, Device::Cpu)).set_requires_grad(true);
 /// let q = TruncatedDistribution::new(&Poisson::new(&rate)?, &Truncation::tail_mass(1e-9))?;
 /// let f = |z: &Tensor| (z - 4.0).square().squeeze_dim(-1);
@@ -36,12 +35,12 @@ use tch::{Device, Kind, Tensor};
 pub struct Enumeration;
 
 impl Enumeration {
-    /// Outcomes of a row beyond which a sum is refused.
+    /// The most outcomes per row; more are refused, because of their time.
     pub const MOST_OUTCOMES: i64 = 1 << 21;
 }
 
-/// Outcomes that `f` sees at once, over all rows.
-const AT_ONCE: i64 = 1 << 16;
+/// The most rows of one call of `f`: outcomes times rows of the batch. Bounds the memory of a call.
+const ROWS_PER_CALL: i64 = 1 << 16;
 
 pub(super) const EXACT: Facts = Facts { approach: Approach::Reference, ..Facts::new("exact") };
 
@@ -50,8 +49,8 @@ impl Estimator for Enumeration {
         &EXACT
     }
 
-    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
-        let (atoms, latents) = (of.law.len(), of.latents());
+    fn compute(&mut self, expectation: &Expectation<'_>) -> Result<Estimate> {
+        let (atoms, latents) = (expectation.law.len(), expectation.latents());
         let outcomes = u32::try_from(latents).ok().and_then(|latents| atoms.checked_pow(latents));
         let Some(outcomes) = outcomes.filter(|&outcomes| outcomes <= Self::MOST_OUTCOMES) else {
             return Err(Error::parameter(
@@ -60,13 +59,13 @@ impl Estimator for Enumeration {
                 format!("at most {}; take fewer latents or a smaller window", Self::MOST_OUTCOMES),
             ));
         };
-        let rows = of.rows();
-        let at_once = (AT_ONCE / rows.iter().product::<i64>().max(1)).max(1);
-        let log_weights = of.log_weights();
-        let mut sum = Tensor::zeros(&rows, (of.law.kind(), of.law.device()));
+        let rows = expectation.rows();
+        let at_once = (ROWS_PER_CALL / rows.iter().product::<i64>().max(1)).max(1);
+        let log_weights = expectation.log_weights();
+        let mut sum = Tensor::zeros(&rows, (expectation.law.kind(), expectation.law.device()));
         let mut mass = sum.zeros_like();
         for start in (0..outcomes).step_by(at_once as usize) {
-            let digits = digits((start, at_once.min(outcomes - start)), atoms, latents, of.law.device());
+            let digits = digits((start, at_once.min(outcomes - start)), atoms, latents, expectation.law.device());
             let log_prob = |(latent, digit): (i64, &Tensor)| log_weights.select(-2, latent).index_select(-1, digit);
             let each: Vec<Tensor> = (0..).zip(&digits).map(log_prob).collect();
             // `[rows..., outcomes]` to `[outcomes, rows...]`.
@@ -74,18 +73,19 @@ impl Estimator for Enumeration {
             let index = Tensor::stack(&digits, -1);
             let shape = [&[index.size()[0]], vec![1; rows.len()].as_slice(), &[latents]].concat();
             let index = index.reshape(shape).expand([&[index.size()[0]], rows.as_slice(), &[latents]].concat(), false);
-            let value = of.value(&of.law.select(index))?;
+            let value = expectation.value(&expectation.law.select(index))?;
             let prob = log_prob.exp();
             mass += prob.sum_dim_intlist(0, false, None::<Kind>);
             sum += (prob * value).sum_dim_intlist(0, false, None::<Kind>);
         }
-        // The mass is one, and its gradient zero but for rounding, which a large mean of f would make large.
+        // The mass is one and its gradient zero, up to rounding errors, which a large mean of `f` would magnify.
         let centred = &sum - sum.detach() * (&mass - mass.detach());
         Ok(Estimate { surrogate: centred, info: Info { evaluations: outcomes, ..Info::default() } })
     }
 }
 
-/// Each latent's atoms `[count]` in outcomes `start .. start + count`: the digits of a number to the base of the atoms.
+/// Returns for each latent its atom indices `[count]` in outcomes `start .. start + count`: the digits of the outcome's
+/// number in base `atoms`.
 fn digits((start, count): (i64, i64), atoms: i64, latents: i64, device: Device) -> Vec<Tensor> {
     let mut number = Tensor::arange_start(start, start + count, (Kind::Int64, device));
     (0..latents)

@@ -1,4 +1,4 @@
-//! GO: the difference of `f` from each atom to the next, times the flow of mass past the atom.
+//! GO: the difference of `f` from each atom to the next, times the flow of mass `-dF(k)` past the atom.
 //!
 //! With the atoms `c_0, c_1, ...` in their order and the distribution function `F(k) = pi_0 + ... + pi_k`,
 //!
@@ -6,20 +6,22 @@
 //! d E f(z) = sum_k (-dF(k)) (f(c_(k+1)) - f(c_k)) = E[ -dF(k) / pi_k (f(c_(k+1)) - f(c_k)) ]
 //! ```
 //!
-//! by summation by parts; nothing flows past the last atom. It holds for any law and any list of atoms, vectors too,
-//! and asks nothing of `f` but its values at the atoms. Of several latents, each is moved on by itself, with the others
-//! at their sample: `latents + 1` evaluations a sample. Or one at random in each sample, times the number of latents:
-//! two evaluations, and more variance. Both are unbiased. `f`'s own gradient is taken at the sample.
+//! by summation by parts; nothing flows past the last atom. The formula holds for any law and any list of atoms,
+//! vectors too. Only values of `f` at the atoms are needed. The gradient in `f`'s own parameters is taken at the
+//! sample.
 //!
-//! Where next to no mass lies between two atoms, as between modes far apart, the step goes over it, and the score
-//! function takes what lies between (`dequantized.rs`): unbiased there too.
+//! `go` steps each latent of a sample to its next atom in turn, with the other latents fixed: `latents + 1` evaluations
+//! per sample. `go-one` steps one random latent per sample and multiplies by the number of latents: two evaluations,
+//! and more variance. Both are unbiased.
 //!
-//! # What it needs
-//! Of `f`: a value at the atoms. Of the law: nothing.
+//! Atoms with almost no mass are grouped with the atoms before them (`dequantized.rs`). Steps then go from group to
+//! group, and a score-function term covers the atoms within a group, which keeps the estimate unbiased.
 //!
-//! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 0.40 times the
-//! gradient's length, the least of the unbiased, from eleven evaluations; 3.3 with one latent at a time.
+//! # Requirements
+//! `f` must have values at the atoms. The law may be any.
+//!
+//! # Bias and variance
+//! Measured in `docs/gradients.md`.
 //!
 //! # Source
 //! Cong, Zhao, Bai, Carin, "GO Gradient for Expectation-Based Objectives", arXiv 1901.06020.
@@ -33,7 +35,7 @@ use super::tensors::over_latents;
 use crate::error::Result;
 use tch::{Kind, Tensor, no_grad_guard};
 
-/// Steps from each atom to the next.
+/// The GO estimator.
 ///
 /// ```
 /// use gengs::estimators::{Estimator, Expectation, Go};
@@ -54,12 +56,12 @@ use tch::{Kind, Tensor, no_grad_guard};
 pub struct Go {
     one_at_a_time: bool,
 }
-
-/// Rows that `f` sees at once, over all samples and moved latents.
-const ROWS_AT_ONCE: i64 = 1 << 13;
+/// The most rows of one call of `f`: rows of the batch times samples times stepped latents. Bounds the memory of a
+/// call.
+const ROWS_PER_CALL: i64 = 1 << 13;
 
 impl Go {
-    /// With every latent of a row moved, each by itself, or one at random.
+    /// Makes `go-one` (one random latent per sample) if `one_at_a_time`, otherwise `go` (every latent in turn).
     pub fn new(one_at_a_time: bool) -> Self {
         Self { one_at_a_time }
     }
@@ -73,47 +75,47 @@ impl Estimator for Go {
         if self.one_at_a_time { &GO_ONE } else { &GO }
     }
 
-    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
-        let hard = of.hard()?;
-        let value = of.value(&hard.z)?;
-        let steps = Flow::new(of).steps(of, &hard.index);
-        let speed = steps.speed();
-        let chosen = self.one_at_a_time.then(|| speed.rand_like().argmax(-1, true));
-        // `f` with each of the moved latents at this atom, and what else there is of those latents;
-        // `[samples, rows..., moved latents]`.
-        let at = |place: &Tensor| match &chosen {
+    fn compute(&mut self, expectation: &Expectation<'_>) -> Result<Estimate> {
+        let hard = expectation.hard()?;
+        let value = expectation.value(&hard.z)?;
+        let transitions = Flow::new(expectation).transitions(expectation, &hard.index);
+        let flow_per_mass = transitions.flow_per_mass();
+        let chosen = self.one_at_a_time.then(|| flow_per_mass.rand_like().argmax(-1, true));
+        // `f` with each of the stepped latents at its atom `index`, `[samples, rows..., stepped latents]`.
+        let f_at = |index: &Tensor| match &chosen {
             Some(chosen) => {
                 let one = hard.index.zeros_like().scatter_value(-1, chosen, 1).to_kind(Kind::Bool);
-                Ok(values_at(of, &place.where_self(&one, &hard.index))?.unsqueeze(-1))
+                Ok(values_at(expectation, &index.where_self(&one, &hard.index))?.unsqueeze(-1))
             }
-            None => one_moved(of, &hard, place),
+            None => values_with_each_stepped(expectation, &hard, index),
         };
-        let of_moved = |each: &Tensor| match &chosen {
+        // The entries of the stepped latents, of a tensor `[samples, rows..., latents]`.
+        let of_stepped = |each: &Tensor| match &chosen {
             Some(chosen) => each.gather(-1, chosen, false),
             None => each.shallow_clone(),
         };
-        let (moved_at_once, times) = if chosen.is_some() { (1, of.latents()) } else { (of.latents(), 1) };
+        let (stepped, factor) = if chosen.is_some() { (1, expectation.latents()) } else { (expectation.latents(), 1) };
         let at_samples = value.detach().unsqueeze(-1);
-        let mut evaluations = 1 + moved_at_once;
-        let moved = if steps.leave_samples(&hard.index) {
-            evaluations += moved_at_once;
-            let from = at(&steps.from)?;
-            let between = of_moved(&of.scores(&hard.index)) * (&at_samples - &from);
-            of_moved(&speed) * (at(&steps.to)? - from) + between
+        let mut evaluations = 1 + stepped;
+        let moved = if transitions.start_elsewhere(&hard.index) {
+            evaluations += stepped;
+            let from = f_at(&transitions.from)?;
+            let within_group = of_stepped(&expectation.scores(&hard.index)) * (&at_samples - &from);
+            of_stepped(&flow_per_mass) * (f_at(&transitions.to)? - from) + within_group
         } else {
-            of_moved(&speed) * (at(&steps.to)? - at_samples)
+            of_stepped(&flow_per_mass) * (f_at(&transitions.to)? - at_samples)
         };
-        Ok(Estimate::mean_of(&(value + over_latents(&moved) * times as f64), evaluations * of.samples))
+        Ok(Estimate::mean_of(&(value + over_latents(&moved) * factor as f64), evaluations * expectation.samples))
     }
 }
 
-/// `f` where each latent by itself is at this atom of its own and the others are at their sample,
-/// `[samples, rows..., latents]`, without graph.
-fn one_moved(of: &Expectation<'_>, hard: &Hard, to: &Tensor) -> Result<Tensor> {
-    let latents = of.latents();
-    let rows = of.rows().iter().product::<i64>().max(1).saturating_mul(of.samples);
-    let at_once = (ROWS_AT_ONCE / rows).clamp(1, latents.max(1));
-    let each = Tensor::eye(latents, (Kind::Bool, of.law.device()));
+/// Evaluates `f` once per latent, with this latent at its atom `to` and the others at their sample. Returns
+/// `[samples, rows..., latents]`, without gradient.
+fn values_with_each_stepped(expectation: &Expectation<'_>, hard: &Hard, to: &Tensor) -> Result<Tensor> {
+    let latents = expectation.latents();
+    let rows = expectation.rows().iter().product::<i64>().max(1).saturating_mul(expectation.samples);
+    let at_once = (ROWS_PER_CALL / rows).clamp(1, latents.max(1));
+    let each = Tensor::eye(latents, (Kind::Bool, expectation.law.device()));
     let mut moved = Vec::new();
     let mut start = 0;
     while start < latents {
@@ -121,15 +123,16 @@ fn one_moved(of: &Expectation<'_>, hard: &Hard, to: &Tensor) -> Result<Tensor> {
         // `[count, samples, rows..., latents]`, and from here on `count * samples` samples.
         let shape = [vec![count], vec![1; hard.index.dim() - 1], vec![latents]].concat();
         let index = to.where_self(&each.narrow(0, start, count).reshape(shape), &hard.index);
-        let values = values_at(of, &index.flatten(0, 1))?;
-        moved.push(values.unflatten(0, [count, of.samples]));
+        let values = values_at(expectation, &index.flatten(0, 1))?;
+        moved.push(values.unflatten(0, [count, expectation.samples]));
         start += count;
     }
     Ok(Tensor::cat(&moved, 0).movedim_int(0, -1))
 }
 
-/// `f` at atoms that may lie one beyond the last, without graph; there the last one stands, past which nothing flows.
-fn values_at(of: &Expectation<'_>, index: &Tensor) -> Result<Tensor> {
+/// Evaluates `f` at atom indices, without gradient. An index beyond the last atom counts as the last, past which
+/// nothing flows.
+fn values_at(expectation: &Expectation<'_>, index: &Tensor) -> Result<Tensor> {
     let _guard = no_grad_guard();
-    of.value(&of.law.select(index.clamp_max(of.law.len() - 1)))
+    expectation.value(&expectation.law.select(index.clamp_max(expectation.law.len() - 1)))
 }

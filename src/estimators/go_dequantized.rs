@@ -1,29 +1,29 @@
-//! GO, dequantised: the slope of `f` between the integers, times the flow of mass past them.
+//! GO, dequantised: the derivative of `f` between the integers, times the flow of mass past them.
 //!
-//! In [`Go`](super::Go), `f(k + 1) - f(k)` is the mean of the slope `f'(k + u)` over `u` uniform on (0, 1):
+//! In [`Go`](super::Go), `f(k + 1) - f(k)` is the mean of the derivative `f'(k + u)` over `u` uniform on (0, 1):
 //!
 //! ```text
 //! d E f(z) = E[ -dF(z) / p(z) f'(z + u) ]
 //! ```
 //!
-//! No temperature; one backward pass instead of an evaluation for each latent. Unbiased for one latent. With several,
-//! all are dequantised at once, and `f` is differentiated away from the integers in every coordinate: a bias, unless
-//! `f` is a sum over the latents. Or one at random, in each sample, and the rest stays integer: the estimate is
-//! unbiased again, at the price of variance. `f`'s own gradient is always taken at integers.
+//! There is no temperature, and one backward pass replaces an evaluation per latent. The estimate is unbiased for one
+//! latent. With several, `go-dequantized` dequantises all at once and differentiates `f` away from the integers in
+//! every coordinate: this is biased unless `f` is a sum over the latents. `go-dequantized-one` dequantises one random
+//! latent per sample and keeps the others integer: it is unbiased, with more variance. The gradient in `f`'s own
+//! parameters is always taken at integers.
 //!
-//! Where next to no mass lies between two integers, the slope is taken along the whole way over it, and the score
-//! function takes what lies between (`dequantized.rs`).
+//! Integers with almost no mass are grouped with those before them (`dequantized.rs`). The derivative is then taken
+//! along the whole step to the next group, and a score-function term covers the integers within a group.
 //!
-//! # What it needs
-//! Of `f`: a slope between the integers that adds up to the rise from one to the next. A step function has none. Of the
-//! law: successive integers.
+//! # Requirements
+//! `f` must be differentiable between the integers, and its derivative must integrate to the difference of `f` (step
+//! functions fail this). The law must be on successive integers.
 //!
-//! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows the least standard deviation, 0.39 times
-//! the gradient's length, with a bias of 12 % when all are dequantised at once; one at a time 3.3, without bias.
+//! # Bias and variance
+//! Measured in `docs/gradients.md`.
 //!
 //! # Source
-//! Cong, Zhao, Bai, Carin, "GO Gradient for Expectation-Based Objectives", arXiv 1901.06020, which has the difference
+//! Cong, Zhao, Bai, Carin, "GO Gradient for Expectation-Based Objectives", arXiv 1901.06020, which uses the difference
 //! `f(z + 1) - f(z)`.
 
 use super::dequantized::Flow;
@@ -35,7 +35,7 @@ use super::tensors::over_latents;
 use crate::error::Result;
 use tch::{Kind, no_grad};
 
-/// Differentiates between the integers.
+/// The GO estimator with the derivative of `f` in place of its differences.
 ///
 /// ```
 /// use gengs::estimators::{Estimator, Expectation, GoDequantized};
@@ -58,7 +58,8 @@ pub struct GoDequantized {
 }
 
 impl GoDequantized {
-    /// With all latents of a row dequantised at once, or one at a time.
+    /// Makes `go-dequantized-one` (one random latent per sample) if `one_at_a_time`, otherwise `go-dequantized` (all
+    /// latents at once).
     pub fn new(one_at_a_time: bool) -> Self {
         Self { one_at_a_time }
     }
@@ -83,34 +84,34 @@ impl Estimator for GoDequantized {
         if self.one_at_a_time { &GO_DEQUANTIZED_ONE } else { &GO_DEQUANTIZED }
     }
 
-    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
-        let hard = of.hard()?;
-        let value = of.value(&hard.z)?;
+    fn compute(&mut self, expectation: &Expectation<'_>) -> Result<Estimate> {
+        let hard = expectation.hard()?;
+        let value = expectation.value(&hard.z)?;
         let mut u = hard.z.rand_like();
-        let steps = Flow::new(of).steps(of, &hard.index);
-        let leave_samples = steps.leave_samples(&hard.index);
+        let transitions = Flow::new(expectation).transitions(expectation, &hard.index);
+        let start_elsewhere = transitions.start_elsewhere(&hard.index);
         let takes_part = if self.one_at_a_time {
             let chosen = u.rand_like().argmax(-1, true);
             u.zeros_like().scatter_value(-1, &chosen, 1.0)
         } else {
             u.ones_like()
         };
-        let width = (&steps.to - &steps.from) * &takes_part;
-        let from = if leave_samples {
-            of.law.select(steps.from.where_self(&takes_part.to_kind(Kind::Bool), &hard.index))
+        let width = (&transitions.to - &transitions.from) * &takes_part;
+        let from = if start_elsewhere {
+            expectation.law.select(transitions.from.where_self(&takes_part.to_kind(Kind::Bool), &hard.index))
         } else {
             hard.z.shallow_clone()
         };
         u *= &width;
-        let (_, slope) = of.value_and_slope(&(&from + u))?;
-        let mut moved = over_latents(&(steps.speed() * width * slope));
+        let (_, slope) = expectation.value_and_slope(&(&from + u))?;
+        let mut moved = over_latents(&(transitions.flow_per_mass() * width * slope));
         let mut evaluations = 2;
-        if leave_samples {
-            let rise = value.detach() - no_grad(|| of.value(&from))?;
-            moved += over_latents(&(of.scores(&hard.index) * takes_part)) * rise;
+        if start_elsewhere {
+            let rise = value.detach() - no_grad(|| expectation.value(&from))?;
+            moved += over_latents(&(expectation.scores(&hard.index) * takes_part)) * rise;
             evaluations += 1;
         }
-        let times = if self.one_at_a_time { of.latents() as f64 } else { 1.0 };
-        Ok(Estimate::mean_of(&(value + moved * times), evaluations * of.samples))
+        let factor = if self.one_at_a_time { expectation.latents() as f64 } else { 1.0 };
+        Ok(Estimate::mean_of(&(value + moved * factor), evaluations * expectation.samples))
     }
 }

@@ -1,15 +1,14 @@
 //! MuProp: the score function with a first-order Taylor expansion of `f` around the mean as control variate.
 //!
 //! `(f(z) - h(z)) d log q(z) + d E[h(z)]` with `h(z) = f(m) + f'(m) (z - m)` and `m = E[z]`, whose expectation has the
-//! slope `f'(m) dm` in closed form. Unbiased; exact, without variance, for linear `f`.
+//! derivative `f'(m) dm` in closed form. Unbiased; for linear `f` the variance is zero.
 //!
-//! # What it needs
-//! Of `f`: a value at the mean, and any finite slope there; zero, as of a step function, leaves a constant baseline. Of
-//! the law: nothing.
+//! # Requirements
+//! `f` must have a value and a finite derivative at the mean; with a derivative of zero, as of a step function, `f(m)`
+//! is a constant baseline. The law may be any.
 //!
-//! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 0.88 times the
-//! gradient's length, little for two evaluations: the network is nearly linear over the few integers that have mass.
+//! # Bias and variance
+//! Measured in `docs/gradients.md`.
 //!
 //! # Source
 //! Gu, Levine, Sutskever, Mnih, "MuProp: Unbiased Backpropagation for Stochastic Neural Networks", arXiv 1511.05176.
@@ -24,7 +23,7 @@ use super::tensors::no_value;
 use crate::error::Result;
 use tch::{Kind, Tensor};
 
-/// The score function around a linear expansion at the mean.
+/// The score function with a linear expansion of `f` around the mean as control variate.
 ///
 /// ```
 /// use gengs::estimators::{Estimator, Expectation, MuProp};
@@ -52,15 +51,15 @@ impl Estimator for MuProp {
         &MUPROP
     }
 
-    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
-        let hard = of.hard()?;
-        let value = of.value(&hard.z)?;
-        let mean = of.weigh(&of.log_weights().exp()).unsqueeze(0);
-        let (at_mean, slope) = of.value_and_slope(&mean)?;
+    fn compute(&mut self, expectation: &Expectation<'_>) -> Result<Estimate> {
+        let hard = expectation.hard()?;
+        let value = expectation.value(&hard.z)?;
+        let mean = expectation.weigh(&expectation.log_weights().exp()).unsqueeze(0);
+        let (at_mean, slope) = expectation.value_and_slope(&mean)?;
         let own_dims = (at_mean.dim() as i64..mean.dim() as i64).collect::<Vec<_>>();
         let along = |distance: &Tensor| (&slope * distance).sum_dim_intlist(own_dims.as_slice(), false, None::<Kind>);
         let signal = value.detach() - at_mean - along(&(&hard.z - mean.detach()));
-        let scored = scored(of, &hard.index, &value, &signal) + along(&no_value(&mean));
-        Ok(Estimate::mean_of(&scored, of.samples + 1))
+        let scored = scored(expectation, &hard.index, &value, &signal) + along(&no_value(&mean));
+        Ok(Estimate::mean_of(&scored, expectation.samples + 1))
     }
 }

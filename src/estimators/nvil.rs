@@ -1,17 +1,18 @@
 //! NVIL: the score function with a learned baseline and a normalised signal.
 //!
-//! The signal `f(z) - c - b(context)` has a moving average `c` and a network `b` of whatever the row's law was computed
-//! from, trained to predict it. It is then divided by its moving standard deviation where that exceeds 1: the
-//! gradient's direction stays unbiased, its length shrinks, as suits an optimiser that was tuned for signals of unit
-//! size. So that a KL added in closed form does not outweigh what was shrunk, the signal then includes the prior, as in
-//! the paper: `f(z) + log q(z) - log p(z)`. Without the division the estimator is unbiased, and leaves the KL alone.
+//! The signal is `f(z) - c - b(context)`: `c` is a moving average, and `b` a network of the inputs from which the row's
+//! law was computed, trained to predict the signal.
 //!
-//! # What it needs
-//! Of `f`: a value at the atoms. Of the law: nothing.
+//! With normalisation, the signal is divided by its moving standard deviation if that exceeds 1. This keeps the
+//! direction of the gradient unbiased and shortens it to suit an optimiser tuned for signals of unit size. A KL added
+//! in closed form would then outweigh the shortened gradient, so the signal includes the prior, as in the paper:
+//! `f(z) + log q(z) - log p(z)`. Without normalisation the estimator is unbiased and leaves the KL out.
 //!
-//! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows the deviation of the moving average, 3.2
-//! times the gradient's length: rows there have no context to predict from.
+//! # Requirements
+//! `f` must have values at the atoms. The law may be any.
+//!
+//! # Bias and variance
+//! Measured in `docs/gradients.md`.
 //!
 //! # Source
 //! Mnih, Gregor, "Neural Variational Inference and Learning in Belief Networks", arXiv 1402.0030.
@@ -47,7 +48,7 @@ use tch::{Device, Kind, Tensor};
 #[derive(Debug)]
 pub struct Nvil {
     learned: Learned,
-    /// The features that it sees, and its layers.
+    /// The number of features of the context, and the layers.
     network: Option<(i64, [Linear; 2])>,
     moments: Moments,
     normalize: bool,
@@ -57,11 +58,11 @@ pub struct Nvil {
 const HIDDEN: i64 = 100;
 
 impl Nvil {
-    /// With a baseline that sees so many features of the context, or only the moving average where there are none; with
-    /// or without the signal's normalisation.
+    /// Makes an estimator whose baseline sees `features` features of the context; with `None` it has the moving average
+    /// alone. `normalize` divides the signal by its standard deviation.
     ///
     /// # Errors
-    /// When there are less than one feature, or the device has no room.
+    /// Fails if `features` is below 1, or if the device does not exist or has no memory left.
     pub fn new(features: Option<i64>, normalize: bool, device: Device) -> Result<Self> {
         if let Some(features) = features {
             check_inputs("features of NVIL's context", features, HIDDEN)?;
@@ -76,18 +77,18 @@ impl Nvil {
         Ok(Self { learned, network, moments, normalize })
     }
 
-    /// What the network predicts, `[rows...]`.
-    fn prediction(&self, of: &Expectation<'_>) -> Result<Option<Tensor>> {
+    /// Returns the prediction of the network, `[rows...]`; `None` if there is no network.
+    fn prediction(&self, expectation: &Expectation<'_>) -> Result<Option<Tensor>> {
         let Some((features, [first, second])) = &self.network else { return Ok(None) };
-        let context = of.context.ok_or_else(|| {
-            Error::Config("NVIL's baseline was made for a context: give one with the expectation".into())
+        let context = expectation.context.ok_or_else(|| {
+            Error::Config("NVIL's baseline was made for a context: pass one with `Expectation::context`".into())
         })?;
-        let (found, made_for) = (context.size().last().copied().unwrap_or(0), *features);
-        if found != made_for {
+        let (found, features) = (context.size().last().copied().unwrap_or(0), *features);
+        if found != features {
             return Err(Error::Shape {
                 what: "context of NVIL's baseline".into(),
                 found: context.size(),
-                expected: format!("the {made_for} features that it was made for"),
+                expected: format!("[rows..., {features}]: the baseline was made for {features} features"),
             });
         }
         let context = real(context, "context of NVIL's baseline", Kind::Float, context.device())?;
@@ -104,21 +105,22 @@ impl Estimator for Nvil {
         if self.normalize { &NVIL } else { &NVIL_BASELINE }
     }
 
-    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
-        let hard = of.hard()?;
-        let mut value = of.value(&hard.z)?;
-        let log_prior = if self.normalize { of.log_prior(&hard.index) } else { None };
+    fn compute(&mut self, expectation: &Expectation<'_>) -> Result<Estimate> {
+        let hard = expectation.hard()?;
+        let mut value = expectation.value(&hard.z)?;
+        let log_prior = if self.normalize { expectation.log_prior(&hard.index) } else { None };
         let includes_prior = log_prior.is_some();
         if let Some(log_prior) = log_prior {
-            // The prior's own gradient is its log-probability's; that of the law is zero on average, and left out.
-            value = &value + (of.log_prob(&hard.index).detach() - log_prior);
+            // Differentiates `log p` in the prior's parameters. The gradient of `log q` in the law's is zero on
+            // average.
+            value = &value + (expectation.log_prob(&hard.index).detach() - log_prior);
         }
         let mut centred = value.detach() - self.moments.mean();
         let deviation = self.moments.deviation();
-        let prediction = self.prediction(of)?;
+        let prediction = self.prediction(expectation)?;
         self.moments.update(&value.detach());
         if let Some(prediction) = prediction {
-            // The network works in units of the signal, whatever those of `f` are.
+            // The network predicts in units of the signal's deviation, so that it does not depend on the scale of `f`.
             let error = centred - prediction * &deviation;
             self.learned.descend(&(&error / &deviation).square().mean(Kind::Float))?;
             centred = error.detach();
@@ -126,7 +128,7 @@ impl Estimator for Nvil {
         if self.normalize {
             centred /= deviation.clamp_min(1.0);
         }
-        let mut estimate = Estimate::mean_of(&scored(of, &hard.index, &value, &centred), of.samples);
+        let mut estimate = Estimate::mean_of(&scored(expectation, &hard.index, &value, &centred), expectation.samples);
         estimate.info.includes_prior = includes_prior;
         Ok(estimate.quantity("deviation", &deviation))
     }

@@ -1,25 +1,24 @@
-//! REBAR, for counts: the score function with the relaxed sample as control variate, whose own gradient is taken
-//! through the noise.
+//! REBAR, for counts: the score function with the relaxed sample as control variate, whose own gradient is
+//! reparametrised.
 //!
 //! With perturbed log weights `x`, `z = c_argmax(x)`, the relaxed sample `s(x) = sum_k softmax(x / temperature)_k c_k`,
-//! and `y` a draw of `x` given `z`,
+//! and `y` a draw of `x` given its largest entry,
 //!
 //! ```text
 //! (f(z) - scale f(s(y))) d log q(z) + scale (d f(s(x)) - d f(s(y)))
 //! ```
 //!
-//! is unbiased at any scale and temperature. Here `y` shares the value of `x` and only its noise is another, so that
-//! `f(s)` is evaluated once, and the slopes nearly cancel: `d x_k - d y_k = exp(x_k - max x) d log pi_k`. Scale and
-//! temperature, one each for all latents, descend the gradient of the estimate's own square: an unbiased estimate of
-//! the gradient of its variance.
+//! is unbiased at any scale and temperature. Here `y` has the value of `x` and differs in its noise alone, so that
+//! `f(s)` is evaluated once, and the derivatives nearly cancel: `d x_k - d y_k = exp(x_k - max x) d log pi_k`. All
+//! latents share one scale and one temperature. Both are trained on the square of the estimate, whose gradient
+//! estimates that of the variance without bias.
 //!
-//! # What it needs
-//! Of `f`: a slope between the atoms that adds up to the rise from one to the next: it is evaluated at relaxed values,
-//! and differentiated there. A step function makes the estimate biased. Of the law: nothing.
+//! # Requirements
+//! `f` must be differentiable between the atoms, and its derivative must integrate to the difference of `f`; a step
+//! function makes the estimate biased. The law may be any.
 //!
-//! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 1.9 times the
-//! gradient's length, where the moving average alone has 3.2.
+//! # Bias and variance
+//! Measured in `docs/gradients.md`.
 //!
 //! # Source
 //! Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein, "REBAR: Low-variance, unbiased gradient estimates for discrete
@@ -38,7 +37,7 @@ use crate::error::Result;
 use tch::nn::{Init, Path};
 use tch::{Device, Kind, Tensor};
 
-/// Score function and relaxation together, with learned scale and temperature.
+/// The score function with a relaxation as control variate, of learned scale and temperature.
 ///
 /// ```
 /// use gengs::estimators::{Estimator, Expectation, Rebar};
@@ -62,10 +61,10 @@ pub struct Rebar {
 }
 
 impl Rebar {
-    /// Starts at this temperature, and at scale 1.
+    /// Makes an estimator that starts at the given temperature and at scale 1.
     ///
     /// # Errors
-    /// When the temperature is not positive and finite.
+    /// Fails if the temperature is not positive and finite, or if the device does not exist or has no memory left.
     pub fn new(temperature: f64, device: Device) -> Result<Self> {
         let temperature = check_temperature(temperature)?;
         let (learned, relaxed) = Learned::new(device, FAST, |path| RelaxedControl::new(path, temperature))?;
@@ -81,11 +80,11 @@ impl Estimator for Rebar {
         &REBAR
     }
 
-    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
-        let draw = Draw::new(of)?;
-        let value = of.value(&draw.hard.z)?;
-        let control = self.relaxed.control(of, &self.relaxed.relaxed(of, &draw))?;
-        let estimate = controlled(of, &draw, &value, &control, &mut self.learned, 2 * of.samples)?;
+    fn compute(&mut self, expectation: &Expectation<'_>) -> Result<Estimate> {
+        let draw = Draw::new(expectation)?;
+        let value = expectation.value(&draw.hard.z)?;
+        let control = self.relaxed.control(expectation, &self.relaxed.relaxed(expectation, &draw))?;
+        let estimate = controlled(expectation, &draw, &value, &control, &mut self.learned, 2 * expectation.samples)?;
         Ok(self.relaxed.quantities(estimate))
     }
 
@@ -94,21 +93,22 @@ impl Estimator for Rebar {
     }
 }
 
-/// Exact samples, and the perturbed log weights that they came from, without graph.
+/// Exact samples, and the perturbed log weights `x` `[samples, rows..., latents, atoms]` that they came from, without
+/// gradient.
 pub(super) struct Draw {
     pub hard: Hard,
     pub x: Tensor,
 }
 
 impl Draw {
-    pub fn new(of: &Expectation<'_>) -> Result<Self> {
-        let x = of.perturbed()?.detach();
+    pub fn new(expectation: &Expectation<'_>) -> Result<Self> {
+        let x = expectation.perturbed()?.detach();
         let index = x.argmax(-1, false);
-        Ok(Self { hard: Hard { z: of.law.select(index.shallow_clone()), index }, x })
+        Ok(Self { hard: Hard { z: expectation.law.select(index.shallow_clone()), index }, x })
     }
 }
 
-/// `f` of the relaxed sample, times a scale.
+/// The control variate `scale f(s)`: `f` at the relaxed sample `s`.
 #[derive(Debug)]
 pub(super) struct RelaxedControl {
     log_temperature: Tensor,
@@ -123,15 +123,17 @@ impl RelaxedControl {
         }
     }
 
-    /// The relaxed values of perturbed log weights, with what [`conditional::slope_beyond_given`] makes of their slope.
-    pub fn relaxed(&self, of: &Expectation<'_>, draw: &Draw) -> Tensor {
-        let x = &draw.x + conditional::slope_beyond_given(of, &draw.x, &draw.hard.index);
-        of.weigh(&(x / self.log_temperature.exp()).softmax(-1, None::<Kind>))
+    /// Returns the relaxed values `[samples, rows..., latents]` (`+ [d]`) of a draw. Their gradient is that of the
+    /// unconditional draw minus that of the conditional one.
+    pub fn relaxed(&self, expectation: &Expectation<'_>, draw: &Draw) -> Tensor {
+        let difference = conditional::unconditional_minus_conditional_gradient(expectation, &draw.x, &draw.hard.index);
+        let x = &draw.x + difference;
+        expectation.weigh(&(x / self.log_temperature.exp()).softmax(-1, None::<Kind>))
     }
 
-    /// `scale f(s)` of relaxed values, `[samples, rows...]`.
-    pub fn control(&self, of: &Expectation<'_>, relaxed: &Tensor) -> Result<Tensor> {
-        Ok(of.value(relaxed)? * &self.scale)
+    /// Evaluates the control variate at relaxed values: `scale f(s)`, `[samples, rows...]`.
+    pub fn control(&self, expectation: &Expectation<'_>, relaxed: &Tensor) -> Result<Tensor> {
+        Ok(expectation.value(relaxed)? * &self.scale)
     }
 
     pub fn quantities(&self, estimate: Estimate) -> Estimate {
@@ -139,34 +141,35 @@ impl RelaxedControl {
     }
 }
 
-/// The gradient of a control's sum in the log weights, with a graph; zero where it does not depend on them.
-fn slope_in(control: &Tensor, log_weights: &Tensor) -> Result<Tensor> {
+/// Returns the gradient of a control's sum in the log weights, differentiable again; zero if the control does not
+/// depend on them.
+fn gradient_of_control(control: &Tensor, log_weights: &Tensor) -> Result<Tensor> {
     if control.requires_grad() && log_weights.requires_grad() {
-        let slope = autograd::gradients(&total(control), &[log_weights], true, true)?.remove(0);
-        if slope.defined() {
-            return Ok(slope);
+        let gradient = autograd::gradients(&total(control), &[log_weights], true, true)?.remove(0);
+        if gradient.defined() {
+            return Ok(gradient);
         }
     }
     Ok(log_weights.detach().zeros_like())
 }
 
-/// The estimate with a control variate `[samples, rows...]` whose gradient in the log weights is that of its draw less
-/// that of its draw given `z`; the control's variables descend the variance.
+/// Computes the estimate with a control variate `[samples, rows...]`, whose gradient in the log weights is that of the
+/// unconditional draw minus that of the conditional one. Trains the control's variables to lower the variance.
 pub(super) fn controlled(
-    of: &Expectation<'_>,
+    expectation: &Expectation<'_>,
     draw: &Draw,
     value: &Tensor,
     control: &Tensor,
     learned: &mut Learned,
     evaluations: i64,
 ) -> Result<Estimate> {
-    let leaf = of.law.log_weights();
-    let slope = slope_in(control, leaf)?;
-    // The sum over the samples; the others' signals do not depend on it.
-    let score = conditional::one_hot(&draw.hard.index, of.law.len(), of.law.kind());
+    let log_weights = expectation.law.log_weights();
+    let control_gradient = gradient_of_control(control, log_weights)?;
+    let score = conditional::one_hot(&draw.hard.index, expectation.law.len(), expectation.law.kind());
     let signal = (value.detach() - control).unsqueeze(-1).unsqueeze(-1);
-    let g = (signal * score).sum_dim_intlist(0, false, None::<Kind>) + slope;
-    learned.descend(&conditional::tilted(&g, of).square().sum(None::<Kind>))?;
-    let g: Tensor = g.detach() / of.samples as f64;
-    Ok(Estimate::mean_of(value, evaluations).pulled(of, &g))
+    // The sum over samples, since the signal of a sample does not depend on the others.
+    let g = (signal * score).sum_dim_intlist(0, false, None::<Kind>) + control_gradient;
+    learned.descend(&conditional::gradient_in_natural_parameter(&g, expectation).square().sum(None::<Kind>))?;
+    let g: Tensor = g.detach() / expectation.samples as f64;
+    Ok(Estimate::mean_of(value, evaluations).pulled(expectation, &g))
 }

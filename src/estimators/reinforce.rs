@@ -1,21 +1,18 @@
 //! REINFORCE, the score-function estimator: `(f(z) - baseline) d log q(z)`.
 //!
 //! Unbiased for any `f`, differentiable or not, as long as the baseline does not depend on the sample that it is
-//! subtracted for. The variance is that of `f` times that of the score, so that baselines matter:
-//!
+//! subtracted for. The variance grows with the size of `f`, so that baselines matter:
 //! | baseline | | needs |
 //! |---|---|---|
 //! | none | `0` | |
-//! | moving average | the mean of `f` over the calls before | more than one call |
-//! | leave one out | the mean of the row's other samples | two samples a row or more |
+//! | moving average | the mean of `f` over the previous calls | more than one call |
+//! | leave one out | the mean of the row's other samples | at least two samples per row |
 //!
-//! # What it needs
-//! Of `f`: a value at the atoms. Of the law: nothing.
+//! # Requirements
+//! `f` must have values at the atoms. The law may be any.
 //!
-//! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 4.8 times the
-//! gradient's length without baseline, 3.2 with the moving average, and 3.3 with leave-one-out, which evaluates `f`
-//! twice.
+//! # Bias and variance
+//! Measured in `docs/gradients.md`.
 //!
 //! # Source
 //! Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement learning", Machine
@@ -30,18 +27,18 @@ use super::tensors::no_value;
 use crate::error::Result;
 use tch::{Device, Kind, Tensor};
 
-/// What is subtracted from `f`.
+/// The baseline that is subtracted from `f`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Baseline {
-    /// Nothing.
+    /// No baseline.
     None,
-    /// The mean of `f` over the calls before, which moves on by a tenth at each.
+    /// An exponential moving average of `f` over the previous calls, with weight 0.1 for each new call.
     MovingAverage,
     /// The mean of the other samples of the row.
     LeaveOneOut,
 }
 
-/// The score function, with a baseline.
+/// The score-function estimator with a baseline.
 ///
 /// ```
 /// use gengs::estimators::{Baseline, Estimator, Expectation, Reinforce};
@@ -66,10 +63,10 @@ pub struct Reinforce {
 }
 
 impl Reinforce {
-    /// With this baseline, on this device.
+    /// Makes an estimator with the given baseline, whose moving average lies on `device`.
     ///
     /// # Errors
-    /// When the device has no room.
+    /// Fails if the device does not exist or has no memory left.
     pub fn new(baseline: Baseline, device: Device) -> Result<Self> {
         let memory = match baseline {
             Baseline::MovingAverage => Some(Learned::new(device, SLOW, |path| Moments::new(&(path / "signal")))?),
@@ -79,13 +76,13 @@ impl Reinforce {
     }
 }
 
-/// What every score-function estimator hands back: `f` with its own graph, and the score times a signal
-/// `[samples, rows...]`.
+/// Returns `value` with the score-function gradient added, `[samples, rows...]`: the derivative of `log q` at the
+/// samples `index`, times a `signal` `[samples, rows...]`.
 pub(super) fn scored(of: &Expectation<'_>, index: &Tensor, value: &Tensor, signal: &Tensor) -> Tensor {
     value + no_value(&of.log_prob(index)) * signal.detach()
 }
 
-/// For each sample the mean of the others, along the first dimension.
+/// Returns for each sample the mean of the other samples, along the first dimension; the shape stays.
 pub(super) fn mean_of_others(values: &Tensor) -> Tensor {
     let others = values.size()[0] - 1;
     (values.sum_dim_intlist(0, true, None::<Kind>) - values) / others as f64

@@ -1,16 +1,15 @@
 //! RELAX, for counts: REBAR with a learned network added to its control variate.
 //!
-//! The control variate of [`Rebar`](super::Rebar), `scale f(s)`, becomes `scale f(s) + r(s)`, with a small network `r`
-//! of the relaxed values `s` and of the mean and deviation of each latent's law. All of it descends the estimate's
-//! variance.
+//! The control variate of [`Rebar`](super::Rebar), `scale f(s)`, becomes `scale f(s) + r(s)`. The small network `r`
+//! sees the relaxed values `s` and the mean and deviation of each latent's law. Scale, temperature and network are
+//! trained to lower the variance of the estimate.
 //!
-//! # What it needs
-//! Of `f`: as [`Rebar`](super::Rebar), a slope between the atoms that adds up to the rise from one to the next. Of the
-//! law: nothing.
+//! # Requirements
+//! As for [`Rebar`](super::Rebar): `f` must be differentiable between the atoms, and its derivative must integrate to
+//! the difference of `f` (step functions fail this). The law may be any.
 //!
-//! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows no gain over REBAR, 1.9 times the
-//! gradient's length: the network has little to add to `f` of the relaxed sample.
+//! # Bias and variance
+//! Measured in `docs/gradients.md`.
 //!
 //! # Source
 //! Grathwohl, Choi, Wu, Roeder, Duvenaud, "Backpropagation through the Void: Optimizing control variates for black-box
@@ -26,7 +25,7 @@ use super::tensors::check_temperature;
 use crate::error::Result;
 use tch::Device;
 
-/// Score function and relaxation together, with a learned control variate.
+/// The score function with a relaxation and a learned network as control variate.
 ///
 /// ```
 /// use gengs::estimators::{Estimator, Expectation, Relax};
@@ -52,10 +51,12 @@ pub struct Relax {
 }
 
 impl Relax {
-    /// For rows of so many numbers (latents, times the atoms' own dimension); starts at this temperature.
+    /// Makes an estimator for rows of `width` numbers: latents, times the dimension of an atom. It starts at the given
+    /// temperature.
     ///
     /// # Errors
-    /// When the temperature is not positive and finite, a row has less than one number, or the device has no room.
+    /// Fails if the temperature is not positive and finite, if `width` is below 1, or if the device does not exist or
+    /// has no memory left.
     pub fn new(width: i64, temperature: f64, device: Device) -> Result<Self> {
         let temperature = check_temperature(temperature)?;
         Critic::check_width(width)?;
@@ -75,13 +76,14 @@ impl Estimator for Relax {
         &RELAX
     }
 
-    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
-        let draw = Draw::new(of)?;
-        let value = of.value(&draw.hard.z)?;
-        let relaxed = self.relaxed.relaxed(of, &draw);
-        let control = self.relaxed.control(of, &relaxed)? + self.critic.value(of, &relaxed, &self.moments)?;
+    fn compute(&mut self, expectation: &Expectation<'_>) -> Result<Estimate> {
+        let draw = Draw::new(expectation)?;
+        let value = expectation.value(&draw.hard.z)?;
+        let relaxed = self.relaxed.relaxed(expectation, &draw);
+        let control =
+            self.relaxed.control(expectation, &relaxed)? + self.critic.value(expectation, &relaxed, &self.moments)?;
         self.moments.update(&value.detach());
-        let estimate = controlled(of, &draw, &value, &control, &mut self.learned, 2 * of.samples)?;
+        let estimate = controlled(expectation, &draw, &value, &control, &mut self.learned, 2 * expectation.samples)?;
         Ok(self.relaxed.quantities(estimate))
     }
 

@@ -1,22 +1,22 @@
-//! RELAX on dequantised counts: a learned control variate of `x = z + u`, `u` uniform, instead of a relaxation.
+//! RELAX on dequantised counts: a learned control variate of `x = z + u`, `u` uniform, in place of a relaxation.
 //!
 //! ```text
 //! (f(z) - c(x)) d log q(z) + c'(x) dx
 //! ```
 //!
-//! with `dx` the movement of `x` at a fixed quantile. `f` is only evaluated at integers, and never differentiated in
-//! `z`. It is RELAX with another reparametrisation: given `z`, `x` does not depend on the parameters. In one dimension
-//! some `c` makes the estimate exact, without variance: in each `z .. z + 1` that whose product with the speed of `x`
-//! grows by `E - f(z) s(z)`, with the score `s` and the gradient `E` (the speed's own slope is `-s(z)`). No function of
-//! a relaxed sample does. Here `c` is a small network of all of a row's `x`, in units and around the mean of `f`,
-//! trained to the least variance.
+//! with `dx` the derivative of `x` at a fixed quantile. `f` is evaluated at integers only and never differentiated in
+//! `z`. It is RELAX with another reparametrisation: given `z`, `x` does not depend on the parameters.
 //!
-//! # What it needs
-//! Of `f`: a value at the atoms. Of the law: successive integers.
+//! In one dimension some `c` makes the variance zero: within each `z .. z + 1`, its product with the speed `dx` must
+//! grow by `E - f(z) s(z)`, with the score `s` and the exact gradient `E` (the derivative of the speed is `-s(z)`). No
+//! function of a relaxed sample can do so. Here `c` is a small network of all `x` of a row, scaled by the deviation of
+//! `f` and shifted by its mean, and trained to lower the variance.
 //!
-//! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) shows a standard deviation of 1.2 times the
-//! gradient's length from one evaluation of `f`, where leave-one-out has 3.3 from two.
+//! # Requirements
+//! `f` must have values at the atoms. The law must be on successive integers.
+//!
+//! # Bias and variance
+//! Measured in `docs/gradients.md`.
 //!
 //! # Source
 //! The control variate: Grathwohl et al., arXiv 1711.00123; implicit reparametrisation by the distribution function:
@@ -32,7 +32,7 @@ use super::rebar::{Draw, controlled};
 use crate::error::Result;
 use tch::Device;
 
-/// Score function with a learned control variate of dequantised counts.
+/// The score function with a learned control variate of dequantised counts.
 ///
 /// ```
 /// use gengs::estimators::{Estimator, Expectation, RelaxDequantized};
@@ -57,10 +57,10 @@ pub struct RelaxDequantized {
 }
 
 impl RelaxDequantized {
-    /// For rows of so many latents.
+    /// Makes an estimator for rows of the given number of latents.
     ///
     /// # Errors
-    /// When a row has less than one latent, or the device has no room.
+    /// Fails if `latents` is below 1, or if the device does not exist or has no memory left.
     pub fn new(latents: i64, device: Device) -> Result<Self> {
         Critic::check_width(latents)?;
         let (learned, (critic, moments)) = Learned::new(device, SLOW, |path| {
@@ -78,16 +78,16 @@ impl Estimator for RelaxDequantized {
         &RELAX_DEQUANTIZED
     }
 
-    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
-        let flow = Flow::new(of);
-        let draw = Draw::new(of)?;
-        let value = of.value(&draw.hard.z)?;
+    fn compute(&mut self, expectation: &Expectation<'_>) -> Result<Estimate> {
+        let flow = Flow::new(expectation);
+        let draw = Draw::new(expectation)?;
+        let value = expectation.value(&draw.hard.z)?;
         let u = draw.hard.z.rand_like();
-        // The network sees the middle of `z .. z + 1` where `f` sees `z`.
-        let x = &draw.hard.z - &draw.hard.index + flow.spread(of, &draw.hard.index, &u) - 0.5;
-        let control = self.critic.value(of, &x, &self.moments)?;
+        // The network sees the middle of the interval `z .. z + 1` where `f` sees `z`.
+        let x = &draw.hard.z - &draw.hard.index + flow.spread(expectation, &draw.hard.index, &u) - 0.5;
+        let control = self.critic.value(expectation, &x, &self.moments)?;
         self.moments.update(&value.detach());
-        controlled(of, &draw, &value, &control, &mut self.learned, of.samples)
+        controlled(expectation, &draw, &value, &control, &mut self.learned, expectation.samples)
     }
 
     fn learned(&mut self) -> Option<&mut Learned> {

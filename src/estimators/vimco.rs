@@ -1,18 +1,14 @@
 //! VIMCO: the score function for bounds of several samples.
 //!
 //! The objective is not `E f` but the bound `-E log (1/S) sum_s exp(l_s)` of `S` samples,
-//! `l = -f(z) + log p(z) - log q(z)` with a prior `p`, `l = -f(z)` without one. It lies below `E f` plus the KL, and
-//! comes closer to `-log p(x)` the more samples. The signal of each sample is by how much it raises the bound above
-//! what the others would give alone, where its own `l` is replaced by their mean.
+//! `l = -f(z) + log p(z) - log q(z)` with a prior `p`, `l = -f(z)` without one. The bound lies below `E f` plus the KL
+//! and approaches `-log p(x)` as the samples increase. The signal of a sample is the rise of the bound over its value
+//! with this sample's `l` replaced by the mean of the others.
 //!
-//! Unbiased for its own objective; its bias for `E f` is that of the objective.
+//! Unbiased for the bound; for `E f` the bias is the difference of the two gradients.
 //!
-//! # What it needs
-//! Of `f`: a value at the atoms. Of the law: nothing.
-//!
-//! # Ten coupled latents
-//! A fixed random network of ten Poisson latents (`docs/gradients.md`) was not measured here: its objective cannot be
-//! enumerated.
+//! # Requirements
+//! `f` must have values at the atoms. The law may be any.
 //!
 //! # Source
 //! Mnih, Rezende, "Variational inference for Monte Carlo objectives", arXiv 1602.06725.
@@ -26,7 +22,7 @@ use super::tensors::no_value;
 use crate::error::Result;
 use tch::Tensor;
 
-/// The score function of a bound of several samples.
+/// The score function for a bound of several samples.
 ///
 /// ```
 /// use gengs::estimators::{Estimator, Expectation, Vimco};
@@ -54,14 +50,14 @@ impl Estimator for Vimco {
         &VIMCO
     }
 
-    fn compute(&mut self, of: &Expectation<'_>) -> Result<Estimate> {
-        let hard = of.hard()?;
-        let log_q = of.log_prob(&hard.index);
-        let mut l = -of.value(&hard.z)?;
-        if let Some(log_ratio) = of.log_ratio(&hard.index) {
+    fn compute(&mut self, expectation: &Expectation<'_>) -> Result<Estimate> {
+        let hard = expectation.hard()?;
+        let log_q = expectation.log_prob(&hard.index);
+        let mut l = -expectation.value(&hard.z)?;
+        if let Some(log_ratio) = expectation.log_ratio(&hard.index) {
             l -= log_ratio;
         }
-        let samples = of.samples;
+        let samples = expectation.samples;
         let log_mean = |l: &Tensor| l.logsumexp(0, false) - (samples as f64).ln();
         let bound = log_mean(&l);
         let values = l.detach();
@@ -75,7 +71,7 @@ impl Estimator for Vimco {
         });
         let signal = bound.detach() - Tensor::stack(&without.collect::<Vec<_>>(), 0);
         let score = (no_value(&log_q) * signal).sum_dim_intlist(0, false, None::<tch::Kind>);
-        let info = Info { evaluations: samples, includes_prior: of.prior.is_some(), ..Info::default() };
+        let info = Info { evaluations: samples, includes_prior: expectation.prior.is_some(), ..Info::default() };
         Ok(Estimate { surrogate: -(bound + score), info })
     }
 }

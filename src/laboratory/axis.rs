@@ -1,21 +1,22 @@
-//! Axes: from a value to a place between 0 and 1, and the ticks on the way.
+//! Axes of charts: the position of a value, from 0 to 1, and round ticks.
 
-/// Decades of a logarithmic axis from which on only powers of ten are marked, not 2 and 5 of each.
+/// The number of decades from which a logarithmic axis has ticks at powers of ten only, and not also at 2 and 5 times
+/// these.
 const MANY_DECADES: f64 = 2.5;
 
-/// The most ticks on an axis; more would run into each other on charts as small as these.
+/// The most ticks on an axis: more would overlap in charts of this size.
 const MOST_TICKS: f64 = 7.0;
 
-/// The room beyond the outermost values, as a part of the axis.
+/// The margin beyond the outermost values, as a share of the axis.
 const MARGIN: f64 = 0.04;
 
-/// Exponents of ten whose numbers are written out.
+/// The exponents of ten for which numbers are written without an exponent.
 const WRITTEN_OUT: std::ops::RangeInclusive<i32> = -3..=4;
 
-/// A range of values, laid out from 0 to 1.
+/// A range of values that is mapped to positions from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Axis {
-    /// Ends; of a logarithmic axis, their common logarithms.
+    /// The smallest value; for a logarithmic axis, its common logarithm. `high` is the largest.
     low: f64,
     high: f64,
     scale: Scale,
@@ -29,29 +30,29 @@ enum Scale {
     Logarithmic,
 }
 
-/// A mark on an axis.
+/// A tick of an axis.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tick {
-    /// Between 0 and 1.
+    /// The position, from 0 to 1.
     pub at: f64,
-    /// What is written there.
+    /// The text at the tick.
     pub label: String,
 }
 
 impl Axis {
-    /// From the least of the finite values to the largest.
+    /// Makes an axis from the smallest to the largest of the finite values.
     pub fn linear(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = ends(values.filter(|value| value.is_finite())).unwrap_or((0.0, 1.0));
         let widened = if low < high { 0.0 } else { 0.5_f64.max(low.abs() / 10.0) };
         Self { low: low - widened, high: high + widened, scale: Scale::Linear }
     }
 
-    /// From the least step to the largest.
+    /// Makes an axis from the smallest to the largest step.
     pub fn steps(steps: &[usize]) -> Self {
         Self { scale: Scale::Whole, ..Self::linear(steps.iter().map(|step| *step as f64)) }
     }
 
-    /// From the least of the positive finite values to the largest, with a margin.
+    /// Makes a logarithmic axis from the smallest to the largest of the positive finite values, with a margin.
     pub fn logarithmic(values: impl Iterator<Item = f64>) -> Self {
         let logarithms = values.filter(|value| value.is_finite() && *value > 0.0).map(f64::log10);
         let (low, high) = ends(logarithms).unwrap_or((0.0, 1.0));
@@ -59,19 +60,19 @@ impl Axis {
         Self { low: low - widened, high: high + widened, scale: Scale::Logarithmic }.with_margin()
     }
 
-    /// With room beyond both ends.
+    /// Adds a margin at both ends.
     pub fn with_margin(self) -> Self {
         let margin = MARGIN * (self.high - self.low);
         Self { low: self.low - margin, high: self.high + margin, ..self }
     }
 
-    /// Where a value lies, which may be beyond the ends; nothing for a value that has no place on the axis.
+    /// Returns the position of a value, which may be below 0 or above 1; `None` if the axis has no position for it.
     pub fn at(&self, value: f64) -> Option<f64> {
         let value = if self.scale == Scale::Logarithmic { value.log10() } else { value };
         Some((value - self.low) / (self.high - self.low)).filter(|at| at.is_finite())
     }
 
-    /// Marks at round values.
+    /// Returns ticks at round values.
     pub fn ticks(&self) -> Vec<Tick> {
         let step = round_step(self.high - self.low);
         match self.scale {
@@ -102,7 +103,7 @@ impl Axis {
             .map(|(exponent, mantissa)| (mantissa, exponent as i32))
             .collect();
         if marks.len() < 2 {
-            // So short an axis is nearly linear.
+            // An axis this short is nearly linear.
             let (low, high) = (10_f64.powf(self.low), 10_f64.powf(self.high));
             let ticks = multiples(round_step(high - low), low, high);
             return ticks.filter_map(|value| Some(Tick { at: self.at(value)?, label: number(value) })).collect();
@@ -123,7 +124,7 @@ impl Axis {
     }
 }
 
-/// A number to three digits.
+/// Formats a number to three digits.
 pub(super) fn number(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return value.to_string();
@@ -132,7 +133,7 @@ pub(super) fn number(value: f64) -> String {
     if WRITTEN_OUT.contains(&exponent) {
         return format!("{value:.*}", usize::try_from(2 - exponent).unwrap_or(0));
     }
-    // The formatter divides by the power of ten exactly, where this power may be out of range.
+    // Uses the formatter: dividing by a power of ten could overflow.
     let scientific = format!("{value:.2e}");
     match scientific.split_once('e') {
         Some((mantissa, exponent)) => format!("{mantissa}·10{}", superscript(exponent.parse().unwrap_or(0))),
@@ -140,6 +141,7 @@ pub(super) fn number(value: f64) -> String {
     }
 }
 
+/// Formats an exponent as superscript digits.
 fn superscript(exponent: i32) -> String {
     let raised = |digit| match digit {
         '-' => '⁻',
@@ -157,6 +159,7 @@ fn superscript(exponent: i32) -> String {
     exponent.to_string().chars().map(raised).collect()
 }
 
+/// Returns the smallest and the largest value; `None` if there are none.
 fn ends(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     values.fold(None, |ends, value| {
         let (low, high) = ends.unwrap_or((value, value));
@@ -164,7 +167,7 @@ fn ends(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     })
 }
 
-/// 1, 2 or 5 times a power of ten, of which a span holds few enough.
+/// Returns the smallest of 1, 2 or 5 times a power of ten that divides a span into at most [`MOST_TICKS`] steps.
 fn round_step(span: f64) -> f64 {
     let power = 10_f64.powf((span / MOST_TICKS).log10().floor());
     [1.0, 2.0, 5.0]
@@ -174,9 +177,9 @@ fn round_step(span: f64) -> f64 {
         .unwrap_or(10.0 * power)
 }
 
-/// Multiples of a step within a range; none for a step that is not a positive number, or far too small.
+/// Returns the multiples of a step within a range; none if the step is not positive or far too small.
 fn multiples(step: f64, low: f64, high: f64) -> impl Iterator<Item = f64> {
-    // A multiple that rounding carries past an end is still the end.
+    // The tolerance keeps a multiple at an end that rounding has moved outside.
     let (first, last) = ((low / step - 1e-9).ceil(), (high / step + 1e-9).floor());
     let count = if last - first < 10.0 * MOST_TICKS && last >= first { (last - first) as u32 + 1 } else { 0 };
     (0..count).map(move |index| (first + f64::from(index)) * step)

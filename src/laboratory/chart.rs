@@ -1,60 +1,61 @@
-//! One chart: lines with bands in a frame, ticks around it, and the lines' names at their ends.
+//! A chart: lines with bands in a frame, ticks around it, and the names of the lines at their ends. Lengths are in
+//! pixels.
 
 use super::axis::Axis;
 use super::palette::{dashes, marks, radius};
 use crate::estimators::EstimatorKind;
 use crate::markup::escape;
 
-/// The frame.
+/// The size of the frame.
 pub(super) const WIDTH: f64 = 188.0;
 pub(super) const HEIGHT: f64 = 200.0;
 
-/// Left of the frame, for the vertical axis.
+/// The space at the left of the frame, for the vertical axis.
 pub(super) const LEFT: f64 = 70.0;
 
-/// Under the frame, for the horizontal axis.
+/// The space under the frame, for the horizontal axis.
 pub(super) const BELOW: f64 = 40.0;
 
-/// Between the frame and the names, for the lines that join them.
+/// The space between the frame and the names, for the lines that connect them.
 const LEADER: f64 = 16.0;
 
-/// Right of the names, for an arrow.
+/// The space at the right of a name, for an arrow.
 const ARROW: f64 = 10.0;
 
-/// Between the names' baselines.
+/// The least distance between the baselines of two names.
 const APART: f64 = 13.0;
 
-/// The width of a letter, which is that of a wide one, since the reader's font is unknown.
+/// The assumed width of a letter: that of a wide one, since the reader's font is unknown.
 pub(super) const LETTER: f64 = 6.4;
 
-/// What is drawn of an estimator.
+/// The curve of one estimator.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Line<'a> {
     pub kind: EstimatorKind,
     pub values: &'a [f64],
-    /// Smallest and largest.
+    /// The smallest and the largest value at each step.
     pub band: Option<(&'a [f64], &'a [f64])>,
 }
 
-/// Lines over the same steps.
+/// A chart of lines with the same steps.
 #[derive(Debug, Clone)]
 pub(super) struct Chart<'a> {
     pub lines: Vec<Line<'a>>,
     pub steps: &'a [usize],
     pub x: Axis,
     pub y: Axis,
-    /// Of the vertical axis; without it, the chart shares the axis of the one at its left.
+    /// The name of the vertical axis; `None` if the chart shares the axis of the chart at its left.
     pub y_name: Option<&'a str>,
 }
 
 impl Chart<'_> {
-    /// The room that the names of estimators take at the right of the frame.
+    /// Returns the space that the names of estimators take at the right of the frame.
     pub fn right(kinds: impl Iterator<Item = EstimatorKind>) -> f64 {
         let longest = kinds.map(|kind| kind.to_string().chars().count()).max().unwrap_or(0);
         LEADER + LETTER * longest as f64 + ARROW
     }
 
-    /// With the upper left corner of the frame at a place.
+    /// Draws the chart as SVG, with the upper left corner of the frame at (`left`, `top`).
     pub fn draw(&self, left: f64, top: f64) -> String {
         let bands: String = self.lines.iter().map(|line| self.band(line)).collect();
         let hairlines: String = self
@@ -65,7 +66,7 @@ impl Chart<'_> {
             .collect();
         let lines: String = self.lines.iter().map(|line| self.median(line, "line")).collect();
         let axes = self.horizontal_axis() + &self.vertical_axis();
-        // An inner picture, since it cuts off what leaves the frame.
+        // A nested `svg` element clips the lines at the frame.
         let frame = format!("<svg width=\"{WIDTH}\" height=\"{HEIGHT}\">\n{bands}{hairlines}{lines}</svg>");
         let names = self.names();
         format!("<g transform=\"translate({left:.1} {top:.1})\">\n{axes}{frame}\n{names}</g>\n")
@@ -107,8 +108,8 @@ impl Chart<'_> {
         ticks.chain(name).collect()
     }
 
-    /// The area between the smallest and the largest values. Where the smallest has no place on a logarithmic axis,
-    /// being zero or less, it reaches to the bottom.
+    /// Draws the area between the smallest and the largest values. Smallest values of zero or less, which have no
+    /// position on a logarithmic axis, are drawn at the bottom.
     fn band(&self, line: &Line<'_>) -> String {
         let Some((low, high)) = line.band else { return String::new() };
         let sides = self.steps.iter().zip(low).zip(high).map(|((&step, &low), &high)| {
@@ -126,7 +127,7 @@ impl Chart<'_> {
         group(line.kind, &polygons)
     }
 
-    /// The medians, with a gap where one has no place; a point between two gaps is a dot.
+    /// Draws the line of medians, with a gap at each value without a position. A point between two gaps is a dot.
     fn median(&self, line: &Line<'_>, class: &str) -> String {
         let points = self.steps.iter().zip(line.values).map(|(&step, &value)| self.point(step, value));
         let (mut d, mut dots) = (String::new(), String::new());
@@ -144,8 +145,8 @@ impl Chart<'_> {
         group(line.kind, &(stroke + &dots))
     }
 
-    /// The names at the lines' ends, apart from each other, and what joins the two. An arrow tells that a line ends
-    /// beyond the frame.
+    /// Draws the names at the ends of the lines, with a distance between them, and the lines that connect the two. An
+    /// arrow marks a line that ends outside of the frame.
     fn names(&self) -> String {
         let ends: Vec<(EstimatorKind, f64, f64)> = self
             .lines
@@ -169,7 +170,7 @@ impl Chart<'_> {
                     ""
                 };
                 let (from, to) = (y.clamp(0.0, HEIGHT), WIDTH + LEADER - 3.0);
-                // Within the frame it must not look like a part of the line.
+                // Dotted inside the frame, where it could be mistaken for a part of the line.
                 let dots = if x < WIDTH - 1.0 { " stroke-dasharray=\"1 3\"" } else { "" };
                 let leader = format!("<path class=\"leader\"{dots} d=\"M{x:.1} {from:.1}L{to} {named:.1}\"/>");
                 let at = WIDTH + LEADER;
@@ -185,7 +186,7 @@ impl Chart<'_> {
     }
 }
 
-/// Marks of an estimator, with its name for whoever points at them; nothing if there are none.
+/// Groups the marks of an estimator, with its name as a tooltip; empty if there are no marks.
 fn group(kind: EstimatorKind, content: &str) -> String {
     if content.is_empty() { String::new() } else { format!("<g {}><title>{kind}</title>{content}</g>\n", marks(kind)) }
 }
@@ -194,7 +195,7 @@ fn path(points: impl Iterator<Item = (f64, f64)>) -> String {
     points.enumerate().map(|(index, (x, y))| format!("{}{x:.1} {y:.1}", if index == 0 { 'M' } else { 'L' })).collect()
 }
 
-/// The stretches without gap.
+/// Splits points at the gaps.
 fn runs<T>(points: impl Iterator<Item = Option<T>>) -> Vec<Vec<T>> {
     let mut runs = vec![Vec::new()];
     for point in points {
@@ -207,13 +208,13 @@ fn runs<T>(points: impl Iterator<Item = Option<T>>) -> Vec<Vec<T>> {
     runs
 }
 
-/// Places at least so far apart, in the order of those wanted, as close to them as least squares has it, and within
-/// bounds that have the room.
+/// Returns positions with at least the distance `apart`, in the order of the `wanted` ones and as close to them as
+/// possible (least squares), between `low` and `high` if there is enough space.
 fn spread(wanted: &[f64], apart: f64, low: f64, high: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by(|one, other| wanted[*one].total_cmp(&wanted[*other]));
-    // Neighbours that touch move as one block; of each, the sum of where its members want its first member, and their
-    // number.
+    // Neighbours that touch form a block: the sum of the positions that its members want for its first member, and the
+    // number of members.
     let mut blocks: Vec<(f64, f64)> = Vec::new();
     let first = |(sum, count): (f64, f64)| (sum / count).min(high - (count - 1.0) * apart).max(low);
     for &index in &order {

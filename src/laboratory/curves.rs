@@ -1,4 +1,4 @@
-//! What optimisation curves are made of, as they are written to JSON and drawn.
+//! The data of optimisation curves, as written to JSON and drawn.
 
 use crate::estimators::EstimatorKind;
 use serde::{Deserialize, Serialize};
@@ -8,52 +8,52 @@ use serde::{Deserialize, Serialize};
 pub struct Panel {
     /// The law that the targets were drawn from, as in `Poisson(20)`.
     pub law: String,
-    /// What the parameters are and where they start, in a few words.
+    /// The parameters and their starting values, in a few words.
     pub task: String,
-    /// Steps at which the curves have points.
+    /// The steps at which the curves have points.
     pub steps: Vec<usize>,
-    /// The loss that no parameters go below.
+    /// The smallest loss that any parameters reach.
     pub least_loss: f64,
-    /// One an estimator.
+    /// The curves, one per estimator.
     pub curves: Vec<Curve>,
 }
 
-/// How an estimator fared over a run, over several seeds.
+/// The loss and gradient variance of an estimator during a run, over several seeds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
-    /// Which.
+    /// The estimator.
     pub estimator: EstimatorKind,
-    /// The exact expected loss at the parameters of each step, above the least.
+    /// The exact expected loss at the parameters of each step, minus the least loss.
     pub excess_loss: Band,
     /// The variance of one estimate of the gradient at each step, summed over the parameters.
     pub variance: Band,
-    /// Evaluations of the objective behind one estimate.
+    /// Evaluations of the objective per estimate.
     pub evaluations: i64,
-    /// Seconds a step.
+    /// Seconds per step.
     pub seconds_per_step: f64,
-    /// What the estimator learned, by name: its value at each step, of the first seed.
+    /// The learned quantities by name, with their values at each step, for the first seed.
     pub quantities: Vec<(String, Vec<f64>)>,
-    /// The step at which the first run could not go on, and with it the curve; `None` where all came to their end.
+    /// The step at which the first run failed and the curve ends; `None` if all runs were completed.
     #[serde(default)]
     pub ended_at: Option<usize>,
-    /// Why, in one sentence.
+    /// The reason for the failure, in one sentence.
     #[serde(default)]
     pub ended_by: Option<String>,
 }
 
-/// The median over seeds, and the smallest and largest.
+/// The median over seeds at each step, with the smallest and the largest value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Band {
-    /// Medians.
+    /// The medians.
     pub median: Vec<f64>,
-    /// Smallest.
+    /// The smallest values.
     pub low: Vec<f64>,
-    /// Largest.
+    /// The largest values.
     pub high: Vec<f64>,
 }
 
 impl Curve {
-    /// Where it ended early and why, in a sentence.
+    /// Returns where and why the curve ended early, in a sentence; `None` if it did not.
     pub fn ending(&self) -> Option<String> {
         let step = self.ended_at?;
         Some(format!("{} ended at step {step}: {}", self.estimator, self.ended_by.as_deref().unwrap_or("unknown")))
@@ -61,7 +61,7 @@ impl Curve {
 }
 
 impl Band {
-    /// Over the rows of a table, `[seed][step]`; all rows of one length.
+    /// Computes the band of a table `[seed][step]`, up to the length of its shortest row.
     pub fn of(rows: &[Vec<f64>]) -> Self {
         let length = rows.iter().map(Vec::len).min().unwrap_or(0);
         let mut band = Self { median: Vec::new(), low: Vec::new(), high: Vec::new() };

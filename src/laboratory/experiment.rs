@@ -1,13 +1,13 @@
-//! The synthetic experiment: fit a law to targets by descending an estimated gradient, for every estimator.
+//! The synthetic experiment: a law is fitted to targets by gradient descent, with every estimator.
 //!
 //! Targets `t_i` are drawn from a known law; `E_q sum_i (z_i - t_i)^2 / count` is minimised in the parameters of a law
-//! of the same family that starts elsewhere. The loss is reported exactly, by summing over the atoms, and the variance
-//! of the gradient from independent estimates at the same parameters, so that curves show the estimator's noise and not
-//! the experiment's.
+//! of the same family that starts elsewhere. The reported loss is exact, a sum over the atoms. The reported variance of
+//! the gradient is that of independent estimates at the same parameters. So the curves show the noise of the estimator
+//! alone.
 //!
 //! # Source
-//! The experiment of Joo et al., arXiv 2003.01847, section on synthetic examples, with the same four laws; number of
-//! targets, optimiser and starting points are our own.
+//! The experiment of Joo et al., arXiv 2003.01847, section on synthetic examples, with the same four laws; the number
+//! of targets, the optimiser and the starting points differ.
 
 use super::curves::{Band, Curve, Panel};
 use super::scores::{Leaves, scores};
@@ -35,39 +35,39 @@ choices! {
         Multinomial = "multinomial",
         /// NegativeBinomial(3, 0.4).
         NegativeBinomial = "negative-binomial",
-        /// Poisson(5), whose parameter is held: only what estimators learn moves.
+        /// Poisson(5) with a fixed parameter: only what estimators learn changes.
         Held = "held",
     }
 }
 
-/// How the experiment is made.
+/// The settings of the experiment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Experiment {
     /// The estimators.
     pub estimators: Vec<EstimatorKind>,
-    /// Updates of each run.
+    /// The number of updates per run.
     pub steps: usize,
-    /// Runs of each estimator, with targets and noise of their own.
+    /// The number of runs per estimator, each with its own targets and noise.
     pub seeds: usize,
-    /// The temperature of those that have one.
+    /// The temperature of the estimators that have one.
     pub temperature: f64,
     /// Adam's learning rate.
     pub lr: f64,
 }
 
-/// Targets of a run.
+/// The number of targets per run.
 const TARGETS: i64 = 20;
 
-/// Steps from one point of the curves to the next, as a part of all.
+/// The approximate number of points of a curve.
 const POINTS: usize = 60;
 
-/// Trials of the binomial, draws of the multinomial, `total_count` of the negative binomial.
+/// The trials of the binomial, the draws of the multinomial, and `total_count` of the negative binomial.
 const TRIALS: i64 = 20;
 const DRAWS: i64 = 3;
 const TOTAL_COUNT: f64 = 3.0;
 
 impl Synthetic {
-    /// As in `Poisson(20)`.
+    /// Returns the law with its parameters, such as `Poisson(20)`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Poisson => "Poisson(20)",
@@ -78,12 +78,14 @@ impl Synthetic {
         }
     }
 
-    /// Estimates for each target in a step: the gradient is the mean of all, the variance is taken over these. Control
-    /// variates are shown with as many rows as let them learn within a run.
+    /// Returns the number of estimates per target and step. The gradient is their mean over all targets, the variance
+    /// is taken over the estimates of a target. The fixed law has more, so that control variates can learn within a
+    /// run.
     fn replicates(self) -> i64 {
         if self == Self::Held { 50 } else { 8 }
     }
 
+    /// Describes the fitted parameters and their starting values.
     fn task(self) -> &'static str {
         match self {
             Self::Poisson => "log rate, from log 10",
@@ -94,7 +96,7 @@ impl Synthetic {
         }
     }
 
-    /// The unconstrained parameters: of the law that targets come from, and where a run starts.
+    /// Returns the unconstrained parameters of the targets' law, and those at which a run starts.
     fn parameters(self) -> (Vec<f64>, Vec<f64>) {
         let logit = |p: f64| (p / (1.0 - p)).ln();
         match self {
@@ -106,14 +108,14 @@ impl Synthetic {
         }
     }
 
-    /// Whether an estimator is made for it.
+    /// Returns whether an estimator supports this law.
     pub fn admits(self, estimator: EstimatorKind) -> bool {
         (self != Self::Multinomial || !estimator.needs_integers())
             && (matches!(self, Self::Poisson | Self::Held) || !estimator.needs_poisson())
     }
 
-    /// The law at unconstrained parameters, in a window that holds all but 1e-6 of the mass wherever runs come by: what
-    /// is beyond is dropped.
+    /// Returns the law at unconstrained parameters. Its window holds all but 1e-6 of the mass at the parameters that
+    /// runs reach; the rest is dropped.
     fn law(self, theta: &[Tensor]) -> Result<TruncatedDistribution> {
         let in_window = |law: &dyn Distribution, hi: i64| {
             TruncatedDistribution::new(law, &Truncation::between(0, hi).allow_low_mass().renormalize())
@@ -130,7 +132,7 @@ impl Synthetic {
     }
 }
 
-/// A run of one estimator.
+/// One run of one estimator.
 #[derive(Default)]
 struct Run {
     losses: Vec<f64>,
@@ -138,12 +140,12 @@ struct Run {
     quantities: Vec<(String, Vec<f64>)>,
     evaluations: i64,
     seconds: f64,
-    /// The step at which it could not go on, and why.
+    /// The step at which the run failed, and the reason.
     ended: Option<(usize, String)>,
 }
 
 impl Run {
-    /// A point of the curves, from estimates `[targets, replicates, parameters]`.
+    /// Adds a point to the curves, from estimates `[targets, replicates, parameters]`.
     fn add_point(&mut self, loss: f64, estimates: &Tensor, info: &Info) {
         self.losses.push(loss);
         let variance = estimates.var_dim(1, true, false);
@@ -160,12 +162,11 @@ impl Run {
 }
 
 impl Experiment {
-    /// Runs all estimators on a law; `on_run` is called after each run. Seeds libtorch's generator. A run that
-    /// diverges, or whose estimator fails, ends the estimator's curve at that step ([`Curve::ended_at`]), and the
-    /// others go on.
+    /// Runs all estimators on a law; calls `on_run` after each run. Seeds libtorch's generator. If a run diverges or
+    /// its estimator fails, the estimator's curve ends at that step ([`Curve::ended_at`]), and the others continue.
     ///
     /// # Errors
-    /// When a number is out of range.
+    /// Fails if a setting is out of range.
     pub fn run(&self, law: Synthetic, mut on_run: impl FnMut(EstimatorKind)) -> Result<Panel> {
         for (name, value) in [("number of steps", self.steps), ("number of seeds", self.seeds)] {
             if value < 1 {
@@ -186,7 +187,7 @@ impl Experiment {
             }
             runs.push((estimator, of_estimator));
         }
-        // Each seed has its own targets, and so its own least loss.
+        // Each seed has its own targets and therefore its own least loss.
         let least = (0..self.seeds).map(|seed| self.least_loss(law, seed as i64)).collect::<Result<Vec<_>>>()?;
         let curves = runs.into_iter().map(|(estimator, runs)| curve(estimator, runs, &least)).collect();
         Ok(Panel {
@@ -198,14 +199,15 @@ impl Experiment {
         })
     }
 
-    /// Steps at which curves have points; the first and the last are among them.
+    /// Returns the steps at which curves have points, with the first and the last among them.
     fn points(&self) -> impl Iterator<Item = usize> + use<> {
         let (steps, every) = (self.steps, self.steps.div_ceil(POINTS));
         (0..=steps).filter(move |step| step % every == 0 || *step == steps)
     }
 
+    /// Runs one estimator with one seed.
     fn run_once(&self, law: Synthetic, kind: EstimatorKind, seed: i64) -> Result<Run> {
-        // Held from the targets to the last step: what the estimator learns starts from numbers in between.
+        // Held from the targets to the last step, since learned networks of the estimator start from random numbers.
         let _generator = random::hold();
         let targets = targets(law, seed)?;
         let (store, theta) = start(law);
@@ -262,7 +264,7 @@ impl Experiment {
         Ok(run)
     }
 
-    /// The loss at the end of an exact descent that has time to arrive.
+    /// Returns the smallest loss of a gradient descent with the exact gradient, long enough to converge.
     fn least_loss(&self, law: Synthetic, seed: i64) -> Result<f64> {
         let targets = targets(law, seed)?;
         let (store, theta) = start(law);
@@ -280,10 +282,10 @@ impl Experiment {
     }
 }
 
-/// Steps of each stage of the exact descent.
+/// The steps of each stage of the exact descent.
 const STEPS_TO_ARRIVE: usize = 150;
 
-/// Unconstrained parameters at a run's start, float64 scalars named by their number.
+/// Returns the unconstrained parameters at a run's start: float64 scalars, named by their index.
 fn start(law: Synthetic) -> (VarStore, Vec<Tensor>) {
     let mut store = VarStore::new(Device::Cpu);
     store.set_kind(Kind::Double);
@@ -293,7 +295,7 @@ fn start(law: Synthetic) -> (VarStore, Vec<Tensor>) {
     (store, theta)
 }
 
-/// `[targets]`, or `[targets, classes]`, float64.
+/// Draws the targets, `[targets]` or `[targets, classes]`, float64.
 fn targets(law: Synthetic, seed: i64) -> Result<Tensor> {
     let _guard = no_grad_guard();
     let _generator = random::seeded(seed);
@@ -302,12 +304,13 @@ fn targets(law: Synthetic, seed: i64) -> Result<Tensor> {
     law.law(&truth)?.sample(&[TARGETS])
 }
 
-/// `|z - t|^2` of values `[samples, rows, 1]` (`+ [d]`) and targets `[rows, 1]` (`+ [d]`): `[samples, rows]`.
+/// Computes `|z - t|^2` from values `[samples, rows, 1]` (`+ [d]`) and targets `[rows, 1]` (`+ [d]`):
+/// `[samples, rows]`.
 fn squared_distance(z: &Tensor, targets: &Tensor) -> Tensor {
     (z - targets).square().flatten(2, -1).sum_dim_intlist(-1, false, None::<Kind>)
 }
 
-/// The mean over the targets of `E |z - t|^2`, by summing over the atoms; with a graph.
+/// Computes the mean over the targets of `E |z - t|^2` by summing over the atoms: `[]`, with a graph.
 fn expected_loss(q: &TruncatedDistribution, targets: &Tensor) -> Tensor {
     let atoms = q.atoms().unsqueeze(1);
     let distances = (atoms - targets.unsqueeze(0)).square();
@@ -315,11 +318,13 @@ fn expected_loss(q: &TruncatedDistribution, targets: &Tensor) -> Tensor {
     (q.log_weights().exp() * distances.mean_dim(1, false, Kind::Double)).sum(Kind::Double)
 }
 
+/// Computes the value of [`expected_loss`].
 fn exact_loss(q: &TruncatedDistribution, targets: &Tensor) -> f64 {
     let _guard = no_grad_guard();
     expected_loss(q, targets).double_value(&[])
 }
 
+/// Combines the runs of an estimator into its curve.
 fn curve(estimator: EstimatorKind, mut runs: Vec<Run>, least: &[f64]) -> Curve {
     let excess: Vec<Vec<f64>> =
         runs.iter().zip(least).map(|(run, least)| run.losses.iter().map(|loss| loss - least).collect()).collect();

@@ -1,4 +1,5 @@
-//! The figure of one law: a column a group of estimators, the loss above the gradient's variance.
+//! The figure of one law: one column per group of estimators, with the loss above the gradient's variance. Lengths are
+//! in pixels.
 
 use super::axis::Axis;
 use super::chart::{BELOW, Chart, HEIGHT, LEFT, LETTER, Line, WIDTH};
@@ -7,13 +8,13 @@ use super::palette::{COLUMNS, dashes, marks, members, title};
 use crate::estimators::{Approach, EstimatorKind};
 use crate::markup::escape;
 
-/// Between a column's names and the next column's frame.
+/// The space between a column's names and the next column's frame.
 const GAP: f64 = 10.0;
 
-/// A line of the legend, and of the notes.
+/// The height of a line of the legend and of the notes.
 const LINE: f64 = 17.0;
 
-/// A chart with its axis, and room under it.
+/// The height of a chart with its horizontal axis and the space under it.
 const ROW: f64 = HEIGHT + BELOW + 14.0;
 
 /// The least width, for the heading and the notes.
@@ -22,11 +23,11 @@ const LEAST_WIDTH: f64 = 480.0;
 /// The length of a line in the legend: two periods of its dashes.
 pub(super) const SWATCH: f64 = 48.0;
 
-/// How far bands and the reference may widen the range that the medians of the other estimators need, at both ends: a
-/// factor. One that reaches further is cut off, so that it does not flatten all others.
+/// The factor by which bands and the reference may extend the range of the other estimators' medians, at both ends.
+/// Longer ones are cut off, so that they do not flatten the other curves.
 const REACH: f64 = 10.0;
 
-/// What the curves show.
+/// The quantity that a chart shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     Loss,
@@ -48,12 +49,12 @@ impl Shown {
         }
     }
 
-    /// The exact gradient has no variance to show.
+    /// Returns whether an estimator's curve is drawn: the exact gradient has no variance.
     fn is_shown(self, curve: &Curve) -> bool {
         self == Self::Loss || curve.estimator != EstimatorKind::Exact
     }
 
-    /// The axis of all columns.
+    /// Returns the vertical axis, which all columns share.
     fn axis(self, panel: &Panel) -> Axis {
         let positive = |value: &f64| value.is_finite() && *value > 0.0;
         let medians = |exact: bool| {
@@ -75,7 +76,7 @@ impl Shown {
     }
 }
 
-/// A drawing with its extent.
+/// A drawing with its size.
 #[derive(Debug, Clone)]
 pub(super) struct Figure {
     width: f64,
@@ -84,7 +85,7 @@ pub(super) struct Figure {
 }
 
 impl Figure {
-    /// The charts of a law, with or without its name above them.
+    /// Draws the charts of a law, with its name above them if `headed`.
     pub fn of(panel: &Panel, headed: bool) -> Self {
         let columns = columns(panel);
         let rights: Vec<f64> =
@@ -123,7 +124,7 @@ impl Figure {
         Self { width, height: bottom + 6.0, content }
     }
 
-    /// One of the learned quantities of the estimators of an approach.
+    /// Draws one learned quantity of the estimators of an approach.
     pub fn of_quantity(panel: &Panel, approach: Approach, name: &str) -> Self {
         let members = members(approach);
         let curves = members.iter().flat_map(|kind| panel.curves.iter().filter(move |curve| curve.estimator == *kind));
@@ -141,7 +142,8 @@ impl Figure {
         Self { width: LEFT + WIDTH + right, height: 10.0 + HEIGHT + BELOW, content }
     }
 
-    /// As an element, with a name for those who cannot see it, and something of the caller's under the drawing.
+    /// Renders the figure as an SVG element, with a name for screen readers, and with the elements `under` below the
+    /// drawing.
     pub fn svg(&self, name: &str, under: &str) -> String {
         let Self { width, height, content } = self;
         let size = format!("viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\"");
@@ -150,13 +152,13 @@ impl Figure {
     }
 }
 
-/// A short piece of an estimator's line.
+/// Draws a short piece of an estimator's line, for legends.
 pub(super) fn swatch(kind: EstimatorKind, x: f64, y: f64) -> String {
     format!("<g {}><path class=\"line\"{} d=\"M{x:.1} {y:.1}h{SWATCH}\"/></g>", marks(kind), dashes(kind))
 }
 
-/// The estimators that a panel has curves of, by approach, with the reference first in each; the reference alone if
-/// there is no other.
+/// Returns the curves of a panel by approach, with the reference first in each column; only the reference if there are
+/// no others.
 fn columns(panel: &Panel) -> Vec<(&'static str, Vec<&Curve>)> {
     let of = |kind: EstimatorKind| panel.curves.iter().filter(move |curve| curve.estimator == kind);
     let exact: Vec<&Curve> = of(EstimatorKind::Exact).collect();
@@ -173,7 +175,7 @@ fn line<'a>(curve: &Curve, band: &'a Band) -> Line<'a> {
     Line { kind: curve.estimator, values: &band.median, band: Some((&band.low, &band.high)) }
 }
 
-/// Lines of text under each other, from a place that moves on with them.
+/// Draws lines of text under each other, and moves `bottom` below them.
 fn text(class: &str, lines: &[String], bottom: &mut f64) -> String {
     let lines = lines.iter().map(|line| {
         *bottom += LINE;
@@ -182,7 +184,7 @@ fn text(class: &str, lines: &[String], bottom: &mut f64) -> String {
     lines.collect()
 }
 
-/// Two entries a line.
+/// Draws the legend, two entries per line.
 fn legend(curves: &[&Curve], left: f64, top: f64, width: f64) -> String {
     let entries = curves.iter().enumerate().map(|(index, curve)| {
         let (x, y) = (left + (index % 2) as f64 * width, top + (index / 2) as f64 * LINE);
@@ -193,7 +195,7 @@ fn legend(curves: &[&Curve], left: f64, top: f64, width: f64) -> String {
     entries.collect()
 }
 
-/// What the reader must know: what lines and areas are, and what is not drawn.
+/// Returns the notes under the charts: the meaning of lines and areas, and what is not drawn.
 fn notes(panel: &Panel) -> Vec<String> {
     if panel.curves.is_empty() {
         return vec!["No curves.".into()];
@@ -230,7 +232,7 @@ fn notes(panel: &Panel) -> Vec<String> {
     notes
 }
 
-/// Lines of at most so many letters, broken between words.
+/// Breaks text between words into lines of at most the given number of letters.
 fn wrapped(text: &str, letters: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

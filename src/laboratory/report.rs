@@ -1,7 +1,8 @@
-//! Optimisation curves to look at: a page with everything, or one picture of one law.
+//! Optimisation curves for readers: a page with everything, or one picture per law.
 //!
-//! Both stand alone: no fonts, styles or scripts from elsewhere. The page can be read without its script, which only
-//! dims the other estimators while one is pointed at, and follows the reader's choice of light or dark.
+//! Both are self-contained: they load no fonts, styles or scripts. The page's script only dims the other estimators
+//! while the pointer is on one; without it, the page is complete. The page follows the reader's choice of light or
+//! dark.
 
 use super::axis::number;
 use super::curves::{Band, Curve, Panel};
@@ -10,12 +11,13 @@ use super::palette::{COLOURS, COLUMNS, title};
 use crate::estimators::Approach;
 use crate::markup::{escape, page};
 
-/// One page: for each law its charts, a table of where every estimator ended, and what estimators learned.
+/// Renders one page: for each law its charts, a table of the final values of every estimator, and the learned
+/// quantities.
 ///
-/// `settings` says what was run; its line breaks are kept.
+/// `settings` describes the runs; its line breaks are kept.
 ///
-/// Values that are not finite are gaps in their lines. Values of zero or less have no place on a logarithmic axis; they
-/// are left out, and a note names their estimators.
+/// Values that are not finite are gaps in their lines. Values of zero or less have no position on a logarithmic axis;
+/// they are left out, and a note names their estimators.
 pub fn html(panels: &[Panel], title: &str, settings: &str) -> String {
     let laws: String = panels.iter().map(law).collect();
     let (light, dark) = (style(&LIGHT), style(&DARK));
@@ -23,7 +25,7 @@ pub fn html(panels: &[Panel], title: &str, settings: &str) -> String {
     page(title, settings, &style, &laws, SCRIPT)
 }
 
-/// One picture of one law, on white: the charts of [`html`].
+/// Renders one picture of one law, on white: the charts of [`html`].
 pub fn svg(panel: &Panel) -> String {
     let under = format!(
         "<style>\n{}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"{}\"/>\n",
@@ -33,6 +35,7 @@ pub fn svg(panel: &Panel) -> String {
     Figure::of(panel, true).svg(&panel.law, &under)
 }
 
+/// Renders the section of one law.
 fn law(panel: &Panel) -> String {
     let (name, task) = (escape(&panel.law), escape(&panel.task));
     let least = number(panel.least_loss);
@@ -42,11 +45,11 @@ fn law(panel: &Panel) -> String {
     format!("<section>\n{head}\n<div class=\"wide\">{charts}</div>\n{table}{learned}</section>\n")
 }
 
-/// Where the estimators ended, the lowest loss first.
+/// Renders the table of the final values of the estimators, the lowest loss first.
 fn table(panel: &Panel) -> String {
     let last = |values: &[f64]| values.last().copied().unwrap_or(f64::NAN);
     let mut curves: Vec<&Curve> = panel.curves.iter().collect();
-    // Of both signs of NaN, neither is a good result.
+    // Sorts NaN of either sign last.
     let loss =
         |curve: &Curve| Some(last(&curve.excess_loss.median)).filter(|loss| !loss.is_nan()).unwrap_or(f64::INFINITY);
     curves.sort_by(|one, other| loss(one).total_cmp(&loss(other)));
@@ -89,7 +92,7 @@ fn table(panel: &Panel) -> String {
     format!("<div class=\"wide\"><table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n")
 }
 
-/// A chart for each quantity that estimators of an approach learned.
+/// Renders a chart for each learned quantity of the estimators of an approach.
 fn learned(panel: &Panel) -> String {
     let charts: Vec<String> = COLUMNS
         .into_iter()
@@ -105,7 +108,7 @@ fn learned(panel: &Panel) -> String {
     format!("<h3>What was learned (first seed)</h3>\n<div class=\"learned\">\n{}</div>\n", charts.concat())
 }
 
-/// Names of the quantities that estimators of an approach learned, each once.
+/// Returns the names of the learned quantities of the estimators of an approach, each once.
 fn quantities(panel: &Panel, approach: Approach) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for curve in panel.curves.iter().filter(|curve| curve.estimator.facts().approach == approach) {
@@ -118,7 +121,7 @@ fn quantities(panel: &Panel, approach: Approach) -> Vec<&str> {
     names
 }
 
-/// Colours of text and lines on a paper.
+/// The colours of text and lines on a background.
 struct Theme {
     paper: &'static str,
     ink: &'static str,
@@ -132,7 +135,8 @@ const LIGHT: Theme =
 
 const DARK: Theme = Theme { paper: "#14171b", ink: "#e6e8eb", faint: "#a0a8b2", grid: "#2c323a", reference: "#8a929c" };
 
-/// The style of charts. Names are in the colour of text, not of their lines, so that they can be read on any paper.
+/// Returns the CSS of charts. Names have the colour of text and not of their lines, so that they are legible on any
+/// background.
 fn style(theme: &Theme) -> String {
     let Theme { paper, ink, faint, grid, reference } = theme;
     let colours: String = COLOURS

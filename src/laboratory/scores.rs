@@ -1,17 +1,17 @@
-//! From gradients in log weights to gradients in parameters.
+//! Conversion of gradients in log weights into gradients in parameters.
 //!
-//! The law and its scores are computed once; the rows of a batch are copies of its log weights, and what an estimator
-//! gives in them is carried on by the chain rule. So a million rows cost no more special functions than one.
+//! The law and its scores are computed once. The rows of a batch are copies of its log weights, and the chain rule
+//! converts an estimator's gradient in them. So a million rows need no more special functions than one.
 
 use crate::autograd;
 use crate::error::Result;
 use crate::truncation::TruncatedDistribution;
 use tch::{Kind, Tensor};
 
-/// Derivatives of log weights `[atoms]` in scalar parameters, `[atoms, parameters]`, without graph.
+/// Computes the derivatives of log weights `[atoms]` in scalar parameters: `[atoms, parameters]`, without gradient.
 ///
-/// The gradient of `sum_k v_k log pi_k` is linear in `v`, and its derivative in `v` is what is asked for: two backward
-/// passes a parameter, however many atoms.
+/// The gradient of `sum_k v_k log pi_k` is linear in `v`; its derivative in `v` is the result. This needs two backward
+/// passes per parameter, for any number of atoms.
 pub(super) fn scores(law: &TruncatedDistribution, parameters: &[Tensor]) -> Result<Tensor> {
     let log_weights = law.log_weights();
     let v = log_weights.ones_like().detach().set_requires_grad(true);
@@ -30,8 +30,8 @@ pub(super) fn scores(law: &TruncatedDistribution, parameters: &[Tensor]) -> Resu
     Ok(Tensor::stack(&columns.collect::<Result<Vec<_>>>()?, -1))
 }
 
-/// Rows of a batch as leaves of a graph: log weights `[rows, latents, atoms]`, and parameters `[rows, latents]` for
-/// estimators that look at them instead.
+/// The rows of a batch as leaves of a graph: log weights `[rows, latents, atoms]`, and parameters `[rows, latents]` for
+/// estimators that use these in place of log weights.
 #[derive(Debug)]
 pub(super) struct Leaves {
     pub law: TruncatedDistribution,
@@ -39,13 +39,13 @@ pub(super) struct Leaves {
 }
 
 impl Leaves {
-    /// `[rows, latents]` copies of a law's log weights.
+    /// Makes `[rows, latents]` copies of a law's log weights.
     pub fn new(law: &TruncatedDistribution, shape: [i64; 2], parameters: Vec<Tensor>) -> Self {
         let copies = law.log_weights().detach().expand([shape.as_slice(), &[law.len()]].concat(), false).copy();
         Self { law: law.with_log_weights(copies.set_requires_grad(true)), parameters }
     }
 
-    /// The gradient of each row's surrogate in the parameters behind the scores `[atoms, parameters]`:
+    /// Returns the gradient of each row's surrogate in the parameters of the scores `[atoms, parameters]`:
     /// `[rows, latents, parameters]`, float64.
     pub fn gradients(&self, surrogate: &Tensor, scores: &Tensor) -> Result<Tensor> {
         let inputs: Vec<&Tensor> = std::iter::once(self.law.log_weights()).chain(&self.parameters).collect();

@@ -1,9 +1,9 @@
 //! Sums over long ranges of integers by few of their terms.
 //!
-//! A range is cut into blocks: its first 32 integers one by one, then blocks that double in length, as far as the law
-//! reaches; a finite range is graded in this way from both of its ends. A block of `N` integers is summed by **Gauss
+//! A range is cut into blocks: the first 32 integers one by one, then blocks that double in length, as far as the law
+//! reaches. A finite range is graded in this way from both of its ends. A block of `N` integers is summed by **Gauss
 //! quadrature for sums**: the `m` real nodes and weights that give `sum_{j<N} f(j)` exactly for every polynomial `f` of
-//! degree `2m - 1`. A million terms become some four hundred, as differentiable as the pmf is.
+//! degree `2m - 1`. A million terms become about four hundred. The result is as differentiable as the pmf.
 //!
 //! # Source
 //! Golub and Welsch, "Calculation of Gauss quadrature rules", 1969, with the recurrence of the discrete Chebyshev
@@ -13,16 +13,16 @@
 use std::sync::OnceLock;
 use tch::{Device, Tensor, no_grad_guard};
 
-/// Nodes of a block; blocks of up to as many integers are summed term by term.
+/// The number of nodes of a block; blocks of up to this many integers are summed term by term.
 const NODES: i64 = 16;
 
-/// Integers at the start of a range that are summed one by one.
+/// The number of integers at the start of a range that are summed one by one.
 pub(crate) const SINGLES: i64 = 32;
 
-/// Doublings of the block length after which every law on the integers has ended.
+/// The base-two logarithm of the longest range: `2^40` integers hold the mass of every law.
 pub(crate) const DOUBLINGS: usize = 40;
 
-/// Offsets from the start of a range, with the weights of the terms there.
+/// The offsets of the terms of a sum from its start, and their weights.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Grid {
     offsets: Vec<f64>,
@@ -30,7 +30,7 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    /// A block of `size` integers from `start` on.
+    /// Adds a block of `size` integers from `start` on.
     pub fn push_block(&mut self, start: i64, size: i64) {
         if size <= NODES {
             self.offsets.extend((start..start + size).map(|j| j as f64));
@@ -44,7 +44,7 @@ impl Grid {
         }
     }
 
-    /// The `length` integers from 0 on, graded from the start.
+    /// Makes the grid of the integers `0 .. length`, graded from the start.
     pub fn graded(length: i64) -> Self {
         let mut grid = Self::default();
         (0..SINGLES.min(length)).for_each(|start| grid.push_block(start, 1));
@@ -56,12 +56,12 @@ impl Grid {
         grid
     }
 
-    /// The integers from 0 on, graded, as far as any law may reach.
+    /// Makes the grid of the integers from 0 on, as far as any law reaches.
     pub fn half_line() -> Self {
         Self::graded(1 << DOUBLINGS)
     }
 
-    /// The `length` integers from 0 on, graded from both ends.
+    /// Makes the grid of the integers `0 .. length`, graded from both ends.
     pub fn graded_from_both_ends(length: i64) -> Self {
         let half = length / 2;
         let mut grid = Self::graded(length - half);
@@ -71,22 +71,24 @@ impl Grid {
         grid
     }
 
-    /// The `length` integers from 0 on, one by one.
-    pub fn plain(length: i64) -> Self {
+    /// Makes the grid of the integers `0 .. length`, one by one.
+    pub fn one_by_one(length: i64) -> Self {
         Self { offsets: (0..length).map(|j| j as f64).collect(), weights: vec![1.0; length as usize] }
     }
 
+    /// Returns the offsets `[n]`, float64.
     pub fn offsets(&self, device: Device) -> Tensor {
         Tensor::from_slice(&self.offsets).to_device(device)
     }
 
+    /// Returns the logarithms of the weights `[n]`, float64.
     pub fn log_weights(&self, device: Device) -> Tensor {
         Tensor::from_slice(&self.weights).log().to_device(device)
     }
 }
 
-/// Nodes on [-1, 1] and weights that sum to one, for a sum over `size` > [`NODES`] equally spaced points that include
-/// both ends.
+/// Returns nodes on [-1, 1] and weights that sum to one, for a sum over `size` > [`NODES`] equally spaced points that
+/// include both ends. Powers of two are computed once.
 fn gauss_nodes(size: i64) -> std::borrow::Cow<'static, [(f64, f64)]> {
     static POWERS: OnceLock<Vec<Vec<(f64, f64)>>> = OnceLock::new();
     if size.count_ones() == 1 && size.trailing_zeros() as usize <= DOUBLINGS {
@@ -96,6 +98,7 @@ fn gauss_nodes(size: i64) -> std::borrow::Cow<'static, [(f64, f64)]> {
     compute_gauss_nodes(size).into()
 }
 
+/// Computes the nodes as eigenvalues of the Jacobi matrix, and the weights from its eigenvectors.
 fn compute_gauss_nodes(size: i64) -> Vec<(f64, f64)> {
     let _guard = no_grad_guard();
     let n = size as f64;

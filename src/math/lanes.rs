@@ -1,29 +1,28 @@
-//! Logarithm and exponential without branches, so that loops over lanes become vector instructions. Products are added
-//! without rounding between, which every vector unit since 2013 does in one instruction; without one the results are
-//! the same, slowly.
+//! Branch-free logarithm and exponential, so that the compiler turns loops over lanes into SIMD instructions.
+//! Multiply-adds are fused; on CPUs without FMA instructions (before 2013) the results are the same, but slow.
 //!
-//! Both have base two, since weights matter up to a factor and their logarithms up to a term: what a natural logarithm
-//! or exponential does beyond those of base two would cancel.
+//! Both functions have base two: the sampler's weights matter only up to a factor, so that the conversion to base e
+//! would cancel.
 //!
 //! # Source
-//! The float32 polynomials have the least largest relative error on their intervals (Lawson's iteration): 2.7e-8 and
-//! 1.9e-9 before rounding. In float64 the logarithm is that of fdlibm (Sun Microsystems, `e_log.c`), the exponential
-//! that of Cephes (`exp.c`).
+//! The float32 polynomials minimise the largest relative error on their intervals (Lawson's iteration): 2.7e-8 and
+//! 1.9e-9 before rounding. The float64 logarithm is from fdlibm (Sun Microsystems, `e_log.c`), the float64 exponential
+//! from Cephes (`exp.c`).
 
 use std::f64::consts::{LN_2, LOG2_E};
 use std::ops::{Add, AddAssign, Mul, Neg, Sub};
 
-/// Latents that go through each step together, one in each lane: two vectors of float32 with AVX2, one with AVX-512.
+/// The number of latents that are processed together, one per lane: two vectors of float32 with AVX2, one with AVX-512.
 pub(crate) const LANES: usize = 16;
 
-/// Four random words for each lane.
+/// Four random words per lane.
 pub(crate) type Words = [Lanes<u32>; 4];
 
-/// A number for each latent of a tile.
+/// One number per lane.
 pub(crate) type Lanes<T> = [T; LANES];
 
-/// A number for each lane. (The standard library's `from_fn` and `map` of arrays are not always inlined, and what is
-/// not inlined is not compiled for the machine's vectors.)
+/// Makes the array of `number(i)` for each lane `i`. It is always inlined, unlike the standard library's `from_fn` and
+/// `map`: a function that is not inlined is not compiled for the CPU's vector instructions.
 #[inline(always)]
 pub(crate) fn each<T: Copy + Default>(number: impl Fn(usize) -> T) -> Lanes<T> {
     let mut numbers = [T::default(); LANES];
@@ -33,7 +32,7 @@ pub(crate) fn each<T: Copy + Default>(number: impl Fn(usize) -> T) -> Lanes<T> {
     numbers
 }
 
-/// A floating-point kind of the one-pass sampler.
+/// A floating-point type of the one-pass sampler.
 pub(crate) trait Real:
     Copy
     + Default
@@ -48,30 +47,30 @@ pub(crate) trait Real:
     + tch::kind::Element
     + 'static
 {
-    /// To which tails are summed.
+    /// The relative precision to which tails are summed.
     const PRECISION: f64;
-    /// Numbers that a block of four random words gives.
+    /// How many uniform numbers one block of four random words gives.
     const A_BLOCK: usize;
-    /// Number `i` of a lane's block, uniform inside (0, 1).
+    /// Returns uniform number `i` of a lane's block, inside (0, 1).
     fn uniform(words: &Words, i: usize, lane: usize) -> Self;
-    /// Logarithm to base two of a positive, normal number.
+    /// Computes the base-two logarithm of a positive, normal number.
     fn log2(self) -> Self;
-    /// Two to the power of a number not above zero; zero where that would not be a normal number.
+    /// Computes two to the power of a number of at most zero; returns zero if the result is below the normal numbers.
     fn exp2(self) -> Self;
-    /// `log2(1 + x)` for `-1 < x <= 1`, which keeps all digits where it is small.
+    /// Computes `log2(1 + x)` for `-1 < x <= 1`, accurate for small `x`.
     fn log2_1p(self) -> Self;
-    /// `self * factor + term`, rounded once.
+    /// Computes `self * factor + term` with one rounding.
     fn mul_add(self, factor: Self, term: Self) -> Self;
     fn from_f64(x: f64) -> Self;
     fn to_f64(self) -> f64;
 
-    /// The exponential of a number not above zero; zero where it would not be a normal number.
+    /// Computes the exponential of a number of at most zero; returns zero if the result is below the normal numbers.
     #[inline(always)]
     fn exp(self) -> Self {
         (self * Self::from_f64(LOG2_E)).exp2()
     }
 
-    /// `-log(-log(1 - u))`: the upper tail of the Gumbel, where `u` is small, keeps all digits.
+    /// Computes `-log(-log(1 - u))`, which is accurate for small `u`, the upper tail of the Gumbel distribution.
     #[inline(always)]
     fn gumbel(u: Self) -> Self {
         let log_log_2 = Self::from_f64(-0.366_512_920_581_664_3);
@@ -83,7 +82,7 @@ impl Real for f32 {
     const PRECISION: f64 = 2e-8;
     const A_BLOCK: usize = 4;
 
-    /// Of 31 bits, which convert to float32 by one instruction; the highest would round to one.
+    /// Uses 31 bits, which one instruction converts to float32. The highest values would round to one and are lowered.
     #[inline(always)]
     fn uniform(words: &Words, i: usize, lane: usize) -> Self {
         const HIGHEST: f32 = 1.0 - f32::EPSILON / 2.0;
@@ -100,8 +99,7 @@ impl Real for f32 {
 
     #[inline(always)]
     fn exp2(self) -> Self {
-        // Added to a number, it leaves the nearest integer in the lowest bits, where no conversion is needed to find
-        // it.
+        // The sum of this constant and a number has the nearest integer in its lowest bits.
         const ROUND: f32 = 12_582_912.0;
         let rounded = self + ROUND;
         let r = self - (rounded - ROUND);
@@ -110,7 +108,7 @@ impl Real for f32 {
         let middle = r.mul_add(5.550_329e-2, 2.402_264_6e-1);
         let high = square.mul_add(1.534_581_2e-4, r.mul_add(1.339_993_1e-3, 9.618_489e-3));
         let power = square.mul_add(square.mul_add(high, middle), low);
-        // The integer goes straight into the exponent.
+        // Adds the integer to the exponent.
         let scaled = f32::from_bits(power.to_bits().wrapping_add(rounded.to_bits() << 23));
         if self < -125.5 { 0.0 } else { scaled }
     }
@@ -118,7 +116,7 @@ impl Real for f32 {
     #[inline(always)]
     fn log2_1p(self) -> Self {
         let (exponent, _) = split32(1.0 + self);
-        // Scaled by a power of two, so that the digits of a small number are not lost in the sum.
+        // Multiplies x, and not the rounded 1 + x, by the power of two, which keeps a small x accurate.
         let scale = f32::from_bits((127i32.wrapping_sub(exponent) as u32) << 23);
         log32(exponent, self.mul_add(scale, scale - 1.0))
     }
@@ -139,7 +137,7 @@ impl Real for f32 {
     }
 }
 
-/// Exponent and mantissa of a positive, normal number, the mantissa between the roots of a half and of two.
+/// Splits a positive, normal number into exponent and mantissa, with a mantissa between `sqrt(1/2)` and `sqrt(2)`.
 #[inline(always)]
 fn split32(x: f32) -> (i32, f32) {
     const ROOT_HALF: i32 = 0x3f35_04f3;
@@ -148,11 +146,11 @@ fn split32(x: f32) -> (i32, f32) {
     (exponent, f32::from_bits(bits.wrapping_sub(exponent << 23) as u32))
 }
 
-/// The logarithm to base two of `(1 + f) * 2^exponent`.
+/// Computes the base-two logarithm of `(1 + f) * 2^exponent`.
 #[inline(always)]
 fn log32(exponent: i32, f: f32) -> f32 {
     let square = f * f;
-    // Two chains, of the even and the odd powers, wait for each other half as long as one.
+    // Two independent chains, of even and odd powers, have half the latency of one.
     let (mut even, mut odd) = (1.258_370_3e-1, -2.072_698e-1);
     for coefficients in
         [[2.157_156e-1, -2.389_448_1e-1], [2.879_162_4e-1, -3.607_036_8e-1], [4.809_106_3e-1, -7.213_473_3e-1]]
@@ -164,7 +162,7 @@ fn log32(exponent: i32, f: f32) -> f32 {
     f.mul_add(f.mul_add(odd, even), exponent as f32)
 }
 
-/// `log(1 + exp(x))` and its derivative, from the exponential of `-|x|`, which is at most one.
+/// Computes `log(1 + exp(x))` and its derivative, from `exp(-|x|)`, which is at most one.
 #[inline(always)]
 pub(crate) fn softplus(x: f32) -> (f32, f32) {
     let small = Real::exp(-x.abs());
@@ -176,7 +174,8 @@ impl Real for f64 {
     const PRECISION: f64 = 1e-17;
     const A_BLOCK: usize = 2;
 
-    /// Of 64 bits, as two signed halves, since vectors convert no others; the highest would round to one.
+    /// Uses 64 bits as two signed halves, which vector instructions can convert. The highest values would round to one
+    /// and are lowered.
     #[inline(always)]
     fn uniform(words: &Words, i: usize, lane: usize) -> Self {
         const HIGHEST: f64 = 1.0 - f64::EPSILON / 2.0;
@@ -232,19 +231,19 @@ impl Real for f64 {
     }
 }
 
-/// The natural logarithm of a positive, normal number.
+/// Computes the natural logarithm of a positive, normal number.
 #[inline(always)]
 pub(crate) fn ln64(x: f64) -> f64 {
     log64(x, x - 1.0)
 }
 
-/// The natural logarithm of `x`, given also `x - 1`, which has digits near one that `x` has not.
+/// Computes the natural logarithm of `x`. `less_one` is `x - 1`, more exact near one than `x` is.
 #[inline(always)]
 fn log64(x: f64, less_one: f64) -> f64 {
     const ROOT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
     const BIAS: u64 = 1023;
-    // The exponent is kept biased, hence positive: vectors neither shift signed words nor convert them. With these bits
-    // above it, it is a number already.
+    // The exponent stays biased, and so positive, because vector instructions neither shift nor convert signed 64-bit
+    // words. Combined with the bits of `INTEGER`, it is a float64.
     const INTEGER: f64 = 4_503_599_627_370_496.0;
     let bits = x.to_bits();
     let biased = bits.wrapping_sub(ROOT_HALF).wrapping_add(BIAS << 52) >> 52;

@@ -3,7 +3,7 @@
 //! # Source
 //! Loader, "Fast and accurate computation of binomial probabilities" (2000).
 
-use super::special::plain_log_factorial;
+use super::special::scalar_log_factorial;
 use std::f64::consts::TAU;
 
 /// Below this count, factorials are exact enough and Stirling's series is not.
@@ -12,7 +12,7 @@ const SMALL: f64 = 16.0;
 /// `log P(X = k)` of a Poisson with a positive rate, `k` a whole number from 0.
 pub(crate) fn log_poisson(k: f64, rate: f64) -> f64 {
     if k < SMALL {
-        return k * rate.ln() - rate - plain_log_factorial(k);
+        return k * rate.ln() - rate - scalar_log_factorial(k);
     }
     -deviance(k, rate) - stirling_error(k) - 0.5 * (TAU * k).ln()
 }
@@ -21,7 +21,7 @@ pub(crate) fn log_poisson(k: f64, rate: f64) -> f64 {
 pub(crate) fn log_binomial(k: f64, n: f64, p: f64, q: f64) -> f64 {
     let failures = n - k;
     if k < SMALL || failures < SMALL {
-        let of = plain_log_factorial;
+        let of = scalar_log_factorial;
         // Of the two, the smaller count is small: the other factorial and n's differ by few factors.
         let (small, large) = if k < failures { (k, failures) } else { (failures, k) };
         let falling = if large < SMALL { of(n) - of(large) } else { log_falling(n, small) };

@@ -1,10 +1,10 @@
 //! Special functions on float64 tensors, differentiable to any order because they are tensor graphs.
 //!
-//! Tail probabilities of the Poisson are regularised incomplete gamma functions, those of the binomial and the negative
-//! binomial regularised incomplete beta functions. Both are returned as a *pair of logarithms*, of the function and of
-//! its complement: the smaller of the two comes from a continued fraction that converges there, the larger one from
-//! [`log1mexp`], so neither loses digits, however far out in the tail it lies. Ratios of gamma functions and Bessel
-//! functions are formed without the cancellation of large terms.
+//! Tail probabilities of the Poisson are regularised incomplete gamma functions. Tail probabilities of the binomial and
+//! the negative binomial are regularised incomplete beta functions. Both are returned as a *pair of logarithms*, of the
+//! function and of its complement: the smaller one from a continued fraction that converges there, the larger one from
+//! [`log1mexp`]. So both keep their relative accuracy, even far out in the tail. Ratios of gamma functions and Bessel
+//! functions are computed without the cancellation of large terms.
 //!
 //! # Source
 //! Continued fractions: NIST Digital Library of Mathematical Functions, 8.9.2, 8.17.22 and (for the lower incomplete
@@ -13,7 +13,10 @@
 use std::sync::OnceLock;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// `log(1 - exp(x))` for `x < 0`, without cancellation at either end.
+/// Computes `log(1 - exp(x))` for `x < 0`, accurate both for `x` near zero and for large negative `x`.
+///
+/// # Shapes
+/// `x` any shape, float64; the result has its shape.
 ///
 /// # Source
 /// Martin Maechler, "Accurately computing log(1 - exp(-|a|))", 2012: `log(-expm1(x))` above `-log 2`, `log1p(-exp(x))`
@@ -25,24 +28,24 @@ pub fn log1mexp(x: &Tensor) -> Tensor {
     near.where_self(&x.gt(LN_HALF), &far)
 }
 
-/// Levels of a continued fraction: `base + slope sqrt(size)`.
+/// Returns the number of levels of a continued fraction, `base + slope sqrt(size)`.
 ///
-/// Each fraction converges most slowly at the argument where it is handed over to the other one, near the mean. There,
-/// the levels for a relative error of 1e-10 were counted against 8,000 levels or more, for sizes from 1 to 10,000: 13,
-/// 21, 51, 190 (at 1, 11, 200, 10,000) for the lower incomplete gamma function, 1, 10, 37, 150 for the upper one, and
-/// at most 17, 39, 83, 307 for the incomplete beta function with a second parameter from 1e-30 to 1e6.
+/// Each fraction converges most slowly near the mean, where the other fraction takes over. The coefficients of the
+/// callers give a relative error below 1e-10 there, for sizes from 1 to 10,000 (and for incomplete beta functions with
+/// a second parameter from 1e-30 to 1e6): they bound the levels found by comparison with 8,000 levels.
 pub(crate) fn levels(base: f64, slope: f64, size: f64) -> i64 {
     (base + slope * size.max(0.0).sqrt()).ceil() as i64
 }
 
-/// `(log P(a, x), log Q(a, x))`, the regularised lower and upper incomplete gamma functions, for an integer `a >= 1`.
+/// Computes `(log P(a, x), log Q(a, x))`, the regularised lower and upper incomplete gamma functions, for an integer
+/// `a >= 1`.
 ///
 /// # Shapes
 /// `x` any shape, float64, positive; both results have its shape.
 pub fn log_incomplete_gamma(a: i64, x: &Tensor) -> (Tensor, Tensor) {
     let a = a as f64;
-    // P below a + 1, Q above; each evaluated at an argument clamped into its own region, so that the branch that is not
-    // taken stays finite and passes a zero gradient.
+    // P below a + 1, Q above. Each is evaluated at an argument clamped to its own region, so that the unused branch
+    // stays finite and has a zero gradient.
     let split = a + 1.0;
     let below = x.clamp_max(split);
     let above = x.clamp_min(split);
@@ -71,11 +74,12 @@ pub fn log_incomplete_gamma(a: i64, x: &Tensor) -> (Tensor, Tensor) {
     (log_p.where_self(&is_below, &log1mexp(&log_q)), log1mexp(&log_p).where_self(&is_below, &log_q))
 }
 
-/// `(log I_x(a, b), log I_{1-x}(b, a))`, the regularised incomplete beta function and its complement.
+/// Computes `(log I_x(a, b), log I_{1-x}(b, a))`, the regularised incomplete beta function and its complement.
 ///
-/// `log_x` and `log_y` are `log x` and `log(1 - x)`, both needed so that neither end is rounded. `log_factor` is
-/// `log(x^a (1-x)^b / B(a, b))`, which a caller knows as a multiple of a pmf, and more exactly than by three `lgamma`s.
-/// `size` is the larger of `a` and `b` up to a factor, known on the host, and sets the depth of the continued fraction.
+/// `log_x` and `log_y` are `log x` and `log(1 - x)`; both are given, so that neither is rounded. `log_factor` is
+/// `log(x^a (1-x)^b / B(a, b))`, which the caller computes from a pmf, more accurately than from three `lgamma`s.
+/// `size` is the larger of `a` and `b` up to a factor, a number on the host, and sets the number of levels of the
+/// continued fraction.
 ///
 /// # Shapes
 /// Five float64 tensors that broadcast together; both results have the broadcast shape.
@@ -88,7 +92,7 @@ pub fn log_incomplete_beta(
     size: f64,
 ) -> (Tensor, Tensor) {
     let x = log_x.exp();
-    // Where x lies beyond the mean, the complement is the smaller part: swap the roles there, elementwise.
+    // If x lies beyond the mean, the complement is smaller: swaps the roles of the two, elementwise.
     let swap = x.gt_tensor(&((a + 1.0) / (a + b + 2.0)));
     let pick = |if_swapped: &Tensor, otherwise: &Tensor| if_swapped.where_self(&swap, otherwise);
     let (p, q) = (pick(b, a), pick(a, b));
@@ -109,10 +113,11 @@ pub fn log_incomplete_beta(
     (pick(&large, &small), pick(&small, &large))
 }
 
-/// `log Gamma(x + d) - log Gamma(x)` for `x > 0` and `x + d > 0`, without the cancellation of two large `lgamma`s.
+/// Computes `log Gamma(x + d) - log Gamma(x)` for `x > 0` and `x + d > 0`, without the cancellation of two large
+/// `lgamma`s.
 ///
 /// # Shapes
-/// Two float64 tensors that broadcast together.
+/// Two float64 tensors that broadcast together; the result has the broadcast shape.
 ///
 /// # Source
 /// The difference of two Stirling series, NIST Digital Library of Mathematical Functions, 5.11.1.
@@ -132,23 +137,23 @@ pub fn log_gamma_ratio(x: &Tensor, d: &Tensor) -> Tensor {
     let large = (&x_large - 0.5) * (&step / &x_large).log1p() + &step * end_large.log() - &step
         + correction(&end_large)
         - correction(&x_large);
-    // Near zero the gamma function's own pole cancels: Gamma(x) = Gamma(x + 1) / x, on both sides.
+    // Gamma(x) = Gamma(x + 1) / x moves both arguments away from the pole at zero.
     let small = (end + 1.0).lgamma() - (x + 1.0).lgamma() - (d / x).log1p();
     large.where_self(&is_large, &small)
 }
 
-/// Where `v^2 + x^2` reaches its square, the modified Bessel function `I_v(x)` is taken from Debye's expansion, and
-/// below it from its power series.
+/// The value of `sqrt(v^2 + x^2)` from which the modified Bessel function `I_v(x)` is computed by Debye's expansion;
+/// below it, by the power series.
 pub(crate) const BESSEL_SWITCH: f64 = 40.0;
 
-/// `log(I_v(x) Gamma(v + 1) (2 / x)^v)` for `v >= 0`, `x > 0`, both below [`BESSEL_SWITCH`]: the power series of the
-/// modified Bessel function of the first kind without its first factor.
+/// Computes `log(I_v(x) Gamma(v + 1) (2 / x)^v)` for `v >= 0`, `x > 0`, both below [`BESSEL_SWITCH`]: the power series
+/// of the modified Bessel function of the first kind without its first factor.
 ///
 /// # Shapes
 /// Two float64 tensors that broadcast together: `v`, and `x^2 / 4`.
 ///
 /// # Source
-/// NIST Digital Library of Mathematical Functions, 10.25.2; what follows its 56th term is below 1e-16 of the sum.
+/// NIST Digital Library of Mathematical Functions, 10.25.2; the terms after the 56th are below 1e-16 of the sum.
 pub(crate) fn log_bessel_series(v: &Tensor, quarter_square: &Tensor) -> Tensor {
     let mut sum = (quarter_square * v).zeros_like() + 1.0;
     for m in (1..=56).rev() {
@@ -158,8 +163,8 @@ pub(crate) fn log_bessel_series(v: &Tensor, quarter_square: &Tensor) -> Tensor {
     sum.log()
 }
 
-/// `log(I_v(x) sqrt(2 pi w) exp(-w) ((v + w) / x)^v)` with `w = sqrt(v^2 + x^2)`, at least [`BESSEL_SWITCH`]: the
-/// correction of Debye's uniform expansion of the modified Bessel function of the first kind.
+/// Computes `log(I_v(x) sqrt(2 pi w) exp(-w) ((v + w) / x)^v)` for `w = sqrt(v^2 + x^2)` of at least [`BESSEL_SWITCH`]:
+/// the correction of Debye's uniform expansion of the modified Bessel function of the first kind.
 ///
 /// # Shapes
 /// Two float64 tensors that broadcast together.
@@ -178,8 +183,8 @@ pub(crate) fn log_bessel_debye(v: &Tensor, w: &Tensor) -> Tensor {
     expansion.log1p()
 }
 
-/// Coefficients, in powers of `p^2`, of the polynomials `U_k(p) / p^k` for `k = 1 ..= 12`; the remainder is below 1e-15
-/// for `w >= 40`.
+/// Returns the coefficients, in powers of `p^2`, of the polynomials `U_k(p) / p^k` for `k = 1 ..= 12`. The remainder of
+/// the expansion is below 1e-15 for `w >= 40`.
 ///
 /// # Source
 /// NIST Digital Library of Mathematical Functions, 10.41.9:
@@ -202,44 +207,44 @@ fn debye() -> &'static [Vec<f64>] {
     })
 }
 
-/// `log(k!)`, the constant in front of a pmf, by libtorch's own `lgamma` in float64.
+/// Computes `log(k!)` by libtorch's `lgamma` in float64.
 pub fn log_factorial(k: f64) -> f64 {
     Tensor::from(k + 1.0).lgamma().double_value(&[])
 }
 
-/// `(log(Gamma(x + k) / Gamma(x)), digamma(x + k) - digamma(x))` of numbers: the logarithm, and its derivative in `x`.
+/// Computes `(log(Gamma(x + k) / Gamma(x)), digamma(x + k) - digamma(x))`: the logarithm, and its derivative in `x`.
 #[inline(always)]
-pub(crate) fn plain_log_gamma_ratio(x: f64, k: f64) -> (f64, f64) {
-    /// From here on, gamma functions are large and their differences small.
+pub(crate) fn scalar_log_gamma_ratio(x: f64, k: f64) -> (f64, f64) {
+    /// From here on, the difference of two gamma functions would cancel.
     const LARGE: f64 = 1e6;
     if x > LARGE {
-        // Stirling's series, less what is below a part in 10^18.
+        // Stirling's series without the terms below a part in 10^18.
         let end = x + k;
         let growth = (k / x).ln_1p();
         let inverses = k / (x * end);
         return ((x - 0.5) * growth + k * (end.ln() - 1.0) - inverses / 12.0, growth + inverses / 2.0);
     }
-    (plain_ln_gamma(k + x) - plain_ln_gamma(x), plain_digamma(k + x) - plain_digamma(x))
+    (scalar_ln_gamma(k + x) - scalar_ln_gamma(x), scalar_digamma(k + x) - scalar_digamma(x))
 }
 
-/// `log k!` of an integer, as a plain number.
-pub(crate) fn plain_log_factorial(k: f64) -> f64 {
+/// Returns `log k!` of an integer as `f64`.
+pub(crate) fn scalar_log_factorial(k: f64) -> f64 {
     static TABLE: OnceLock<Vec<f64>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
         let _guard = no_grad_guard();
         Vec::try_from((Tensor::arange(16_384, (Kind::Double, Device::Cpu)) + 1.0).lgamma()).unwrap_or_default()
     });
-    table.get(k as usize).copied().unwrap_or_else(|| plain_ln_gamma(k + 1.0))
+    table.get(k as usize).copied().unwrap_or_else(|| scalar_ln_gamma(k + 1.0))
 }
 
-/// Where the asymptotic series of the two functions below are at 1e-17 after the terms that are used.
+/// The argument from which the asymptotic series of the two functions below have errors under 1e-17.
 const ASYMPTOTIC: f64 = 15.0;
 
-/// `log Gamma(x)` of a positive number, as a plain number; NaN for others, from which steps would not arrive.
+/// Computes `log Gamma(x)` of a positive `f64`; NaN for other numbers, from which the recurrence would not end.
 ///
 /// # Source
-/// NIST Digital Library of Mathematical Functions, 5.11.1, after steps up to where it holds.
-pub(crate) fn plain_ln_gamma(x: f64) -> f64 {
+/// NIST Digital Library of Mathematical Functions, 5.11.1, after the recurrence has raised `x` to [`ASYMPTOTIC`].
+pub(crate) fn scalar_ln_gamma(x: f64) -> f64 {
     let (mut x, mut product) = (if x > 0.0 { x } else { f64::NAN }, 1.0);
     while x < ASYMPTOTIC {
         product *= x;
@@ -253,11 +258,11 @@ pub(crate) fn plain_ln_gamma(x: f64) -> f64 {
     (x - 0.5) * x.ln() - x + 0.5 * std::f64::consts::TAU.ln() + series / x - product.ln()
 }
 
-/// The derivative of [`plain_ln_gamma`].
+/// Computes the derivative of [`scalar_ln_gamma`].
 ///
 /// # Source
-/// NIST Digital Library of Mathematical Functions, 5.11.2, after steps up to where it holds.
-pub(crate) fn plain_digamma(x: f64) -> f64 {
+/// NIST Digital Library of Mathematical Functions, 5.11.2, after the recurrence has raised `x` to [`ASYMPTOTIC`].
+pub(crate) fn scalar_digamma(x: f64) -> f64 {
     let (mut x, mut steps) = (if x > 0.0 { x } else { f64::NAN }, 0.0);
     while x < ASYMPTOTIC {
         steps += 1.0 / x;
@@ -280,9 +285,9 @@ mod tests {
             let x = (f64::from(i) * 0.05).exp();
             let tensor = Tensor::from(x);
             let (ln_gamma, digamma) = (tensor.lgamma().double_value(&[]), tensor.digamma().double_value(&[]));
-            assert!((plain_ln_gamma(x) - ln_gamma).abs() < 3e-15 * ln_gamma.abs().max(10.0), "lgamma({x})");
-            assert!((plain_digamma(x) - digamma).abs() < 3e-15 * digamma.abs().max(10.0), "digamma({x})");
+            assert!((scalar_ln_gamma(x) - ln_gamma).abs() < 3e-15 * ln_gamma.abs().max(10.0), "lgamma({x})");
+            assert!((scalar_digamma(x) - digamma).abs() < 3e-15 * digamma.abs().max(10.0), "digamma({x})");
         }
-        assert!((plain_log_factorial(20_000.0) - log_factorial(20_000.0)).abs() < 1e-9);
+        assert!((scalar_log_factorial(20_000.0) - log_factorial(20_000.0)).abs() < 1e-9);
     }
 }

@@ -1,4 +1,4 @@
-//! Models: parameters and an objective. No files, no loops.
+//! Models: parameters and an objective. They read no files and contain no training loops.
 
 mod latent;
 mod pixels;

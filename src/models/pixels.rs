@@ -1,5 +1,5 @@
-//! Bernoulli pixels given their logits: `-log p(x | l) = sum_i log(1 + exp(l_i)) - x_i l_i`, whose derivative is
-//! `sigmoid(l_i) - x_i`.
+//! The likelihood of Bernoulli pixels given their logits: `-log p(x | l) = sum_i log(1 + exp(l_i)) - x_i l_i`, with the
+//! derivative `sigmoid(l_i) - x_i`.
 
 use crate::autograd::differentiable_once;
 use crate::error::Result;
@@ -8,7 +8,8 @@ use crate::platform::device::is_host;
 use crate::platform::{slices, threads};
 use tch::{Device, Kind, Reduction, Tensor};
 
-/// `-log p(x | logits)` in nats, summed over the pixels; `x` broadcasts against the leading dimensions of `logits`.
+/// Computes `-log p(x | logits)` in nats, summed over the pixels: `[..., pixels]` to `[...]`. `x` broadcasts against
+/// the leading dimensions of `logits`.
 pub(super) fn reconstruction(logits: &Tensor, x: &Tensor) -> Tensor {
     let x = x.expand_as(logits);
     logits.binary_cross_entropy_with_logits(&x, None::<&Tensor>, None::<&Tensor>, Reduction::None).sum_dim_intlist(
@@ -18,8 +19,8 @@ pub(super) fn reconstruction(logits: &Tensor, x: &Tensor) -> Tensor {
     )
 }
 
-/// As [`reconstruction`], for one derivative; a second one is an error: one pass over dense float32 on the CPU gives
-/// values and derivatives.
+/// Computes [`reconstruction`] for a graph that is differentiated once; a second derivative is an error. For dense
+/// float32 `[B, pixels]` on the CPU, one pass gives values and derivatives.
 pub(super) fn reconstruction_once(logits: &Tensor, x: &Tensor) -> Result<Tensor> {
     let dense = |t: &Tensor| is_host(t.device()) && t.kind() == Kind::Float && t.is_contiguous();
     let fits = logits.dim() == 2 && logits.numel() > 0 && logits.size() == x.size() && dense(logits) && dense(x);
@@ -29,23 +30,25 @@ pub(super) fn reconstruction_once(logits: &Tensor, x: &Tensor) -> Result<Tensor>
     let (rows, pixels) = (logits.size()[0], logits.size()[1] as usize);
     let (mut values, mut slopes) =
         tch::no_grad(|| (Tensor::zeros([rows], (Kind::Float, Device::Cpu)), logits.zeros_like()));
-    let Some((mut written, seen)) = slices::together::<f32>(vec![&mut values, &mut slopes], vec![logits, x]) else {
+    let Some((mut to_write, to_read)) = slices::of_all::<f32>(vec![&mut values, &mut slopes], vec![logits, x]) else {
         return Ok(reconstruction(logits, x));
     };
-    let ([values_of, slopes_of], [l, x]) = (&mut written[..], &seen[..]) else { return Ok(reconstruction(logits, x)) };
+    let ([values_of, slopes_of], [l, x]) = (&mut to_write[..], &to_read[..]) else {
+        return Ok(reconstruction(logits, x));
+    };
     let outputs = values_of.iter_mut().zip(slopes_of.chunks_exact_mut(pixels));
     let inputs = l.chunks_exact(pixels).zip(x.chunks_exact(pixels));
     threads::run(outputs.zip(inputs).collect(), |_, ((value, slopes), (logits, x))| {
         *value = pulp::Arch::new().dispatch(Row { logits, x, slopes });
     });
-    // A graph whose derivative the slopes are, and whose value is then put right.
+    // Builds a graph with the derivatives `slopes`, then overwrites its value.
     let mut sums = (logits * slopes).sum_dim_intlist(-1, false, None::<Kind>);
     tch::no_grad(|| sums.copy_(&values));
     differentiable_once(&sums)
 }
 
-/// The sum over a row, and its slopes. (A closure in its place may not be inlined, and is then not compiled for the
-/// machine's vectors.)
+/// Computes the sum over a row and its derivatives, with the CPU's widest vectors. (A closure might not be inlined, and
+/// would then not be compiled for them.)
 struct Row<'a> {
     logits: &'a [f32],
     x: &'a [f32],
@@ -78,10 +81,10 @@ impl pulp::WithSimd for Row<'_> {
     }
 }
 
-/// Pixels side by side.
+/// The number of pixels that are summed side by side.
 const LANES: usize = 16;
 
-/// `log(1 + exp(l)) - x l` and `sigmoid(l) - x`.
+/// Computes `log(1 + exp(l)) - x l` and its derivative `sigmoid(l) - x`.
 #[inline(always)]
 fn pixel(l: f32, x: f32) -> (f32, f32) {
     let (softplus, sigmoid) = softplus(l);

@@ -1,8 +1,8 @@
 //! Adam with a state that can be saved.
 //!
-//! The arithmetic is that of `torch.optim.Adam` with its defaults (`betas = (0.9, 0.999)`, `eps = 1e-8`). One thing
-//! PyTorch's does not do: an update whose loss or gradient is not finite is left out whole, and [`Adam::skipped`] tells
-//! of it.
+//! The arithmetic is that of `torch.optim.Adam` with its defaults (`betas = (0.9, 0.999)`, `eps = 1e-8`), with one
+//! addition: an update with a loss or gradient that is not finite is skipped as a whole, and [`Adam::skipped`] reports
+//! it.
 //!
 //! # Source
 //! Kingma, Ba, "Adam: A Method for Stochastic Optimization", arXiv 1412.6980.
@@ -17,32 +17,33 @@ use crate::platform::memory::in_large_pages;
 use tch::nn::VarStore;
 use tch::{Kind, Tensor, no_grad_guard};
 
-/// The optimiser: parameters in the order of their names, and two moving averages for each.
+/// The optimiser: parameters in the order of their names, with two moving averages each.
 #[derive(Debug)]
 pub struct Adam {
     slots: Vec<ParamState>,
     learning_rate: f64,
     steps: i64,
     skipped: Skipped,
-    /// On a device: how many updates were left out, the place of the first tensor to blame (-1: none), and what lies at
-    /// each place.
-    waiting: Option<(Tensor, Tensor, Vec<String>)>,
+    /// On a device: the number of skipped updates, the index of the first tensor that was not finite (-1 for none), and
+    /// the parameters' names by index.
+    on_device: Option<(Tensor, Tensor, Vec<String>)>,
 }
 
-/// Updates that were left out, since they were not finite.
+/// Updates that were skipped because the loss or a gradient was not finite.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Skipped {
-    /// How many.
+    /// The number of skipped updates.
     pub updates: i64,
-    /// What was not finite at the first of them: `the loss`, or `the gradient of` a parameter.
+    /// What was not finite at the first of them: `the loss`, or `the gradient of` a parameter; `None` if none was
+    /// skipped.
     pub first: Option<String>,
 }
 
 impl Adam {
-    /// For all trainable variables of a store.
+    /// Makes an optimiser for all trainable variables of a store.
     ///
     /// # Errors
-    /// When the learning rate is not positive and finite.
+    /// Fails if the learning rate is not positive and finite.
     pub fn new(store: &VarStore, learning_rate: f64) -> Result<Self> {
         let learning_rate = checked(learning_rate)?;
         let mut slots: Vec<ParamState> = store
@@ -57,40 +58,41 @@ impl Adam {
             })
             .collect();
         slots.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { slots, learning_rate, steps: 0, skipped: Skipped::default(), waiting: None })
+        Ok(Self { slots, learning_rate, steps: 0, skipped: Skipped::default(), on_device: None })
     }
 
-    /// Forgets the gradients.
+    /// Sets the gradients of all parameters to zero.
     pub fn zero_grad(&mut self) {
         for slot in &mut self.slots {
             slot.parameter.zero_grad();
         }
     }
 
-    /// One update from the gradients; parameters without one are left alone.
+    /// Makes one update from the gradients that the parameters carry; parameters without gradient stay unchanged.
     ///
     /// # Errors
-    /// When libtorch reports one.
+    /// Fails if libtorch reports an error.
     pub fn step(&mut self) -> Result<()> {
         let gradients: Vec<Tensor> = self.slots.iter().map(|slot| slot.parameter.grad()).collect();
         self.apply(&gradients)
     }
 
-    /// One update from the gradient of a loss, whose graph is kept or spent. Gradients go straight from the backward
-    /// pass into the update: they are neither zeroed before nor added to what a parameter carries.
+    /// Makes one update from the gradient of a loss; `keep_graph` keeps its graph for a second backward pass. The
+    /// gradients that parameters carry are neither used nor changed.
     ///
     /// # Errors
-    /// Before anything changes, when the loss is not one number with a graph.
+    /// Fails before anything changes if the loss is not one number with a graph.
     pub fn minimize(&mut self, loss: &Tensor, keep_graph: bool) -> Result<()> {
         let parameters: Vec<&Tensor> = self.slots.iter().map(|slot| &slot.parameter).collect();
         let gradients = gradients_of(loss, &parameters, keep_graph, false)?;
         self.update(loss, &gradients)
     }
 
-    /// As [`minimize`](Self::minimize), where the graph holds some weights by their products with what a layer sees.
+    /// Makes one update as [`minimize`](Self::minimize) does, if the graph holds some weights only through
+    /// [`SparseProduct`]s.
     ///
     /// # Errors
-    /// As [`minimize`](Self::minimize).
+    /// Fails as [`minimize`](Self::minimize) does.
     pub fn minimize_products(&mut self, loss: &Tensor, products: &[SparseProduct]) -> Result<()> {
         let product = |slot: &ParamState| products.iter().find(|product| product.name == slot.name);
         let inputs: Vec<&Tensor> =
@@ -104,12 +106,12 @@ impl Adam {
         self.update(loss, &gradients)
     }
 
-    /// As [`minimize`](Self::minimize), where the graph holds some tables by the [`Rows`] that a step uses. Of those,
-    /// parameters and averages move in these rows alone, as with `torch.optim.SparseAdam`. A table may have several
-    /// lists of rows; one that is in two of them moves twice.
+    /// Makes one update as [`minimize`](Self::minimize) does, if the graph holds some tables only through the [`Rows`]
+    /// of a step. Parameters and averages of these tables change in the given rows alone, as with
+    /// `torch.optim.SparseAdam`. A table may have several lists of rows; a row in two of them is updated twice.
     ///
     /// # Errors
-    /// As [`minimize`](Self::minimize).
+    /// Fails as [`minimize`](Self::minimize) does.
     pub fn minimize_rows(&mut self, loss: &Tensor, rows: &[Rows]) -> Result<()> {
         let dense: Vec<usize> =
             (0..self.slots.len()).filter(|&i| rows.iter().all(|rows| rows.name != self.slots[i].name)).collect();
@@ -131,15 +133,15 @@ impl Adam {
         Ok(())
     }
 
-    /// One update from gradients in the order of the parameters' names; those that are undefined leave their parameter
-    /// alone.
+    /// Makes one update from gradients in the order of the parameters' names; an undefined gradient leaves its
+    /// parameter unchanged.
     ///
     /// # Errors
-    /// Before anything changes, when there is not one gradient for each parameter, or one has another shape, kind or
-    /// device.
+    /// Fails before anything changes if there is not one gradient per parameter, or if a gradient has another shape,
+    /// kind or device than its parameter.
     pub fn apply(&mut self, gradients: &[Tensor]) -> Result<()> {
         if gradients.len() != self.slots.len() {
-            let allowed = format!("{}, one for each parameter in the order of their names", self.slots.len());
+            let allowed = format!("{}: one per parameter, in the order of their names", self.slots.len());
             return Err(Error::parameter("number of gradients", gradients.len(), allowed));
         }
         for (ParamState { name, parameter, .. }, gradient) in
@@ -166,22 +168,24 @@ impl Adam {
         Ok(())
     }
 
-    /// The rule of the next update; none when a loss or a gradient is not finite, which a device only finds out later.
+    /// Returns the next update; `None` if a loss or a gradient is not finite. On a device this is known only later: the
+    /// update then carries a flag.
     fn next_rule(&mut self, loss: &Tensor, gradients: &[Tensor], names: Vec<String>) -> Result<Option<AdamStep>> {
         let examined: Vec<&Tensor> = std::iter::once(loss).chain(gradients).collect();
         let finite = match examine(&examined)? {
             Verdict::Finite => None,
-            Verdict::NotFinite(place) => {
+            Verdict::NotFinite(index) => {
                 self.skipped.updates += 1;
-                self.skipped.first.get_or_insert_with(|| blamed(place, &names));
+                self.skipped.first.get_or_insert_with(|| examined_name(index, &names));
                 return Ok(None);
             }
-            Verdict::Device(flags) => Some(self.note(&flags, names)?),
+            Verdict::Device(flags) => Some(self.record_on_device(&flags, names)?),
         };
-        Ok(Some(self.next(finite)))
+        Ok(Some(self.count_update(finite)))
     }
 
-    fn next(&mut self, finite: Option<Tensor>) -> AdamStep {
+    /// Counts an update and computes its bias corrections.
+    fn count_update(&mut self, finite: Option<Tensor>) -> AdamStep {
         self.steps = self.steps.saturating_add(1);
         let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
         let correction1 = 1.0 - BETA1.powi(steps);
@@ -189,55 +193,55 @@ impl Adam {
         AdamStep { learning_rate: self.learning_rate / correction1, correction: 1.0 / correction2, finite }
     }
 
-    /// Notes on the device what was not finite; whether everything was.
-    fn note(&mut self, flags: &Tensor, names: Vec<String>) -> Result<Tensor> {
+    /// Records on the device what was not finite; returns whether everything was finite, `[]`.
+    fn record_on_device(&mut self, flags: &Tensor, names: Vec<String>) -> Result<Tensor> {
         let finite = flags.f_all()?;
         let integers = (Kind::Int64, flags.device());
-        let (count, first, _) = match self.waiting.take() {
-            Some(waiting) => waiting,
+        let (count, first, _) = match self.on_device.take() {
+            Some(on_device) => on_device,
             None => (Tensor::zeros([], integers), Tensor::full([], -1, integers), Vec::new()),
         };
         let count = count + finite.logical_not().to_kind(Kind::Int64);
-        // The first flag that is down, where none was before.
-        let place = flags.to_kind(Kind::Int64).f_argmin(None, false)?;
-        let first = first.f_where_self(&first.ge(0).logical_or(&finite), &place)?;
-        self.waiting = Some((count, first, names));
+        // The index of the first false flag, unless an earlier update had one.
+        let index = flags.to_kind(Kind::Int64).f_argmin(None, false)?;
+        let first = first.f_where_self(&first.ge(0).logical_or(&finite), &index)?;
+        self.on_device = Some((count, first, names));
         Ok(finite)
     }
 
-    /// The updates that were left out since the last call. Only here, a device is waited for; a left-out update counts
-    /// in the corrections of those after it until then, where there is one.
+    /// Returns the updates skipped since the last call. On a device, this is the only call that waits; until then,
+    /// skipped updates count in the bias corrections.
     ///
     /// # Errors
-    /// When libtorch reports one.
+    /// Fails if libtorch reports an error.
     pub fn skipped(&mut self) -> Result<Skipped> {
         let mut skipped = std::mem::take(&mut self.skipped);
-        if let Some((count, first, names)) = self.waiting.take() {
+        if let Some((count, first, names)) = self.on_device.take() {
             let (count, first) = (count.f_int64_value(&[])?, first.f_int64_value(&[])?);
             self.steps -= count;
             skipped.updates += count;
-            if let Ok(place) = usize::try_from(first) {
-                skipped.first.get_or_insert_with(|| blamed(place, &names));
+            if let Ok(index) = usize::try_from(first) {
+                skipped.first.get_or_insert_with(|| examined_name(index, &names));
             }
         }
         Ok(skipped)
     }
 
-    /// Another learning rate, from the next update on.
+    /// Sets the learning rate, from the next update on.
     ///
     /// # Errors
-    /// When it is not positive and finite.
+    /// Fails if it is not positive and finite.
     pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
         self.learning_rate = checked(learning_rate)?;
         Ok(())
     }
 
-    /// How many updates were made.
+    /// Returns the number of updates.
     pub fn steps(&self) -> i64 {
         self.steps
     }
 
-    /// The moving averages, named `adam.exp_avg.PARAMETER` and `adam.exp_avg_sq.PARAMETER`.
+    /// Returns the moving averages, named `adam.exp_avg.PARAMETER` and `adam.exp_avg_sq.PARAMETER`.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         self.slots
             .iter()
@@ -250,18 +254,19 @@ impl Adam {
             .collect()
     }
 
-    /// Continues as after `steps` updates, or as after none where the number is negative; the tensors of
-    /// [`state`](Self::state) are to be overwritten by the caller.
+    /// Sets the number of updates so far; a negative number counts as zero. The caller overwrites the tensors of
+    /// [`state`](Self::state).
     pub fn set_steps(&mut self, steps: i64) {
         self.steps = steps.max(0);
     }
 }
 
-/// Float32 for the kinds of 16 bits, in which squares of gradients vanish.
+/// Returns the kind of the moving averages: float32 for 16-bit kinds, in which squares of gradients underflow.
 fn kind_of_averages(kind: Kind) -> Kind {
     if matches!(kind, Kind::Half | Kind::BFloat16) { Kind::Float } else { kind }
 }
 
+/// Checks that the learning rate is positive and finite.
 fn checked(learning_rate: f64) -> Result<f64> {
     if learning_rate > 0.0 && learning_rate.is_finite() {
         return Ok(learning_rate);
@@ -269,9 +274,9 @@ fn checked(learning_rate: f64) -> Result<f64> {
     Err(Error::parameter("learning rate", learning_rate, "positive and finite"))
 }
 
-/// What lies at a place of what was examined: the loss, then the gradients.
-fn blamed(place: usize, names: &[String]) -> String {
-    match place.checked_sub(1).and_then(|i| names.get(i)) {
+/// Names the examined tensor at an index: the loss, then the gradients.
+fn examined_name(index: usize, names: &[String]) -> String {
+    match index.checked_sub(1).and_then(|i| names.get(i)) {
         Some(name) => format!("the gradient of {name}"),
         None => "the loss".into(),
     }
@@ -306,8 +311,8 @@ mod tests {
         let _guard = no_grad_guard();
         let flags: Vec<Tensor> =
             std::iter::once(Tensor::from(true)).chain(gradients.iter().map(|g| g.isfinite().all())).collect();
-        let finite = adam.note(&Tensor::stack(&flags, 0), vec!["a".into(), "b".into()]).unwrap();
-        let rule = adam.next(Some(finite));
+        let finite = adam.record_on_device(&Tensor::stack(&flags, 0), vec!["a".into(), "b".into()]).unwrap();
+        let rule = adam.count_update(Some(finite));
         for (slot, gradient) in adam.slots.iter_mut().zip(gradients) {
             rule.apply(slot, gradient);
         }

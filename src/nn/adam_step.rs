@@ -1,7 +1,7 @@
-//! One update of Adam: in place where tensors are plain numbers, else as tensor operations.
+//! One update of Adam: in place for dense float32 on the CPU, otherwise as tensor operations.
 
 use super::Rows;
-use super::dense::{A_PART, BETA1, BETA2, EPS, OfRows, Part, RowsPart, StepScale};
+use super::dense::{BETA1, BETA2, EPS, PART_LENGTH, Part, RowGradient, RowsPart, StepScale};
 use super::embedding::Terms;
 use crate::error::Result;
 use crate::platform::{slices, threads};
@@ -16,16 +16,18 @@ pub(super) struct ParamState {
     pub exp_avg_sq: Tensor,
 }
 
-/// One update, with the corrections for the zeros that the averages started from.
+/// One update of Adam, with the bias corrections for averages that started at zero.
 pub(super) struct AdamStep {
+    /// The learning rate over `1 - BETA1^t`.
     pub learning_rate: f64,
+    /// `1 / sqrt(1 - BETA2^t)`.
     pub correction: f64,
-    /// On a device: whether everything was finite. Where not, nothing moves.
+    /// On a device: whether everything is finite. If not, nothing changes.
     pub finite: Option<Tensor>,
 }
 
 impl AdamStep {
-    /// From gradients that may be undefined, which leaves the parameter alone.
+    /// Updates parameters from their gradients; an undefined gradient leaves its parameter unchanged.
     pub fn update<'a>(&self, slots: impl Iterator<Item = (&'a mut ParamState, &'a Tensor)>) {
         let mut plain = Vec::new();
         for (slot, gradient) in slots.filter(|(_, gradient)| gradient.defined()) {
@@ -36,13 +38,13 @@ impl AdamStep {
             }
         }
         if !self.in_place(&mut plain) {
-            // Some of them share memory: gradients are copied before a parameter moves.
+            // Some tensors share memory: copies the gradients before a parameter changes.
             let copies: Vec<Tensor> = plain.iter().map(|(_, gradient)| gradient.copy()).collect();
             plain.iter_mut().zip(&copies).for_each(|((slot, _), gradient)| self.apply(slot, gradient));
         }
     }
 
-    /// Plain numbers in one pass; false, and nothing moves, where some of them share memory.
+    /// Updates dense tensors in one pass; returns false, and changes nothing, if some of them share memory.
     fn in_place(&self, plain: &mut [(&mut ParamState, &Tensor)]) -> bool {
         let (mut written, mut seen) = (Vec::new(), Vec::new());
         for (slot, gradient) in plain {
@@ -50,7 +52,7 @@ impl AdamStep {
             written.extend([parameter, exp_avg, exp_avg_sq]);
             seen.push(*gradient);
         }
-        let Some((written, seen)) = slices::together(written, seen) else { return false };
+        let Some((written, seen)) = slices::of_all(written, seen) else { return false };
         let mut written = written.into_iter();
         let mut parts = Vec::new();
         for gradient in seen {
@@ -58,7 +60,7 @@ impl AdamStep {
             parts.extend(Part::split([p, m, v], gradient));
         }
         let scale = self.scale();
-        if parts.iter().map(|part| part.gradient.len()).sum::<usize>() < A_PART {
+        if parts.iter().map(|part| part.gradient.len()).sum::<usize>() < PART_LENGTH {
             parts.into_iter().for_each(|part| part.update(scale));
         } else {
             threads::run(parts, |_, part| part.update(scale));
@@ -66,16 +68,17 @@ impl AdamStep {
         true
     }
 
+    /// Returns the factors of the update in float32.
     fn scale(&self) -> StepScale {
-        (self.learning_rate as f32, self.correction as f32)
+        StepScale { learning_rate: self.learning_rate as f32, correction: self.correction as f32 }
     }
 
-    /// Of these rows alone.
-    pub fn update_rows(&self, slot: &mut ParamState, rows: &Rows, of_leaf: &Tensor) -> Result<()> {
-        if self.finite.is_none() && self.update_rows_in_place(slot, rows, of_leaf)? {
+    /// Updates the given rows of a table from the gradient in their leaf.
+    pub fn update_rows(&self, slot: &mut ParamState, rows: &Rows, leaf_gradient: &Tensor) -> Result<()> {
+        if self.finite.is_none() && self.update_rows_in_place(slot, rows, leaf_gradient)? {
             return Ok(());
         }
-        let (indices, gradient) = (&rows.indices, rows.gradient(of_leaf)?);
+        let (indices, gradient) = (&rows.indices, rows.gradient(leaf_gradient)?);
         let select = |tensor: &Tensor| tensor.detach().f_index_select(0, indices);
         let mut rows = ParamState {
             name: String::new(),
@@ -90,29 +93,30 @@ impl AdamStep {
         Ok(())
     }
 
-    /// The same in one pass, where tables and gradient are plain numbers; false where they are not.
-    fn update_rows_in_place(&self, slot: &mut ParamState, rows: &Rows, of_leaf: &Tensor) -> Result<bool> {
+    /// Updates the given rows in one pass; returns false, and changes nothing, if tables or gradient are not dense
+    /// float32 on the CPU.
+    fn update_rows_in_place(&self, slot: &mut ParamState, rows: &Rows, leaf_gradient: &Tensor) -> Result<bool> {
         let ParamState { parameter, exp_avg, exp_avg_sq, .. } = slot;
-        let of_leaf = of_leaf.f_contiguous()?;
+        let leaf_gradient = leaf_gradient.f_contiguous()?;
         let indices = Vec::<i64>::try_from(&rows.indices)?;
         let mut ordered = Vec::new();
         let derivatives = rows.terms.as_ref().and_then(|terms| terms.derivatives.as_ref());
         let derivatives = derivatives.map(|derivatives| derivatives.f_contiguous()).transpose()?;
         let total = parameter.size().first().map_or(0, |&rows| rows as usize);
-        let seen = std::iter::once(&of_leaf).chain(&derivatives).collect();
-        let Some((written, seen)) = slices::together(vec![parameter, exp_avg, exp_avg_sq], seen) else {
+        let seen = std::iter::once(&leaf_gradient).chain(&derivatives).collect();
+        let Some((written, seen)) = slices::of_all(vec![parameter, exp_avg, exp_avg_sq], seen) else {
             return Ok(false);
         };
-        let (Ok(tables), Some(&of_leaf)) = (<[&mut [f32]; 3]>::try_from(written), seen.first()) else {
+        let (Ok(tables), Some(&leaf_gradient)) = (<[&mut [f32]; 3]>::try_from(written), seen.first()) else {
             return Ok(false);
         };
         let gradient = match &rows.terms {
             Some(Terms { entries, weights, .. }) => {
                 ordered.extend(entries.by_row(weights)?);
                 let (starts, derivatives) = (entries.starts(), seen.get(1).copied());
-                OfRows::Sums { sums: of_leaf, terms: &ordered, starts, derivatives }
+                RowGradient::Sums { sums: leaf_gradient, terms: &ordered, starts, derivatives }
             }
-            None => OfRows::Rows(of_leaf),
+            None => RowGradient::Rows(leaf_gradient),
         };
         let Some(parts) = RowsPart::split(tables, total, &indices, gradient, self.scale()) else {
             return Ok(false);
@@ -121,7 +125,7 @@ impl AdamStep {
         Ok(true)
     }
 
-    /// As tensor operations, anywhere.
+    /// Updates a parameter by tensor operations.
     pub fn apply(&self, slot: &mut ParamState, gradient: &Tensor) {
         if let Some(finite) = &self.finite {
             return self.apply_where(finite, slot, gradient);
@@ -134,8 +138,9 @@ impl AdamStep {
         let _ = slot.parameter.addcdiv_(&(&slot.exp_avg * -self.learning_rate), &denominator);
     }
 
-    /// The same where a flag on the device is up. Where it is down, every number is multiplied by 1 or gains 0: a
-    /// gradient that is not finite must be replaced first, since 0 times infinity is no number.
+    /// Updates a parameter by tensor operations if the flag `finite` on the device is true. If it is false, every
+    /// number is multiplied by 1 or gains 0. A gradient that is not finite is replaced first, since 0 times infinity is
+    /// NaN.
     fn apply_where(&self, finite: &Tensor, slot: &mut ParamState, gradient: &Tensor) {
         let gradient = gradient.where_self(finite, &gradient.zeros_like()).to_kind(slot.exp_avg.kind());
         let share = finite.to_kind(slot.exp_avg.kind());

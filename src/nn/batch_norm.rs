@@ -1,18 +1,20 @@
-//! Batch normalisation (Ioffe, Szegedy, arXiv 1502.03167), as `torch.nn.BatchNorm1d` has it, whose sums do not depend
-//! on the number of threads.
+//! Batch normalisation (Ioffe, Szegedy, arXiv 1502.03167) as in `torch.nn.BatchNorm1d`, with sums that do not depend on
+//! the number of threads.
 //!
-//! Libtorch's own, on a CPU, gives each thread a part of the batch, and adds up what the threads found: with another
-//! number of threads, a training run would end elsewhere.
+//! Libtorch's batch normalisation on the CPU sums a part of the batch per thread and adds these sums: the bits of a
+//! training run would depend on the number of threads.
 
 use tch::nn::{Init, Path};
 use tch::{Kind, Tensor, no_grad, no_grad_guard};
 
+/// Added to variances, as in PyTorch.
 const EPS: f64 = 1e-5;
 
-/// The weight of a new batch in the running statistics.
+/// The weight of a new batch in the running statistics, as in PyTorch.
 const MOMENTUM: f64 = 0.1;
 
-/// Normalises each feature to the mean and variance that it has in a batch, or had in training.
+/// A layer that normalises each feature by its mean and variance: in the batch while training, otherwise their running
+/// averages.
 #[derive(Debug)]
 pub struct BatchNorm {
     weight: Tensor,
@@ -22,7 +24,7 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// For so many features; PyTorch's names under `path`; `weight` starts as `gain`.
+    /// Makes a layer for the given number of features, with PyTorch's names under `path`; `weight` starts as `gain`.
     pub fn new(path: &Path, features: i64, gain: f64) -> Self {
         Self {
             weight: path.var("weight", &[features], Init::Const(gain)),
@@ -32,8 +34,8 @@ impl BatchNorm {
         }
     }
 
-    /// `[B, features]`, normalised by its own statistics, which become a part of the running ones; a batch of one has
-    /// none, and is taken as in [`infer`](Self::infer).
+    /// Normalises `[B, features]` by the batch's own statistics and updates the running ones. A batch of one has no
+    /// variance and is normalised as in [`infer`](Self::infer). The result has the same shape.
     pub fn train(&self, x: &Tensor) -> Tensor {
         let count = x.size()[0];
         if count < 2 {
@@ -53,7 +55,7 @@ impl BatchNorm {
         centred * ((variance + EPS).rsqrt() * &self.weight) + &self.bias
     }
 
-    /// The same by the running statistics.
+    /// Normalises `[B, features]` by the running statistics.
     pub fn infer(&self, x: &Tensor) -> Tensor {
         let scale = no_grad(|| (&self.running_var + EPS).rsqrt());
         (x - &self.running_mean) * (scale * &self.weight) + &self.bias

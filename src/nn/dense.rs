@@ -1,26 +1,34 @@
-//! A parameter, its moving averages and its gradient as plain numbers, in parts that threads can share.
+//! Adam on slices of memory, in parts for threads.
 
 use crate::platform::slices;
 use tch::Tensor;
 
-/// The decay of the averages of gradients and of their squares, and what is added to roots: those of PyTorch.
+/// The decay of the average of gradients, as in PyTorch.
 pub(super) const BETA1: f64 = 0.9;
+/// The decay of the average of squared gradients, as in PyTorch.
 pub(super) const BETA2: f64 = 0.999;
+/// Added to the square root, as in PyTorch.
 pub(super) const EPS: f64 = 1e-8;
 
-/// Numbers that a thread updates at a time: a megabyte of the four tensors.
-pub(super) const A_PART: usize = 1 << 16;
+/// Elements per part: 256 KiB of each of the four float32 slices, a megabyte together.
+pub(super) const PART_LENGTH: usize = 1 << 16;
 
-/// Numbers of a row that are updated while as many of a later one are fetched.
-const PIECE: usize = 64;
+/// Elements of a row that are updated between two prefetches.
+const PREFETCH_LENGTH: usize = 64;
 
-/// Numbers that are updated between a fetch and its use, at least: memory answers later than a short row is done with.
-const AHEAD: usize = 512;
+/// The least prefetch distance in elements: updating one short row takes less time than fetching another from memory.
+const PREFETCH_DISTANCE: usize = 512;
 
-/// The corrected learning rate, and the correction of roots.
-pub(super) type StepScale = (f32, f32);
+/// The factors of one update.
+#[derive(Clone, Copy)]
+pub(super) struct StepScale {
+    /// The learning rate over `1 - BETA1^t`.
+    pub learning_rate: f32,
+    /// `1 / sqrt(1 - BETA2^t)`.
+    pub correction: f32,
+}
 
-/// The same numbers of a parameter, its averages and its gradient.
+/// The same range of a parameter, its averages and its gradient.
 pub(super) struct Part<'a> {
     pub parameter: &'a mut [f32],
     pub exp_avg: &'a mut [f32],
@@ -29,27 +37,31 @@ pub(super) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Whether all four tensors are dense float32 on the CPU, and of one size.
+    /// Returns whether all four tensors are dense float32 on the CPU and of the same, positive size.
     pub fn fits(tensors: [&Tensor; 4]) -> bool {
         let count = tensors[0].numel();
         tensors.into_iter().all(|tensor| is_plain(tensor) && tensor.numel() == count && count > 0)
     }
 
-    /// The numbers of parameter, averages and gradient.
+    /// Splits the slices of parameter, averages and gradient into parts of [`PART_LENGTH`].
     pub fn split([p, m, v]: [&'a mut [f32]; 3], g: &'a [f32]) -> impl Iterator<Item = Self> {
-        let parts = p.chunks_mut(A_PART).zip(m.chunks_mut(A_PART)).zip(v.chunks_mut(A_PART)).zip(g.chunks(A_PART));
+        let parts = p
+            .chunks_mut(PART_LENGTH)
+            .zip(m.chunks_mut(PART_LENGTH))
+            .zip(v.chunks_mut(PART_LENGTH))
+            .zip(g.chunks(PART_LENGTH));
         parts.map(|(((parameter, exp_avg), exp_avg_sq), gradient)| Part { parameter, exp_avg, exp_avg_sq, gradient })
     }
 
-    /// One update of Adam, in a single pass over memory.
+    /// Makes one update in a single pass over memory.
     pub fn update(self, scale: StepScale) {
-        // Roots and quotients take longer than memory does, unless the machine's widest vectors compute them.
+        // Chooses the widest vectors: with narrower ones, square roots and divisions would take longer than memory.
         pulp::Arch::new().dispatch(Update(self, scale));
     }
 
-    /// To be compiled for the vectors of whoever calls it.
+    /// Makes one update. Inlined, so that it is compiled for the caller's vector instructions.
     #[inline(always)]
-    fn in_vectors(self, (learning_rate, correction): StepScale) {
+    fn in_vectors(self, StepScale { learning_rate, correction }: StepScale) {
         let Part { parameter, exp_avg, exp_avg_sq, gradient } = self;
         let (keep1, take1, keep2, take2) = (BETA1 as f32, (1.0 - BETA1) as f32, BETA2 as f32, (1.0 - BETA2) as f32);
         for (((p, m), v), &g) in parameter.iter_mut().zip(exp_avg).zip(exp_avg_sq).zip(gradient) {
@@ -60,7 +72,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// One update.
+/// Updates a part with the CPU's widest vectors.
 struct Update<'a>(Part<'a>, StepScale);
 
 impl pulp::WithSimd for Update<'_> {
@@ -72,51 +84,60 @@ impl pulp::WithSimd for Update<'_> {
     }
 }
 
-/// The gradient of rows.
+/// The gradient in the rows of a table that a step uses: `U` rows.
 #[derive(Clone, Copy)]
-pub(super) enum OfRows<'a> {
-    /// One row after the other.
+pub(super) enum RowGradient<'a> {
+    /// The rows' gradients, one after the other: `[U, width]`.
     Rows(&'a [f32]),
-    /// By that of weighted sums, `sums`: the sum and the weight of each term, one row after the other, and where those
-    /// of each row start. Where sums are those of functions of rows: the derivatives, one row after the other.
-    Sums { sums: &'a [f32], terms: &'a [(usize, f32)], starts: &'a [usize], derivatives: Option<&'a [f32]> },
+    /// The gradients in weighted sums of rows.
+    Sums {
+        /// The gradient in each sum, `[B, width]`.
+        sums: &'a [f32],
+        /// The sum and the weight of each term, sorted by row.
+        terms: &'a [(usize, f32)],
+        /// The index of each row's first term, and the end: `U + 1` numbers.
+        starts: &'a [usize],
+        /// The derivatives of the function that was applied to the rows, `[U, width]`.
+        derivatives: Option<&'a [f32]>,
+    },
 }
 
-/// Some rows of a parameter and its averages.
+/// The update of some rows of a table.
 pub(super) struct RowsPart<'a> {
-    /// A piece of the tables, from row `first` on.
+    /// The ranges of parameter and averages from row `first` on.
     tables: [&'a mut [f32]; 3],
     first: usize,
     width: usize,
-    /// Which rows, ascending, and the place of the first of them in the gradient.
+    /// The row numbers, ascending.
     indices: &'a [i64],
+    /// The index of the first of these rows in the gradient.
     place: usize,
-    gradient: OfRows<'a>,
+    gradient: RowGradient<'a>,
     scale: StepScale,
 }
 
 impl<'a> RowsPart<'a> {
-    /// All these rows of tables with `total` rows; nothing where rows do not ascend within them, or the gradient has
-    /// others.
+    /// Splits the update of rows `indices` of tables with `total` rows. `None` if the indices are not ascending and
+    /// within the tables, or if the gradient's sizes do not match.
     pub fn split(
-        moved: [&'a mut [f32]; 3],
+        tables: [&'a mut [f32]; 3],
         total: usize,
         indices: &'a [i64],
-        gradient: OfRows<'a>,
+        gradient: RowGradient<'a>,
         scale: StepScale,
     ) -> Option<Vec<Self>> {
-        let count = moved[0].len();
-        let plain = moved.iter().all(|numbers| numbers.len() == count);
+        let count = tables[0].len();
+        let equal_lengths = tables.iter().all(|numbers| numbers.len() == count);
         let ascending = indices.windows(2).all(|pair| pair[0] < pair[1]);
         let inside =
             indices.first().is_none_or(|&row| row >= 0) && indices.last().is_none_or(|&row| (row as usize) < total);
-        if !(plain && ascending && inside) {
+        if !(equal_lengths && ascending && inside) {
             return None;
         }
         let width = count.checked_div(total).unwrap_or(0);
         let fits = match gradient {
-            OfRows::Rows(rows) => rows.len() == indices.len() * width,
-            OfRows::Sums { sums, terms, starts, derivatives } => {
+            RowGradient::Rows(rows) => rows.len() == indices.len() * width,
+            RowGradient::Sums { sums, terms, starts, derivatives } => {
                 derivatives.is_none_or(|derivatives| derivatives.len() == indices.len() * width)
                     && starts.len() == indices.len() + 1
                     && starts.is_sorted()
@@ -127,9 +148,9 @@ impl<'a> RowsPart<'a> {
         if !fits || width == 0 {
             return None;
         }
-        let mut rest = moved;
+        let mut rest = tables;
         let (mut first, mut parts) = (0, Vec::new());
-        let at_once = A_PART.div_ceil(width);
+        let at_once = PART_LENGTH.div_ceil(width);
         for (part, indices) in indices.chunks(at_once).enumerate() {
             let end = indices.last().map_or(first, |&row| row as usize + 1);
             let mut tables = rest.map(|table| table.split_at_mut((end - first) * width));
@@ -141,7 +162,7 @@ impl<'a> RowsPart<'a> {
         Some(parts)
     }
 
-    /// One update of Adam of these rows, each in a single pass.
+    /// Updates the rows, each in a single pass.
     pub fn update(self) {
         pulp::Arch::new().dispatch(self);
     }
@@ -154,13 +175,13 @@ impl pulp::WithSimd for RowsPart<'_> {
     fn with_simd<S: pulp::Simd>(self, _: S) {
         let Self { tables: [p, m, v], first, width, indices, place, gradient, scale } = self;
         let mut sum = vec![0.0; width];
-        let ahead = AHEAD.div_ceil(width);
+        let ahead = PREFETCH_DISTANCE.div_ceil(width);
         for (i, &row) in indices.iter().enumerate() {
             let (start, place) = ((row as usize - first) * width, place + i);
             let next = indices.get(i + ahead).map_or(start, |&next| (next as usize - first) * width);
             let gradient = match gradient {
-                OfRows::Rows(rows) => &rows[place * width..(place + 1) * width],
-                OfRows::Sums { sums, terms, starts, derivatives } => {
+                RowGradient::Rows(rows) => &rows[place * width..(place + 1) * width],
+                RowGradient::Sums { sums, terms, starts, derivatives } => {
                     sum.fill(0.0);
                     for &(from, weight) in &terms[starts[place]..starts[place + 1]] {
                         for (sum, &x) in sum.iter_mut().zip(&sums[from * width..(from + 1) * width]) {
@@ -174,8 +195,8 @@ impl pulp::WithSimd for RowsPart<'_> {
                     &sum[..]
                 }
             };
-            for from in (0..width).step_by(PIECE) {
-                let to = (from + PIECE).min(width);
+            for from in (0..width).step_by(PREFETCH_LENGTH) {
+                let to = (from + PREFETCH_LENGTH).min(width);
                 [&p[next + from..next + to], &m[next + from..next + to], &v[next + from..next + to]]
                     .iter()
                     .for_each(prefetch);
@@ -187,7 +208,7 @@ impl pulp::WithSimd for RowsPart<'_> {
     }
 }
 
-/// Asks the processor for numbers that are needed soon: rows lie apart, and it cannot guess where the next one is.
+/// Prefetches numbers that are needed soon: the CPU cannot predict the position of the next row.
 #[inline(always)]
 pub(super) fn prefetch(numbers: &&[f32]) {
     #[cfg(target_arch = "x86_64")]
@@ -200,17 +221,18 @@ pub(super) fn prefetch(numbers: &&[f32]) {
     let _ = numbers;
 }
 
-/// Whether a tensor is dense float32 on the CPU.
+/// Returns whether a tensor is dense float32 on the CPU.
 pub(super) fn is_plain(tensor: &Tensor) -> bool {
     slices::is_plain::<f32>(tensor)
 }
 
-/// The numbers of a plain tensor; none of another.
+/// Returns the elements of a dense float32 tensor on the CPU; empty for other tensors.
 pub(super) fn numbers(tensor: &Tensor) -> &[f32] {
     slices::read(tensor).unwrap_or_default()
 }
 
-/// The same of a tensor that has its memory for itself, to be written.
+/// Returns the elements of a dense float32 tensor on the CPU for writing; empty for other tensors. The tensor must
+/// share its memory with no other.
 pub(super) fn numbers_mut(tensor: &mut Tensor) -> &mut [f32] {
     slices::write(tensor).unwrap_or_default()
 }

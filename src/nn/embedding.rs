@@ -1,50 +1,54 @@
-//! Weighted sums of embedding rows, as `torch.nn.EmbeddingBag` has them, whose cost follows the rows that occur and not
-//! the table.
+//! Weighted sums of embedding rows as in `torch.nn.EmbeddingBag`, at a cost proportional to the rows used, not to the
+//! table.
+//!
+//! Shapes: `N` entries (each a row number and a weight) in `B` bags, `U` distinct rows among them; see [`SparseIndex`].
 
 use super::SparseIndex;
 use crate::error::Result;
 use tch::nn::{Init, Path};
 use tch::{Kind, Tensor, no_grad_guard};
 
-/// A table of rows, of which each bag is a weighted sum.
+/// A table `[rows, width]`; each bag is a weighted sum of its rows.
 #[derive(Debug)]
 pub struct EmbeddingBag {
     name: String,
     weight: Tensor,
 }
 
-/// The rows of a table that a step uses, by a leaf of its graph: gradient and update have their size, not the table's.
+/// The rows of a table that a training step uses. The graph's leaf holds these rows or sums of them, so that gradient
+/// and update have their size and not the table's.
 #[derive(Debug)]
 pub struct Rows {
     /// The table's name in its store.
     pub name: String,
-    /// Which rows, `[U]`, ascending.
+    /// The row numbers, int64 `[U]`, ascending.
     pub indices: Tensor,
-    /// Their values, `[U, width]`, or sums of them, `[B, width]`.
+    /// The values of the rows, `[U, width]`, or weighted sums of them, `[B, width]`.
     pub leaf: Tensor,
-    /// Of sums: their terms.
+    /// The terms of the sums; `None` if the leaf holds the rows themselves.
     pub(super) terms: Option<Terms>,
 }
 
-/// Sums of rows, or of functions of rows.
+/// The terms of weighted sums of rows, or of functions applied to each number of the rows.
 #[derive(Debug)]
 pub(super) struct Terms {
+    /// The entries that are summed.
     pub entries: SparseIndex,
-    /// Those of the entries, `[N]`.
+    /// The weight of each entry, `[N]`.
     pub weights: Tensor,
-    /// The derivatives of the functions, `[U, ...]` as the rows.
+    /// The derivatives of the functions at the rows, `[U, ...]`; `None` if the rows themselves are summed.
     pub derivatives: Option<Tensor>,
 }
 
 impl Rows {
-    /// Rows whose values are a leaf, `[U, width]`.
+    /// Makes rows whose values `[U, width]` are the leaf.
     pub fn new(name: &str, indices: &Tensor, values: &Tensor) -> Self {
         Self { name: name.into(), indices: indices.shallow_clone(), leaf: values.shallow_clone(), terms: None }
     }
 
-    /// Rows by weighted sums of them, or of functions of them: by a leaf, `[B, width]` (or `[B]`, where rows are
-    /// numbers), whose entries have these weights, `[N]`; the functions have these derivatives, `[U, width]` (or
-    /// `[U]`), in the rows.
+    /// Makes rows behind a leaf of weighted sums, `[B, width]` (`[B]` if a row is one number). `weights` `[N]` belong
+    /// to the entries. `derivatives` `[U, width]` (or `[U]`) are those of the function that was applied to the rows, if
+    /// any.
     pub(crate) fn of_sums(
         name: &str,
         entries: &SparseIndex,
@@ -58,20 +62,22 @@ impl Rows {
         Self { name: name.into(), indices, leaf: leaf.shallow_clone(), terms: Some(terms) }
     }
 
-    /// The gradient in the rows, `[U, ...]`, of the one in the leaf.
+    /// Converts a gradient in the leaf into the gradient in the rows, `[U, ...]`.
     ///
     /// # Errors
-    /// When that does not have the leaf's shape.
-    pub fn gradient(&self, of_leaf: &Tensor) -> Result<Tensor> {
-        let Some(Terms { entries, weights, derivatives }) = &self.terms else { return Ok(of_leaf.shallow_clone()) };
-        let mut size = of_leaf.size();
+    /// Fails if the gradient does not have the leaf's shape.
+    pub fn gradient(&self, leaf_gradient: &Tensor) -> Result<Tensor> {
+        let Some(Terms { entries, weights, derivatives }) = &self.terms else {
+            return Ok(leaf_gradient.shallow_clone());
+        };
+        let mut size = leaf_gradient.size();
         let weights = if size.len() > 1 { weights.unsqueeze(-1) } else { weights.shallow_clone() };
-        let of_entries = of_leaf.f_index_select(0, &entries.bags)?.f_mul(&weights)?;
+        let entry_gradients = leaf_gradient.f_index_select(0, &entries.bags)?.f_mul(&weights)?;
         if let Some(rows) = size.first_mut() {
             *rows = self.indices.size()[0];
         }
-        let zeros = Tensor::f_zeros(size, (of_leaf.kind(), of_leaf.device()))?;
-        let of_sums = zeros.f_index_add(0, &entries.places, &of_entries)?;
+        let zeros = Tensor::f_zeros(size, (leaf_gradient.kind(), leaf_gradient.device()))?;
+        let of_sums = zeros.f_index_add(0, &entries.places, &entry_gradients)?;
         Ok(match derivatives {
             Some(derivatives) => of_sums.f_reshape_as(derivatives)?.f_mul(derivatives)?,
             None => of_sums,
@@ -79,27 +85,27 @@ impl Rows {
     }
 }
 
-/// `embedding_bag`'s number for sums.
+/// The number of `mode="sum"` in libtorch's `embedding_bag`.
 const SUM: i64 = 0;
 
 impl EmbeddingBag {
-    /// A table called `weight`, `[rows, width]`, under `path`, with normal entries of this standard deviation.
+    /// Makes a table `[rows, width]` called `weight` under `path`, with normal entries of the given standard deviation.
     pub fn new(path: &Path, rows: i64, width: i64, stdev: f64) -> Self {
         let weight = path.var("weight", &[rows, width], Init::Randn { mean: 0.0, stdev });
         Self { name: path.path("weight"), weight }
     }
 
-    /// Overwrites the columns from `first` on.
+    /// Overwrites the columns from `first` on by `columns` `[rows, n]`, which must fit into the table.
     pub(crate) fn set_columns(&self, first: i64, columns: &Tensor) {
         let _guard = no_grad_guard();
         self.weight.narrow(-1, first, columns.size()[1]).copy_(columns);
     }
 
-    /// The sums of bags, `[B, width]`, of entries with `weights`, `[N]`, which get no gradient; that of the table goes
-    /// to the returned rows.
+    /// Computes the weighted sums of bags, `[B, width]`, for `weights` `[N]`. The gradient goes to the returned
+    /// [`Rows`] of the table; the weights get none.
     ///
     /// # Errors
-    /// When an entry is in no row of the table.
+    /// Fails if a row number is outside the table.
     pub fn forward(&self, entries: &SparseIndex, weights: &Tensor) -> Result<(Tensor, Rows)> {
         let weights = weights.detach();
         let leaf = self.sums(&entries.rows, &weights, &entries.offsets)?.set_requires_grad(true);
@@ -108,19 +114,20 @@ impl EmbeddingBag {
         Ok((leaf.shallow_clone(), Rows { name, indices, leaf, terms }))
     }
 
-    /// The same sums, without a gradient: `entries` `[N]` are row numbers, `offsets` `[B]` where each bag starts.
+    /// Computes the weighted sums of bags, `[B, width]`, without gradient: `entries` `[N]` are row numbers, and
+    /// `offsets` `[B]` are the positions at which the bags start.
     ///
     /// # Errors
-    /// When an entry is in no row of the table.
+    /// Fails if a row number is outside the table.
     pub fn sums(&self, entries: &Tensor, weights: &Tensor, offsets: &Tensor) -> Result<Tensor> {
         weighted_sums(&self.weight.detach(), entries, weights, offsets)
     }
 }
 
-/// Sums of a table's rows, `[B, width]`, as `EmbeddingBag` has them.
+/// Computes weighted sums of the rows of any table, as [`EmbeddingBag::sums`] does.
 ///
 /// # Errors
-/// When an entry is in no row of the table.
+/// Fails if a row number is outside the table.
 pub(crate) fn weighted_sums(table: &Tensor, entries: &Tensor, weights: &Tensor, offsets: &Tensor) -> Result<Tensor> {
     if entries.numel() == 0 {
         return Ok(Tensor::f_zeros([offsets.size()[0], table.size()[1]], (Kind::Float, table.device()))?);

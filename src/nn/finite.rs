@@ -1,23 +1,23 @@
-//! Whether numbers are finite, before an optimiser takes them.
+//! Checks that numbers are finite before an optimiser uses them.
 //!
-//! On the CPU it is one pass over memory. On another device the answer stays there, so that a step waits for nothing.
+//! On the CPU, this is one pass over memory. On another device, the result stays there, so that a step does not wait.
 
 use super::dense::{is_plain, numbers};
 use crate::error::Result;
 use crate::platform::device::is_host;
 use tch::{Kind, Tensor, no_grad_guard};
 
-/// What an update found out about its loss and its gradients.
+/// The result of checking a loss and its gradients.
 pub(super) enum Verdict {
     /// All are finite.
     Finite,
-    /// The place of the first that is not.
+    /// The index of the first tensor that is not finite.
     NotFinite(usize),
-    /// Flags on a device, one for each tensor.
+    /// One flag per tensor, on a device: true if it is finite.
     Device(Tensor),
 }
 
-/// Looks at tensors of one device, of which some may be undefined.
+/// Checks tensors of one device; undefined ones count as finite.
 pub(super) fn examine(tensors: &[&Tensor]) -> Result<Verdict> {
     let _guard = no_grad_guard();
     let elsewhere = tensors.iter().find(|tensor| tensor.defined() && !is_host(tensor.device()));
@@ -35,7 +35,7 @@ pub(super) fn examine(tensors: &[&Tensor]) -> Result<Verdict> {
             if !tensor.defined() || tensor.numel() == 0 {
                 return Ok(Tensor::ones([], (Kind::Bool, device)));
             }
-            // Of what is not finite, something is the least or the greatest; a NaN is both.
+            // An infinity is the least or the greatest element; a NaN makes both NaN.
             let (least, greatest) = tensor.f_aminmax(None, false)?;
             Ok(least.isfinite().logical_and(&greatest.isfinite()))
         })
@@ -43,7 +43,7 @@ pub(super) fn examine(tensors: &[&Tensor]) -> Result<Verdict> {
     Ok(Verdict::Device(Tensor::f_stack(&flags, 0)?))
 }
 
-/// Whether all numbers of a tensor are finite. Waits for its device.
+/// Returns whether all elements of a tensor are finite. Waits for its device.
 pub(crate) fn is_finite(tensor: &Tensor) -> Result<bool> {
     if !is_plain(tensor) {
         return Ok(tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1);
@@ -51,13 +51,14 @@ pub(crate) fn is_finite(tensor: &Tensor) -> Result<bool> {
     Ok(pulp::Arch::new().dispatch(AllFinite(numbers(tensor))))
 }
 
+/// Checks numbers with the CPU's widest vectors.
 struct AllFinite<'a>(&'a [f32]);
 
 impl pulp::WithSimd for AllFinite<'_> {
     type Output = bool;
 
-    /// All bits of the exponent are set in what is not finite, and in nothing else. No early end within a chunk, so
-    /// that it runs in vectors.
+    /// Tests whether all bits of the exponent are set, as in infinities and NaNs only. Does not stop within a chunk, so
+    /// that the loop is vectorised.
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> bool {
         const EXPONENT: u32 = 0x7f80_0000;

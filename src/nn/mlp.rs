@@ -4,9 +4,9 @@ use super::{SparseProduct, onednn};
 use tch::nn::{Init, Path};
 use tch::{Tensor, no_grad_guard};
 
-/// `y = x W^T + b`, initialised as `torch.nn.Linear`: weight and bias uniform within `1 / sqrt(inputs)`.
+/// A layer `y = x W^T + b`, initialised as `torch.nn.Linear`: weight and bias uniform within `1 / sqrt(inputs)`.
 ///
-/// (tch's own `nn::linear` starts weights wider by a factor of the square root of six.)
+/// (tch's `nn::linear` starts with weights wider by a factor of `sqrt(6)`.)
 #[derive(Debug)]
 pub struct Linear {
     /// The weight's name in its store.
@@ -16,7 +16,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// A layer whose parameters are called `weight` `[outputs, inputs]` and `bias` `[outputs]` under `path`.
+    /// Makes a layer with the parameters `weight` `[outputs, inputs]` and `bias` `[outputs]` under `path`.
     pub fn new(path: &Path, inputs: i64, outputs: i64) -> Self {
         let bound = 1.0 / (inputs as f64).sqrt();
         let init = Init::Uniform { lo: -bound, up: bound };
@@ -35,35 +35,37 @@ impl Linear {
         }
     }
 
-    /// `[..., inputs]` to `[..., outputs]`.
+    /// Maps `[..., inputs]` to `[..., outputs]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         x.linear(&self.weight, Some(&self.bias))
     }
 }
 
-/// Linear layers with a rectifier between them, numbered as in `torch.nn.Sequential(Linear, ReLU, Linear, ...)`.
+/// Linear layers with ReLUs between them, numbered as in `torch.nn.Sequential(Linear, ReLU, Linear, ...)`.
 #[derive(Debug)]
 pub struct Mlp {
     layers: Vec<Linear>,
 }
 
 impl Mlp {
-    /// Layers of these widths, inputs first; `widths` needs at least two numbers to hold a layer.
+    /// Makes layers of the given widths, inputs first; at least two widths make a layer.
     pub fn new(path: &Path, widths: &[i64]) -> Self {
         let layers =
             widths.windows(2).enumerate().map(|(i, pair)| Linear::new(&(path / (2 * i)), pair[0], pair[1])).collect();
         Self { layers }
     }
 
-    /// As [`forward`](Self::forward), to be differentiated once at most: by oneDNN's products where the input is
-    /// float32 on a CPU with AVX-512, where they can be the faster ones. The values differ in the last bits.
+    /// Computes [`forward`](Self::forward) for a graph that is differentiated at most once. Uses oneDNN's products for
+    /// float32 on a CPU with AVX-512, where they can be faster; the values differ in the last bits.
     pub fn forward_once(&self, x: &Tensor) -> Tensor {
         through_once(&self.layers, x)
     }
 
-    /// As [`forward_once`](Self::forward_once). Where the input is float32 on the CPU, mostly zeros, and without a
-    /// gradient, the first layer costs what is not zero, and its weight is not in the graph: its gradient goes by the
-    /// product that is returned, for [`Adam::minimize_products`](super::Adam::minimize_products).
+    /// Computes [`forward_once`](Self::forward_once) with a cheaper first layer for sparse inputs.
+    ///
+    /// If the input is float32 on the CPU, mostly zeros, and without gradient, the first layer's cost is proportional
+    /// to the nonzero inputs. Its weight is then not in the graph, and a product is returned, from which
+    /// [`Adam::minimize_products`](super::Adam::minimize_products) computes its gradient; otherwise `None`.
     pub fn forward_sparse(&self, x: &Tensor) -> (Tensor, Option<SparseProduct>) {
         let product = self.layers.first().and_then(|first| SparseProduct::new(&first.name, x, &first.weight));
         let (Some(product), Some((first, rest))) = (product, self.layers.split_first()) else {
@@ -74,13 +76,13 @@ impl Mlp {
         (y, Some(product))
     }
 
-    /// The number of linear layers.
+    /// Returns the number of linear layers.
     pub fn depth(&self) -> usize {
         self.layers.len()
     }
 
-    /// The parameters, sharing memory with the layers, named as in `torch.nn.Sequential`: `0.weight`, `0.bias`,
-    /// `2.weight`, ...
+    /// Returns the parameters, which share memory with the layers, named as in `torch.nn.Sequential`: `0.weight`,
+    /// `0.bias`, `2.weight`, ...
     pub fn parameters(&self) -> Vec<(String, Tensor)> {
         let layers = self.layers.iter().enumerate();
         layers
@@ -90,13 +92,13 @@ impl Mlp {
             .collect()
     }
 
-    /// `[..., inputs]` to `[..., outputs]`; no activation after the last layer.
+    /// Maps `[..., inputs]` to `[..., outputs]`, without activation after the last layer.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         through(&self.layers, x)
     }
 }
 
-/// Through layers with a rectifier between them.
+/// Applies layers with ReLUs between them.
 fn through(layers: &[Linear], x: &Tensor) -> Tensor {
     let mut h = x.shallow_clone();
     for (i, layer) in layers.iter().enumerate() {
@@ -105,7 +107,7 @@ fn through(layers: &[Linear], x: &Tensor) -> Tensor {
     h
 }
 
-/// The same, by oneDNN's products where they can be the faster.
+/// Applies layers with ReLUs between them, by oneDNN's products if they can be faster.
 fn through_once(layers: &[Linear], x: &Tensor) -> Tensor {
     let Some(mut h) = onednn::enter(x) else { return through(layers, x) };
     for (i, Linear { weight, bias, .. }) in layers.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Layers and an optimiser, as PyTorch has them: same names, same initialisation, same arithmetic.
+//! Layers and an optimiser as in PyTorch: same names, same initialisation, same arithmetic.
 
 mod adam;
 mod adam_step;

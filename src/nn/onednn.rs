@@ -1,16 +1,16 @@
-//! Matrix products by oneDNN instead of the BLAS that libtorch was built with.
+//! Matrix products by oneDNN in place of the BLAS that libtorch was built with.
 //!
-//! libtorch's own products go to MKL, which leaves processors of other makers than Intel on AVX2; oneDNN, which
-//! libtorch ships too, asks only what the processor can do. So it is worth its price where there is AVX-512 and not
-//! below: on AVX2 its products for the input are no faster, and those for the weights take three times as long
-//! (`benches/RESULTS.md`). Its tensors have a layout of their own, so they live from the first layer to the last, and
-//! its layers can be differentiated once, not twice.
+//! libtorch uses MKL, which does not use AVX-512 on CPUs of other makers than Intel; oneDNN, which is part of libtorch
+//! too, does. On AVX2 it is no faster, and slower for weight gradients (`benches/RESULTS.md`), so it is used on CPUs
+//! with AVX-512 only. Its tensors have their own layout, so they are converted before the first layer and after the
+//! last. Its layers can be differentiated only once.
 
 use crate::platform::device::is_host;
 use std::sync::OnceLock;
 use tch::{Device, Kind, Tensor};
 
-/// The tensor in oneDNN's layout, if the layers of a network can run there: float32 on the CPU, with a batch dimension.
+/// Converts a tensor to oneDNN's layout. `None` unless oneDNN can run the layers: float32 on the CPU, with a batch
+/// dimension.
 pub(super) fn enter(x: &Tensor) -> Option<Tensor> {
     let fits = is_host(x.device()) && x.kind() == Kind::Float && x.dim() >= 2 && x.numel() > 0;
     if !(fits && is_available()) {
@@ -19,17 +19,17 @@ pub(super) fn enter(x: &Tensor) -> Option<Tensor> {
     x.contiguous().f_to_mkldnn(None::<Kind>).ok()
 }
 
-/// A linear layer on a tensor in oneDNN's layout.
+/// Applies a linear layer to a tensor in oneDNN's layout.
 pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Tensor {
     x.mkldnn_linear(weight, Some(bias))
 }
 
-/// Back to a tensor as all others.
+/// Converts a tensor back from oneDNN's layout.
 pub(super) fn leave(x: &Tensor) -> Tensor {
     x.to_dense(None::<Kind>, false)
 }
 
-/// Whether the processor has vectors that MKL leaves unused.
+/// Returns whether the CPU has AVX-512.
 fn has_avx512() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("avx512f");
@@ -37,7 +37,7 @@ fn has_avx512() -> bool {
     return false;
 }
 
-/// Whether oneDNN is the faster on this processor, and this libtorch has it: found out by one small product.
+/// Returns whether oneDNN is used: the CPU has AVX-512 and this libtorch has oneDNN, as one small product shows.
 fn is_available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
     *AVAILABLE.get_or_init(|| {

@@ -1,19 +1,20 @@
-//! Scalar products of pairs of rows.
+//! Dot products of pairs of rows.
 
 use super::dense::{numbers, prefetch};
 use crate::error::{Error, Result};
 use tch::{Kind, Tensor};
 
-/// Numbers that are summed side by side.
+/// The number of partial sums that are added side by side, as vector instructions do.
 const LANES: usize = 8;
 
-/// Pairs between a fetch of the second row and its use.
+/// The prefetch distance, in pairs of rows.
 const AHEAD: usize = 8;
 
-/// `a[i_n] . b[j_n]`, `[N]`, without a gradient, of matrices of one width and of row numbers `i`, `j`, int64 `[N]`.
+/// Computes the dot products `a[i_n] . b[j_n]`, `[N]`, without gradient, of two matrices of the same width; `i` and `j`
+/// are row numbers, int64 `[N]`.
 ///
 /// # Errors
-/// When there is no such row, or widths differ.
+/// Fails if a row number is outside its matrix, or if the widths differ.
 pub(crate) fn rowwise_dot([a, i]: [&Tensor; 2], [b, j]: [&Tensor; 2]) -> Result<Tensor> {
     let (a, b) = (a.detach().f_contiguous()?, b.detach().f_contiguous()?);
     let (left, right, width) = (numbers(&a), numbers(&b), a.size()[1]);
@@ -25,16 +26,17 @@ pub(crate) fn rowwise_dot([a, i]: [&Tensor; 2], [b, j]: [&Tensor; 2]) -> Result<
         )?);
     }
     let width = width as usize;
-    let row = |of: i64, numbers: &[f32]| -> Result<usize> {
+    let row = |number: i64, numbers: &[f32]| -> Result<usize> {
         let rows = numbers.len() / width;
-        let found = usize::try_from(of).ok().filter(|&row| row < rows);
-        found.ok_or_else(|| Error::parameter("row of a matrix", of, format!("in 0 .. {rows}")))
+        let found = usize::try_from(number).ok().filter(|&row| row < rows);
+        found.ok_or_else(|| Error::parameter("row of a matrix", number, format!("in 0 .. {rows}")))
     };
     let pairs = Vec::<i64>::try_from(i)?.into_iter().zip(Vec::<i64>::try_from(j)?);
     let pairs = pairs.map(|(i, j)| Ok((row(i, left)?, row(j, right)?))).collect::<Result<Vec<_>>>()?;
     Ok(Tensor::from_slice(&pulp::Arch::new().dispatch(Dots { left, right, width, pairs: &pairs })))
 }
 
+/// Computes the dot products with the CPU's widest vectors.
 struct Dots<'a> {
     left: &'a [f32],
     right: &'a [f32],

@@ -1,38 +1,42 @@
-//! Entries of bags, in the order of the rows of a table that they stand for.
+//! Entries of bags, sorted by the table rows that they refer to.
+//!
+//! Shapes: `N` entries in `B` bags, `U` distinct rows among them.
 
 use crate::error::{Error, Result};
 use std::sync::Arc;
 use tch::Tensor;
 
-/// `N` entries, each a row of a table in a bag, and the different rows among them.
+/// `N` entries, each a row of a table in a bag, and the distinct rows among them.
 #[derive(Debug)]
 pub struct SparseIndex {
     /// The row of each entry, int64 `[N]`.
     pub rows: Tensor,
     /// The bag of each entry, int64 `[N]`, ascending from 0.
     pub bags: Tensor,
-    /// Where each bag starts, int64 `[B]`.
+    /// The index of the first entry of each bag, int64 `[B]`.
     pub offsets: Tensor,
-    /// The different rows, int64 `[U]`, ascending.
+    /// The distinct rows, int64 `[U]`, ascending.
     pub indices: Tensor,
-    /// The place of each entry's row among the different ones, int64 `[N]`.
+    /// The index of each entry's row among the distinct ones, int64 `[N]`.
     pub places: Tensor,
-    /// The different rows once more, in the host's memory.
+    /// The distinct rows in the host's memory.
     pub(crate) distinct: Arc<[i64]>,
-    /// The entries in the order of their rows, those of one row in their own order.
+    /// The entries sorted by row; entries of the same row stay in order.
     order: Arc<[u32]>,
-    /// Where those of each row start, and the end, `U + 1` numbers.
+    /// The index in `order` of each distinct row's first entry, and the end: `U + 1` numbers.
     starts: Arc<[usize]>,
 }
 
 impl SparseIndex {
-    /// In time that follows the entries, whatever the table.
+    /// Makes an index from the row and the bag of each entry `[N]` and the first entry of each bag `[B]`. The time
+    /// depends on the entries and not on the table.
     ///
     /// # Errors
-    /// When a row or the number of entries does not fit into 32 bits.
+    /// Fails if a row or the number of entries does not fit into 32 bits.
     pub fn new(rows: &Tensor, bags: &Tensor, offsets: &Tensor) -> Result<Self> {
-        let narrow =
-            |number: i64| u32::try_from(number).map_err(|_| Error::parameter("row of a table", number, "in 0 .. 2^32"));
+        let narrow = |number: i64| {
+            u32::try_from(number).map_err(|_| Error::parameter("row or entry of a table", number, "in 0 .. 2^32"))
+        };
         let list = Vec::<i64>::try_from(rows)?.into_iter().map(narrow).collect::<Result<Vec<_>>>()?;
         narrow(list.len() as i64)?;
         let order = in_order(&list);
@@ -50,19 +54,24 @@ impl SparseIndex {
         Ok(lists.entries([rows, bags, offsets].map(Tensor::shallow_clone)))
     }
 
-    /// Those entries alone whose different row, by its place, is kept; and their numbers among all, int64 `[M]`.
+    /// Returns the entries of the distinct rows whose flag in `kept` is true; also returns their indices among all
+    /// entries, int64 `[M]`.
     ///
     /// # Errors
-    /// When there is not one flag for each different row.
-    pub(crate) fn of_rows(&self, kept: &[bool]) -> Result<(Self, Tensor)> {
+    /// Fails if there is not one flag per distinct row.
+    pub(crate) fn entries_of_rows(&self, kept: &[bool]) -> Result<(Self, Tensor)> {
         if kept.len() != self.distinct.len() {
-            return Err(Error::parameter("flags of rows", kept.len(), format!("{}", self.distinct.len())));
+            return Err(Error::parameter(
+                "number of flags of rows",
+                kept.len(),
+                format!("{}: one per distinct row", self.distinct.len()),
+            ));
         }
-        let among: Vec<usize> = (0..kept.len()).filter(|&place| kept[place]).collect();
-        // The place of each entry that is kept, and then its number.
+        let kept_rows: Vec<usize> = (0..kept.len()).filter(|&place| kept[place]).collect();
+        // For each kept entry, the index of its row among the kept rows.
         let mut marks = vec![None; self.order.len()];
-        for (place, &old) in among.iter().enumerate() {
-            self.of(old).iter().for_each(|&entry| marks[entry as usize] = Some(place as i64));
+        for (place, &old) in kept_rows.iter().enumerate() {
+            self.entries_of(old).iter().for_each(|&entry| marks[entry as usize] = Some(place as i64));
         }
         let (mut numbers, mut places) = (Vec::new(), Vec::new());
         let mut renumbered = vec![0u32; marks.len()];
@@ -74,22 +83,23 @@ impl SparseIndex {
             }
         }
         let (mut order, mut starts) = (Vec::with_capacity(numbers.len()), vec![0]);
-        for &old in &among {
-            order.extend(self.of(old).iter().map(|&entry| renumbered[entry as usize]));
+        for &old in &kept_rows {
+            order.extend(self.entries_of(old).iter().map(|&entry| renumbered[entry as usize]));
             starts.push(order.len());
         }
         let before = |&offset: &i64| numbers.partition_point(|&number| number < offset) as i64;
         let offsets: Vec<i64> = Vec::<i64>::try_from(&self.offsets)?.iter().map(before).collect();
         let [offsets, numbers] = [offsets, numbers].map(|list| Tensor::from_slice(&list).to_device(self.rows.device()));
         let [rows, bags] = [&self.rows, &self.bags].map(|entries| entries.f_index_select(0, &numbers));
-        let distinct = among.into_iter().map(|place| self.distinct[place]).collect();
+        let distinct = kept_rows.into_iter().map(|place| self.distinct[place]).collect();
         Ok((Lists { distinct, places, order, starts }.entries([rows?, bags?, offsets]), numbers))
     }
 
-    /// These entries, and those of one more bag: all different rows, and `others`, which ascend and are none of them.
+    /// Returns these entries and one more bag, with one entry for each distinct row and for each of `others`: ascending
+    /// rows that are not among the distinct ones.
     ///
     /// # Errors
-    /// When libtorch reports one.
+    /// Fails if libtorch reports an error.
     pub(crate) fn with_bag_of_all(&self, others: &[i64]) -> Result<Self> {
         let count = self.order.len();
         let (mut distinct, mut order, mut starts) = (Vec::<i64>::new(), Vec::<u32>::new(), vec![0]);
@@ -104,7 +114,7 @@ impl SparseIndex {
             while let Some(other) = others.next_if(|&other| other < row) {
                 push(other, &[]);
             }
-            push(row, self.of(place));
+            push(row, self.entries_of(place));
         }
         others.for_each(|other| push(other, &[]));
         let mut places = vec![0i64; order.len()];
@@ -120,24 +130,25 @@ impl SparseIndex {
         Ok(Lists { distinct, places, order, starts }.entries([rows?, bags?, offsets?]))
     }
 
-    /// The bag of each entry and its weight, of `[N]`, one row after the other.
+    /// Returns the bag and the weight of each entry, sorted by row; `weights` is `[N]`.
     pub(super) fn by_row(&self, weights: &Tensor) -> Result<Vec<(usize, f32)>> {
         let (bags, weights) = (Vec::<i64>::try_from(&self.bags)?, Vec::<f32>::try_from(weights)?);
         let term = |&entry: &u32| Some((*bags.get(entry as usize)? as usize, *weights.get(entry as usize)?));
         Ok(self.order.iter().filter_map(term).collect())
     }
 
-    /// Where the entries of each row start in that order, and the end, `U + 1` numbers.
+    /// Returns the index of each distinct row's first entry in the order of [`by_row`](Self::by_row), and the end:
+    /// `U + 1` numbers.
     pub(super) fn starts(&self) -> &[usize] {
         &self.starts
     }
 
-    /// The entries of the different row at `place`.
-    pub(crate) fn of(&self, place: usize) -> &[u32] {
+    /// Returns the entries of the distinct row at index `place`.
+    pub(crate) fn entries_of(&self, place: usize) -> &[u32] {
         &self.order[self.starts[place]..self.starts[place + 1]]
     }
 
-    /// The same entries once more.
+    /// Returns an index that shares memory with this one.
     pub fn shallow_clone(&self) -> Self {
         let [rows, bags, offsets] = [&self.rows, &self.bags, &self.offsets].map(Tensor::shallow_clone);
         let [indices, places] = [&self.indices, &self.places].map(Tensor::shallow_clone);
@@ -146,7 +157,7 @@ impl SparseIndex {
     }
 }
 
-/// What the host has of entries.
+/// The parts of an index that are computed on the host.
 struct Lists {
     distinct: Vec<i64>,
     places: Vec<i64>,
@@ -155,7 +166,7 @@ struct Lists {
 }
 
 impl Lists {
-    /// Of entries with these rows, bags and offsets.
+    /// Makes an index from the entries' rows, bags and offsets.
     fn entries(self, [rows, bags, offsets]: [Tensor; 3]) -> SparseIndex {
         let Self { distinct, places, order, starts } = self;
         let device = rows.device();
@@ -165,8 +176,7 @@ impl Lists {
     }
 }
 
-/// Entries by their rows, those of one row in their own order: sorted by one digit of the rows after the other, from
-/// the lowest.
+/// Sorts entries by row, and keeps the order within a row: a radix sort from the lowest digit on.
 fn in_order(rows: &[u32]) -> Vec<u32> {
     const DIGIT: usize = 11;
     let bits = u32::BITS - rows.iter().fold(0, |all, row| all | row).leading_zeros();
@@ -220,7 +230,7 @@ mod tests {
         assert_eq!(*found.order, [7, 1, 3, 6, 2, 5, 0, 8, 4]);
         assert_eq!(found.starts(), [0, 1, 4, 6, 8, 9]);
         assert_eq!(Vec::<i64>::try_from(&found.places).unwrap(), [3, 1, 2, 1, 4, 2, 1, 0, 3]);
-        assert_eq!(found.of(1), [1, 3, 6]);
+        assert_eq!(found.entries_of(1), [1, 3, 6]);
         assert!(entries(&[], &[], &[0, 0]).order.is_empty());
         let wide = Tensor::from_slice(&[1i64 << 32]);
         assert!(SparseIndex::new(&wide, &wide, &wide).is_err());
@@ -228,13 +238,13 @@ mod tests {
 
     #[test]
     fn entries_of_some_rows_are_as_if_made_of_them() {
-        let (found, numbers) = some().of_rows(&[false, true, false, true, false]).unwrap();
+        let (found, numbers) = some().entries_of_rows(&[false, true, false, true, false]).unwrap();
         assert_same(&found, &entries(&[70_000, 3, 3, 3, 70_000], &[0, 0, 1, 3, 3], &[0, 2, 3, 3]));
         assert_eq!(Vec::<i64>::try_from(&numbers).unwrap(), [0, 1, 3, 6, 8]);
-        let (none, numbers) = some().of_rows(&[false; 5]).unwrap();
+        let (none, numbers) = some().entries_of_rows(&[false; 5]).unwrap();
         assert_same(&none, &entries(&[], &[], &[0, 0, 0, 0]));
         assert_eq!(numbers.size(), [0]);
-        assert!(some().of_rows(&[true; 4]).is_err());
+        assert!(some().entries_of_rows(&[true; 4]).is_err());
     }
 
     #[test]

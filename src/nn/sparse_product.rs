@@ -1,25 +1,26 @@
-//! The product of a layer's weight and an input that is mostly zeros, at the cost of what is not zero.
+//! The product of a layer's weight and a sparse input, at a cost proportional to the nonzero inputs.
 //!
-//! Of a binary image, an eighth of the pixels are on. The rest takes no part in `x W^T`, nor in the gradient of `W`;
-//! dense products multiply by it all the same. Here both walk the inputs, and of each the images in which it is not
-//! zero, for some outputs at a time, so that what is added to stays in the fastest cache.
+//! In a binary image, about an eighth of the pixels are one. Zeros contribute neither to `x W^T` nor to the gradient of
+//! `W`, but dense products multiply by them. Here both loop over the inputs and, for each, over the images in which it
+//! is nonzero. They do so for a block of outputs at a time, so that the sums stay in the fastest cache.
 
 use super::dense::{is_plain, numbers, numbers_mut, prefetch};
 use crate::platform::threads;
 use tch::{Tensor, no_grad_guard};
 
-/// Outputs at a time: those of a batch have room in the fastest cache, and those of an image in a processor's vectors.
+/// The number of outputs per block: their sums over a batch fit in the fastest cache, and one image's sums fit in
+/// vector registers.
 const OUTPUTS: usize = 64;
 
-/// Inputs whose weights are turned round at a time: a line of the cache.
+/// The number of inputs whose weights are transposed at a time: one cache line of float32.
 const INPUTS: usize = 16;
 
-/// The largest share of the input that is not zero at which these products are taken
+/// The largest share of nonzero inputs for which this product is used; above it, dense products are faster
 /// (`cargo bench --bench vae_step -- explicit 1 200 inputs`).
 const LARGEST_SHARE: f64 = 0.25;
 
 /// A product `x W^T` as a leaf of a graph. The weight is not in the graph:
-/// [`Adam::minimize_products`](super::Adam::minimize_products) finds its gradient by that of the leaf.
+/// [`Adam::minimize_products`](super::Adam::minimize_products) computes its gradient from the leaf's.
 #[derive(Debug)]
 pub struct SparseProduct {
     /// The weight's name in its store.
@@ -29,18 +30,19 @@ pub struct SparseProduct {
     input: Columns,
 }
 
-/// What is not zero of an input, column after column.
+/// The nonzero numbers of an input matrix, by column.
 #[derive(Debug)]
 struct Columns {
-    /// The row of each number, and the number.
+    /// The row and the value of each nonzero number.
     entries: Vec<(u32, f32)>,
-    /// Where each column starts, and the end.
+    /// The index of each column's first entry, and the end.
     starts: Vec<usize>,
 }
 
 impl Columns {
-    /// Of a matrix whose rows have this width; nothing where too much is not zero.
-    fn of(matrix: &[f32], width: usize) -> Option<Self> {
+    /// Collects the nonzero numbers of a matrix with rows of the given width; `None` if more than [`LARGEST_SHARE`] are
+    /// nonzero.
+    fn from_matrix(matrix: &[f32], width: usize) -> Option<Self> {
         let mut starts = vec![0; width + 1];
         for row in matrix.chunks_exact(width) {
             starts[1..].iter_mut().zip(row).for_each(|(count, &x)| *count += usize::from(x != 0.0));
@@ -62,53 +64,56 @@ impl Columns {
         Some(Self { entries, starts })
     }
 
+    /// Returns the number of columns.
     fn count(&self) -> usize {
         self.starts.len() - 1
     }
 
+    /// Returns the row and value of each nonzero number of a column.
     fn column(&self, column: usize) -> &[(u32, f32)] {
         &self.entries[self.starts[column]..self.starts[column + 1]]
     }
 }
 
 impl SparseProduct {
-    /// Of an input `[B, inputs]` and a weight `[outputs, inputs]` of this name; nothing where both are not dense
-    /// float32 on the CPU, or too much of the input is not zero, or it has a gradient of its own.
+    /// Multiplies an input `[B, inputs]` by a weight `[outputs, inputs]`. `None` unless both are dense float32 on the
+    /// CPU, the input has few nonzero numbers, and it needs no gradient.
     pub(super) fn new(name: &str, x: &Tensor, weight: &Tensor) -> Option<Self> {
         let (x_size, weight_size) = (x.size(), weight.size());
         let ([batch, inputs], [outputs, width]) = (&x_size[..], &weight_size[..]) else { return None };
-        let plain = is_plain(x) && is_plain(weight) && !x.requires_grad();
-        if !plain || inputs != width || x.numel() == 0 || *outputs == 0 {
+        let is_dense = is_plain(x) && is_plain(weight) && !x.requires_grad();
+        if !is_dense || inputs != width || x.numel() == 0 || *outputs == 0 {
             return None;
         }
         let _guard = no_grad_guard();
-        let input = Columns::of(numbers(x), *inputs as usize)?;
+        let input = Columns::from_matrix(numbers(x), *inputs as usize)?;
         let mut leaf = x.new_empty([*batch, *outputs], (x.kind(), x.device()));
         multiply(&input, numbers(&weight.detach()), numbers_mut(&mut leaf), *outputs as usize);
         Some(Self { name: name.into(), leaf: leaf.set_requires_grad(true), input })
     }
 
-    /// The gradient of the weight, `[outputs, inputs]`, of the one of the leaf.
-    pub fn gradient(&self, of_leaf: &Tensor) -> Tensor {
-        let [batch, outputs] = [0, 1].map(|dim| of_leaf.size()[dim] as usize);
-        let (input, of_leaf) = (&self.input, of_leaf.contiguous());
+    /// Converts the gradient in the leaf `[B, outputs]` into the gradient in the weight, `[outputs, inputs]`.
+    pub fn gradient(&self, leaf_gradient: &Tensor) -> Tensor {
+        let [batch, outputs] = [0, 1].map(|dim| leaf_gradient.size()[dim] as usize);
+        let (input, leaf_gradient) = (&self.input, leaf_gradient.contiguous());
         let inputs = input.count();
-        let mut gradient = of_leaf.new_empty([outputs as i64, inputs as i64], (of_leaf.kind(), of_leaf.device()));
-        let of_leaf = numbers(&of_leaf);
+        let mut gradient =
+            leaf_gradient.new_empty([outputs as i64, inputs as i64], (leaf_gradient.kind(), leaf_gradient.device()));
+        let leaf_gradient = numbers(&leaf_gradient);
         let tasks = numbers_mut(&mut gradient).chunks_mut(OUTPUTS * inputs).collect();
-        let bench = || vec![[0.0; OUTPUTS]; batch];
-        threads::run_with(tasks, bench, |of_outputs, tile, gradient: &mut [f32]| {
-            let some = gradient.len() / inputs;
-            for (row, of_leaf) in of_outputs.iter_mut().zip(of_leaf.chunks_exact(outputs)) {
-                row[..some].copy_from_slice(&of_leaf[tile * OUTPUTS..][..some]);
+        let scratch = || vec![[0.0; OUTPUTS]; batch];
+        threads::run_with(tasks, scratch, |output_gradients, tile, gradient: &mut [f32]| {
+            let count = gradient.len() / inputs;
+            for (row, leaf_gradient) in output_gradients.iter_mut().zip(leaf_gradient.chunks_exact(outputs)) {
+                row[..count].copy_from_slice(&leaf_gradient[tile * OUTPUTS..][..count]);
             }
-            pulp::Arch::new().dispatch(Gather { input, of_outputs, gradient });
+            pulp::Arch::new().dispatch(Gather { input, output_gradients, gradient });
         });
         gradient
     }
 }
 
-/// `x W^T`, `[B, outputs]`, of a weight `[outputs, inputs]`.
+/// Computes `x W^T`, `[B, outputs]`, for a weight `[outputs, inputs]`.
 fn multiply(input: &Columns, weight: &[f32], product: &mut [f32], outputs: usize) {
     let (inputs, batch) = (input.count(), product.len() / outputs);
     let mut tiles = vec![vec![[0.0; OUTPUTS]; batch]; outputs.div_ceil(OUTPUTS)];
@@ -117,14 +122,15 @@ fn multiply(input: &Columns, weight: &[f32], product: &mut [f32], outputs: usize
         pulp::Arch::new().dispatch(Scatter { input, weight, sums });
     });
     for (tile, sums) in tiles.iter().enumerate() {
-        let some = OUTPUTS.min(outputs - tile * OUTPUTS);
+        let count = OUTPUTS.min(outputs - tile * OUTPUTS);
         for (row, sums) in product.chunks_exact_mut(outputs).zip(sums) {
-            row[tile * OUTPUTS..][..some].copy_from_slice(&sums[..some]);
+            row[tile * OUTPUTS..][..count].copy_from_slice(&sums[..count]);
         }
     }
 }
 
-/// Adds the weights of some outputs, `[outputs, inputs]`, each times its input, to the sums of each row of the input.
+/// Adds the weights of a block of outputs, `[outputs, inputs]`, each times its input, to the sums of each row of the
+/// input.
 struct Scatter<'a> {
     input: &'a Columns,
     weight: &'a [f32],
@@ -161,10 +167,11 @@ impl pulp::WithSimd for Scatter<'_> {
     }
 }
 
-/// Of some outputs, the gradients of the weights, `[outputs, inputs]`, from those of each row's outputs.
+/// Computes the gradients of the weights of a block of outputs, `[outputs, inputs]`, from the gradients in the outputs
+/// of each row.
 struct Gather<'a> {
     input: &'a Columns,
-    of_outputs: &'a [[f32; OUTPUTS]],
+    output_gradients: &'a [[f32; OUTPUTS]],
     gradient: &'a mut [f32],
 }
 
@@ -173,9 +180,9 @@ impl pulp::WithSimd for Gather<'_> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, simd: S) {
-        /// Vectors that are summed at a time, so that sums stay in registers.
+        /// The number of vectors that are summed at a time, so that the sums stay in registers.
         const AT_ONCE: usize = 4;
-        let Self { input, of_outputs, gradient } = self;
+        let Self { input, output_gradients, gradient } = self;
         let width = input.count();
         let mut columns = [[0.0; OUTPUTS]; INPUTS];
         for first in (0..width).step_by(INPUTS) {
@@ -186,9 +193,10 @@ impl pulp::WithSimd for Gather<'_> {
                     let mut sums = [simd.splat_f32s(0.0); AT_ONCE];
                     for &(row, x) in input.column(first + i) {
                         let x = simd.splat_f32s(x);
-                        let of_outputs = &S::as_simd_f32s(&of_outputs[row as usize]).0.as_chunks::<AT_ONCE>().0[place];
-                        for (sum, &of_output) in sums.iter_mut().zip(of_outputs) {
-                            *sum = simd.mul_add_e_f32s(x, of_output, *sum);
+                        let output_gradients =
+                            &S::as_simd_f32s(&output_gradients[row as usize]).0.as_chunks::<AT_ONCE>().0[place];
+                        for (sum, &output_gradient) in sums.iter_mut().zip(output_gradients) {
+                            *sum = simd.mul_add_e_f32s(x, output_gradient, *sum);
                         }
                     }
                     *column = sums;
@@ -219,7 +227,7 @@ mod tests {
             let x = &x * Tensor::rand([batch, inputs], float).lt(0.1).to_kind(Kind::Float);
             let _ = x.get(0).zero_();
             let weight = Tensor::randn([outputs, inputs], float);
-            let of_leaf = Tensor::randn([batch, outputs], float);
+            let leaf_gradient = Tensor::randn([batch, outputs], float);
             let close = |what: &str, found: &Tensor, exact: &Tensor| {
                 assert_eq!(found.size(), exact.size());
                 let error = (found.to_kind(Kind::Double) - exact).abs().max().double_value(&[]);
@@ -229,12 +237,12 @@ mod tests {
             let found = [1, 2].map(|threads| {
                 tch::set_num_threads(threads);
                 let product = SparseProduct::new("w", &x, &weight).unwrap();
-                (product.leaf.detach(), product.gradient(&of_leaf))
+                (product.leaf.detach(), product.gradient(&leaf_gradient))
             });
             tch::set_num_threads(before);
-            let [x, weight, of_leaf] = [x, weight, of_leaf].map(|tensor| tensor.to_kind(Kind::Double));
+            let [x, weight, leaf_gradient] = [x, weight, leaf_gradient].map(|tensor| tensor.to_kind(Kind::Double));
             close("product", &found[0].0, &x.matmul(&weight.tr()));
-            close("gradient", &found[0].1, &of_leaf.tr().matmul(&x));
+            close("gradient", &found[0].1, &leaf_gradient.tr().matmul(&x));
             assert!(found[0].0 == found[1].0 && found[0].1 == found[1].1, "threads changed something");
         }
     }

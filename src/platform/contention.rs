@@ -1,41 +1,43 @@
-//! Threads that wait more briefly still while other processes want the same cores.
+//! Shorter spinning of OpenMP's threads while other processes need the same cores.
 //!
-//! How long GNU's OpenMP spins is read once, at its start. Its manual names one exception: while it manages more
-//! threads than there are processors, it spins 100 to 1,000 times at most (`GOMP_SPINCOUNT` in the manual of libgomp).
-//! So this is the switch: a thread that has run an empty parallel region keeps that region's team, asleep, for as long
-//! as it lives. Nothing else changes, no result depends on it.
+//! GNU's OpenMP reads its spin count once, at its start. Its manual has one exception: while it manages more
+//! threads than there are processors, it spins at most 100 to 1,000 times (`GOMP_SPINCOUNT` in the manual of libgomp).
+//! This module uses that as a switch: a thread runs an empty parallel region with more threads than processors, and
+//! their team sleeps as long as the thread lives. Results do not depend on it.
 //!
-//! Cores are crowded when the main thread, ready to run, has to wait for a core. Linux counts this time in
-//! `/proc/self/schedstat`; where the file is missing, nothing is watched.
+//! The cores are crowded if the main thread, ready to run, has to wait for a core. Linux counts this time in
+//! `/proc/self/schedstat`; without that file, nothing is done.
 
 use super::threads;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-/// How often the time of waiting is read. In a twentieth of a second, a training that is alone can wait 8 % of the
-/// time; in this, 2 %.
-const EVERY: Duration = Duration::from_millis(200);
+/// The interval between two readings of the waiting time. It is long enough that the scheduler's own noise stays well
+/// below [`CROWDED`].
+const INTERVAL: Duration = Duration::from_millis(200);
 
-/// The share of time that a ready thread waits for a core, above which the cores are crowded.
+/// The share of time that a ready thread waits for a core above which the cores count as crowded.
 const CROWDED: f64 = 0.1;
 
-/// How long the team is kept after the cores were last crowded: starting it costs a fraction of a millisecond.
+/// How long the team is kept after the cores were last crowded, so that it is not started too often.
 const KEPT: Duration = Duration::from_secs(2);
 
-/// Watches from here on, in the background, until the process ends. Only where threads wait for 10,000 looks, as
-/// [`threads_wait_briefly!`](crate::threads_wait_briefly) asks: a user's own setting stays.
+/// Watches the cores in the background until the process ends. Called only if
+/// [`threads_wait_briefly!`](crate::threads_wait_briefly) set the spin count of 10,000: a user's own setting stays in
+/// force.
 pub(crate) fn watch_for_other_processes() {
     if waited().is_some() {
-        // A machine that cannot start one more thread has no use for it either.
+        // Without another thread, the program only runs slower.
         let _ = std::thread::Builder::new().name("contention".into()).spawn(watch);
     }
 }
 
+/// Reads the waiting time at intervals, and keeps a sleeping team while the cores are crowded.
 fn watch() {
     let mut team: Option<(Sender<()>, Instant)> = None;
     let (mut last, mut read) = (waited(), Instant::now());
     loop {
-        std::thread::sleep(EVERY);
+        std::thread::sleep(INTERVAL);
         let (Some(before), Some(now)) = (last, waited()) else { return };
         let share = now.saturating_sub(before).as_secs_f64() / read.elapsed().as_secs_f64();
         (last, read) = (Some(now), Instant::now());
@@ -48,13 +50,13 @@ fn watch() {
     }
 }
 
-/// How long the main thread has waited for a core, ready to run, since it started.
+/// Returns how long the main thread has waited for a core since it started; `None` if the system does not count it.
 fn waited() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
     text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
 }
 
-/// A team of as many threads as there are processors, on a thread that sleeps until the handle is dropped.
+/// Starts a team with one thread more than there are processors, on a thread that sleeps until the handle is dropped.
 fn sleeping_team() -> Option<Sender<()>> {
     let (handle, dropped) = channel::<()>();
     let team = move || {
@@ -70,7 +72,7 @@ fn sleeping_team() -> Option<Sender<()>> {
 mod tests {
     use std::time::{Duration, Instant};
 
-    /// Threads that have a name, in this process.
+    /// Counts the threads of this process with the given name.
     fn named(name: &str) -> usize {
         let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
         let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
@@ -85,8 +87,8 @@ mod tests {
         }
     }
 
-    /// The team has more threads than there are processors, all named after the one that started them, and ends with
-    /// its handle.
+    /// The team has more threads than there are processors, all with the name of the thread that started them, and ends
+    /// with its handle.
     #[test]
     fn a_team_sleeps_as_long_as_its_handle_lives() {
         tch::get_num_threads();

@@ -1,8 +1,8 @@
-//! Devices by name, and CUDA loaded only when it is asked for.
+//! Devices by name, and CUDA loaded on demand.
 //!
-//! The linker drops `libtorch_cuda` from a program that names none of its symbols, and a program that names them does
-//! not start without CUDA. So it is loaded at run time, before the first question about CUDA, and only when a GPU may
-//! be wanted.
+//! The linker drops `libtorch_cuda` from a program that uses none of its symbols, and a program that uses them does not
+//! start without CUDA. So the library is loaded at run time, before the first use of CUDA, and only if a GPU is
+//! requested.
 
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -10,12 +10,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tch::{Cuda, Device};
 
-/// A device from `auto`, `cpu`, `cuda` or `cuda:N`.
+/// Returns the device named `auto`, `cpu`, `cuda` or `cuda:N`.
 ///
-/// `auto` is the first GPU when the machine has one and CUDA loads, else the CPU.
+/// `auto` is the first GPU if the machine has one and CUDA loads, else the CPU.
 ///
 /// # Errors
-/// When the name is unknown, or CUDA was asked for and cannot be used: the message says what is missing.
+/// Fails if the name is unknown, or if a CUDA device is requested and cannot be used; the message says what is missing.
 pub fn device(name: &str) -> Result<Device> {
     match name {
         "cpu" => Ok(Device::Cpu),
@@ -29,35 +29,36 @@ pub fn device(name: &str) -> Result<Device> {
     }
 }
 
-/// The environment variable that makes a program treat the host as a device.
+/// The environment variable that makes a program treat the host as a device (for tests).
 const HOST_AS_DEVICE: &str = "GENGS_HOST_AS_DEVICE";
 
-/// Whether tensors of this device lie in the memory of this process, where loops reach their numbers and looking at one
-/// waits for nothing.
+/// Returns whether tensors of this device lie in the memory of this process, so that loops can read them without
+/// waiting.
 ///
-/// A switch for tests makes this false for the host as well: then everything takes the path that a GPU takes, on a
-/// machine that has none. It is the environment variable `GENGS_HOST_AS_DEVICE=1`, or [`treat_host_as_device`].
+/// A switch for tests makes this false for the host as well, so that all code takes the path of a GPU on a machine
+/// without one: the environment variable `GENGS_HOST_AS_DEVICE=1`, or [`treat_host_as_device`].
 pub(crate) fn is_host(device: Device) -> bool {
     device == Device::Cpu && !host_as_device().load(Ordering::Relaxed)
 }
 
-/// For tests: from now on, this process treats the host as a device, or no longer. Results are the same but for
-/// rounding.
+/// Sets, for tests, whether this process treats the host as a device. Results differ in rounding only.
 #[doc(hidden)]
 pub fn treat_host_as_device(whether: bool) {
     host_as_device().store(whether, Ordering::Relaxed);
 }
 
+/// Returns the switch; its initial value comes from the environment variable.
 fn host_as_device() -> &'static AtomicBool {
     static SWITCH: OnceLock<AtomicBool> = OnceLock::new();
     SWITCH.get_or_init(|| AtomicBool::new(std::env::var_os(HOST_AS_DEVICE).is_some_and(|value| value == "1")))
 }
 
-/// Whether NVIDIA's driver shows a GPU; asks no library.
+/// Returns whether the files of NVIDIA's driver exist; loads no library.
 fn gpu_present() -> bool {
     Path::new("/dev/nvidiactl").exists() || Path::new("/dev/dxg").exists()
 }
 
+/// Loads CUDA and returns the GPU with this index.
 fn cuda(index: usize) -> Result<Device> {
     static LOADED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
     LOADED.get_or_init(load).clone().map_err(|problem| Error::NoCuda { problem })?;
@@ -71,7 +72,7 @@ fn cuda(index: usize) -> Result<Device> {
         return Err(Error::parameter(
             "device",
             format!("cuda:{index}"),
-            format!("below cuda:{count}: so many GPUs are there"),
+            format!("below cuda:{count}: the number of GPUs is {count}"),
         ));
     }
     Ok(Device::Cuda(index))
@@ -88,7 +89,7 @@ fn load() -> std::result::Result<(), String> {
             Ok(())
         }
         Err(error) => {
-            // The loader's own words are in the source: which file was missing.
+            // The loader's message, as which file is missing, is in the error's source.
             let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
             let cause = cause.lines().next().unwrap_or_default();
             Err(cause.into())

@@ -1,9 +1,8 @@
-//! The one writer of files: a reader sees the old or the new file, whatever happens in between, and nothing else is
-//! ever written.
+//! The only writer of files: a reader sees the old or the new file even after a crash, and no other file is written.
 //!
-//! A file is written under a random name, which is created exclusively and never through a link, synced, renamed into
-//! its place, and its folder is synced. A file that it replaces hands on its mode; what is there and is no regular file
-//! (a link, a device, a pipe, a folder) is not replaced.
+//! A file is written under a random name that is created exclusively and never through a link, then synced and renamed
+//! to its final name, and its folder is synced. The new file gets the mode of the file that it replaces. Only regular
+//! files are replaced: no links, devices, pipes or folders.
 
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -11,46 +10,47 @@ use std::io::{Error, ErrorKind, Result, Seek, SeekFrom, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Bits of a mode that a file hands on: who may read, write and run it.
+/// The bits of a mode that a new file takes over: who may read, write and execute it.
 const PERMISSIONS: u32 = 0o777;
 
-/// Replaces a file by these bytes, or makes it.
+/// Writes a file, or replaces it.
 ///
 /// # Errors
-/// When the file cannot be written, or what is there is no regular file; it is then as it was.
+/// Fails if the file cannot be written or its path is not a regular file; an old file is then unchanged.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = NewFile::create(path)?;
     file.write_all(bytes)?;
     file.put_in_place()
 }
 
-/// As [`replace`], with an error that names the file.
+/// Writes a file as [`replace`] does, with an error that names it.
 ///
 /// # Errors
-/// As [`replace`].
+/// Fails as [`replace`] does.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> crate::error::Result<()> {
     replace(path, bytes).map_err(|error| crate::error::Error::caused(path, "cannot be written", error))
 }
 
-/// Whether a file can be written where it is to be: makes and removes another beside it.
+/// Checks that a file can be written, by making and removing a temporary one beside it.
 ///
 /// # Errors
-/// As [`write_file`].
+/// Fails as [`write_file`] does.
 #[cfg(feature = "cli")]
 pub(crate) fn check_writable(path: &Path) -> crate::error::Result<()> {
     let made = NewFile::create(path).map(drop);
     made.map_err(|error| crate::error::Error::caused(path, "cannot be written", error))
 }
 
-/// As [`create_folder`], with an error that names the folder.
+/// Makes a folder as [`create_folder`] does, with an error that names it.
 ///
 /// # Errors
-/// As [`create_folder`].
+/// Fails as [`create_folder`] does.
 pub(crate) fn make_folder(path: &Path) -> crate::error::Result<()> {
     create_folder(path).map_err(|error| crate::error::Error::caused(path, "cannot be made", error))
 }
 
-/// A file that is being written under another name; dropped before it was put in its place, it is removed.
+/// A file that is being written under a temporary name. Dropping it before [`put_in_place`](Self::put_in_place) removes
+/// it.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     path: PathBuf,
@@ -60,12 +60,14 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
+    /// Creates the temporary file.
+    ///
     /// # Errors
-    /// When the folder cannot be written, or what is at `path` is no regular file.
+    /// Fails if the folder cannot be written, or if `path` exists and is not a regular file.
     pub fn create(path: &Path) -> Result<Self> {
         operation()?;
         let replaced = regular(path)?;
-        // Not even for a moment may others read what replaces a file that they may not read.
+        // Others must never be able to read the replacement of a file that they may not read.
         let mode = replaced.as_ref().map_or(0o666, |_| 0o600);
         let (temporary, file) = loop {
             let temporary = temporary_name(path);
@@ -81,10 +83,10 @@ impl NewFile {
         Ok(new)
     }
 
-    /// Syncs the file, renames it into its place, and syncs the folder.
+    /// Syncs the file, renames it to its final name, and syncs the folder.
     ///
     /// # Errors
-    /// When one of these fails; before the renaming, what was at the place is then still there.
+    /// Fails if one of these steps fails. Before the renaming, the old file is still in place.
     pub fn put_in_place(mut self) -> Result<()> {
         sync(&self.file)?;
         operation()?;
@@ -97,8 +99,8 @@ impl NewFile {
     }
 }
 
-/// A path made absolute, as text; `None` for standard input (`-`), which has none, where there is no current folder,
-/// and where it is not UTF-8.
+/// Returns an absolute path as text. `None` for standard input (`-`), without a current folder, or if the path is not
+/// UTF-8.
 pub(crate) fn absolute_text(path: &Path) -> Option<String> {
     if path == Path::new("-") {
         return None;
@@ -109,7 +111,7 @@ pub(crate) fn absolute_text(path: &Path) -> Option<String> {
 impl Write for NewFile {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
         if let Err(error) = operation() {
-            // A write that fails may have come half way.
+            // A write that fails may have written a part.
             self.file.write_all(&bytes[..bytes.len() / 2])?;
             return Err(error);
         }
@@ -131,21 +133,21 @@ impl Seek for NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if !self.is_in_place && operation().is_ok() {
-            // Nobody will miss the half-written file, and a full disk needs its room.
+            // The incomplete file has no use, and a full disk needs its space. Errors are ignored.
             let _ = std::fs::remove_file(&self.temporary);
         }
     }
 }
 
-/// Removes what writers of these files of a folder left behind when their process was killed.
+/// Removes the temporary files of the given `names` in a folder, left behind by killed processes.
 ///
 /// # Errors
-/// When the folder cannot be listed, or one of them cannot be removed.
+/// Fails if the folder cannot be listed, or if one of the files cannot be removed.
 pub(crate) fn remove_leftovers(folder: &Path, names: &[&str]) -> Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        if name.to_str().is_some_and(|name| names.iter().any(|of| is_temporary_of(name, of))) {
+        if name.to_str().is_some_and(|name| names.iter().any(|target| is_temporary_of(name, target))) {
             operation()?;
             std::fs::remove_file(entry.path())?;
         }
@@ -153,10 +155,10 @@ pub(crate) fn remove_leftovers(folder: &Path, names: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Removes a regular file, where there is one.
+/// Removes a regular file, if there is one.
 ///
 /// # Errors
-/// When it cannot be removed, or what is there is no regular file; the error names it.
+/// Fails, naming the path, if it cannot be removed or is not a regular file.
 pub(crate) fn remove_file(path: &Path) -> crate::error::Result<()> {
     let removed = regular(path).and_then(|found| match found {
         None => Ok(()),
@@ -165,28 +167,28 @@ pub(crate) fn remove_file(path: &Path) -> crate::error::Result<()> {
     removed.map_err(|error| crate::error::Error::caused(path, "cannot be replaced", error))
 }
 
-/// Makes a file that is not there yet, and that grows while a program runs.
+/// Creates a new file that grows while the program runs.
 ///
 /// # Errors
-/// When something of this name is there, be it a link that leads nowhere, or the folder cannot be written.
+/// Fails if the path exists, even as a link that leads nowhere, or if the folder cannot be written.
 pub(crate) fn create_new(path: &Path) -> Result<File> {
     operation()?;
     exclusive(0o666).open(path)
 }
 
-/// Makes a folder, and those that it lies in, where they are not there.
+/// Makes a folder and its missing parents.
 ///
 /// # Errors
-/// When that is not allowed, or something else has one of their names.
+/// Fails if this is not permitted, or if one of the names belongs to something else.
 pub(crate) fn create_folder(path: &Path) -> Result<()> {
     operation()?;
     std::fs::create_dir_all(path)
 }
 
-/// What is known of the regular file at a path; `None` where there is nothing.
+/// Returns the metadata of the regular file at a path; `None` if there is nothing.
 ///
 /// # Errors
-/// When something else is there: a link, wherever it leads, a folder, a device, a pipe.
+/// Fails if the path is a link, a folder, a device or a pipe.
 pub(crate) fn regular(path: &Path) -> Result<Option<Metadata>> {
     let found = match path.symlink_metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -195,28 +197,28 @@ pub(crate) fn regular(path: &Path) -> Result<Option<Metadata>> {
     if found.is_file() {
         return Ok(Some(found));
     }
-    let problem = format!("{} is there, and only a regular file is replaced", super::open::kind(found.file_type()));
+    let problem = format!("it is {}, and only a regular file is replaced", super::open::kind(found.file_type()));
     Err(Error::new(ErrorKind::InvalidInput, problem))
 }
 
-/// Options for a file that is not there yet.
+/// Returns options that create a new file and fail if the path exists.
 fn exclusive(mode: u32) -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(mode).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
     options
 }
 
-/// A name beside a path that nobody can foretell: of 64 bits that the system's random numbers decide.
+/// Returns an unpredictable name beside a path, with 64 random bits.
 fn temporary_name(path: &Path) -> PathBuf {
     let own = path.file_name().unwrap_or_default().to_string_lossy();
-    // A long name is cut, so that what is added has room.
+    // Cuts a long name, so that the result is not too long for the file system.
     let own: String = own.chars().take(40).collect();
     path.with_file_name(format!(".{own}.{:016x}.tmp", RandomState::new().build_hasher().finish()))
 }
 
-/// Whether a name is one that [`temporary_name`] makes for a file of this (short) name.
-fn is_temporary_of(name: &str, of: &str) -> bool {
-    let number = name.strip_prefix('.').and_then(|name| name.strip_prefix(of)?.strip_prefix('.'));
+/// Returns whether `name` is one that [`temporary_name`] makes for the (short) file name `target`.
+fn is_temporary_of(name: &str, target: &str) -> bool {
+    let number = name.strip_prefix('.').and_then(|name| name.strip_prefix(target)?.strip_prefix('.'));
     let number = number.and_then(|name| name.strip_suffix(".tmp"));
     number.is_some_and(|number| number.len() == 16 && number.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
@@ -226,7 +228,7 @@ fn sync(file: &File) -> Result<()> {
     file.sync_all()
 }
 
-/// What each operation on files asks first. Only unit tests make it fail.
+/// Precedes each operation on files. Unit tests make it fail.
 #[cfg(not(test))]
 #[inline]
 pub(crate) fn operation() -> Result<()> {
@@ -242,12 +244,12 @@ pub(crate) mod fault {
     use std::cell::Cell;
     use std::io::{Error, ErrorKind, Result};
 
-    /// How the operations after so many end.
+    /// The outcome of the operations after the given number of successful ones.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum Fault {
         /// One fails, as on a full disk.
         Once,
-        /// None happens any more, as after a SIGKILL.
+        /// No further operation happens, as after a SIGKILL.
         Dead,
     }
 

@@ -1,27 +1,27 @@
-//! How much memory one call may ask for.
+//! The limit of the memory that one call may ask for.
 
 use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tch::Kind;
 
-/// Bytes of the largest tensor: a gibibyte, unless the program says otherwise.
+/// The size of the largest tensor in bytes; the default is a gibibyte.
 static LARGEST_TENSOR: AtomicU64 = AtomicU64::new(1 << 30);
 
-/// Sets the largest tensor, in bytes, that one call of the library makes; the default is 2^30, a gibibyte.
+/// Sets the size in bytes of the largest tensor that one call of the library makes; the default is 2^30, a gibibyte.
 ///
-/// Draws of a shape that would take more are an [`Error`]: a mistyped shape would otherwise end the process, or the
-/// machine's other ones. The limit belongs to the whole process.
+/// Calls that would need a larger tensor return an [`Error`]: otherwise, a mistyped shape could fill the machine's
+/// memory. The limit is for the whole process.
 pub fn set_largest_tensor(bytes: u64) {
     LARGEST_TENSOR.store(bytes, Ordering::Relaxed);
 }
 
-/// Fails for a negative size, and for a tensor of this shape that is larger than a call may make.
+/// Checks that a shape has no negative size, and that its tensor is not larger than one call may make.
 pub(crate) fn check_shape(what: &str, shape: &[i64], kind: Kind) -> Result<()> {
     let sizes = shape.iter().map(|&size| u64::try_from(size).ok()).collect::<Option<Vec<u64>>>();
     let Some(sizes) = sizes else {
         return Err(Error::parameter(format!("shape of {what}"), format!("{shape:?}"), "without negative sizes"));
     };
-    // Beside a dimension of zero, the others must still be sizes that can be multiplied.
+    // In an empty tensor, the product of the other sizes must still not overflow.
     let bytes = sizes.iter().try_fold(kind.elt_size_in_bytes() as u64, |bytes, &size| bytes.checked_mul(size.max(1)));
     let largest = LARGEST_TENSOR.load(Ordering::Relaxed);
     let fits = |bytes: u64| bytes <= largest || sizes.contains(&0) && i64::try_from(bytes).is_ok();

@@ -1,47 +1,47 @@
-//! Memory of tensors: kept between steps, and in large pages.
+//! The memory of tensors: kept between steps, and in large pages.
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 use crate::platform::slices::addresses;
 use tch::Tensor;
 
-/// Asks the C library to keep the memory of large tensors that are dropped, for the next ones, as far as it can be
-/// asked (glibc).
+/// Lets the C library keep the memory of dropped tensors for new ones (on Linux with glibc; elsewhere it does nothing).
 ///
-/// By default glibc takes each tensor of some hundred kilobytes from the kernel and hands it back at once. The kernel
-/// then clears every page of the next one, and a training step of a small network spends a fifth of its time on that
-/// (`benches/RESULTS.md`). It is a setting of the whole process, which therefore belongs to whoever owns the process:
-/// the binaries call this first, the library never does. Memory beyond a gigabyte that is not in use still goes back.
+/// By default, glibc gets each tensor above some hundred kilobytes from the kernel and returns it at once. The kernel
+/// then clears every page of the next one, which takes a large part of the time of small networks
+/// (`benches/RESULTS.md`). The setting is for the whole process: programs call this first, the library never does.
+/// Unused memory beyond a gigabyte is still returned.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        /// The largest threshold that every glibc accepts.
+        /// The largest size of a kept tensor, in bytes: the largest threshold that every glibc accepts.
         const LARGEST_KEPT: libc::c_int = 32 << 20;
-        const KEPT: libc::c_int = 1 << 30;
+        /// The most unused memory that is kept, in bytes.
+        const MOST_KEPT: libc::c_int = 1 << 30;
         // SAFETY: mallopt takes two numbers, checks them, and may be called at any time.
         unsafe {
             libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST_KEPT);
-            libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, MOST_KEPT);
         }
     }
 }
 
-/// Asks the kernel to hold a large tensor of the host in large pages, as far as it can be asked (Linux with glibc). A
-/// step reads rows of a table that lie anywhere in it; with small pages, the processor has to look up where nearly each
-/// of them is.
+/// Asks the kernel to hold a large tensor on the CPU in large pages (on Linux with glibc; elsewhere it does nothing).
+/// Training steps read scattered rows of a table; with small pages, nearly each of them would need its own address
+/// translation.
 pub(crate) fn in_large_pages(tensor: &Tensor) {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        /// Of most processors.
+        /// The size of a large page on most CPUs, in bytes.
         const PAGE: usize = 2 << 20;
         let bytes = tensor.numel() * tensor.kind().elt_size_in_bytes();
         if bytes < 8 * PAGE {
             return;
         }
-        let Some(lies) = addresses(tensor) else { return };
-        let (start, end) = (lies.start.next_multiple_of(PAGE), lies.end / PAGE * PAGE);
-        // Pages to come, and those that are there already.
+        let Some(range) = addresses(tensor) else { return };
+        let (start, end) = (range.start.next_multiple_of(PAGE), range.end / PAGE * PAGE);
+        // The first advice is for pages not yet in use, the second for the others.
         for advice in [libc::MADV_HUGEPAGE, libc::MADV_COLLAPSE] {
-            // SAFETY: the range lies in the tensor's memory, and advice changes which pages hold it, not what is in it.
+            // SAFETY: the range lies in the tensor's memory, and the advice changes its pages, not its content.
             unsafe { libc::madvise(start as *mut libc::c_void, end - start, advice) };
         }
     }

@@ -1,4 +1,4 @@
-//! The machine: devices, threads, memory, files, and how much a call or a file may ask for.
+//! The machine: devices, threads, memory, files, and limits of what a call or a file may use.
 
 pub(crate) mod budget;
 #[cfg(feature = "cli")]

@@ -1,8 +1,7 @@
-//! The one reader of files: regular files of a bounded length, opened without waiting.
+//! The only reader of files: regular files of a bounded length, opened without waiting.
 //!
-//! A file that somebody hands over may be a pipe, on which a program waits, or lead to a device without an end. A
-//! regular file may have holes, which take no room on the disk and much in memory: they count as content that is
-//! packed.
+//! A path that a user passes may lead to a pipe, on which the program would wait, or to an endless device. A regular
+//! file may have holes, which take no space on the disk but much in memory; they count as compressed content.
 
 use super::budget;
 use std::fs::{File, FileType, OpenOptions};
@@ -15,27 +14,29 @@ use std::path::Path;
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub file: File,
-    /// Its bytes, those of holes too.
+    /// Its length in bytes, including holes.
     pub length: u64,
-    /// Bytes that take room on the disk.
+    /// The bytes that take space on the disk.
     pub held: u64,
 }
 
 impl Opened {
-    /// What is wrong where the file is mostly a hole, in a few words.
+    /// Returns the problem, in a few words, if the file consists mostly of holes; `None` otherwise.
     pub fn hole(&self) -> Option<String> {
         let Self { length, held, .. } = *self;
         let is_hollow = length > budget::longest(held);
-        is_hollow.then(|| format!("has {length} bytes, but holds only {held}: the others are a hole"))
+        is_hollow.then(|| {
+            format!("has {length} bytes, but only {held} of them are stored on the disk: the others are holes")
+        })
     }
 }
 
 /// Opens a regular file, or a link to one, for reading; never waits.
 ///
 /// # Errors
-/// When there is none, or it is of another kind.
+/// Fails if there is no file, or if it is not a regular one.
 pub(crate) fn open(path: &Path) -> Result<Opened> {
-    // Before it is opened, too: to open a device can be to do something.
+    // Checked before opening, too, because opening a device can have effects.
     must_be_a_file(std::fs::metadata(path)?.file_type())?;
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     let found = file.metadata()?;
@@ -45,10 +46,10 @@ pub(crate) fn open(path: &Path) -> Result<Opened> {
     Ok(Opened { file, length, held })
 }
 
-/// The whole content of a regular file of at most `longest` bytes.
+/// Reads the whole content of a regular file of at most `longest` bytes.
 ///
 /// # Errors
-/// As [`open`], and when it is longer, or mostly holes.
+/// Fails as [`open`] does, and if the file is longer or consists mostly of holes.
 pub(crate) fn whole(path: &Path, longest: u64) -> Result<Vec<u8>> {
     let opened = open(path)?;
     let length = opened.length;
@@ -59,18 +60,18 @@ pub(crate) fn whole(path: &Path, longest: u64) -> Result<Vec<u8>> {
     bytes(opened.file, length, longest)
 }
 
-/// The same as text.
+/// Reads a regular file of at most `longest` bytes as text.
 ///
 /// # Errors
-/// As [`whole`], and when it is not UTF-8.
+/// Fails as [`whole`] does, and if the content is not UTF-8.
 pub(crate) fn text(path: &Path, longest: u64) -> Result<String> {
     as_text(whole(path, longest)?)
 }
 
-/// The text of a file, or of a pipe that a user typed, as `<(sed ...)` is: until that ends, the program waits.
+/// Reads the text of a file, or of a pipe such as `<(sed ...)`, whose end the program waits for.
 ///
 /// # Errors
-/// As [`text`].
+/// Fails as [`text`] does.
 pub(crate) fn text_or_stream(path: &Path, longest: u64) -> Result<String> {
     if !std::fs::metadata(path)?.file_type().is_fifo() {
         return text(path, longest);
@@ -78,7 +79,7 @@ pub(crate) fn text_or_stream(path: &Path, longest: u64) -> Result<String> {
     as_text(bytes(File::open(path)?, 0, longest)?)
 }
 
-/// What something is, by its type.
+/// Returns the name of a file type, for messages.
 pub(crate) fn kind(found: FileType) -> &'static str {
     match found {
         found if found.is_symlink() => "a link",
@@ -90,15 +91,17 @@ pub(crate) fn kind(found: FileType) -> &'static str {
     }
 }
 
+/// Checks that a file type is a regular file.
 fn must_be_a_file(found: FileType) -> Result<()> {
     if found.is_file() { Ok(()) } else { Err(refused(format!("is {}, not a regular file", kind(found)))) }
 }
 
+/// Makes the error of a file with unsuitable content.
 fn refused(problem: String) -> Error {
     Error::new(ErrorKind::InvalidData, problem)
 }
 
-/// To the end, which must come within `longest` bytes.
+/// Reads to the end, which must come within `longest` bytes; `expected` sizes the buffer.
 fn bytes(file: File, expected: u64, longest: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let expected = usize::try_from(expected).unwrap_or(usize::MAX);
@@ -114,19 +117,19 @@ fn as_text(bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| refused(format!("is not UTF-8 ({})", error.utf8_error())))
 }
 
-/// The bytes of a file of this length that lie between its holes; all of them where the system does not tell.
+/// Returns how many bytes of a file of this length lie outside holes; all of them on systems that do not report holes.
 fn held(file: &File, length: u64) -> u64 {
     #[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
     {
-        // More than an honest file has; beyond it, the rest counts as held.
+        // The most holes that are looked for; the rest of the file then counts as stored.
         const MOST_HOLES: usize = 1 << 12;
-        // What may be asked for anyway needs no look.
+        // A file this short may be read even if it is all hole.
         if length <= budget::longest(0) {
             return length;
         }
         let seek = |from: u64, what| -> Option<u64> {
             let from = libc::off_t::try_from(from).ok()?;
-            // SAFETY: a number is asked for a descriptor that is open as long as the file is.
+            // SAFETY: lseek takes numbers only, and the descriptor is open as long as the file is.
             u64::try_from(unsafe { libc::lseek(file.as_raw_fd(), from, what) }).ok()
         };
         let (mut at, mut held) = (0, 0);
@@ -139,7 +142,7 @@ fn held(file: &File, length: u64) -> u64 {
         if at < length && seek(at, libc::SEEK_DATA).is_some() {
             held += length - at;
         }
-        // Where the offset cannot be set back, reading fails, and says so.
+        // If the offset cannot be reset, reading fails with its own error.
         let _ = seek(0, libc::SEEK_SET);
         held
     }
@@ -196,6 +199,6 @@ mod tests {
             return;
         }
         assert!(opened.held <= 1 << 20, "{}", opened.held);
-        assert!(whole(&path, u64::MAX).unwrap_err().to_string().contains("a hole"));
+        assert!(whole(&path, u64::MAX).unwrap_err().to_string().contains("are holes"));
     }
 }

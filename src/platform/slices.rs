@@ -1,15 +1,16 @@
-//! Tensors as slices of numbers: the one place where their memory is looked at.
+//! Tensors as slices of their elements: the only place that accesses tensor memory by pointer.
 //!
-//! A tensor is plain when it lies dense on the CPU and holds the kind that is asked for. Two tensors may share memory,
-//! as a view and its base do; a slice that is written must share none with another. [`together`] checks that for all
-//! slices that are in use at once. [`write`] looks at one tensor, which its caller has just made.
+//! A tensor is *plain* if it lies dense in the memory of the CPU and has the requested kind. Two tensors may share
+//! memory, as a view and its base do, but a slice that is written must share none. [`of_all`] checks this for all
+//! slices in use at once. [`write`] cannot check it: call it only for a tensor that shares memory with no other, such
+//! as a new one.
 
 use super::device::is_host;
 use std::ops::Range;
 use tch::Tensor;
 use tch::kind::Element;
 
-/// Where the numbers of a dense tensor on the CPU lie, as addresses of bytes.
+/// Returns the byte addresses of a dense tensor on the CPU, `0..0` if it is empty; `None` for other tensors.
 pub(crate) fn addresses(tensor: &Tensor) -> Option<Range<usize>> {
     let strided = tensor.defined() && is_host(tensor.device()) && !tensor.is_sparse() && !tensor.is_mkldnn();
     if !strided || !tensor.is_contiguous() {
@@ -20,12 +21,13 @@ pub(crate) fn addresses(tensor: &Tensor) -> Option<Range<usize>> {
     Some(start..start + bytes)
 }
 
-/// Whether a tensor can be read as a slice.
+/// Returns whether a tensor is plain: dense on the CPU, with elements of type `T`.
 pub(crate) fn is_plain<T: Element>(tensor: &Tensor) -> bool {
     tensor.defined() && tensor.kind() == T::KIND && addresses(tensor).is_some()
 }
 
-/// The numbers of a plain tensor. Nothing may write to its memory while the slice lives.
+/// Returns the elements of a plain tensor; `None` if it is not plain. Nothing may write to its memory while the slice
+/// lives.
 pub(crate) fn read<T: Element>(tensor: &Tensor) -> Option<&[T]> {
     if !is_plain::<T>(tensor) {
         return None;
@@ -38,27 +40,28 @@ pub(crate) fn read<T: Element>(tensor: &Tensor) -> Option<&[T]> {
     }
 }
 
-/// The numbers of a plain tensor that has its memory for itself, to be written.
+/// Returns the elements of a plain tensor for writing; `None` if it is not plain. The tensor must share its memory with
+/// no other, which is not checked.
 pub(crate) fn write<T: Element>(tensor: &mut Tensor) -> Option<&mut [T]> {
     if !is_plain::<T>(tensor) {
         return None;
     }
     match tensor.numel() {
         0 => Some(&mut []),
-        // SAFETY: as in `read`; the exclusive borrow of a tensor that shares its memory with no other is one of its
-        // numbers.
+        // SAFETY: as in `read`. No other tensor shares the memory (precondition), so `&mut Tensor` gives exclusive
+        // access to it.
         count => Some(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<T>(), count) }),
     }
 }
 
 /// Slices to write and slices to read, in use at once.
-pub(crate) type Together<'a, T> = (Vec<&'a mut [T]>, Vec<&'a [T]>);
+pub(crate) type Slices<'a, T> = (Vec<&'a mut [T]>, Vec<&'a [T]>);
 
-/// The numbers of tensors to write and of tensors to read; nothing where one is not plain, or one to write shares
-/// memory with another.
-pub(crate) fn together<'a, T: Element>(written: Vec<&'a mut Tensor>, seen: Vec<&'a Tensor>) -> Option<Together<'a, T>> {
-    let mut ranges = Vec::with_capacity(written.len() + seen.len());
-    for (tensor, is_written) in written.iter().map(|t| (&**t, true)).chain(seen.iter().map(|t| (*t, false))) {
+/// Returns the elements of tensors to write and of tensors to read; `None` if one is not plain, or if one to write
+/// shares memory with another.
+pub(crate) fn of_all<'a, T: Element>(to_write: Vec<&'a mut Tensor>, to_read: Vec<&'a Tensor>) -> Option<Slices<'a, T>> {
+    let mut ranges = Vec::with_capacity(to_write.len() + to_read.len());
+    for (tensor, is_written) in to_write.iter().map(|t| (&**t, true)).chain(to_read.iter().map(|t| (*t, false))) {
         let range = addresses(tensor).filter(|_| tensor.kind() == T::KIND)?;
         if !range.is_empty() {
             ranges.push((range.start, range.end, is_written));
@@ -75,7 +78,10 @@ pub(crate) fn together<'a, T: Element>(written: Vec<&'a mut Tensor>, seen: Vec<&
             end_of_written = end_of_written.max(last);
         }
     }
-    Some((written.into_iter().map(write).collect::<Option<_>>()?, seen.into_iter().map(read).collect::<Option<_>>()?))
+    Some((
+        to_write.into_iter().map(write).collect::<Option<_>>()?,
+        to_read.into_iter().map(read).collect::<Option<_>>()?,
+    ))
 }
 
 #[cfg(test)]
@@ -98,7 +104,7 @@ mod tests {
         let base = || Tensor::zeros([6], (Kind::Float, Device::Cpu));
         let (mut a, mut b) = (base(), base());
         let (mut same, mut part, mut rest) = (a.shallow_clone(), a.narrow(0, 0, 3), a.narrow(0, 3, 3));
-        let fits = |written: Vec<&mut Tensor>, seen: Vec<&Tensor>| together::<f32>(written, seen).is_some();
+        let fits = |to_write: Vec<&mut Tensor>, to_read: Vec<&Tensor>| of_all::<f32>(to_write, to_read).is_some();
         assert!(fits(vec![&mut a, &mut b], vec![]) && fits(vec![&mut part, &mut rest], vec![]));
         assert!(!fits(vec![&mut a, &mut same], vec![]) && !fits(vec![&mut a], vec![&part]));
         assert!(!fits(vec![&mut part], vec![&b, &a]) && fits(vec![&mut part], vec![&rest, &rest]));

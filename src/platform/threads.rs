@@ -1,13 +1,13 @@
-//! Work on as many threads as libtorch uses, and on the same ones; and work on one.
+//! Tasks on libtorch's own threads, and libtorch's work on a single thread.
 //!
-//! libtorch's threads are those of OpenMP, which keep their cores busy for a while after each operation, waiting for
-//! the next. Threads of our own would have to wait for them; so the tasks are handed to OpenMP itself, through the
-//! entry point that compiled programs call, wherever the process has GNU's OpenMP, as it has with libtorch for Linux.
-//! Elsewhere threads are started for the occasion.
+//! libtorch uses OpenMP's threads, which keep their cores busy for a while after each operation, waiting for
+//! the next. Other threads would have to wait for these cores. So tasks run on OpenMP's threads, through the
+//! entry point that compiled programs call, if the process has GNU's OpenMP, as with libtorch for Linux.
+//! Otherwise new threads are started for each call.
 //!
-//! Beside other processes, threads that wait by spinning cost far more than they gain. The environment variable
-//! `GOMP_SPINCOUNT=10000` makes them sleep soon. It must be set before the process starts; the binaries start
-//! themselves again with it (`src/cli/waiting.rs`).
+//! Spinning threads slow down other processes far more than they gain. The environment variable
+//! `GOMP_SPINCOUNT=10000` makes them sleep soon. It must be set before the process starts, so the programs restart
+//! themselves with it (`src/cli/waiting.rs`).
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_uint, c_void};
@@ -15,24 +15,25 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// Runs each task once, with its number, on libtorch's threads.
+/// Runs each task once, with its index, on libtorch's threads.
 pub(crate) fn run<T: Send>(tasks: Vec<T>, task: impl Fn(usize, T) + Sync) {
     run_with(tasks, || (), |(), number, work| task(number, work));
 }
 
-/// The same, where each thread makes itself a workbench before its first task, and uses it for all of them.
+/// Runs each task once, with its index, on libtorch's threads. Each thread makes its `scratch` memory before its first
+/// task, and uses it for all of them.
 pub(crate) fn run_with<B, T: Send>(
     tasks: Vec<T>,
-    bench: impl Fn() -> B + Sync,
+    scratch: impl Fn() -> B + Sync,
     task: impl Fn(&mut B, usize, T) + Sync,
 ) {
-    let threads = FOR_TASKS.get().unwrap_or_else(|| tch::get_num_threads().max(1) as usize).min(tasks.len());
+    let threads = TASK_THREADS.get().unwrap_or_else(|| tch::get_num_threads().max(1) as usize).min(tasks.len());
     let queue = Mutex::new(tasks.into_iter().enumerate());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let worker = || {
-        let mut bench = bench();
+        let mut scratch = scratch();
         while let Some((number, work)) = next() {
-            task(&mut bench, number, work);
+            task(&mut scratch, number, work);
         }
     };
     if threads < 2 {
@@ -46,15 +47,16 @@ pub(crate) fn run_with<B, T: Send>(
 }
 
 /// `GOMP_parallel(function, data, threads, flags)`: calls the function on each thread of the team, and returns when all
-/// have returned.
+/// calls have returned.
 type Parallel = unsafe extern "C" fn(extern "C" fn(*mut c_void), *mut c_void, c_uint, c_uint);
 
-/// A worker, and what it panicked with.
+/// The worker that each thread runs, and the payload of its panic.
 struct Team<'a> {
     worker: &'a (dyn Fn() + Sync),
     panic: Mutex<Option<Box<dyn std::any::Any + Send>>>,
 }
 
+/// Runs the worker of a [`Team`], on one of OpenMP's threads.
 extern "C" fn enter(data: *mut c_void) {
     // SAFETY: `on_openmp` passes its own team, which lives until all threads have returned, and is only shared.
     let team = unsafe { &*data.cast::<Team<'_>>() };
@@ -64,7 +66,7 @@ extern "C" fn enter(data: *mut c_void) {
     }
 }
 
-/// Runs a worker on each thread of OpenMP's team; false where there is no OpenMP of a known kind.
+/// Runs a worker on each thread of OpenMP's team; returns false if GNU's OpenMP is not loaded.
 #[cfg(target_os = "linux")]
 fn on_openmp(threads: usize, worker: &(dyn Fn() + Sync)) -> bool {
     static PARALLEL: OnceLock<Option<Parallel>> = OnceLock::new();
@@ -81,8 +83,8 @@ fn on_openmp(threads: usize, worker: &(dyn Fn() + Sync)) -> bool {
     true
 }
 
-/// Runs an empty region of OpenMP on as many threads as there are processors, and one more; false where there is no
-/// OpenMP of a known kind. The calling thread keeps the team, asleep, until it ends.
+/// Runs an empty parallel region with one thread more than there are processors; returns false if GNU's OpenMP is not
+/// loaded. The team sleeps until the calling thread ends.
 #[cfg(feature = "cli")]
 pub(crate) fn start_team() -> bool {
     // SAFETY: the symbol is part of the OpenMP standard: `int omp_get_num_procs(void)`.
@@ -100,30 +102,29 @@ fn on_openmp(_threads: usize, _worker: &(dyn Fn() + Sync)) -> bool {
 }
 
 thread_local! {
-    /// The number of threads for tasks that this thread hands out while libtorch itself works on one.
-    static FOR_TASKS: Cell<Option<usize>> = const { Cell::new(None) };
+    /// The number of threads for tasks while libtorch works on one; `None` if it is libtorch's number.
+    static TASK_THREADS: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// While it lives, libtorch works on the thread that made it, alone; tasks of [`run`] are still shared by as many
+/// A guard: until it is dropped, libtorch works on this thread alone, while tasks of [`run`] are shared by as many
 /// threads as before.
 ///
-/// libtorch's kernels split their work by the number of threads. The ends of each part do not fill a vector, and may
-/// round otherwise than the rest; sums of parts have another order; and of small matrices MKL takes other kernels on
-/// two threads. Tasks of [`run`] are cut without looking at the number of threads, so that what they compute does not
-/// depend on it.
+/// Results of libtorch's kernels depend on the number of threads: parts of a tensor may round differently at their
+/// ends, sums of parts have another order, and MKL uses other kernels for small matrices on two threads. Tasks of
+/// [`run`] do not depend on the number of threads.
 pub(crate) struct LibtorchOnOneThread {
-    /// libtorch's number, the number for tasks, and MKL's own number before.
+    /// The previous numbers: libtorch's, the one for tasks, and MKL's.
     before: (c_int, Option<usize>, Option<c_int>),
-    /// The numbers are the thread's own, and have to be set back on it.
+    /// The numbers belong to the thread, so they must be restored on it.
     not_send: PhantomData<*const ()>,
 }
 
 impl LibtorchOnOneThread {
     pub fn new() -> Self {
-        // Reading the number lets libtorch choose it on a thread that has not worked yet.
+        // On a thread without previous work, reading the number lets libtorch choose it.
         let threads = tch::get_num_threads().max(1);
-        let for_tasks = FOR_TASKS.get();
-        FOR_TASKS.set(Some(for_tasks.unwrap_or(threads as usize)));
+        let for_tasks = TASK_THREADS.get();
+        TASK_THREADS.set(Some(for_tasks.unwrap_or(threads as usize)));
         set_openmp(1);
         Self { before: (threads, for_tasks, set_mkl(1)), not_send: PhantomData }
     }
@@ -131,17 +132,17 @@ impl LibtorchOnOneThread {
 
 impl Drop for LibtorchOnOneThread {
     fn drop(&mut self) {
-        let (threads, for_tasks, of_mkl) = self.before;
-        FOR_TASKS.set(for_tasks);
+        let (threads, for_tasks, mkl_threads) = self.before;
+        TASK_THREADS.set(for_tasks);
         set_openmp(threads);
-        if let Some(threads) = of_mkl {
+        if let Some(threads) = mkl_threads {
             set_mkl(threads);
         }
     }
 }
 
-/// Sets the calling thread's number for OpenMP, which libtorch goes by. (`tch::set_num_threads` would also change what
-/// other threads begin with, and start libtorch's thread pools anew.)
+/// Sets the calling thread's number of threads for OpenMP, which libtorch uses. (`tch::set_num_threads` would also
+/// change the default of other threads, and restart libtorch's thread pools.)
 fn set_openmp(threads: c_int) {
     static SET: OnceLock<Option<SetOpenMp>> = OnceLock::new();
     // SAFETY: the symbol is part of the OpenMP standard: `void omp_set_num_threads(int)`.
@@ -154,8 +155,8 @@ fn set_openmp(threads: c_int) {
 
 type SetOpenMp = unsafe extern "C" fn(c_int);
 
-/// Sets the calling thread's number for MKL, which multiplies matrices for libtorch on x86; what it was before, where 0
-/// is OpenMP's number. `None` where libtorch has no MKL.
+/// Sets the calling thread's number of threads for MKL, which multiplies matrices for libtorch on x86. Returns the
+/// previous number (0 means OpenMP's number); `None` if libtorch has no MKL.
 fn set_mkl(threads: c_int) -> Option<c_int> {
     static SET: OnceLock<Option<SetMkl>> = OnceLock::new();
     // SAFETY: the symbol is documented by MKL: `int MKL_Set_Num_Threads_Local(int)`.
@@ -166,14 +167,14 @@ fn set_mkl(threads: c_int) -> Option<c_int> {
 
 type SetMkl = unsafe extern "C" fn(c_int) -> c_int;
 
-/// A function of a library that libtorch is linked to, and which therefore stays loaded as long as the process runs.
+/// Returns a function of a library that libtorch is linked to, and which therefore stays loaded as long as the process.
 ///
 /// # Safety
-/// `F` is the type of a function pointer that matches the symbol.
+/// `F` must be the type of a function pointer that matches the symbol.
 #[cfg(unix)]
 unsafe fn loaded<F: Copy>(symbol: &[u8]) -> Option<F> {
     let process = libloading::os::unix::Library::this();
-    // SAFETY: the caller vouches for the type.
+    // SAFETY: the caller guarantees the type.
     unsafe { process.get::<F>(symbol).ok().map(|symbol| *symbol) }
 }
 

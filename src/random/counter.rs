@@ -1,7 +1,7 @@
-//! Noise by counter: every number is a function of (seed, step, row, latent, atom), and of nothing else.
+//! Noise by counter: every number is a function of (seed, step, row, latent, atom) alone.
 //!
-//! So results do not depend on the number of threads, on how a batch is split, or on the windows of other rows, and a
-//! resumed run draws what the interrupted one would have drawn.
+//! Results therefore do not depend on the number of threads, on how a batch is split, or on the windows of other rows,
+//! and a resumed run draws the same noise as an uninterrupted one.
 //!
 //! # Source
 //! Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. It passes
@@ -14,38 +14,38 @@ use crate::math::lanes::{LANES, Lanes, Real, Words, each};
 use crate::platform::limits::check_shape;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// What noise is a function of, beside the place in the batch. Two keys of the same step, or of steps below 2^32, are
-/// the same noise only where their seeds are; beyond, the upper halves of seed and step share 32 bits of the
-/// generator's key.
+/// The key of the noise of one batch: seed, step and first row. Keys with different seeds or steps give different noise
+/// if their steps are below 2^32. The upper half of a larger step is combined with the upper half of the seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoiseKey {
     /// The run's seed.
     pub seed: u64,
-    /// The step; no two calls of a run share one.
+    /// The step; must differ between the calls of a run.
     pub step: u64,
-    /// The number of the batch's first row, for a batch that is a part of a larger one.
+    /// The number of the batch's first row, if the batch is a part of a larger one.
     pub first_row: u32,
 }
 
 impl NoiseKey {
-    /// The key of a step whose batch starts at row 0.
+    /// Makes the key of a step whose batch starts at row 0.
     pub fn new(seed: u64, step: u64) -> Self {
         Self { seed, step, first_row: 0 }
     }
 
-    /// The Gumbel noise that the one-pass sampler draws for `shape` = `[..., latents, atoms]`, of atoms 0, 1, ..., on
-    /// the CPU, in float32 or float64: rows are numbered through the leading dimensions.
+    /// Returns the Gumbel noise that the one-pass sampler draws, on the CPU, in float32 or float64. `shape` is
+    /// `[..., latents, atoms]` with atoms 0, 1, ...; rows are numbered through the leading dimensions.
     ///
     /// # Errors
-    /// When the shape has fewer than two dimensions, a negative one, or is too large, or the kind is another.
+    /// Fails if the shape has fewer than two dimensions, a negative one, or is too large, or if the kind is neither
+    /// float32 nor float64.
     pub fn gumbel(&self, shape: &[i64], kind: Kind) -> Result<Tensor> {
         self.gumbel_from(0, shape, kind)
     }
 
-    /// As [`gumbel`](Self::gumbel), of the atoms `lowest, lowest + 1, ...`, which may lie below zero.
+    /// Returns the noise of [`gumbel`](Self::gumbel) for the atoms `lowest, lowest + 1, ...`, which may lie below zero.
     ///
     /// # Errors
-    /// As [`gumbel`](Self::gumbel), and when an atom is beyond [`LARGEST_ATOM`] on either side.
+    /// Fails as [`gumbel`](Self::gumbel) does, and if an atom is beyond [`LARGEST_ATOM`] on either side.
     pub fn gumbel_from(&self, lowest: i64, shape: &[i64], kind: Kind) -> Result<Tensor> {
         let &[ref rows @ .., latents, atoms] = shape else {
             return Err(crate::error::Error::Shape {
@@ -64,7 +64,7 @@ impl NoiseKey {
         }
         let reaches = lowest >= -LARGEST_ATOM && lowest.checked_add(atoms).is_some_and(|end| end <= LARGEST_ATOM + 1);
         if !reaches {
-            let allowed = format!("so that all atoms are within -{LARGEST_ATOM}..={LARGEST_ATOM}");
+            let allowed = format!("an atom such that all lie within -{LARGEST_ATOM}..={LARGEST_ATOM}");
             return Err(crate::error::Error::parameter("lowest atom of noise", lowest, allowed));
         }
         if shape.contains(&0) {
@@ -74,8 +74,8 @@ impl NoiseKey {
         Ok(self.gumbel_at((0, count), latents, (lowest, atoms), kind).reshape(shape))
     }
 
-    /// On the CPU, noise `[count, atoms]` of `count` latents from number `first` of a batch with `latents` in a row, of
-    /// `atoms` atoms from `lo` on.
+    /// Returns the noise `[count, atoms]`, on the CPU: for `count` latents from number `first` of a batch with
+    /// `latents` per row, and for `atoms` atoms from `lo` on.
     pub(crate) fn gumbel_at(
         &self,
         (first, count): (i64, i64),
@@ -90,6 +90,7 @@ impl NoiseKey {
         }
     }
 
+    /// Draws the noise of [`gumbel_at`](Self::gumbel_at) in float32 or float64.
     fn filled<T: Real>(&self, (first, count): (i64, i64), latents: i64, (lo, atoms): (i64, i64)) -> Tensor {
         let mut noise = vec![T::from_f64(0.0); (count * atoms) as usize];
         let (a_block, group) = (T::A_BLOCK as i64, (T::A_BLOCK * LANES) as i64);
@@ -106,7 +107,8 @@ impl NoiseKey {
         Tensor::from_slice(&noise).reshape([count, atoms])
     }
 
-    /// Random words of block `blocks[i]` of latent `latents[i]` in row `rows[i]`, for each lane `i`; see [`block_of`].
+    /// Returns for each lane `i` the random words of block `blocks[i]` of latent `latents[i]` in row `rows[i]`; see
+    /// [`block_of`].
     #[inline(always)]
     pub(crate) fn words(&self, blocks: &Lanes<u32>, latents: &Lanes<u32>, rows: &Lanes<u32>) -> Words {
         let key = [self.seed as u32, (self.seed >> 32) as u32 ^ (self.step >> 32) as u32];
@@ -139,21 +141,21 @@ impl NoiseKey {
     }
 }
 
-/// The number of the block of random words that serves an atom and the others of its block, of this many. Blocks below
-/// zero are counted back from 2^32: no window reaches so far.
+/// Returns the number of the block of random words that holds an atom's number, with `a_block` numbers per block.
+/// Blocks below zero are counted back from 2^32, which no window reaches.
 #[inline(always)]
 pub(crate) fn block_of(atom: i64, a_block: i64) -> u32 {
     atom.div_euclid(a_block) as u32
 }
 
-/// Rounds of the generator.
+/// The rounds of Philox4x32-10.
 pub(crate) const ROUNDS: usize = 10;
 
-/// Philox4x32 on a counter for each of the first `COUNT` lanes, a multiple of eight.
+/// Computes Philox4x32 on one counter for each of the first `COUNT` lanes, a multiple of eight.
 #[inline(always)]
 fn philox<const COUNT: usize>(mut counter: Words, mut key: [u32; 2]) -> Words {
     const LOW: u64 = 0xffff_ffff;
-    // As many at once as leave registers free: with more, each round would go through memory.
+    // As many lanes as fit in registers: with more, each round would go through memory.
     const AT_ONCE: usize = 8;
     let mut keys = [[0; 2]; ROUNDS];
     for keys in &mut keys {
@@ -161,8 +163,7 @@ fn philox<const COUNT: usize>(mut counter: Words, mut key: [u32; 2]) -> Words {
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
     }
     for first in (0..COUNT).step_by(AT_ONCE) {
-        // Words lie in the low halves of 64 bits, where vectors multiply them; what is in the high halves does not
-        // matter.
+        // Words lie in the low halves of 64 bits, where vector instructions multiply them. The high halves are ignored.
         let mut wide = [[0; AT_ONCE]; 4];
         for (wide, words) in wide.iter_mut().zip(&counter) {
             for i in 0..AT_ONCE {

@@ -1,12 +1,13 @@
-//! The counter's noise as tensor operations: the same random words on every device, and the same noise but for the last
-//! digits of its two logarithms.
+//! Noise by counter as tensor operations: the same random words on every device. The noise may differ from the CPU's in
+//! the last digits of its two logarithms.
 
 use crate::error::Result;
 use crate::platform::device::is_host;
 use crate::random::counter::{LATENTS_PER_BLOCK, NoiseKey, ROUNDS};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// As [`NoiseKey::gumbel_at`], on any device, by what is fastest there.
+/// Returns the noise of [`NoiseKey::gumbel_at`] on any device: by the CPU's loop on the host, otherwise by tensor
+/// operations.
 pub(crate) fn gumbel_on(
     key: &NoiseKey,
     place: (i64, i64),
@@ -21,8 +22,8 @@ pub(crate) fn gumbel_on(
     gumbel(key, place, latents, window, kind, device)
 }
 
-/// One uniform number inside (0, 1) for each of `count` latents from number `first` of a batch with `latents` in a row:
-/// as [`NoiseKey::uniforms`] has it, float64.
+/// Returns one uniform number inside (0, 1) for each of `count` latents from number `first` of a batch with `latents`
+/// per row, float64: the numbers of [`NoiseKey::uniforms`].
 pub(crate) fn uniform_on(key: &NoiseKey, (first, count): (i64, i64), latents: i64, device: Device) -> Result<Tensor> {
     let _guard = no_grad_guard();
     let integers = (Kind::Int64, device);
@@ -34,7 +35,7 @@ pub(crate) fn uniform_on(key: &NoiseKey, (first, count): (i64, i64), latents: i6
     Ok(even.where_self(&latent.remainder(both).eq(0), &odd).squeeze_dim(-1))
 }
 
-/// The two float64 numbers of blocks of words.
+/// Returns the two float64 numbers of each block of words.
 fn uniforms(words: &[Tensor]) -> [Tensor; 2] {
     let half = |i: usize| words[i].to_kind(Kind::Double);
     let uniform = |high: Tensor, low: Tensor| {
@@ -43,7 +44,7 @@ fn uniforms(words: &[Tensor]) -> [Tensor; 2] {
     [uniform(half(0), half(1)), uniform(half(2), half(3))]
 }
 
-/// As [`NoiseKey::gumbel_at`], by tensor operations.
+/// Computes the noise of [`NoiseKey::gumbel_at`] by tensor operations.
 fn gumbel(
     key: &NoiseKey,
     (first, count): (i64, i64),
@@ -70,7 +71,7 @@ fn gumbel(
     Ok(noise.flatten(-2, -1).f_narrow(-1, lo - block * a_block, atoms)?.to_kind(kind))
 }
 
-/// Philox4x32 on 32-bit words kept in 64-bit integers.
+/// Computes Philox4x32 on 32-bit words kept in 64-bit integers: four tensors `[latents, blocks]`.
 fn words(key: &NoiseKey, blocks: &Tensor, latents: &Tensor, rows: &Tensor) -> Vec<Tensor> {
     let mut keys = [key.seed as u32, (key.seed >> 32) as u32 ^ (key.step >> 32) as u32];
     let shape = [rows.size()[0], blocks.size()[1]];
@@ -86,7 +87,8 @@ fn words(key: &NoiseKey, blocks: &Tensor, latents: &Tensor, rows: &Tensor) -> Ve
     counter
 }
 
-/// High and low word of a product of words, by halves of the factor, so that no step leaves 63 bits.
+/// Returns the high and the low word of a product of 32-bit words, by halves of the factor, so that no intermediate
+/// exceeds 63 bits.
 fn product(x: &Tensor, factor: i64) -> (Tensor, Tensor) {
     let right = |x: &Tensor, bits: i64| x.bitwise_right_shift_tensor_scalar(bits);
     let small = x * (factor & 0xffff);
@@ -95,7 +97,7 @@ fn product(x: &Tensor, factor: i64) -> (Tensor, Tensor) {
     (right(&large, 16), low_half.bitwise_or_tensor(&small.bitwise_and(0xffff)))
 }
 
-/// The lowest 32 bits.
+/// Returns the lowest 32 bits.
 fn low(x: &Tensor) -> Tensor {
     x.bitwise_and(0xffff_ffff)
 }

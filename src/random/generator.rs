@@ -1,8 +1,8 @@
-//! libtorch's generator, one for the whole process: held by one thread at a time, seeded, and given back.
+//! libtorch's generator, one for the whole process: locked by one thread at a time, seeded, and released.
 //!
-//! Whatever this library draws from it under a seed of its own, it draws while it holds it: two trainings in two
-//! threads of a process wait for each other's steps, and each reproduces the bits that it has alone. Noise by
-//! [`NoiseKey`](super::NoiseKey) needs none of this.
+//! This library locks the generator for all draws under a seed of its own. So two trainings in two threads of a process
+//! wait for each other's steps, and each reproduces the bits that it would have alone. Noise by
+//! [`NoiseKey`](super::NoiseKey) does not use the generator.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -12,31 +12,31 @@ use tch::{Device, Kind, Tensor};
 static GENERATOR: Mutex<()> = Mutex::new(());
 
 thread_local! {
-    /// How many of this thread's [`Held`] there are.
+    /// The number of [`Held`] guards that this thread has.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// libtorch's generator, while it is this thread's.
+/// A guard: libtorch's generator belongs to this thread until the guard is dropped.
 #[must_use = "the generator is given back when this is dropped"]
 #[derive(Debug)]
 pub struct Held {
-    /// Of the first of a thread: the lock, and the seed with which the generator goes on after it.
+    /// For the first guard of a thread: the lock, and the seed that the generator gets when the guard is dropped.
     first: Option<(MutexGuard<'static, ()>, i64)>,
-    /// It ends on the thread that it began on.
+    /// Keeps the guard on its thread, whose depth it counts.
     thread: PhantomData<*const ()>,
 }
 
-/// Waits until no other thread holds libtorch's generator, and holds it until the result is dropped; a thread that
-/// holds it already goes on.
+/// Waits until no other thread holds libtorch's generator, and holds it until the guard is dropped. A thread that
+/// already holds it does not wait.
 ///
-/// Draws of other threads that do not hold it are not kept from it. When the first of a thread's is dropped, the
-/// generator is seeded by a number that it drew at the beginning: what the program draws afterwards is a function of
-/// its own seed, and not of what was drawn in between.
+/// Threads that draw without a guard are not stopped. When the first guard of a thread is dropped, the generator is
+/// seeded with a number that it drew at the beginning: so later draws of the program depend on its own seed, and not on
+/// the draws under the guard.
 pub fn hold() -> Held {
     let depth = DEPTH.get();
     let first = (depth == 0).then(|| {
         let lock = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-        // libtorch hands out no state of its generators.
+        // tch has no access to the generator's state, so a seed stands for it.
         let next = Tensor::empty([1], (Kind::Int64, Device::Cpu)).random_().int64_value(&[0]);
         (lock, next)
     });
@@ -44,7 +44,7 @@ pub fn hold() -> Held {
     Held { first, thread: PhantomData }
 }
 
-/// As [`hold`], and seeds the generator.
+/// Holds the generator as [`hold`] does, and seeds it.
 ///
 /// ```
 /// use gengs::random::seeded;
@@ -106,8 +106,7 @@ mod tests {
     fn what_is_drawn_afterwards_follows_from_the_seed_before() {
         let after = |inner: i64| {
             let _outer = seeded(5);
-            // As if nobody held it, which no test can rely on: the outermost one takes its next seed from the
-            // generator.
+            // Without a lock, on which no test can rely: the outermost guard takes its next seed from the generator.
             let next = Tensor::empty([1], (Kind::Int64, Device::Cpu)).random_().int64_value(&[0]);
             tch::manual_seed(inner);
             let _ = number();

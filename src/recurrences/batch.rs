@@ -1,4 +1,4 @@
-//! The laws of a batch as plain numbers, and what is written of them into a block of lanes.
+//! The laws of a batch as `f64` recurrences, and the loops that fill a lane block from them.
 
 use super::lane_block::{LaneBlock, STRIDE};
 use super::linear::FillWeights;
@@ -9,29 +9,30 @@ use crate::math::lanes::{LANES, Lanes, each, ln64};
 use std::marker::PhantomData;
 use tch::Tensor;
 
-/// Sums of ratios gather rounding errors, of a part in 10^16 of a log weight each; a closed form has one of them.
+/// Rows between two closed forms. A row adds a rounding error of a part in 10^16 to the log weight; a closed form
+/// resets it.
 const ROWS_BETWEEN_CLOSED_FORMS: usize = 128;
 
-/// All laws of a batch, one a latent. [`Recurrences`] is the only one: the blocks that it fills change with the
-/// sampler's loops.
+/// All laws of a batch, one per latent. [`Recurrences`] is the only implementation, since `fill` depends on the layout
+/// of the sampler's blocks.
 pub trait LawBatch: Send + Sync {
-    /// A window around the mean of this latent's law, of two atoms or more, with at most half of `tail_mass` beyond
-    /// each end; nothing where it has more than `widest` atoms.
+    /// Returns a window around the mean of this latent's law, with at least two atoms and at most half of `tail_mass`
+    /// beyond each end; `None` if it has more than `widest` atoms.
     fn window(&self, latent: usize, tail_mass: f64, widest: i64) -> Option<(i64, i64)>;
 
-    /// Log weights and scores of a block's latents in their windows, with tails merged to this relative precision.
-    /// `false` where a tail has too many terms to be summed: the block holds nothing of use then.
+    /// Writes log weights and scores of a block's latents in their windows, with tails merged to this relative
+    /// precision. Returns `false` if a tail has too many terms to be summed; the block's content is then invalid.
     #[must_use]
     fn fill(&self, lanes: &mut LaneBlock, precision: f64) -> bool;
 
-    /// Probabilities of a block's latents instead, and log weights where they are asked for, where products of ratios
-    /// keep their digits: in one window from 0 to beyond the means. `false` elsewhere: the block holds nothing of use
-    /// then.
+    /// Writes probabilities of a block's latents instead, and log weights if asked for, by products of ratios. Returns
+    /// `false` if these would lose digits, outside of one window from 0 to beyond the means; the block's content is then
+    /// invalid.
     #[must_use]
     fn fill_weights(&self, lanes: &mut LaneBlock, precision: f64, with_logs: bool) -> bool;
 }
 
-/// A batch of recurrences made latent by latent from the values of one or two parameters.
+/// A batch of recurrences, one per latent, made by a function of one or two parameter values.
 #[derive(Debug)]
 pub struct Recurrences<F> {
     values: Vec<Vec<f64>>,
@@ -45,26 +46,26 @@ where
     F: Fn([f64; 2]) -> L + Send + Sync,
     L: PmfRecurrence,
 {
-    /// From one or two parameters without dimensions of their own; nothing where libtorch does not hand over their
-    /// values.
+    /// Makes a batch from one or two parameters without own dimensions; `None` if libtorch cannot copy their values.
     pub fn new(parameters: &[Tensor], law: F) -> Option<Self> {
         let values = parameters.iter().map(|values| Vec::try_from(values.detach().reshape([-1])).ok());
         Some(Self { values: values.collect::<Option<_>>()?, parameters: parameters.len(), has_logs: false, law })
     }
 
-    /// Hands the law the logarithm of its only parameter, a positive number, beside it.
+    /// Passes the logarithm of the law's only parameter, a positive number, as its second value.
     #[must_use]
     pub(crate) fn with_logs(self) -> Self {
         Self { has_logs: true, ..self }
     }
 
+    /// Returns the law of a latent.
     fn law(&self, latent: usize) -> L {
         let value = |i: usize| self.values.get(i).map_or(0.0, |values| values[latent]);
         (self.law)([value(0), if self.has_logs { log(value(0)) } else { value(1) }])
     }
 
-    /// The laws of a block's lanes, for those who ask for log ratios, or for closed forms beyond atom 0, with the
-    /// logarithms that the laws need for these.
+    /// Returns the laws of a block's lanes; `with_logs` if log ratios or closed forms beyond atom 0 will be asked of
+    /// them, which need the logarithm of the parameter.
     #[inline(always)]
     pub(super) fn laws(&self, lanes: &LaneBlock, with_logs: bool) -> Lanes<L> {
         let mut columns = [[0.0; LANES]; 2];
@@ -103,6 +104,7 @@ where
         }
     }
 
+
     fn fill_weights(&self, lanes: &mut LaneBlock, precision: f64, with_logs: bool) -> bool {
         let (recurrences, law) = (self, PhantomData);
         if self.parameters > 1 {
@@ -113,12 +115,13 @@ where
     }
 }
 
-/// Of a positive number; of zero, that of the smallest normal one.
+/// Returns the natural logarithm of a positive number; of zero, that of the smallest normal number.
 #[inline(always)]
 fn log(x: f64) -> f64 {
     ln64(if x > f64::MIN_POSITIVE { x } else { f64::MIN_POSITIVE })
 }
 
+/// Fills a lane block, with the CPU's widest vectors.
 struct Fill<'a, F, L, const PARAMETERS: usize> {
     recurrences: &'a Recurrences<F>,
     lanes: &'a mut LaneBlock,
@@ -141,17 +144,17 @@ where
         let mut lines = [[0.0; LANES]; PARAMETERS];
         for (p, line) in lines.iter_mut().enumerate() {
             *line = each(|i| laws[i].score_steps(Step::from(0.0))[p]);
-            lanes.lines[p] = L::LINES[p].then_some(*line);
+            lanes.lines[p] = L::LINEAR_SCORES[p].then_some(*line);
         }
-        walk::<L, PARAMETERS>(&laws, &lines, lanes, shared);
+        fill_rows::<L, PARAMETERS>(&laws, &lines, lanes, shared);
         lanes.is_replaced = [[false; LANES]; 2];
         let (lo, hi) = lanes.windows[0];
         let above = above::<L, PARAMETERS>(&laws, &lines, lanes, shared, precision).finish();
         let usual =
             |i: usize| above.complete[i] && hi as f64 >= laws[i].mean() && laws[i].upper_tail(hi as f64).is_none();
         if shared && lo == 0 && hi > 0 && (0..LANES).all(usual) {
-            // Most often: a window from 0 to the far side of the mean. Where there is nothing above, the series is its
-            // first term.
+            // The most common case: all windows begin at 0 and end beyond the mean. A lane without upper tail has a
+            // series of one term.
             let last = lanes.last(0);
             let row = &mut lanes.log_weights[last];
             *row = each(|i| row[i] + above.log_weights[i]);
@@ -184,9 +187,9 @@ where
     }
 }
 
-/// The interior: closed forms now and then, ratios from there.
+/// Fills the rows inside the windows: a closed form every [`ROWS_BETWEEN_CLOSED_FORMS`] rows, ratios between them.
 #[inline(always)]
-fn walk<L: PmfRecurrence, const PARAMETERS: usize>(
+fn fill_rows<L: PmfRecurrence, const PARAMETERS: usize>(
     laws: &Lanes<L>,
     lines: &[Lanes<f64>; PARAMETERS],
     lanes: &mut LaneBlock,
@@ -197,7 +200,7 @@ fn walk<L: PmfRecurrence, const PARAMETERS: usize>(
     for block in (0..rows).step_by(ROWS_BETWEEN_CLOSED_FORMS) {
         let (mut log_weights, mut scores) = ([0.0; LANES], [[0.0; LANES]; PARAMETERS]);
         if shared && origin == 0 && block == 0 {
-            // At zero, where most windows start, closed forms are plain enough for vectors.
+            // At the atom 0, where most windows start, the compiler vectorises the closed forms.
             closed_forms(laws, lanes, |_| 0.0, &mut log_weights, &mut scores);
         } else {
             closed_forms(laws, lanes, |i| starts[i] + block as f64, &mut log_weights, &mut scores);
@@ -214,7 +217,7 @@ fn walk<L: PmfRecurrence, const PARAMETERS: usize>(
     }
 }
 
-/// Log weights of an atom of each lane, and the scores that are kept, by closed forms.
+/// Computes the log weight of an atom `k` per lane, and the scores that are kept, by closed forms.
 #[inline(always)]
 fn closed_forms<L: PmfRecurrence, const PARAMETERS: usize>(
     laws: &Lanes<L>,
@@ -229,7 +232,8 @@ fn closed_forms<L: PmfRecurrence, const PARAMETERS: usize>(
     }
 }
 
-/// A few rows from this one on, and the log weights and scores of the row after them.
+/// Fills [`STRIDE`] rows from `start` on, and leaves the log weights and scores of the next row in the last two
+/// arguments.
 #[inline(always)]
 fn stride<L: PmfRecurrence, const PARAMETERS: usize>(
     laws: &Lanes<L>,
@@ -259,9 +263,9 @@ fn stride<L: PmfRecurrence, const PARAMETERS: usize>(
 }
 
 impl LaneBlock {
-    /// Whether the scores of a parameter are kept.
+    /// Returns whether the scores of a parameter are kept.
     #[inline(always)]
     fn keeps<L: PmfRecurrence>(&self, p: usize) -> bool {
-        self.keeps_lines || !L::LINES[p]
+        self.keeps_linear_scores || !L::LINEAR_SCORES[p]
     }
 }

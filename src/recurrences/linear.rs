@@ -44,7 +44,7 @@ where
         let mut lines = [[0.0; LANES]; PARAMETERS];
         for (p, line) in lines.iter_mut().enumerate() {
             *line = each(|i| laws[i].score_steps(Step::from(0.0))[p]);
-            lanes.lines[p] = L::LINES[p].then_some(*line);
+            lanes.lines[p] = L::LINEAR_SCORES[p].then_some(*line);
         }
         let above = above::<L, PARAMETERS>(&laws, &lines, lanes, true, precision);
         let tail = above.finish();
@@ -66,7 +66,7 @@ where
         }
         for p in 0..PARAMETERS {
             lanes.tail_corrections[p] = [[0.0; LANES], tail.tail_corrections[p]];
-            if !L::LINES[p] {
+            if !L::LINEAR_SCORES[p] {
                 let mut scores: Lanes<f64> = each(|i| laws[i].atom(0.0).scores[p]);
                 for row in 0..lanes.rows {
                     let step = common_steps(first_steps(), row as i64)[0];

@@ -1,8 +1,7 @@
-//! Laws as plain numbers: log weights and scores of the atoms of a window, from one atom to the next.
+//! Laws as `f64` recurrences: log weights and scores of the atoms of a window, from one atom to the next.
 //!
-//! A law of a user's own works without any of this, by the tensor graph. With a [`PmfRecurrence`], which
-//! [`Distribution::rows`](crate::distributions::Distribution::rows) hands over as [`Recurrences`], the one-pass sampler
-//! draws from it:
+//! A user-defined law does not need this: it is sampled by the tensor graph. The one-pass sampler also draws from it if
+//! its [`Distribution::rows`](crate::distributions::Distribution::rows) returns a [`PmfRecurrence`] as [`Recurrences`]:
 //!
 //! ```
 //! use gengs::distributions::Parameter;

@@ -1,43 +1,51 @@
-//! What lies beyond a window, merged into its ends.
+//! The tails beyond the windows of a lane block, merged into the windows' first and last atoms.
 
 use super::lane_block::{LaneBlock, STRIDE};
 use super::recurrence::{Atom, PmfRecurrence, Step, common_steps, first_steps, ln, score_step};
 use crate::math::lanes::{LANES, Lanes, each};
 
-/// How many terms a tail may have beyond the window before lanes go their own ways.
+/// The most terms of an upper tail that are summed for all lanes together. A longer tail is computed lane by lane.
 const LONG_TAIL: usize = 10_000;
 
-/// How many terms of a lane's tail are summed at all: half a millisecond. Laws with longer tails are left to others,
-/// who integrate.
+/// The most terms of one lane's tail, which bounds its time. For longer tails, the sampler uses the tensor graph.
 const LONGEST_TAIL: usize = 1 << 16;
 
-/// The logarithm of the smallest tail that is taken from what the window leaves, whose last digits it keeps; smaller
-/// ones are summed to their end.
+/// The log mass above which a long upper tail is computed as one minus the rest of the law. A smaller tail is summed,
+/// since the subtraction would lose its digits.
 const LEAST_COMPLEMENT: f64 = -4.0;
 
-/// A tail of each lane, relative to the atom that it starts from; `left` is the last term, zero where the tail is
-/// complete.
+/// The index of a window's first and last atom in arrays of two.
+const FIRST: usize = 0;
+const LAST: usize = 1;
+
+/// The partial sums of a tail per lane, relative to the atom that it starts from.
 pub(super) struct Sums<const PARAMETERS: usize> {
-    left: Lanes<f64>,
+    /// The last term added; zero once the tail is complete.
+    last_term: Lanes<f64>,
+    /// The sum of the terms, the first of which is one.
     pub sum: Lanes<f64>,
+    /// The change of the scores from the first atom to the last term's.
     scores: [Lanes<f64>; PARAMETERS],
+    /// The sum of the terms times the changes of their scores.
     weighted: [Lanes<f64>; PARAMETERS],
 }
 
 impl<const PARAMETERS: usize> Sums<PARAMETERS> {
+    /// Starts a tail in the lanes that have one.
     #[inline(always)]
-    fn start(open: Lanes<bool>) -> Self {
+    fn start(has_tail: Lanes<bool>) -> Self {
         let zeros = [[0.0; LANES]; PARAMETERS];
-        Self { left: each(|i| f64::from(open[i])), sum: [1.0; LANES], scores: zeros, weighted: zeros }
+        Self { last_term: each(|i| f64::from(has_tail[i])), sum: [1.0; LANES], scores: zeros, weighted: zeros }
     }
 
+    /// Returns whether the tails of all lanes are complete.
     #[inline(always)]
     fn is_complete(&self) -> bool {
-        self.left.iter().all(|left| *left == 0.0)
+        self.last_term.iter().all(|last_term| *last_term == 0.0)
     }
 
-    /// The next terms of each lane, by the ratio of each to the one before and the change of the scores. Once what
-    /// follows is negligible, terms are zero, so that how long other lanes go on changes nothing.
+    /// Adds [`STRIDE`] terms per lane, from the ratios of neighbouring terms and the changes of the scores. A complete
+    /// lane adds zeros, so that its sum does not depend on the other lanes.
     #[inline(always)]
     fn add(
         &mut self,
@@ -45,52 +53,56 @@ impl<const PARAMETERS: usize> Sums<PARAMETERS> {
         ratio: impl Fn(usize, usize) -> f64,
         score_step: impl Fn(usize, usize, usize) -> f64,
     ) {
-        let (mut left, mut sum, mut last) = (self.left, self.sum, [0.0; LANES]);
+        let (mut last_term, mut sum, mut last) = (self.last_term, self.sum, [0.0; LANES]);
         for j in 0..STRIDE {
             last = each(|i| ratio(i, j));
-            left = each(|i| left[i] * last[i]);
-            sum = each(|i| sum[i] + left[i]);
+            last_term = each(|i| last_term[i] * last[i]);
+            sum = each(|i| sum[i] + last_term[i]);
             for p in 0..PARAMETERS {
                 let scores = each(|i| self.scores[p][i] + score_step(p, i, j));
-                self.weighted[p] = each(|i| self.weighted[p][i] + left[i] * scores[i]);
+                self.weighted[p] = each(|i| self.weighted[p][i] + last_term[i] * scores[i]);
                 self.scores[p] = scores;
             }
         }
         self.sum = sum;
-        // What follows is at most a geometric series of this ratio, or of one that rises to a limit not far above.
-        self.left = each(|i| if left[i] * last[i] > precision * sum[i] * (1.0 - last[i]) { left[i] } else { 0.0 });
+        // The rest is at most a geometric series with this ratio, or with a limit that is only slightly larger.
+        self.last_term =
+            each(|i| if last_term[i] * last[i] > precision * sum[i] * (1.0 - last[i]) { last_term[i] } else { 0.0 });
     }
 
-    /// The tail of each lane, relative to the atom that it starts from: its log weight and scores, and whether it is
-    /// complete.
+    /// Returns the tail of each lane, relative to the atom that it starts from.
     #[inline(always)]
     pub fn finish(&self) -> Tail<PARAMETERS> {
         let mut tail_corrections = [[0.0; LANES]; PARAMETERS];
         for (p, tail_corrections) in tail_corrections.iter_mut().enumerate() {
             *tail_corrections = each(|i| self.weighted[p][i] / self.sum[i]);
         }
-        Tail { log_weights: each(|i| ln(self.sum[i])), tail_corrections, complete: each(|i| self.left[i] == 0.0) }
+        Tail { log_weights: each(|i| ln(self.sum[i])), tail_corrections, complete: each(|i| self.last_term[i] == 0.0) }
     }
 }
 
+/// The tails of all lanes, relative to the atoms that they start from.
 pub(super) struct Tail<const PARAMETERS: usize> {
+    /// The logarithm of the tail's mass over the atom's.
     pub log_weights: Lanes<f64>,
+    /// The mean change of the scores over the tail.
     pub tail_corrections: [Lanes<f64>; PARAMETERS],
+    /// Whether the tail was summed to its end.
     pub complete: Lanes<bool>,
 }
 
 impl<const PARAMETERS: usize> Tail<PARAMETERS> {
-    /// Merges the tail of a lane into the row that it starts from, at the first or the last end.
+    /// Merges the tail of a lane into `row`, the row of its [`FIRST`] or [`LAST`] atom as `end` says.
     #[inline(always)]
     fn merge_into(&self, lanes: &mut LaneBlock, row: usize, end: usize, lane: usize) {
         lanes.log_weights[row][lane] += self.log_weights[lane];
-        for (ends, tail_corrections) in lanes.tail_corrections.iter_mut().zip(&self.tail_corrections) {
-            ends[end][lane] = tail_corrections[lane];
+        for (corrections, tail_corrections) in lanes.tail_corrections.iter_mut().zip(&self.tail_corrections) {
+            corrections[end][lane] = tail_corrections[lane];
         }
     }
 }
 
-/// What lies at and below each lane's first atom, by series where most of the mass is above.
+/// Sums the tails from each lane's first atom downwards, in the lanes whose mean is at or above that atom.
 #[inline(always)]
 pub(super) fn below<L: PmfRecurrence, const PARAMETERS: usize>(
     laws: &Lanes<L>,
@@ -103,7 +115,7 @@ pub(super) fn below<L: PmfRecurrence, const PARAMETERS: usize>(
         if below.is_complete() {
             break;
         }
-        // At zero there is no further step; the term is made zero for good.
+        // Below zero there are no atoms: this and all later terms are zero.
         let inside = |i: usize, j: usize| k[i] > j as f64;
         let step = |i: usize, j: usize| Step::from(if inside(i, j) { k[i] - 1.0 - j as f64 } else { 0.0 });
         below.add(
@@ -116,7 +128,8 @@ pub(super) fn below<L: PmfRecurrence, const PARAMETERS: usize>(
     below
 }
 
-/// What lies at and above each lane's last atom, by series where most of the mass is below.
+/// Sums the tails from each lane's last atom upwards, in the lanes whose mean is at or below that atom. `shared` states
+/// that all lanes have the same window.
 #[inline(always)]
 pub(super) fn above<L: PmfRecurrence, const PARAMETERS: usize>(
     laws: &Lanes<L>,
@@ -125,8 +138,8 @@ pub(super) fn above<L: PmfRecurrence, const PARAMETERS: usize>(
     shared: bool,
     precision: f64,
 ) -> Sums<PARAMETERS> {
-    let opens = |i: usize| laws[i].highest() != Some(lanes.windows[i].1) && lanes.ends[i] >= laws[i].mean();
-    let mut above = Sums::start(each(opens));
+    let has_tail = |i: usize| laws[i].highest() != Some(lanes.windows[i].1) && lanes.last_atoms[i] >= laws[i].mean();
+    let mut above = Sums::start(each(has_tail));
     let first_steps = first_steps();
     for term in (0..LONG_TAIL).step_by(STRIDE) {
         if above.is_complete() {
@@ -136,15 +149,15 @@ pub(super) fn above<L: PmfRecurrence, const PARAMETERS: usize>(
             let steps = common_steps(first_steps, lanes.windows[0].1 + term as i64);
             above.add(precision, |i, j| laws[i].ratio(steps[j]), |p, i, j| score_step(laws, lines, p, i, steps[j]));
         } else {
-            let step = |i: usize, j: usize| Step::from(lanes.ends[i] + (term + j) as f64);
+            let step = |i: usize, j: usize| Step::from(lanes.last_atoms[i] + (term + j) as f64);
             above.add(precision, |i, j| laws[i].ratio(step(i, j)), |p, i, j| score_step(laws, lines, p, i, step(i, j)));
         }
     }
     above
 }
 
-/// Merges a lane's tails into its ends: series where they were summed, else what the rest of the law leaves. `None`
-/// where a tail has too many terms to be summed.
+/// Merges a lane's tails into its first and last atom: each from the series if it was summed, otherwise as one minus
+/// the rest of the law. Returns `None` if a tail has too many terms to be summed.
 #[inline(always)]
 pub(super) fn merge<L: PmfRecurrence, const PARAMETERS: usize>(
     law: &L,
@@ -157,45 +170,46 @@ pub(super) fn merge<L: PmfRecurrence, const PARAMETERS: usize>(
     let (first, last) = (lanes.first(lane), lanes.last(lane));
     if lo == hi {
         lanes.log_weights[first][lane] = 0.0;
-        // There is no gradient where there is no choice.
+        // The only atom has probability one: its score becomes zero.
         let scores = law.atom(lo as f64).scores;
-        for (ends, score) in lanes.tail_corrections.iter_mut().zip(scores) {
-            ends[0][lane] = -score;
+        for (corrections, score) in lanes.tail_corrections.iter_mut().zip(scores) {
+            corrections[FIRST][lane] = -score;
         }
         return Some(());
     }
     let mean = law.mean();
-    // Whether most of the mass is below the window: then it is what the window and the tail above it leave.
+    // If most of the mass is below the window, the lower tail is one minus the window and the upper tail.
     let most_is_below = lo > 0 && lo as f64 > mean;
     if lo > 0 && !most_is_below {
         if !below.complete[lane] {
             return None;
         }
-        below.merge_into(lanes, first, 0, lane);
+        below.merge_into(lanes, first, FIRST, lane);
     }
     if law.highest() != Some(hi) {
         if let Some(tail) = law.upper_tail(hi as f64) {
-            lanes.put(law, 1, lane, tail);
+            lanes.put(law, LAST, lane, tail);
         } else if above.complete[lane] && hi as f64 >= mean {
-            above.merge_into(lanes, last, 1, lane);
+            above.merge_into(lanes, last, LAST, lane);
         } else if most_is_below {
-            lanes.put(law, 1, lane, long_tail(law, hi)?);
+            lanes.put(law, LAST, lane, long_tail(law, hi)?);
         } else {
             let mut rest = complement(law, lanes, lane, first..last);
             if hi as f64 >= mean && rest.log_weight < LEAST_COMPLEMENT {
                 rest = long_tail(law, hi)?;
             }
-            lanes.put(law, 1, lane, rest);
+            lanes.put(law, LAST, lane, rest);
         }
     }
     if most_is_below {
         let rest = complement(law, lanes, lane, first + 1..last + 1);
-        lanes.put(law, 0, lane, rest);
+        lanes.put(law, FIRST, lane, rest);
     }
     Some(())
 }
 
-/// What lies at and above an atom beyond the mean, as an atom.
+/// Sums the mass from atom `from` upwards, with its scores; `from` must lie beyond the mean. Returns `None` if there
+/// are more than [`LONGEST_TAIL`] terms.
 fn long_tail(law: &impl PmfRecurrence, from: i64) -> Option<Atom> {
     let Atom { log_weight, scores } = law.atom(from as f64);
     let (mut term, mut sum, mut change, mut weighted) = (1.0, 1.0, [0.0; 2], [0.0; 2]);
@@ -209,7 +223,7 @@ fn long_tail(law: &impl PmfRecurrence, from: i64) -> Option<Atom> {
             change[i] += steps[i];
             weighted[i] += term * change[i];
         }
-        // What follows is at most a geometric series of the largest ratio to come. NaN ends it too.
+        // The rest is at most a geometric series with the largest later ratio. NaN ends the sum, too.
         let largest = ratio.max(law.ratio_limit());
         let goes_on = term * largest > f64::EPSILON / 4.0 * sum * (1.0 - largest);
         if !goes_on {
@@ -222,36 +236,37 @@ fn long_tail(law: &impl PmfRecurrence, from: i64) -> Option<Atom> {
     None
 }
 
-/// What these rows leave of the mass, as an atom.
+/// Computes one minus the mass of `rows`, with its scores. Scores of the first and last atom include their tail
+/// corrections.
 fn complement(law: &impl PmfRecurrence, lanes: &LaneBlock, lane: usize, rows: std::ops::Range<usize>) -> Atom {
-    let (mut body, mut weighted) = (0.0, [0.0; 2]);
+    let (mut mass, mut weighted) = (0.0, [0.0; 2]);
     let k = |row: usize| (lanes.origins[lane] + row as i64) as f64;
     let mut scores = law.atom(k(rows.start)).scores;
     for row in rows {
         let p = f64::exp(lanes.log_weights[row][lane]);
         let steps = law.score_steps(Step::from(k(row)));
-        body += p;
+        mass += p;
         for i in 0..2 {
-            let ends = &lanes.tail_corrections[i];
-            let first = if row == lanes.first(lane) { ends[0][lane] } else { 0.0 };
-            let last = if row == lanes.last(lane) { ends[1][lane] } else { 0.0 };
+            let corrections = &lanes.tail_corrections[i];
+            let first = if row == lanes.first(lane) { corrections[FIRST][lane] } else { 0.0 };
+            let last = if row == lanes.last(lane) { corrections[LAST][lane] } else { 0.0 };
             weighted[i] += p * (scores[i] + first + last);
             scores[i] += steps[i];
         }
     }
-    let rest = (1.0 - body).max(f64::MIN_POSITIVE);
-    Atom { log_weight: (-body).max(-1.0 + f64::EPSILON / 2.0).ln_1p(), scores: weighted.map(|sum| -sum / rest) }
+    let rest = (1.0 - mass).max(f64::MIN_POSITIVE);
+    Atom { log_weight: (-mass).max(-1.0 + f64::EPSILON / 2.0).ln_1p(), scores: weighted.map(|sum| -sum / rest) }
 }
 
 impl LaneBlock {
-    /// Puts an atom at the first or the last end of a lane.
+    /// Sets the log weight and scores of a lane's [`FIRST`] or [`LAST`] atom, as `end` says.
     fn put(&mut self, law: &impl PmfRecurrence, end: usize, lane: usize, atom: Atom) {
-        let row = if end == 0 { self.first(lane) } else { self.last(lane) };
+        let row = if end == FIRST { self.first(lane) } else { self.last(lane) };
         let scores = law.atom((self.origins[lane] + row as i64) as f64).scores;
         self.log_weights[row][lane] = atom.log_weight;
         for p in 0..2 {
             self.tail_corrections[p][end][lane] = atom.scores[p] - scores[p];
-            // The sum of both may be a small difference of large numbers.
+            // Stored, because `score + correction` may cancel.
             self.scores[p][row][lane] = atom.scores[p];
         }
         self.is_replaced[end][lane] = true;

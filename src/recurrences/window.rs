@@ -1,11 +1,11 @@
-//! Each latent's own window.
+//! A window for a single latent.
 
 use super::recurrence::{PmfRecurrence, Step};
 use crate::checks::LARGEST_ATOM;
 
-/// A window around the mean with at most half of `tail_mass` beyond each end, and with two atoms, by steps outwards
-/// from there until a geometric series bounds what lies beyond: its cost is that of the window, whatever the mean.
-/// Nothing where it has more than `widest` atoms.
+/// Returns a window around the mean with at least two atoms and at most half of `tail_mass` beyond each end; `None` if
+/// it has more than `widest` atoms. Steps outwards from the mean until a geometric series bounds the rest, so that the
+/// cost depends on the window and not on the mean.
 pub(crate) fn own_window(law: &impl PmfRecurrence, tail_mass: f64, widest: i64) -> Option<(i64, i64)> {
     let mean = law.mean();
     if !(mean >= 0.0 && mean <= LARGEST_ATOM as f64) {
@@ -13,9 +13,9 @@ pub(crate) fn own_window(law: &impl PmfRecurrence, tail_mass: f64, widest: i64) 
     }
     let highest = law.highest().unwrap_or(i64::MAX);
     let middle = (mean.floor() as i64).min(highest);
-    let (start, budget) = (law.atom(middle as f64).log_weight.exp(), tail_mass / 2.0);
-    // Beyond an atom of weight p lies at most a geometric series, p (r + r^2 + ...).
-    let fits = |p: f64, ratio: f64| ratio < 1.0 && p * ratio <= budget * (1.0 - ratio);
+    let (start, mass_beyond_end) = (law.atom(middle as f64).log_weight.exp(), tail_mass / 2.0);
+    // The mass beyond an atom of mass p is at most the geometric series p (r + r^2 + ...).
+    let fits = |p: f64, ratio: f64| ratio < 1.0 && p * ratio <= mass_beyond_end * (1.0 - ratio);
 
     let (mut hi, mut p) = (middle, start);
     while hi < highest {

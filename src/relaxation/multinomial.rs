@@ -1,4 +1,4 @@
-//! Three ways to a differentiable multinomial draw: a vector of counts that sums to the number of draws.
+//! Three relaxations of the multinomial: differentiable vectors of counts that sum to the number of draws.
 
 use super::{COLDEST, Forward, Relaxation};
 use crate::checks::{extended, unchecked};
@@ -9,23 +9,22 @@ use crate::random::gumbel;
 use crate::truncation::TruncatedDistribution;
 use tch::{Kind, Tensor};
 
-/// How a multinomial of `n` draws and `d` classes is relaxed.
+/// The relaxation of a multinomial with `n` draws and `d` classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// One Gumbel-Softmax over all outcomes (the paper): the least variance, for up to 100,000 of them.
+    /// One Gumbel-Softmax over all outcomes (the paper's scheme): the lowest variance, for at most 100,000 outcomes.
     Enumeration,
-    /// The sum of `n` relaxed one-hot draws: `n d` numbers a draw.
+    /// The sum of `n` relaxed one-hot draws: `n d` numbers per sample.
     Categoricals,
-    /// Class by class, a relaxed binomial of what the classes before have left: `d` steps, each over at most
-    /// `8 sqrt(n) + 1` atoms.
+    /// Class by class, a relaxed binomial of the remaining draws: `d` steps, each over at most `8 sqrt(n) + 1` atoms.
     ///
-    /// Each binomial is that of the hard count left; its relaxed fraction is taken of the soft count left. So the mean
-    /// has its exact gradient as the temperature goes to zero; for objectives that are not linear, how a class moves
-    /// with those before it is followed to first order.
+    /// The binomial has the remaining *hard* count of draws; its relaxed fraction is multiplied by the remaining *soft*
+    /// count. As the temperature goes to zero, the mean therefore has its exact gradient. For nonlinear objectives, the
+    /// dependence between classes is differentiated to first order only.
     ConditionalBinomials,
 }
 
-/// A multinomial with a scheme and a temperature: draws from it carry a gradient.
+/// A multinomial with a relaxation scheme and a temperature, for samples with a gradient.
 #[derive(Debug)]
 pub struct MultinomialRelaxation<'a> {
     law: &'a Multinomial,
@@ -35,27 +34,27 @@ pub struct MultinomialRelaxation<'a> {
 }
 
 impl<'a> MultinomialRelaxation<'a> {
-    /// The soft relaxation by this scheme at this temperature; zero is the hard limit.
+    /// Makes a soft relaxation by the given scheme and temperature; a temperature of 0 gives the hard limit.
     ///
     /// # Errors
-    /// When the temperature is negative, NaN or infinite.
+    /// Fails if the temperature is negative, NaN or infinite.
     pub fn new(law: &'a Multinomial, scheme: Scheme, temperature: f64) -> Result<Self> {
         if !(temperature.is_finite() && temperature >= 0.0) {
-            return Err(Error::parameter("temperature", temperature, "finite, positive, or 0 for the hard limit"));
+            return Err(Error::parameter("temperature", temperature, "finite and positive, or 0 for the hard limit"));
         }
         Ok(Self { law, scheme, temperature, forward: Forward::Soft })
     }
 
-    /// Chooses what the forward pass returns: soft counts, or whole ones. Both sum to the number of draws.
+    /// Sets what the forward pass returns: soft or whole counts. Both sum to the number of draws.
     #[must_use]
     pub fn forward(self, forward: Forward) -> Self {
         Self { forward, ..self }
     }
 
-    /// Differentiable draws of shape `sample_shape + batch_shape + [classes]`.
+    /// Draws differentiable samples of shape `sample_shape + batch_shape + [classes]`.
     ///
     /// # Errors
-    /// When libtorch refuses the shape, or there are too many outcomes to enumerate.
+    /// Fails if the shape has a negative size or too many elements, or if there are too many outcomes to enumerate.
     pub fn rsample(&self, sample_shape: &[i64]) -> Result<Tensor> {
         match self.scheme {
             Scheme::Enumeration => self.relax(&self.law.enumerate()?, sample_shape),
@@ -79,35 +78,36 @@ impl<'a> MultinomialRelaxation<'a> {
         let n = self.law.total_count() as f64;
         let atoms = self.binomial_width() as i64 + 1;
         check_shape("relaxed draws of a Multinomial", &extended(&shape, &[atoms]), Kind::Double)?;
-        let mut hard_left = Tensor::f_full(&shape, n, (Kind::Double, self.law.device()))?;
-        let mut left = hard_left.shallow_clone();
+        let mut hard_remaining = Tensor::f_full(&shape, n, (Kind::Double, self.law.device()))?;
+        let mut remaining = hard_remaining.shallow_clone();
         let mut counts = Vec::with_capacity(self.law.classes() as usize);
         for (log_p, log_q) in self.law.conditionals() {
-            let (hard, fraction) = self.binomial(&hard_left, &log_p, &log_q)?;
+            let (hard, fraction) = self.binomial(&hard_remaining, &log_p, &log_q)?;
             let count = match (self.forward, self.temperature == 0.0) {
                 (_, true) => hard.shallow_clone(),
-                (Forward::Soft, _) => &left * fraction,
+                (Forward::Soft, _) => &remaining * fraction,
                 (Forward::StraightThrough, _) => {
-                    let soft = &left * fraction;
+                    let soft = &remaining * fraction;
                     &hard + (&soft - soft.detach())
                 }
             };
-            hard_left = &hard_left - hard;
-            left = &left - &count;
+            hard_remaining = &hard_remaining - hard;
+            remaining = &remaining - &count;
             counts.push(count);
         }
-        counts.push(left);
+        counts.push(remaining);
         Ok(Tensor::stack(&counts, -1).to_kind(self.law.kind()))
     }
 
-    /// Atoms of a relaxed binomial, less one: eight standard deviations on either side, of the widest binomial there
-    /// is.
+    /// Returns the number of atoms of a relaxed binomial, less one: eight standard deviations of the widest binomial on
+    /// each side of the mean.
     fn binomial_width(&self) -> f64 {
         let n = self.law.total_count() as f64;
         n.min((8.0 * n.sqrt()).ceil())
     }
 
-    /// A hard count of `trials`, and the relaxed fraction of them; the probability itself where there are no trials.
+    /// Draws a hard count of `trials`, and the relaxed fraction of them, both of the shape of `trials`. Without trials,
+    /// the fraction is the probability.
     fn binomial(&self, trials: &Tensor, log_p: &Tensor, log_q: &Tensor) -> Result<(Tensor, Tensor)> {
         let width = self.binomial_width();
         let centre = (trials * log_p.detach().exp() - width / 2.0).round();

@@ -1,4 +1,4 @@
-//! What a truncation loses: total variation, error of the mean, error of the mean's derivatives.
+//! Bounds of the error of a truncation: total variation, error of the mean, error of the mean's derivatives.
 
 use super::window::Tail;
 use crate::autograd::gradients;
@@ -7,28 +7,28 @@ use crate::error::Result;
 use crate::math::LOG_ZERO;
 use tch::{Kind, Tensor, no_grad_guard, with_grad};
 
-/// Room for the rounding of tails and excesses, which are right to 1e-8 or better, relative to each of their parts.
+/// The relative allowance for the rounding of tails and partial expectations, whose relative errors are below 1e-8.
 const ROUNDING: f64 = 1e-7;
 
-/// The share of the mass inside a window below which the mean of what is inside is summed.
+/// The mass inside a window below which the mean inside is summed directly.
 const HALF: f64 = 0.5;
 
-/// Upper bounds of what a truncation loses, for each law of the batch, float64.
+/// Upper bounds of the error of a truncation, for each law of the batch, float64.
 ///
 /// They are the exact differences between the distribution and its truncation, computed from the tails, plus a relative
-/// 1e-7 for rounding: they hold, and are hardly larger than the truth. Rounding of the truncated law's own weights, to
-/// 1e-7 in float32, is not part of it.
+/// 1e-7 for rounding. So they are close to the true errors. They do not include the rounding of the truncated law's
+/// weights, 1e-7 in float32.
 #[derive(Debug)]
 pub struct TruncationError {
     /// Half the sum over all integers of the absolute difference in probability, of shape `batch_shape`.
     pub total_variation: Tensor,
     /// `|E[X] - E[Z]|`, of shape `batch_shape`; zero for tails merged at their means.
     pub mean: Tensor,
-    /// For each parameter its name and `|d(E[X] - E[Z]) / d parameter|`, of the parameter's shape.
+    /// The name of each parameter, and `|d(E[X] - E[Z]) / d parameter|` of the parameter's shape.
     pub mean_derivatives: Vec<(String, Tensor)>,
 }
 
-/// A distribution and the window in which it was truncated.
+/// A distribution, the window in which it was truncated, and the treatment of its tails.
 #[derive(Debug)]
 pub(crate) struct Origin {
     law: Box<dyn Distribution>,
@@ -38,7 +38,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Keeps the parameters' values, not their graph.
+    /// Copies the distribution with its parameters' values, without their autograd graph.
     pub fn new(distribution: &dyn Distribution, lo: i64, hi: i64, tail: Tail) -> Self {
         let _guard = no_grad_guard();
         Self { law: cloned(distribution), lo, hi, tail }
@@ -46,12 +46,13 @@ impl Origin {
 }
 
 impl TruncationError {
+    /// Returns zeros of the shape of `like`, for a law that was not truncated.
     pub(crate) fn none(like: &Tensor) -> Self {
         let zero = like.zeros_like().to_kind(Kind::Double);
         Self { total_variation: zero.shallow_clone(), mean: zero, mean_derivatives: Vec::new() }
     }
 
-    /// Takes derivatives even inside a caller's `no_grad`.
+    /// Computes the bounds. Enables gradients, even inside a caller's `no_grad`.
     pub(crate) fn of(origin: &Origin) -> Result<Self> {
         with_grad(|| Self::with_derivatives(origin))
     }
@@ -78,9 +79,9 @@ impl TruncationError {
     }
 }
 
-/// How much mass is moved or dropped at each end.
+/// Returns the mass that is moved or dropped below and above the window, each of the batch shape.
 fn moved_mass(law: &dyn Distribution, Origin { lo, hi, tail, .. }: &Origin) -> Result<(Tensor, Tensor)> {
-    // An atom at the tail's mean takes the end atom's mass with it, where there is a tail.
+    // Merging at the mean moves the end atom with its mass, if it has a tail.
     let (mass_below, mass_above) = law.support().beyond_window(*lo, *hi);
     let ends_move = *tail == Tail::MergeAtMean && lo < hi;
     let below = law.log_tails(lo + i64::from(ends_move && mass_below))?.0;
@@ -91,7 +92,8 @@ fn moved_mass(law: &dyn Distribution, Origin { lo, hi, tail, .. }: &Origin) -> R
     Ok((below.exp(), above.exp()))
 }
 
-/// `(a, b)` with `E[X] - E[Z] = b - a`: what each end contributes to the error of the mean.
+/// Returns `(a, b)` with `E[X] - E[Z] = b - a`: the contributions of both ends to the error of the mean, each of the
+/// batch shape.
 fn moved_mean(law: &dyn Distribution, Origin { lo, hi, tail, .. }: &Origin) -> Result<(Tensor, Tensor)> {
     let (mass_below, mass_above) = law.support().beyond_window(*lo, *hi);
     let mean = law.mean();
@@ -114,25 +116,26 @@ fn moved_mean(law: &dyn Distribution, Origin { lo, hi, tail, .. }: &Origin) -> R
     if few.any().int64_value(&[]) == 0 {
         return Ok((below, above));
     }
-    // Where little mass is inside, that would be the quotient of two small differences; the two means are far from each
-    // other instead.
+    // With little mass inside, this quotient of small differences would be inaccurate. The two means are far apart
+    // then: subtracts them.
     let (inner, outer) = (mean_inside(law, *lo, *hi), mean - *lo as f64);
     Ok((inner.where_self(&few, &below), outer.where_self(&few, &above)))
 }
 
-/// `E[X | lo <= X <= hi] - lo`, by the sum over the window.
+/// Computes `E[X | lo <= X <= hi] - lo` by the sum over the window.
 fn mean_inside(law: &dyn Distribution, lo: i64, hi: i64) -> Tensor {
     let offsets = Tensor::arange(hi - lo + 1, (Kind::Double, law.device()));
     let weights = law.unsqueeze().log_pmf(&(&offsets + lo as f64)).clamp_min(LOG_ZERO).softmax(-1, Kind::Double);
     (weights * offsets).sum_dim_intlist(-1, false, Kind::Double)
 }
 
-/// The derivative in each leaf of a tensor whose rows depend on their own rows only; zero in a leaf that is not used.
-fn derivatives(of: &Tensor, leaves: &[Tensor]) -> Result<Vec<Tensor>> {
-    if !of.requires_grad() || of.numel() == 0 {
+/// Returns the derivative of `value` in each leaf, of the leaf's shape; zero in a leaf that is not used. Each row of
+/// `value` must depend on its own row of the leaves only.
+fn derivatives(value: &Tensor, leaves: &[Tensor]) -> Result<Vec<Tensor>> {
+    if !value.requires_grad() || value.numel() == 0 {
         return Ok(leaves.iter().map(Tensor::zeros_like).collect());
     }
-    let gradients = gradients(&of.sum(Kind::Double), leaves, true, false)?;
+    let gradients = gradients(&value.sum(Kind::Double), leaves, true, false)?;
     let or_zero = |(gradient, leaf): (Tensor, &Tensor)| if gradient.defined() { gradient } else { leaf.zeros_like() };
     Ok(gradients.into_iter().zip(leaves).map(or_zero).collect())
 }

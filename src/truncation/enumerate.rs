@@ -1,4 +1,4 @@
-//! The multinomial on all its outcomes.
+//! The multinomial as a finite law on all its outcomes.
 
 use super::TruncatedDistribution;
 use crate::distributions::Multinomial;
@@ -6,14 +6,14 @@ use crate::error::{Error, Result};
 use crate::math::special::log_factorial;
 use tch::{Kind, Tensor};
 
-/// The most outcomes that are enumerated.
+/// The largest number of outcomes that are enumerated, which bounds memory and time.
 pub const MOST_OUTCOMES: i64 = 100_000;
 
 impl Multinomial {
-    /// The law on all its outcomes, in lexicographic order: atoms `[outcomes, classes]` (the paper's multinomial).
+    /// Returns the law on all outcomes, in lexicographic order: atoms `[outcomes, classes]` (the paper's multinomial).
     ///
     /// # Errors
-    /// When there are more than 100,000 outcomes.
+    /// Fails if there are more than 100,000 outcomes.
     pub fn enumerate(&self) -> Result<TruncatedDistribution> {
         if self.outcomes() > MOST_OUTCOMES as f64 {
             return Err(Error::parameter(
@@ -23,7 +23,9 @@ impl Multinomial {
                     self.classes()
                 ),
                 self.outcomes(),
-                format!("at most {MOST_OUTCOMES} to be enumerated; relax it as categoricals or conditional binomials"),
+                format!(
+                    "at most {MOST_OUTCOMES} for an enumeration; relax it as categoricals or conditional binomials"
+                ),
             ));
         }
         let mut outcomes = Vec::new();
@@ -40,8 +42,7 @@ impl Multinomial {
     }
 }
 
-/// All vectors of `classes` counts that sum to `total`, appended one after the other to `outcomes`, each after
-/// `prefix`.
+/// Appends all vectors of `classes` counts that sum to `total` to `outcomes`, each after `prefix`.
 fn compositions(total: i64, classes: usize, prefix: &mut Vec<f64>, outcomes: &mut Vec<f64>) {
     if classes == 1 {
         outcomes.extend(prefix.iter());

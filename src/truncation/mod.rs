@@ -1,5 +1,4 @@
-//! From a distribution on the integers to a finite law: the window, what becomes of the mass outside, and what that
-//! loses.
+//! From a distribution on the integers to a finite law: the window, the merging of the tails, and bounds of the error.
 
 mod bounds;
 mod enumerate;

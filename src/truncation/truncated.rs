@@ -1,9 +1,9 @@
 //! The finite law after truncation: atoms and log weights.
 //!
-//! Window `lo..=hi` of a distribution with merged tails: interior atoms weigh `log p(k)`; the first, if mass lies below
-//! it, `log P(X <= lo)`; the last, if mass lies above, `log P(X >= hi)`. Everything is formed in float64 and in log
-//! space, and rounded once, at the end, to the kind of the parameters: a last atom of `1e-30` keeps its digits and its
-//! gradient.
+//! A distribution in a window `lo..=hi` with merged tails has the log weights `log p(k)` inside. If mass lies below,
+//! the first is `log P(X <= lo)`; if mass lies above, the last is `log P(X >= hi)`. All are computed in float64 and in
+//! log space, and rounded once at the end to the kind of the parameters. So a last atom of mass `1e-30` keeps its
+//! relative accuracy and its gradient.
 //!
 //! # Source
 //! Joo et al., arXiv 2003.01847 (truncation with the tail on the last atom; free logits as *implicit* inference).
@@ -25,19 +25,20 @@ use tch::{Device, Kind, Tensor};
 pub struct TruncatedDistribution {
     /// Normalised log weights `[..., n]`.
     log_weights: Tensor,
-    /// Atoms `[n]` or `[n, d]`, or `[..., n]` where each row has its own.
+    /// Atoms `[n]` or `[n, d]`, or `[..., n]` if each row has its own.
     atoms: Tensor,
-    /// Names the atoms, so that two laws on the same ones recognise each other without comparing tensors.
+    /// The events that the atoms stand for. Two laws are on the same atoms if these are equal, so that no tensors are
+    /// compared.
     place: Place,
-    /// Whether a weight may be zero, so that `0 log 0` needs care; laws on the integers have none.
+    /// Whether a weight may be zero, so that `0 log 0` must be replaced by zero.
     may_vanish: bool,
     /// Whether the end atoms were moved to their tails' means, away from the integers.
     ends_moved: bool,
-    /// What was truncated, and where; nothing for laws that were finite from the start.
+    /// The distribution and window of the truncation; `None` for laws that were finite from the start.
     origin: Option<Origin>,
 }
 
-/// The events that the atoms stand for: with merged tails, `X <= lo` and `X >= hi` at the ends.
+/// The events that the atoms stand for. With merged tails, these are `X <= lo` and `X >= hi` at the ends.
 #[derive(Debug, Clone, PartialEq)]
 enum Place {
     Integers { lo: i64, hi: i64 },
@@ -59,11 +60,11 @@ impl TruncatedDistribution {
     /// Truncates a distribution (explicit inference).
     ///
     /// # Errors
-    /// When the window is empty or outside the support, or holds less than half of the mass of some row and
-    /// [`Truncation::allow_low_mass`] was not asked for.
+    /// Fails if the window is empty or outside the support. Also fails if it holds less than half of the mass of some
+    /// row, unless [`Truncation::allow_low_mass`] is set.
     pub fn new(distribution: &dyn Distribution, truncation: &Truncation) -> Result<Self> {
         let (lo, hi) = truncation.resolve(distribution)?;
-        // A window by tail mass holds what was asked for.
+        // A window by tail mass holds enough by construction.
         if !truncation.allow_low_mass && !matches!(truncation.window, Window::TailMass(_)) {
             check_mass(distribution, lo, hi)?;
         }
@@ -99,17 +100,18 @@ impl TruncatedDistribution {
         })
     }
 
-    /// From free logits `[..., n]` on the integers `lowest, lowest + 1, ...` (implicit inference); minus infinity
-    /// excludes an atom.
+    /// Makes a law from free logits `[..., n]` on the integers `lowest, lowest + 1, ...` (implicit inference); minus
+    /// infinity excludes an atom.
     ///
     /// # Errors
-    /// When there is no atom dimension, the tensor is not floating-point, the integers are out of range, a logit is NaN
-    /// or plus infinity, or a row has no finite logit. The check reads the values back from their device.
+    /// Fails if there is no atom dimension, the tensor is not floating-point, an integer is beyond [`LARGEST_ATOM`] on
+    /// either side, a logit is NaN or plus infinity, or a row has no finite logit. The check copies the values from
+    /// their device.
     pub fn from_logits(logits: &Tensor, lowest: i64) -> Result<Self> {
         let (log_weights, n) = normalized(logits)?;
         let window = lowest.checked_add(n - 1).map(|highest| (lowest, highest));
         let Some((lowest, highest)) = window.filter(|(lo, hi)| *lo >= -LARGEST_ATOM && *hi <= LARGEST_ATOM) else {
-            let allowed = format!("so that all {n} atoms are within -{LARGEST_ATOM}..={LARGEST_ATOM}");
+            let allowed = format!("an integer such that all {n} atoms lie within -{LARGEST_ATOM}..={LARGEST_ATOM}");
             return Err(Error::parameter("lowest atom of logits", lowest, allowed));
         };
         check_logits("a truncated distribution", logits)?;
@@ -117,11 +119,11 @@ impl TruncatedDistribution {
         Ok(Self::finite(log_weights, atoms, Place::Integers { lo: lowest, hi: highest }))
     }
 
-    /// From free logits `[..., n]` on the `n` one-hot vectors, the usual categorical latent; a draw has shape
-    /// `[..., n]`.
+    /// Makes a law from free logits `[..., n]` on the `n` one-hot vectors, the usual categorical latent; a sample has
+    /// shape `[..., n]`.
     ///
     /// # Errors
-    /// As [`from_logits`](Self::from_logits).
+    /// Fails as [`from_logits`](Self::from_logits) does.
     pub fn one_hot(logits: &Tensor) -> Result<Self> {
         let (log_weights, n) = normalized(logits)?;
         check_shape("one-hot atoms", &[n, n], log_weights.kind())?;
@@ -130,14 +132,14 @@ impl TruncatedDistribution {
         Ok(Self::finite(log_weights, atoms, Place::OneHot { n }))
     }
 
-    /// From normalised log weights `[n]`, float64, of the integers from `lowest` on.
+    /// Makes a law from normalised log weights `[n]`, float64, of the integers from `lowest` on.
     pub(crate) fn on_integers(log_weights: Tensor, lowest: i64) -> Self {
         let n = log_weights.size().last().copied().unwrap_or(1);
         let atoms = Tensor::arange_start(lowest, lowest + n, (log_weights.kind(), log_weights.device()));
         Self::finite(log_weights, atoms, Place::Integers { lo: lowest, hi: lowest + n - 1 })
     }
 
-    /// The law of a vector of counts, from its outcomes `[n, classes]` and their log weights `[..., n]`.
+    /// Makes the law of a vector of counts from its outcomes `[n, classes]` and their log weights `[..., n]`.
     pub(crate) fn counts(log_weights: Tensor, outcomes: Tensor, total: i64) -> Self {
         let classes = outcomes.size()[1];
         Self::finite(log_weights, outcomes, Place::Counts { total, classes })
@@ -147,10 +149,10 @@ impl TruncatedDistribution {
         Self { log_weights, atoms, place, may_vanish: true, ends_moved: false, origin: None }
     }
 
-    /// What the truncation lost, as upper bounds; nothing for laws from logits, which were finite from the start.
+    /// Returns upper bounds of the truncation's error; zeros for laws from logits, which were finite from the start.
     ///
     /// # Errors
-    /// When a tail is a sum that does not end.
+    /// Fails if a tail has too many terms to be summed.
     pub fn truncation_error(&self) -> Result<TruncationError> {
         match &self.origin {
             Some(origin) => TruncationError::of(origin),
@@ -158,56 +160,56 @@ impl TruncatedDistribution {
         }
     }
 
-    /// Normalised log weights `[..., n]`, in the parameters' kind.
+    /// Returns the normalised log weights `[..., n]`, in the parameters' kind.
     pub fn log_weights(&self) -> &Tensor {
         &self.log_weights
     }
 
-    /// Atoms, `[n]` or `[n, d]`; `[..., n]` where tails were merged at their means, which differ from row to row.
+    /// Returns the atoms, `[n]` or `[n, d]`; `[..., n]` if tails were merged at their means, which differ between rows.
     pub fn atoms(&self) -> &Tensor {
         &self.atoms
     }
 
-    /// The number of atoms.
+    /// Returns the number of atoms.
     pub fn len(&self) -> i64 {
         self.log_weights.size().last().copied().unwrap_or(1)
     }
 
-    /// Never: a truncated distribution has at least one atom.
+    /// Returns `false`: a truncated distribution has at least one atom.
     pub fn is_empty(&self) -> bool {
         false
     }
 
-    /// The shape of the batch, without the atom dimension.
+    /// Returns the shape of the batch, without the atom dimension.
     pub fn batch_shape(&self) -> Vec<i64> {
         let mut shape = self.log_weights.size();
         shape.pop();
         shape
     }
 
-    /// The kind of the log weights and of draws.
+    /// Returns the kind of the log weights and of samples.
     pub fn kind(&self) -> Kind {
         self.log_weights.kind()
     }
 
-    /// The device of the log weights.
+    /// Returns the device of the log weights.
     pub fn device(&self) -> Device {
         self.log_weights.device()
     }
 
-    /// `E[Z]`, of shape `batch_shape` (`+ [d]`).
+    /// Returns `E[Z]`, of shape `batch_shape` (`+ [d]`).
     pub fn mean(&self) -> Tensor {
         let weights = self.log_weights.exp();
         if !matches!(self.place, Place::Integers { .. }) {
             return self.weigh(&weights, &self.atoms);
         }
-        // Weights sum to one but for their rounding, which atoms far from zero would multiply: distances from the first
-        // do so less.
+        // The weights' sum has a rounding error, which large atoms would magnify: weighs the distances from the first
+        // atom.
         let first = self.atoms.narrow(-1, 0, 1).detach();
         first.squeeze_dim(-1) + self.weigh(&weights, &(&self.atoms - &first))
     }
 
-    /// `Var[Z]`, of shape `batch_shape` (`+ [d]`, coordinate by coordinate).
+    /// Returns `Var[Z]` per coordinate, of shape `batch_shape` (`+ [d]`).
     pub fn variance(&self) -> Tensor {
         let weights = self.log_weights.exp();
         match self.place {
@@ -220,15 +222,15 @@ impl TruncatedDistribution {
         }
     }
 
-    /// `E[f(Z)]` by enumeration: the exact expectation, with an exact gradient in the log weights and in `f`. Where an
-    /// atom weighs nothing, `f` must still be finite.
+    /// Computes `E[f(Z)]` by enumeration: the exact expectation, with an exact gradient in the log weights and in `f`.
+    /// `f` must be finite at atoms of weight zero, too.
     ///
     /// # Shapes
     /// `f` maps the [`atoms`](Self::atoms) `[n]`, `[n, d]` or `[..., n]` to `[n]` or `[..., n]`; the result has shape
     /// `batch_shape`.
     ///
     /// # Errors
-    /// When `f` returns another shape, or numbers that are not real.
+    /// Fails if `f` returns another shape, or a kind that is not real.
     pub fn expectation(&self, f: impl FnOnce(&Tensor) -> Tensor) -> Result<Tensor> {
         let values = f(&self.atoms);
         let rows = self.log_weights.size();
@@ -236,14 +238,15 @@ impl TruncatedDistribution {
             return Err(Error::Shape {
                 what: "f of the atoms".into(),
                 found: if values.defined() { values.size() } else { Vec::new() },
-                expected: format!("[{}] or {rows:?}, one number for each atom", self.len()),
+                expected: format!("[{}] or {rows:?}: one number per atom", self.len()),
             });
         }
         let values = real(&values, "f of the atoms", self.kind(), self.device())?;
         Ok((self.log_weights.exp() * values).sum_dim_intlist(-1, false, None::<Kind>))
     }
 
-    /// The linear map from weights `[..., n]` to values, for atoms or functions of them.
+    /// Computes the sum over the atoms of weights `[..., n]` times values `[n]`, `[n, d]` or `[..., n]`: `[...]`
+    /// (`+ [d]`).
     pub(crate) fn weigh(&self, weights: &Tensor, values: &Tensor) -> Tensor {
         if self.has_own_atoms() {
             (weights * values).sum_dim_intlist(-1, false, None::<Kind>)
@@ -252,14 +255,14 @@ impl TruncatedDistribution {
         }
     }
 
-    /// The same atoms with other log weights `[..., n]`, normalised, of any batch shape where the rows do not have
-    /// their own atoms.
+    /// Makes a law on the same atoms with other normalised log weights `[..., n]`. Their batch shape is free unless
+    /// each row has its own atoms.
     pub(crate) fn with_log_weights(&self, log_weights: Tensor) -> Self {
         let (atoms, may_vanish) = (self.atoms.to_kind(log_weights.kind()), self.may_vanish);
         Self { log_weights, atoms, place: self.place.clone(), may_vanish, ends_moved: self.ends_moved, origin: None }
     }
 
-    /// The first and the last of the integers that the atoms stand for, where they do.
+    /// Returns the first and last integer that the atoms stand for; `None` for vectors.
     pub(crate) fn window(&self) -> Option<(i64, i64)> {
         match self.place {
             Place::Integers { lo, hi } => Some((lo, hi)),
@@ -267,12 +270,12 @@ impl TruncatedDistribution {
         }
     }
 
-    /// Whether the atoms are successive integers.
+    /// Returns whether the atoms are successive integers.
     pub(crate) fn is_on_integers(&self) -> bool {
         matches!(self.place, Place::Integers { .. }) && !self.ends_moved
     }
 
-    /// Fails unless the other law lives on the same atoms.
+    /// Checks that the other law is on the same atoms.
     pub(crate) fn check_same_atoms(&self, other: &Self) -> Result<()> {
         if self.place == other.place {
             return Ok(());
@@ -280,7 +283,7 @@ impl TruncatedDistribution {
         Err(Error::DifferentAtoms { left: self.place.to_string(), right: other.place.to_string() })
     }
 
-    /// Fails unless the law lives on the integers of a window.
+    /// Checks that the law is on the integers `lo..=hi`.
     pub(crate) fn check_window(&self, lo: i64, hi: i64) -> Result<()> {
         let window = Place::Integers { lo, hi };
         if self.place == window {
@@ -289,23 +292,22 @@ impl TruncatedDistribution {
         Err(Error::DifferentAtoms { left: window.to_string(), right: self.place.to_string() })
     }
 
-    /// Whether each row has its own atoms.
+    /// Returns whether each row has its own atoms.
     fn has_own_atoms(&self) -> bool {
         self.ends_moved && self.atoms.dim() > 1
     }
 
-    /// The entropy in nats, of shape `batch_shape`.
+    /// Returns the entropy in nats, of shape `batch_shape`.
     pub fn entropy(&self) -> Tensor {
         let (weights, log_weights, _) = self.without_zeros();
         -(weights * log_weights).sum_dim_intlist(-1, false, None::<Kind>)
     }
 
-    /// `KL(self || other)` in nats, the exact sum over the atoms, of the broadcast batch shape. An end atom stands for
-    /// its tail, and is the same wherever the tail's mass was put: a law with ends moved to their means can be compared
-    /// with one whose ends stay.
+    /// Computes `KL(self || other)` in nats as the exact sum over the atoms, of the broadcast batch shape. An end atom
+    /// stands for its tail, so laws with and without moved end atoms can be compared.
     ///
     /// # Errors
-    /// When the two do not live on the same atoms, or their batch shapes do not broadcast.
+    /// Fails if the two are not on the same atoms, or if their batch shapes do not broadcast.
     pub fn kl(&self, other: &TruncatedDistribution) -> Result<Tensor> {
         self.check_same_atoms(other)?;
         if !broadcasts(&self.batch_shape(), &other.batch_shape()) {
@@ -325,8 +327,8 @@ impl TruncatedDistribution {
         Ok((weights * difference).sum_dim_intlist(-1, false, None::<Kind>))
     }
 
-    /// Weights, log weights with zero in place of those of atoms that weigh nothing, and where that was done:
-    /// `0 log 0 = 0`, in the gradient too.
+    /// Returns `(weights, log weights, zero)`: `zero` marks atoms of weight zero, whose log weights are replaced by
+    /// zero. So `0 log 0 = 0`, in the gradient too.
     fn without_zeros(&self) -> (Tensor, Tensor, Tensor) {
         let zero = self.log_weights.detach().exp().eq(0.0);
         let log_weights = self.log_weights.masked_fill(&zero, 0.0);
@@ -334,7 +336,7 @@ impl TruncatedDistribution {
     }
 }
 
-/// Each row scaled to a total of one; a row without any mass becomes uniform.
+/// Scales each row `[..., n]` to a total of one; a row without any mass becomes uniform.
 fn normalized_rows(log_weights: &Tensor, may_vanish: bool) -> Tensor {
     if !may_vanish {
         return log_weights.log_softmax(-1, Kind::Double);
@@ -344,7 +346,7 @@ fn normalized_rows(log_weights: &Tensor, may_vanish: bool) -> Tensor {
     normalized.masked_fill(&vanished, f64::NEG_INFINITY)
 }
 
-/// The window's integers, with the ends that hold a tail moved to the mean of what they stand for: `[..., n]`.
+/// Returns the window's integers as `[..., n]`, with an end that has a tail moved to the mean of its mass.
 fn atoms_at_tail_means(
     distribution: &dyn Distribution,
     ks: &Tensor,
@@ -371,7 +373,7 @@ fn atoms_at_tail_means(
     Ok(Tensor::cat(&parts, -1))
 }
 
-/// Log weights in float32, or float64 for float64 logits, and their number.
+/// Normalises logits in float32, or in float64 for float64 logits; also returns the number of atoms.
 fn normalized(logits: &Tensor) -> Result<(Tensor, i64)> {
     if !logits.defined() {
         return Err(Error::parameter("logits", "undefined", "a tensor with values"));

@@ -1,38 +1,38 @@
-//! The choice of window: which atoms of a distribution are kept, and what becomes of the rest.
+//! The window of a truncation: which atoms of a distribution are kept, and how the mass outside is treated.
 
 use crate::checks::{LARGEST_ATOM, is_unchecked};
 use crate::distributions::{Distribution, find_window};
 use crate::error::{Error, Result};
 use tch::{Tensor, no_grad_guard};
 
-/// Which atoms are kept; one window for the whole batch.
+/// The atoms that are kept; one window for the whole batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Window {
     /// The first `n` atoms of the support (fewer if the support has fewer).
     Right(i64),
     /// The atoms from the first to the second number, inclusive.
     Between(i64, i64),
-    /// The smallest window that leaves at most half of this mass outside on each side, in the worst row of the batch
-    /// where there are two. Of two atoms or more, where the support has them: a single atom would weigh one, without a
-    /// gradient. Found from the mean outwards by bisection on the tails, which reads them back from their device.
+    /// The smallest window with at most this mass outside in every row: at most half of it below, if there are atoms
+    /// below. The window has at least two atoms if the support has, since a single atom would have weight one and no
+    /// gradient. Found by bisection on the tails, outwards from the mean, which copies them from the device.
     TailMass(f64),
 }
 
-/// What becomes of the mass outside the window.
+/// The treatment of the mass outside the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tail {
-    /// It joins the atom at the window's end (the paper's choice).
+    /// The mass is added to the atom at the window's end (the paper's choice).
     #[default]
     Merge,
-    /// It joins the atom at the window's end, and that atom moves to the mean of all it stands for, `E[k | tail]`: the
-    /// truncated law has the mean of the distribution, and its derivative. That atom is not an integer, and differs
-    /// from row to row.
+    /// The mass is added to the atom at the window's end, and that atom moves to `E[k | tail]`, the mean of all its
+    /// mass. The truncated law has the mean of the distribution, and the derivatives of the mean. The moved atoms are
+    /// not integers, and differ between rows.
     MergeAtMean,
-    /// It is dropped, and what remains is scaled to one; where nothing remains at all, to a uniform law.
+    /// The mass is dropped, and the rest is scaled to one. A row without any mass becomes uniform.
     Renormalize,
 }
 
-/// A window, what happens to the tail, and whether the window may miss the distribution.
+/// A window, the treatment of the tails, and whether the window may hold little of the mass.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Truncation {
     pub(crate) window: Window,
@@ -41,46 +41,46 @@ pub struct Truncation {
 }
 
 impl Truncation {
-    /// Keep the first `n` atoms of the support.
+    /// Keeps the first `n` atoms of the support.
     pub fn right(n: i64) -> Self {
         Window::Right(n).into()
     }
 
-    /// Keep the atoms from `lo` to `hi`, inclusive.
+    /// Keeps the atoms from `lo` to `hi`, inclusive.
     pub fn between(lo: i64, hi: i64) -> Self {
         Window::Between(lo, hi).into()
     }
 
-    /// Keep as many atoms as leave at most `mass` outside, in the worst row of the batch.
+    /// Keeps the smallest window with at most `mass` outside in every row of the batch.
     pub fn tail_mass(mass: f64) -> Self {
         Window::TailMass(mass).into()
     }
 
-    /// Drop the tail instead of merging it into the last atom.
+    /// Drops the tails and scales the rest to one, in place of merging them; see [`Tail::Renormalize`].
     #[must_use]
     pub fn renormalize(self) -> Self {
         Self { tail: Tail::Renormalize, ..self }
     }
 
-    /// Merge the tail into the last atom, and move that atom to the tail's mean; see [`Tail::MergeAtMean`].
+    /// Merges the tails into the end atoms, and moves these to the tails' means; see [`Tail::MergeAtMean`].
     #[must_use]
     pub fn merge_at_mean(self) -> Self {
         Self { tail: Tail::MergeAtMean, ..self }
     }
 
-    /// Accept a window with less than half of the mass, without looking: for training steps, where looking would read
-    /// the parameters back from their device.
+    /// Accepts windows with less than half of the mass, without checking. For training steps: the check copies the
+    /// tails from the device.
     #[must_use]
     pub fn allow_low_mass(self) -> Self {
         Self { allow_low_mass: true, ..self }
     }
 
-    /// What becomes of the mass outside the window.
+    /// Returns the treatment of the mass outside the window.
     pub fn tail(&self) -> Tail {
         self.tail
     }
 
-    /// The number of atoms, where it was given as one.
+    /// Returns the number of atoms of a [`Window::Right`]; `None` for other windows.
     pub fn atoms(&self) -> Option<i64> {
         match self.window {
             Window::Right(n) => Some(n),
@@ -88,10 +88,10 @@ impl Truncation {
         }
     }
 
-    /// The window's first and last atom for this distribution.
+    /// Returns the window's first and last atom for a distribution.
     ///
     /// # Errors
-    /// When the window is empty, lies outside the support, or cannot be found.
+    /// Fails if the window is empty, lies outside the support, or cannot be found.
     pub fn resolve(&self, distribution: &dyn Distribution) -> Result<(i64, i64)> {
         let support = distribution.support();
         let (lo, hi) = match self.window {
@@ -100,9 +100,8 @@ impl Truncation {
             }
             Window::Right(n) => {
                 let lowest = support.lowest.ok_or_else(|| {
-                    let window = format!("window of the first {n} atoms");
-                    let family = format!("a {}, whose support has no first atom", distribution.name());
-                    Error::parameter(window, family, "given as an interval or a tail mass")
+                    let window = format!("window of a {}, whose support has no first atom,", distribution.name());
+                    Error::parameter(window, format!("the first {n} atoms"), "an interval or a tail mass")
                 })?;
                 (lowest, support.nearest(lowest.saturating_add(n - 1)))
             }
@@ -111,7 +110,7 @@ impl Truncation {
                     return Err(Error::parameter(
                         "window of a truncation",
                         format!("{lo}..={hi}"),
-                        format!("an interval within the support, {support}"),
+                        format!("an interval inside the support, which goes {support}"),
                     ));
                 }
                 (lo, hi)
@@ -132,7 +131,7 @@ impl From<Window> for Truncation {
     }
 }
 
-/// Fails when some row has less than half of its mass in `lo..=hi`.
+/// Checks that every row has at least half of its mass in `lo..=hi`.
 pub(crate) fn check_mass(distribution: &dyn Distribution, lo: i64, hi: i64) -> Result<()> {
     if is_unchecked() {
         return Ok(());
@@ -158,8 +157,8 @@ pub(crate) fn check_mass(distribution: &dyn Distribution, lo: i64, hi: i64) -> R
     })
 }
 
-/// Whether mean and variance alone show that every row has half of its mass in a window, which costs less than tails
-/// do: by Cantelli's inequality, at most `v / (v + d^2)` of the mass lies `d` or more beyond the mean on one side.
+/// Returns whether mean and variance prove that every row has half of its mass in the window, which is cheaper than the
+/// tails. By Cantelli's inequality, at most `v / (v + d^2)` of the mass lies `d` or more beyond the mean on one side.
 fn holds_half_by_moments(distribution: &dyn Distribution, lo: i64, hi: i64) -> bool {
     let (mean, variance) = (distribution.mean(), distribution.variance());
     let (mass_below, mass_above) = distribution.support().beyond_window(lo, hi);

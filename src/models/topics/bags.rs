@@ -1,26 +1,26 @@
-//! Documents as a model takes them.
+//! A batch of documents as bags of words.
 
 use crate::error::{Error, Result};
 use crate::platform::slices::read;
 use tch::{Device, Kind, Tensor};
 
-/// Documents as bags of words: `N` entries, each a word of a document with its count.
+/// A batch of `B` documents as bags of words: `N` entries, each a word of a document with its count.
 #[derive(Debug)]
 pub struct BagOfWordsBatch {
     /// The word of each entry, int64 `[N]`.
     pub words: Tensor,
-    /// Its count, float32 `[N]`.
+    /// The count of each entry's word, float32 `[N]`.
     pub counts: Tensor,
     /// The document of each entry, int64 `[N]`, ascending from 0.
     pub rows: Tensor,
-    /// Where each document's entries start, int64 `[B]`.
+    /// The index of each document's first entry, int64 `[B]`.
     pub offsets: Tensor,
-    /// Tokens of each document, float32 `[B]`.
+    /// The number of tokens of each document, float32 `[B]`.
     pub lengths: Tensor,
 }
 
 impl BagOfWordsBatch {
-    /// From documents of `(word, count)`, which may be empty.
+    /// Makes a batch from documents of `(word, count)`, which may be empty.
     pub fn from_documents<D: AsRef<[(u32, u32)]>>(documents: &[D], device: Device) -> Self {
         let (mut words, mut counts, mut rows) = (Vec::<i64>::new(), Vec::<f32>::new(), Vec::<i64>::new());
         let (mut offsets, mut lengths) = (Vec::<i64>::new(), Vec::<f32>::new());
@@ -37,17 +37,17 @@ impl BagOfWordsBatch {
         Self { words, counts, rows, offsets, lengths }
     }
 
-    /// Documents.
+    /// Returns the number of documents.
     pub fn len(&self) -> i64 {
         self.lengths.size()[0]
     }
 
-    /// Sums of what belongs to entries, `[N]`, over each document, `[B]`.
-    pub(crate) fn per_document(&self, of_entries: &Tensor) -> Tensor {
-        Tensor::zeros([self.len()], (Kind::Float, of_entries.device())).index_add(0, &self.rows, of_entries)
+    /// Sums values of entries, `[N]`, over each document: `[B]`.
+    pub(crate) fn per_document(&self, entry_values: &Tensor) -> Tensor {
+        Tensor::zeros([self.len()], (Kind::Float, entry_values.device())).index_add(0, &self.rows, entry_values)
     }
 
-    /// `size` documents at a time, each time with the number of the first.
+    /// Splits the batch into parts of `size` documents, each with the index of its first document.
     pub(crate) fn parts(&self, size: i64) -> Result<Vec<(i64, BagOfWordsBatch)>> {
         if self.len() <= size {
             return Ok(vec![(0, self.part(0, self.len(), 0, self.words.size()[0]))]);
@@ -63,7 +63,7 @@ impl BagOfWordsBatch {
         Ok(firsts.map(part).collect())
     }
 
-    /// Documents `first ..` and their entries.
+    /// Returns `count` documents from `first` on, with their entries.
     fn part(&self, first: i64, count: i64, start: i64, entries: i64) -> BagOfWordsBatch {
         BagOfWordsBatch {
             words: self.words.narrow(0, start, entries),
@@ -74,17 +74,17 @@ impl BagOfWordsBatch {
         }
     }
 
-    /// Whether a model of so many words can take them. On the CPU their numbers are looked at; on another device, where
-    /// that would have to be waited for, they are not.
+    /// Checks that a model of `words` words can use the batch. On the CPU, values are checked too; on another device
+    /// they are not, since a step would wait for them.
     ///
     /// # Errors
-    /// When there is no document, shapes, kinds or devices do not fit together, or a word or a document is out of
+    /// Fails if there is no document, if shapes, kinds or devices do not match, or if a word or a document is out of
     /// range.
     pub(super) fn check(&self, words: i64, device: Device) -> Result<()> {
-        let Self { words: of, counts, rows, offsets, lengths } = self;
-        let (entries, documents) = (of.size(), lengths.size());
+        let Self { words: ids, counts, rows, offsets, lengths } = self;
+        let (entries, documents) = (ids.size(), lengths.size());
         let parts = [
-            ("words", of, Kind::Int64, &entries),
+            ("words", ids, Kind::Int64, &entries),
             ("counts", counts, Kind::Float, &entries),
             ("rows", rows, Kind::Int64, &entries),
             ("offsets", offsets, Kind::Int64, &documents),
@@ -96,21 +96,22 @@ impl BagOfWordsBatch {
                 return Err(Error::parameter(format!("{name} of documents"), found, format!("{kind:?} on {device:?}")));
             }
             if size.len() != 1 || tensor.size() != *size || documents == [0] {
-                let expected =
-                    "one number an entry (words, counts, rows) or a document (offsets, lengths), and a document".into();
+                let expected = "[N] (words, counts, rows) or [B] (offsets, lengths), with at least one document".into();
                 return Err(Error::Shape { what: format!("{name} of documents"), found: tensor.size(), expected });
             }
         }
-        let (Some(of), Some(rows), Some(offsets)) = (read::<i64>(of), read::<i64>(rows), read::<i64>(offsets)) else {
+        let (Some(ids), Some(rows), Some(offsets)) = (read::<i64>(ids), read::<i64>(rows), read::<i64>(offsets)) else {
             return Ok(());
         };
-        if let Some(word) = of.iter().find(|word| !(0..words).contains(*word)) {
+        if let Some(word) = ids.iter().find(|word| !(0..words).contains(*word)) {
             return Err(Error::parameter("word of a document", word, format!("from 0 to {}", words - 1)));
         }
-        let entries = of.len() as i64;
+        let entries = ids.len() as i64;
         let fits = rows.is_sorted() && rows.iter().all(|row| (0..documents[0]).contains(row));
         if !fits || !offsets.is_sorted() || offsets.iter().any(|offset| !(0..=entries).contains(offset)) {
-            return Err(Error::Config("the rows and offsets of documents do not ascend, or point beyond them".into()));
+            return Err(Error::Config(
+                "the rows or offsets of documents are not ascending, or lie beyond the documents or entries".into(),
+            ));
         }
         if let Some(count) =
             read::<f32>(counts).and_then(|counts| counts.iter().find(|count| !(**count >= 0.0 && count.is_finite())))
@@ -120,7 +121,7 @@ impl BagOfWordsBatch {
         Ok(())
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no documents.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -143,8 +144,8 @@ mod tests {
             (BagOfWordsBatch { counts: float(&[2.0, -1.0, 5.0]), ..sound() }, "count of a word is -1"),
             (BagOfWordsBatch { counts: float(&[2.0, f32::NAN, 5.0]), ..sound() }, "count of a word is NaN"),
             (BagOfWordsBatch { counts: float(&[2.0]), ..sound() }, "counts of documents"),
-            (BagOfWordsBatch { rows: int(&[0, 2, 1]), ..sound() }, "do not ascend"),
-            (BagOfWordsBatch { offsets: int(&[0, 9]), ..sound() }, "point beyond"),
+            (BagOfWordsBatch { rows: int(&[0, 2, 1]), ..sound() }, "not ascending"),
+            (BagOfWordsBatch { offsets: int(&[0, 9]), ..sound() }, "lie beyond"),
             (BagOfWordsBatch { lengths: float(&[]), ..sound() }, "of documents"),
         ];
         for (bags, expected) in cases {

@@ -1,58 +1,58 @@
-//! The shape of a topic model, and what it starts from.
+//! The settings of a topic model, and the statistics that it starts from.
 
 use super::Likelihood;
 use crate::error::{Error, Result};
 use crate::models::{Family, Inference, vae};
 use tch::Tensor;
 
-/// The largest size, so that parameters can be counted.
+/// The largest size, so that the number of parameters does not overflow.
 const LARGEST: i64 = 1 << 40;
 
-/// The shape of a topic model.
+/// The settings of a topic model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopicsConfig {
-    /// Words of the vocabulary.
+    /// The number of words of the vocabulary.
     pub words: i64,
-    /// Topics of each layer, from the lowest.
+    /// The number of topics of each layer, from the lowest.
     pub topics: Vec<i64>,
-    /// The posterior of a count.
+    /// The family of a count's posterior.
     pub family: Family,
-    /// What the encoder puts out.
+    /// Whether the encoder computes a family's parameters or free logits.
     pub inference: Inference,
     /// The law of words given topics.
     pub likelihood: Likelihood,
-    /// Atoms of each count's window, from zero.
+    /// The number of atoms of each count's window, from zero.
     pub atoms: i64,
-    /// Mean of each count at the start.
+    /// The initial prior mean of each count.
     pub prior: f64,
-    /// Width of the encoder.
+    /// The width of the encoder.
     pub hidden: i64,
-    /// Share of hidden units that a training step leaves out.
+    /// The probability that a training step drops a hidden unit.
     pub dropout: f64,
-    /// Share of a document's different words that the encoder does not see in a training step.
+    /// The mean share of a document's distinct words that a training step hides from the encoder.
     pub word_dropout: f64,
-    /// Scale of the normalised directions at the start.
+    /// The initial scale of the normalised directions.
     pub gain: f64,
-    /// Words of the largest vocabulary that a step of training looks at whole. Of a larger one, it looks at the words
-    /// of its documents, and at others by a sixteenth as many draws as this, by half uniform and by half in proportion
-    /// to the documents that have a word, weighted by the inverse of their chance: sums over the vocabulary keep their
-    /// means. Where topics multiply, a document looks at a part of the words that fewer than sixteen others have, by
-    /// the same rule.
+    /// The largest vocabulary that a training step sums over exactly. For a larger one, a step uses the words of its
+    /// documents and a sixteenth of this number of draws of other words. Half of the draws are uniform, half
+    /// proportional to the number of documents with a word; weights by the inverse probability keep the means of sums
+    /// over the vocabulary. For the log-linear likelihood, a document also uses a sample, by the same rule, of the
+    /// words that fewer than sixteen documents of the step have.
     pub vocabulary_sample: i64,
 }
 
 impl TopicsConfig {
-    /// Fails when a setting is out of its range.
+    /// Checks that all settings are in their ranges.
     ///
     /// # Errors
-    /// With the setting's name, its value, and what is allowed.
+    /// Fails with the setting's name, its value, and the allowed range.
     pub fn check(&self) -> Result<()> {
         if self.topics.is_empty() {
-            return Err(Error::parameter("topics", "empty", "one number for each layer, as in 50 or 60,20"));
+            return Err(Error::parameter("topics", "empty", "one number per layer, as in 50 or 60,20"));
         }
         let sizes = self.topics.iter().map(|&n| ("topics", n));
-        let more = [("hidden", self.hidden), ("words of the vocabulary", self.words)];
-        let sizes = sizes.chain(more).chain([("vocabulary-sample", self.vocabulary_sample)]);
+        let other_sizes = [("hidden", self.hidden), ("words of the vocabulary", self.words)];
+        let sizes = sizes.chain(other_sizes).chain([("vocabulary-sample", self.vocabulary_sample)]);
         if let Some((name, size)) = sizes.into_iter().find(|&(_, size)| !(1..=LARGEST).contains(&size)) {
             return Err(Error::parameter(name, size, format!("from 1 to {LARGEST}")));
         }
@@ -86,23 +86,23 @@ impl TopicsConfig {
     }
 }
 
-/// What a model starts from: what is known of the documents before anything is learned.
+/// The statistics of the training documents from which a model's parameters start.
 #[derive(Debug)]
 pub struct TopicsStart {
-    /// Those of the words in all documents, positive, with sum one: `[words]`.
+    /// The relative frequencies of the words in all documents, positive, with sum one: `[words]`.
     pub frequencies: Tensor,
     /// Inverse document frequencies, `[words]`.
     pub idf: Tensor,
-    /// How many documents each word is in, `[words]`.
+    /// The number of documents with each word, `[words]`.
     pub documents: Tensor,
-    /// Tokens of a document, on average.
+    /// The mean number of tokens per document.
     pub length: f64,
-    /// The words of each of the lowest topics, columns of positive probabilities, `[words, topics]`.
+    /// The word probabilities of the lowest topics, positive, in columns: `[words, topics]`.
     pub topics: Tensor,
-    /// For each layer from the lowest, the directions of its topics' documents in the space of tf-idf, columns of unit
-    /// length: `[words, topics]`.
+    /// For each layer from the lowest, the tf-idf directions of its topics' documents, columns of unit length:
+    /// `[words, topics]`.
     pub directions: Vec<Tensor>,
-    /// For each layer but the top one, the group of each of its topics: `[topics above, topics]`, one where it belongs
-    /// to a topic above, else zero.
+    /// For each layer but the top one, the groups of its topics: `[topics above, topics]`, one if a topic belongs to
+    /// the topic above, else zero.
     pub groups: Vec<Tensor>,
 }

@@ -1,12 +1,14 @@
-//! What documents say about the words of topics.
+//! The evidence of documents about the words of topics.
 
 use super::BagOfWordsBatch;
 use crate::error::{Error, Result};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// For each word and each of the lowest topics, the sum over the documents that have the word of the square of the
-/// topic's posterior mean: where topics multiply, the information in these documents about the word's weight in the
-/// topic, a word that a document repeats counted once.
+/// For each word and each of the lowest topics, the sum of the topic's squared posterior means over the documents with
+/// the word.
+///
+/// For the log-linear likelihood, this is the Fisher information of these documents about the word's weight in the
+/// topic, if repeated words count once.
 #[derive(Debug)]
 pub struct Evidence {
     /// `[V, K]`, float64.
@@ -14,16 +16,16 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Of no documents yet.
+    /// Makes the evidence of no documents.
     pub(super) fn new(words: i64, topics: i64, device: Device) -> Self {
         Self { sums: Tensor::zeros([words, topics], (Kind::Double, device)) }
     }
 
-    /// Adds documents, given the posterior means of their lowest topics, `[B, K]`, as
-    /// [`TopicModel::infer`](super::TopicModel::infer) has them.
+    /// Adds documents with the posterior means of their lowest topics, `[B, K]`, as
+    /// [`TopicModel::infer`](super::TopicModel::infer) returns them.
     ///
     /// # Errors
-    /// When there is not a row of means for each document, or not a column for each topic.
+    /// Fails if there is not one row of means per document and one column per topic.
     pub fn add(&mut self, bags: &BagOfWordsBatch, means: &Tensor) -> Result<()> {
         let _guard = no_grad_guard();
         let expected = [bags.len(), self.sums.size()[1]];
@@ -31,7 +33,7 @@ impl Evidence {
             return Err(Error::Shape {
                 what: "posterior means of topics".into(),
                 found: means.size(),
-                expected: format!("{expected:?}, documents and topics"),
+                expected: format!("{expected:?}: documents and topics"),
             });
         }
         let squares = means.to_kind(Kind::Double).square();
@@ -39,7 +41,7 @@ impl Evidence {
         Ok(())
     }
 
-    /// `[K, V]`.
+    /// Returns the evidence as `[K, V]`.
     pub(super) fn by_topic(&self) -> Tensor {
         self.sums.tr()
     }

@@ -1,4 +1,4 @@
-//! One layer of topics: the posterior of their counts from a network's output, and their law given the layer above.
+//! One layer of topics: the posterior of its counts from the encoder's output, and their prior given the layer above.
 
 use super::super::latent::{before_softplus, count_law, count_shifts, positive};
 use super::super::{Family, Inference};
@@ -13,31 +13,32 @@ use crate::truncation::Truncation;
 use tch::nn::{Init, Path};
 use tch::{Kind, Tensor};
 
-/// Share of a count's mean that comes from above at the start.
+/// The share of a count's initial prior mean that the layer above contributes; the bias contributes the rest.
 pub(crate) const FROM_ABOVE: f64 = 0.5;
 
-/// How many times as much an upper topic gives to a topic of its own group at the start as to another.
+/// The initial weight of an upper topic for the topics of its own group, relative to its weight for other topics.
 const OWN_GROUP: f64 = 20.0;
 
-/// Posterior and prior of a layer's counts, on the atoms `0 .. n`.
+/// The posterior and prior of a layer's counts, on the atoms `0 .. n`.
 #[derive(Debug)]
 pub(super) struct Layer {
     family: Family,
     inference: Inference,
     topics: i64,
     atoms: i64,
+    /// The initial prior mean of each count.
     mean: f64,
-    /// What of that does not come from above.
-    own: f64,
-    /// `[topics above, topics]`, the logarithm of the weights, where there is a layer above.
+    /// The part of `mean` that does not come from the layer above.
+    own_mean: f64,
+    /// The logarithms of the weights from the layer above, `[topics above, topics]`; `None` for the top layer.
     weight: Option<Tensor>,
-    /// `[topics]`: what becomes of the topics by themselves, before it is made positive.
+    /// The part of the prior mean that does not depend on the layer above, before it is made positive, `[topics]`.
     bias: Tensor,
 }
 
 impl Layer {
-    /// `mean` is that of each count at the start; `groups` `[topics above, topics]` is one where a topic belongs to the
-    /// group of one above, else zero.
+    /// Makes a layer whose counts have the initial prior mean `mean`. `groups` `[topics above, topics]` is one if a
+    /// topic belongs to the group of one above, else zero.
     pub fn new(
         path: &Path,
         (family, inference): (Family, Inference),
@@ -55,22 +56,22 @@ impl Layer {
             let above = groups.size()[0];
             let weight = path.zeros("weight", &[above, topics]);
             let shares = groups * (OWN_GROUP - 1.0) + 1.0;
-            // Each upper topic has the same mean as a lower one.
+            // Scaled for upper topics with the same mean as lower ones.
             let start = &shares / shares.sum_dim_intlist(0, true, None::<Kind>) * FROM_ABOVE;
             tch::no_grad(|| weight.shallow_clone().copy_(&start.log()));
             weight
         });
-        let own = if weight.is_some() { mean * (1.0 - FROM_ABOVE) } else { mean };
+        let own_mean = if weight.is_some() { mean * (1.0 - FROM_ABOVE) } else { mean };
         let bias = path.var("bias", &[topics], Init::Const(0.0));
-        Ok(Self { family, inference, topics, atoms, mean, own, weight, bias })
+        Ok(Self { family, inference, topics, atoms, mean, own_mean, weight, bias })
     }
 
-    /// How many topics there are.
+    /// Returns the number of topics.
     pub fn topics(&self) -> i64 {
         self.topics
     }
 
-    /// How many numbers beside a logit offset of each count a network must put out for the posterior.
+    /// Returns how many outputs per document the posterior needs beside the logit offsets.
     pub fn extra(&self) -> i64 {
         match (self.inference, self.family) {
             (Inference::Implicit, _) => self.topics * self.atoms,
@@ -79,14 +80,15 @@ impl Layer {
         }
     }
 
-    /// The window of all counts.
+    /// Returns the window of all counts.
     fn window(&self) -> Truncation {
         Truncation::right(self.atoms).allow_low_mass()
     }
 
-    /// The posterior, `[B, topics]`, from a network's output and the counts above, if there are any. At a logit offset
-    /// of zero, a count of a document that says much follows the family's law of the mean at the start (with free
-    /// logits, the Poisson's), and of one that says nothing, that of the mean that the counts above give it.
+    /// Computes the posterior, `[B, topics]`, from the encoder's output and the counts above, if there are any.
+    ///
+    /// At a logit offset of zero, a count of a very long document has the family's law with the initial mean (for free
+    /// logits, the Poisson's). A count of a very short document has the mean that the counts above give it.
     pub fn posterior(&self, output: &Output, above: Option<&Tensor>) -> Result<Posterior> {
         let Output { logit_offset, extra, length_gate } = output;
         let logit_offset = &match above {
@@ -112,7 +114,7 @@ impl Layer {
         Ok(Posterior { truncated, source })
     }
 
-    /// What a logit offset must be for a law of the mean that the counts above give, in place of the mean at the start.
+    /// Returns the logit offset of the law whose mean the counts above give, relative to the initial mean.
     fn prior_shift(&self, above: &Tensor) -> Tensor {
         let rate = self.rate(Some(above));
         match (self.inference, self.family) {
@@ -129,21 +131,21 @@ impl Layer {
         }
     }
 
-    /// The law of the counts given those above, `[..., topics]`, or without any, `[topics]`.
+    /// Returns the prior of the counts: `[B, topics]` given the counts above, or `[topics]` without a layer above.
     pub fn prior(&self, above: Option<&Tensor>) -> Result<TruncatedDistribution> {
         TruncatedDistribution::new(&unchecked(|| Poisson::new(&self.rate(above)))?, &self.window())
     }
 
-    /// The mean of the counts given those above.
+    /// Returns the prior mean of the counts: `[..., topics]` given the counts above, or `[topics]` without.
     pub fn rate(&self, above: Option<&Tensor>) -> Tensor {
-        let own = positive(&self.bias, before_softplus(self.own));
+        let own = positive(&self.bias, before_softplus(self.own_mean));
         match (&self.weight, above) {
             (Some(weight), Some(above)) => above.matmul(&weight.exp()) + own,
             _ => own,
         }
     }
 
-    /// The weights from the topics above, `[topics above, topics]`.
+    /// Returns the weights from the topics above, `[topics above, topics]`; `None` for the top layer.
     pub fn weight(&self) -> Option<Tensor> {
         self.weight.as_ref().map(|weight| weight.detach().exp())
     }
@@ -156,7 +158,7 @@ pub(super) struct Posterior {
     source: Source,
 }
 
-/// What the one-pass sampler draws from.
+/// The law that the one-pass sampler draws from.
 #[derive(Debug)]
 enum Source {
     Law(Box<dyn Distribution>),
@@ -164,7 +166,7 @@ enum Source {
 }
 
 impl Posterior {
-    /// A draw with a gradient, `[B, topics]`.
+    /// Draws counts with a gradient, `[B, topics]`.
     pub fn rsample(&self, how: Pathwise, key: NoiseKey) -> Result<Tensor> {
         let sampler = OnePass::pathwise(0, self.truncated.len() - 1, how)?;
         let draw = unchecked(|| match &self.source {
@@ -174,7 +176,7 @@ impl Posterior {
         Ok(draw?.z)
     }
 
-    /// `KL(posterior || prior)` in nats, `[B]`.
+    /// Computes `KL(posterior || prior)` in nats, summed over the topics: `[B]`.
     pub fn kl(&self, prior: &TruncatedDistribution) -> Result<Tensor> {
         Ok(self.truncated.kl(prior)?.sum_dim_intlist(-1, false, None::<Kind>))
     }

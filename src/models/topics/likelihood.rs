@@ -8,9 +8,9 @@ choices! {
     pub enum Likelihood {
         /// Independent Poisson counts, whose rates are sums over topics.
         Poisson = "poisson",
-        /// Given the length: a multinomial whose probabilities are sums over topics.
+        /// Given the document's length, a multinomial whose probabilities are sums over topics.
         Multinomial = "multinomial",
-        /// Given the length: a multinomial whose logits are sums over topics.
+        /// Given the document's length, a multinomial whose logits are sums over topics.
         LogLinear = "log-linear",
     }
 }

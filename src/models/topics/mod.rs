@@ -6,11 +6,12 @@
 //! x   | z_1      ~ words given topics, one of three laws (see Likelihood)
 //! ```
 //!
-//! A count says how much of a topic a document has. Inference is amortised: one network puts out the posteriors of all
-//! layers. From the top down, each starts from what a draw of the layer above makes of its counts, in so far as the
-//! document is too short to tell: what is left open costs nothing, and what the document says is read off it alone.
-//! Draws are relaxed by GenGS, and trained through the whole graph. The KL of each layer given a sample of the layer
-//! above is the exact sum over the truncated laws.
+//! Topics are *additive* if word rates are sums over topics (Poisson and multinomial likelihood), and *log-linear* if
+//! logits are. A count is the amount of a topic in a document. Inference is amortised: one network computes the
+//! posteriors of all layers, from the top down. The shorter a document, the more its posterior follows the prior given
+//! by a sample of the layer above, so that undecided counts have a small KL; for a long document, the posterior depends
+//! on its words alone. Samples are relaxed by GenGS, and gradients pass through all layers. The KL of each layer given
+//! a sample of the layer above is the exact sum over the truncated laws.
 //!
 //! # Source
 //! Deep exponential families: Ranganath, Tang, Charlin, Blei, arXiv 1411.2581. Posteriors from the top down, of

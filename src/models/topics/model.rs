@@ -1,4 +1,4 @@
-//! The model: its layers, its bounds, and the words of its topics.
+//! The topic model: its layers, its bounds, and the words of its topics.
 
 use super::config::{TopicsConfig, TopicsStart};
 use super::encoder::{Encoder, Output};
@@ -14,36 +14,37 @@ use crate::sampler::NoiseKey;
 use tch::nn::Path;
 use tch::{Kind, Tensor, no_grad_guard};
 
-/// A negative ELBO, in nats, and what else a step of training needs.
+/// A negative ELBO in nats, with the other terms of a training step.
 #[derive(Debug)]
 pub struct TopicsElbo {
-    /// `-log p(x | z_1)`, `[B]`. Of a large vocabulary, an estimate: that of the Poisson law is unbiased; those of the
-    /// others are too small, by half the variance of the relative error of a sum over the vocabulary, for each token,
-    /// to the first order.
+    /// `-log p(x | z_1)`, `[B]`. For a large vocabulary, an estimate: unbiased for the Poisson likelihood. For the
+    /// others it is too small by half the variance of the relative error of a sum over the vocabulary, per token and to
+    /// first order.
     pub reconstruction: Tensor,
     /// The KL of each layer from the lowest, given a sample of the layer above, `[B]` each.
     pub kl: Vec<Tensor>,
-    /// The sum of the squares of the weights of words, or an unbiased estimate of it; nothing where topics add up,
-    /// whose weights are probabilities.
+    /// The sum of the squared weights of words, or an unbiased estimate of it, `[]`; zero for additive topics, whose
+    /// weights are probabilities.
     pub weight_penalty: Tensor,
-    /// The sum over pairs of topics of the squared cosine of their positive weights of words, or an estimate of it;
-    /// nothing where topics add up.
+    /// The sum over pairs of topics of the squared cosine of their positive weights of words, or an estimate of it,
+    /// `[]`; zero for additive topics.
     pub overlap: Tensor,
-    /// Rows that the graph holds in place of their tables, for [`Adam::minimize_rows`](crate::nn::Adam::minimize_rows).
-    /// A table may have several lists of them, without a row in common.
+    /// The table rows that the graph holds in place of the tables, for
+    /// [`Adam::minimize_rows`](crate::nn::Adam::minimize_rows). A table may have several lists of rows, without a
+    /// common row.
     pub rows: Vec<Rows>,
 }
 
-/// Bounds on `-log p(x)` from hard samples, in nats, `[B]` each.
+/// Bounds of `-log p(x)` from hard samples, in nats, `[B]` each.
 ///
-/// Those of tokens are on the law of a document's tokens given how many there are, so that per token they can be
-/// compared between laws of words: of the Poisson law, they leave out what only says how long the document is, and in
-/// how many orders its words can come, and are those of the multinomial of the same rates.
+/// The bounds of tokens are on the probability of a document's tokens given their number, so that they can be compared
+/// per token between likelihoods. For the Poisson likelihood they are the bounds of the multinomial with the same
+/// rates: they omit the probability of the document's length and the number of orders of its words.
 #[derive(Debug)]
 pub struct TopicsBound {
     /// The negative ELBO, averaged over the samples.
     pub neg_elbo: Tensor,
-    /// Its KL part, all layers.
+    /// The KL part of the negative ELBO, summed over all layers.
     pub kl: Tensor,
     /// The negative importance-weighted bound.
     pub neg_iwae: Tensor,
@@ -53,20 +54,21 @@ pub struct TopicsBound {
     pub neg_iwae_of_tokens: Tensor,
 }
 
-/// The model.
+/// The topic model: encoder, layers, and words given topics.
 #[derive(Debug)]
 pub struct TopicModel {
     encoder: Encoder,
-    /// From the lowest.
+    /// The layers, from the lowest.
     layers: Vec<Layer>,
     words: Words,
 }
 
 impl TopicModel {
-    /// Parameters are created under `path`.
+    /// Makes a model with parameters under `path`.
     ///
     /// # Errors
-    /// When a size is out of range, the start does not have the model's, or the family is not one of unbounded counts.
+    /// Fails if a size is out of range, if the start does not have the model's sizes, or if the family has bounded
+    /// counts.
     pub fn new(path: &Path, config: &TopicsConfig, start: &TopicsStart) -> Result<Self> {
         config.check()?;
         let kind = (config.family, config.inference);
@@ -80,36 +82,36 @@ impl TopicModel {
         Ok(Self { encoder, layers, words })
     }
 
-    /// The law of words given topics.
+    /// Returns the likelihood of words given topics.
     pub fn likelihood(&self) -> Likelihood {
         self.words.likelihood()
     }
 
-    /// What documents say about the words of the lowest topics, of no documents yet.
+    /// Returns evidence about the words of the lowest topics, without documents so far.
     pub fn evidence(&self) -> Evidence {
         let topics = self.sizes().first().copied().unwrap_or(0);
         Evidence::new(self.words(), topics, self.words.device())
     }
 
-    /// Topics of each layer, from the lowest.
+    /// Returns the number of topics of each layer, from the lowest.
     pub fn sizes(&self) -> Vec<i64> {
         self.layers.iter().map(Layer::topics).collect()
     }
 
-    /// Words of the vocabulary.
+    /// Returns the number of words of the vocabulary.
     pub fn words(&self) -> i64 {
         self.words.count()
     }
 
-    /// Documents whose probabilities of words take no more than 64 MB.
+    /// Returns how many documents' word probabilities fit in 64 MB.
     pub fn documents_at_once(&self) -> i64 {
         self.words.documents_at_once()
     }
 
-    /// The negative ELBO with one relaxed sample a document, as [`pathwise_elbo`](Self::pathwise_elbo).
+    /// Computes the negative ELBO with one relaxed sample per document, as [`pathwise_elbo`](Self::pathwise_elbo).
     ///
     /// # Errors
-    /// When the temperature is not allowed.
+    /// Fails if the batch does not fit the model, or if the temperature is not allowed.
     pub fn relaxed_elbo(
         &self,
         bags: &BagOfWordsBatch,
@@ -128,7 +130,7 @@ impl TopicModel {
     pub fn pathwise_elbo(&self, bags: &BagOfWordsBatch, how: Pathwise, key: NoiseKey) -> Result<TopicsElbo> {
         bags.check(self.words(), self.words.device())?;
         let (outputs, rows) = self.encoder.train(bags)?;
-        let draw = |l: usize, posterior: &Posterior| posterior.rsample(how, of_layer(key, l));
+        let draw = |l: usize, posterior: &Posterior| posterior.rsample(how, layer_key(key, l));
         let (posteriors, draws) = self.descend(&outputs, draw)?;
         let tables = self.words.in_training(bags)?;
         let (reconstruction, mut of_words) = tables.neg_log_prob(&draws[0], bags)?;
@@ -142,8 +144,8 @@ impl TopicModel {
         })
     }
 
-    /// The posterior of each layer from the lowest, and a draw of it, which `draw` makes: from the top down, since a
-    /// posterior looks at the draw above.
+    /// Returns the posterior of each layer from the lowest, and a sample of each, made by `draw`. Works from the top
+    /// down, since a posterior depends on the sample above.
     fn descend(
         &self,
         outputs: &[Output],
@@ -160,34 +162,35 @@ impl TopicModel {
         Ok((posteriors, draws))
     }
 
-    /// Hard samples of the posteriors.
+    /// Returns the posteriors, and a hard sample of each.
     fn sample(&self, outputs: &[Output]) -> Result<(Vec<Posterior>, Vec<Tensor>)> {
         self.descend(outputs, |_, posterior| posterior.truncated.sample(&[]))
     }
 
-    /// The KL of each layer given a draw of the layer above.
+    /// Computes the KL of each layer given a sample of the layer above.
     fn kl(&self, posteriors: &[Posterior], draws: &[Tensor]) -> Result<Vec<Tensor>> {
         let layers = self.layers.iter().zip(posteriors).enumerate();
         layers.map(|(l, (layer, posterior))| posterior.kl(&layer.prior(draws.get(l + 1))?)).collect()
     }
 
-    /// Posterior means of the counts of each layer from the lowest, `[B, topics]`, given the means above, without a
-    /// gradient.
+    /// Returns the posterior means of the counts of each layer from the lowest, `[B, topics]`, given the means above,
+    /// without gradient.
     ///
     /// # Errors
-    /// When a tensor cannot be made.
+    /// Fails if the batch does not fit the model, or if a tensor would be too large.
     pub fn infer(&self, bags: &BagOfWordsBatch) -> Result<Vec<Tensor>> {
         bags.check(self.words(), self.words.device())?;
         Ok(self.descend(&self.encoder.infer(bags)?, |_, posterior| Ok(posterior.truncated.mean()))?.1)
     }
 
-    /// Tokens of each document by the topic that they are attributed to, of each layer from the lowest, `[B, topics]`,
-    /// given the posterior means of its counts, as [`Self::infer`] has them. What no topic accounts for is in none, so
-    /// that the topics of a document have no more tokens than it has. Those of a lower topic belong to each topic above
-    /// in proportion to its part of the lower one's rate.
+    /// Attributes the tokens of each document to topics, for each layer from the lowest: `[B, topics]`, given the
+    /// posterior means of [`infer`](Self::infer).
+    ///
+    /// Tokens of the background belong to no topic, so that the topics' tokens sum to at most the document's. The
+    /// tokens of a lower topic are divided among the topics above in proportion to their parts of its prior mean.
     ///
     /// # Errors
-    /// When there are not means of every layer.
+    /// Fails if there are not means of every layer.
     pub fn attribute(&self, bags: &BagOfWordsBatch, means: &[Tensor]) -> Result<Vec<Tensor>> {
         let _guard = no_grad_guard();
         let expected: Vec<Vec<i64>> = self.sizes().iter().map(|&topics| vec![bags.len(), topics]).collect();
@@ -195,7 +198,7 @@ impl TopicModel {
             return Err(Error::Shape {
                 what: "posterior means of topics".into(),
                 found: means.iter().flat_map(Tensor::size).collect(),
-                expected: format!("{expected:?}, documents and topics of each layer"),
+                expected: format!("{expected:?}: documents and topics of each layer"),
             });
         }
         let mut tokens = vec![self.words.attribute(&means[0], bags)];
@@ -206,10 +209,10 @@ impl TopicModel {
         Ok(tokens)
     }
 
-    /// Bounds from `samples` hard samples a document, from libtorch's generator, without a gradient.
+    /// Computes bounds from `samples` hard samples per document, from libtorch's generator, without gradient.
     ///
     /// # Errors
-    /// When `samples` is below 1.
+    /// Fails if `samples` is below 1, or if the batch does not fit the model.
     pub fn bound(&self, bags: &BagOfWordsBatch, samples: i64) -> Result<TopicsBound> {
         if samples < 1 {
             return Err(Error::parameter("number of importance samples", samples, "at least 1"));
@@ -246,11 +249,11 @@ impl TopicModel {
         })
     }
 
-    /// The probabilities of words in each document, `[B, words]`, averaged over `samples` hard samples of its lowest
-    /// topics, without a gradient.
+    /// Returns the word probabilities of each document, `[B, words]`, averaged over `samples` hard samples of its
+    /// lowest topics, without gradient.
     ///
     /// # Errors
-    /// When `samples` is below 1.
+    /// Fails if `samples` is below 1, or if the batch does not fit the model.
     pub fn predict(&self, bags: &BagOfWordsBatch, samples: i64) -> Result<Tensor> {
         if samples < 1 {
             return Err(Error::parameter("number of samples", samples, "at least 1"));
@@ -265,11 +268,11 @@ impl TopicModel {
         Ok(sum / samples as f64)
     }
 
-    /// `log p(w | z)` of each word, `[..., words]`, of counts of the lowest topics `[..., topics]`, real numbers of any
-    /// kind, without a gradient.
+    /// Computes `log p(w | z)` of each word, `[..., words]`, from counts of the lowest topics `[..., topics]`, real
+    /// numbers of any kind, without gradient.
     ///
     /// # Errors
-    /// When there is not a count for each topic, or more than memory holds.
+    /// Fails if there is not one count per topic, or if the result would be too large.
     pub fn log_probs(&self, z: &Tensor) -> Result<Tensor> {
         let _guard = no_grad_guard();
         let topics = self.sizes().first().copied();
@@ -277,7 +280,7 @@ impl TopicModel {
             return Err(Error::Shape {
                 what: "counts of topics".into(),
                 found: if z.defined() { z.size() } else { Vec::new() },
-                expected: format!("[..., {}], a count for each of the lowest topics", topics.unwrap_or(0)),
+                expected: format!("[..., {}]: a count for each of the lowest topics", topics.unwrap_or(0)),
             });
         }
         let rows = &z.size()[..z.dim() - 1];
@@ -285,47 +288,50 @@ impl TopicModel {
         Ok(self.words.log_probs(&real(z, "counts of topics", Kind::Float, self.words.device())?))
     }
 
-    /// The words of the topics of each layer from the lowest, `[topics, V]` each, rows of shares that sum to one. Where
-    /// topics multiply, those of the lowest layer are each word's share of what documents say about the topic, which
-    /// `evidence` holds: see `words.rs`. Those of an upper layer are the words of the topics below that it brings forth
-    /// more than others of its layer do.
+    /// Returns the words of the topics of each layer from the lowest, `[topics, V]` each: rows of shares that sum to
+    /// one.
+    ///
+    /// Words of additive topics have their probabilities as shares. Words of log-linear topics of the lowest layer have
+    /// their shares of the `evidence` about the topic (see `words.rs`). An upper topic has the words of the lower
+    /// topics that it favours more than other topics of its layer do.
     ///
     /// # Errors
-    /// When the evidence is of a model of another size.
+    /// Fails if the evidence has the sizes of another model.
     pub fn topics(&self, evidence: &Evidence) -> Result<Vec<Tensor>> {
         let _guard = no_grad_guard();
         let mut topics = vec![self.words.lowest(&evidence.by_topic())?];
         let mut mixture = Tensor::eye(topics[0].size()[0], (Kind::Float, self.words.device()));
         for (l, weight) in self.weights().iter().enumerate() {
-            mixture = distinctive_words(weight).matmul(&mixture);
+            mixture = distinctive_topics(weight).matmul(&mixture);
             topics.push(self.words.upper(&mixture, l + 1));
         }
         Ok(topics)
     }
 
-    /// The weights between each layer and the one above it, from the lowest, `[topics above, topics]`.
+    /// Returns the weights between each layer and the one above it, from the lowest: `[topics above, topics]`.
     pub fn weights(&self) -> Vec<Tensor> {
         self.layers.iter().filter_map(Layer::weight).collect()
     }
 }
 
-/// How many times the mean share a topic must have of an upper one's weights, to be one of those that it is shown by.
+/// A lower topic represents an upper one if its share of the upper topic's weights is at least this many times its mean
+/// share.
 const DISTINCTIVE: f64 = 1.5;
 
-/// Of weights `[topics above, topics]`, the squares of what each row's shares have beyond [`DISTINCTIVE`] times those
-/// of the mean row, as shares again: a mixture of the few topics that are the upper one's own, rather than of all that
-/// it has a little more of. Of a row that has none, its shares.
-fn distinctive_words(weight: &Tensor) -> Tensor {
+/// Returns for each row of weights `[topics above, topics]` a mixture of the few topics that are specific to it: the
+/// squares of what its shares exceed [`DISTINCTIVE`] times the mean shares by, normalised. A row that exceeds none
+/// returns its shares.
+fn distinctive_topics(weight: &Tensor) -> Tensor {
     let share = |x: &Tensor| x / x.sum_dim_intlist(-1, true, None::<Kind>).clamp_min(1e-12);
     let shares = share(weight);
     let excess = (&shares - shares.mean_dim(0, true, None::<Kind>) * DISTINCTIVE).relu();
-    // What is left of rounding alone is none.
+    // Excesses this small are rounding errors.
     let none = excess.sum_dim_intlist(-1, true, None::<Kind>).lt(1e-4);
     shares.where_self(&none, &share(&excess.square()))
 }
 
-/// The noise of a layer: layers share no numbers.
-fn of_layer(key: NoiseKey, layer: usize) -> NoiseKey {
+/// Returns the key of a layer's noise: layers use different noise.
+fn layer_key(key: NoiseKey, layer: usize) -> NoiseKey {
     NoiseKey { seed: key.seed.wrapping_add((layer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)), ..key }
 }
 
@@ -337,7 +343,7 @@ mod tests {
     fn upper_topics_are_mixtures_of_those_that_are_their_own() {
         let rows = |rows: &[[f32; 4]]| Tensor::from_slice(&rows.concat()).reshape([-1, 4]);
         let check = |weights: &[[f32; 4]], expected: &[[f32; 4]]| {
-            let difference = (distinctive_words(&rows(weights)) - rows(expected)).abs().max().double_value(&[]);
+            let difference = (distinctive_topics(&rows(weights)) - rows(expected)).abs().max().double_value(&[]);
             assert!(difference < 1e-6, "{difference}");
         };
         // Mean shares are 1/6, .1, .4, 1/3: beyond 1.5 times these, the first row has .25 and .15.

@@ -1,24 +1,25 @@
-//! Which words stand for those that no document of a step has.
+//! The distribution that samples the words outside of a batch, and their weights in sums over the vocabulary.
 //!
-//! A word is drawn by half for its own sake, and by half for the documents that it is in:
+//! The probability of a word is half uniform and half proportional to the number `n_v` of documents that have it:
 //!
 //! ```text
 //! p_v = (1 / V + n_v / sum_u n_u) / 2
 //! ```
 //!
-//! Sums over a vocabulary are mostly of frequent words, which uniform draws hardly meet; and no word stands for more
-//! than twice as many as it would under these. The draws come one from each of `m` parts of equal chance: a word that
-//! is drawn `t` times stands for `t / (m p_v)`, one on average, and `t` differs from `m p_v` by less than two.
+//! Sums over a vocabulary are dominated by frequent words, which uniform draws rarely hit. The uniform half bounds the
+//! weight of a word by twice its weight under uniform draws. The `m` draws are stratified: one from each of `m` parts
+//! of equal probability. A word drawn `t` times has the weight `t / (m p_v)`, one on average, and `t` differs from
+//! `m p_v` by less than two.
 
-/// Chances of words.
+/// The probabilities of words.
 #[derive(Debug)]
 pub(super) struct Proposal {
-    /// Sums of those up to each word.
+    /// The cumulative probability up to each word.
     sums: Vec<f64>,
 }
 
 impl Proposal {
-    /// By how many documents each word is in.
+    /// Makes a proposal from the number of documents that have each word.
     pub fn new(documents: &[f64]) -> Self {
         let uniform = 1.0 / documents.len() as f64;
         let total: f64 = documents.iter().sum();
@@ -30,17 +31,18 @@ impl Proposal {
         Self { sums: documents.iter().map(up_to).collect() }
     }
 
-    /// The chance of a word.
-    fn chance(&self, word: usize) -> f64 {
+    /// Returns the probability of a word.
+    fn probability(&self, word: usize) -> f64 {
         self.sums[word] - word.checked_sub(1).map_or(0.0, |before| self.sums[before])
     }
 
-    /// The different words of as many draws as there are numbers from [0, 1), ascending, and how many each stands for.
+    /// Draws one word per number of `uniform`, each in [0, 1). Returns the distinct words, ascending, with their
+    /// weights.
     pub fn draw(&self, uniform: &[f64]) -> Vec<(i64, f32)> {
         let Some(total) = self.sums.last() else { return Vec::new() };
         let (part, last) = (total / uniform.len() as f64, self.sums.len() - 1);
         let mut from = 0;
-        // Each word lies near the one before: it is looked for in steps that double, and then between the last two.
+        // Each word lies near the one before: searches in doubling steps, and then between the last two.
         let word = |(i, u): (usize, &f64)| {
             let at = (i as f64 + u) * part;
             let mut step = 1;
@@ -54,8 +56,8 @@ impl Proposal {
         };
         let words: Vec<usize> = uniform.iter().enumerate().map(word).collect();
         let distinct = words.chunk_by(|a, b| a == b);
-        let stands_for = |draws: &[usize]| (draws.len() as f64 * part / self.chance(draws[0])) as f32;
-        distinct.map(|draws| (draws[0] as i64, stands_for(draws))).collect()
+        let weight = |draws: &[usize]| (draws.len() as f64 * part / self.probability(draws[0])) as f32;
+        distinct.map(|draws| (draws[0] as i64, weight(draws))).collect()
     }
 }
 
@@ -73,7 +75,7 @@ mod tests {
         {
             let proposal = Proposal::new(&documents);
             for (word, exact) in exact.into_iter().enumerate() {
-                assert!((proposal.chance(word) - exact).abs() < 1e-12, "{word}");
+                assert!((proposal.probability(word) - exact).abs() < 1e-12, "{word}");
             }
         }
     }
@@ -91,7 +93,7 @@ mod tests {
                 assert!(draws.windows(2).all(|pair| pair[0].0 < pair[1].0));
                 let mut of_words = [0.0; DOCUMENTS.len()];
                 for (word, share) in draws {
-                    let expected = count as f64 * proposal.chance(word as usize);
+                    let expected = count as f64 * proposal.probability(word as usize);
                     assert!((f64::from(share) * expected - expected).abs() < 2.0, "{word}: {share}");
                     of_words[word as usize] = f64::from(share);
                 }

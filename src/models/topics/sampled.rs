@@ -1,21 +1,21 @@
-//! Words given topics in a step of training with a large vocabulary: the words that the step looks at, and how they
-//! stand for the others.
+//! The likelihood of words given topics in a training step with a large vocabulary: a sample of the words, with
+//! weights.
 //!
-//! All three laws need a sum over the vocabulary, `S = sum_v f_v`, of rates or of exponentials of logits. Where topics
-//! add up, a step has
+//! All three likelihoods need a sum over the vocabulary, `S = sum_v f_v`, of rates or of exponentials of logits. For
+//! additive topics, a step computes
 //!
 //! ```text
 //! S' = sum_{v in the batch} f_v + sum_v s_v f_v [v not in the batch]
 //! ```
 //!
-//! where `s_v` is how many words `v` stands for, zero for nearly all and one on average (`proposal.rs`), and only the
-//! rows of these words have a gradient. Where topics multiply, `f` costs a pass over the words for each document, and
-//! documents look at some of the batch's words alone (`subsampled.rs`).
+//! where `s_v` is the number of words that `v` represents: zero for nearly all words, one on average (`proposal.rs`).
+//! Only the rows of these words have a gradient. For the log-linear likelihood, `f` needs a pass over the words for
+//! each document, so documents also use a sample of the batch's words (`subsampled.rs`).
 //!
-//! `E S' = S`: the Poisson law's likelihood and gradient are unbiased. The other two have `log S'`, whose mean is
-//! `log S - Var(S' / S) / 2` to the first order. The words of a batch are nearly all of `S`, so that this is small:
-//! with a share `r` of `S` outside of the batch, `Var(S' / S) <= r^2 (1 + d^2) / m`, where `d` is how `f_v / p_v`
-//! varies over the draws, in units of its mean.
+//! Since `E S' = S`, likelihood and gradient are unbiased for the Poisson likelihood. The other two use `log S'`, whose
+//! mean is `log S - Var(S' / S) / 2` to first order. This bias is small, since the words of a batch make up most of
+//! `S`: with a share `r` of `S` outside of the batch, `Var(S' / S) <= r^2 (1 + d^2) / m`, where `d` is the standard
+//! deviation of `f_v / p_v` over the `m` draws, in units of its mean.
 //!
 //! # Source
 //! Importance sampling of a softmax's normaliser: Bengio, Senecal, "Quick Training of Probabilistic Neural Nets by
@@ -30,29 +30,29 @@ use crate::error::Result;
 use crate::nn::{Rows, SparseIndex, rowwise_dot, weighted_sums};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// Rows of both tables for the words of a step: those of the documents, and others.
+/// The table rows for the words of a step: words of the documents, and others.
 #[derive(Debug)]
 pub(super) struct SampledTables {
-    /// The rows that all documents look at, with how many words each stands for.
+    /// The rows that all documents use, with the number of words that each represents.
     pub tables: Tables,
     shares: Tensor,
     documents: Documents,
-    /// Of both tables in the store.
+    /// The names of both tables in the store.
     names: [String; 2],
 }
 
-/// What documents look at.
+/// The words that each document uses.
 #[derive(Debug)]
 enum Documents {
-    /// All the words of the step: entries of the documents, and of one more bag, of all these words.
+    /// All words of the step (additive topics): the entries of the documents, and one more bag with all these words.
     All(SparseIndex),
-    /// Some, where topics multiply.
+    /// A sample of the words (log-linear topics).
     Some(SubsampledVocabulary),
 }
 
 impl SampledTables {
-    /// The rows that documents look at together: of words of theirs, and of others, by `count` draws of a proposal.
-    /// Both come from libtorch's generator.
+    /// Samples the words of a step: words of the documents, and others by `count` draws of a proposal. Both use
+    /// libtorch's generator.
     pub fn new(
         likelihood: Likelihood,
         tables: [&Tensor; 2],
@@ -77,9 +77,10 @@ impl SampledTables {
             }
             (all.indices.shallow_clone(), shares, Documents::All(all))
         };
-        let of_step = matches!(documents, Documents::Some(_));
-        let rows =
-            |table: &Tensor| -> Result<Tensor> { Ok(table.f_index_select(0, &indices)?.set_requires_grad(of_step)) };
+        let is_log_linear = matches!(documents, Documents::Some(_));
+        let rows = |table: &Tensor| -> Result<Tensor> {
+            Ok(table.f_index_select(0, &indices)?.set_requires_grad(is_log_linear))
+        };
         let shares = Tensor::from_slice(&shares).to_device(bags.words.device());
         let [weight, bias] = [rows(&tables[0])?, rows(&tables[1])?];
         let tables = Tables { likelihood, weight, bias, shares: Some(shares.shallow_clone()) };
@@ -87,10 +88,10 @@ impl SampledTables {
     }
 }
 
-/// Functions of a table that are linear in it, or in its exponentials, and in `[z, 1]`: autograd sees one product of
-/// both, in place of all that it is made of. All are once differentiable.
+/// Functions that are linear in a table, or in its exponentials, and in `[z, 1]`. Autograd gets one product of both, in
+/// place of the operations that compute it, and differentiates it once.
 impl SampledTables {
-    /// `-log p(x | z)` in nats, `[B]`, and the rows that are leaves of its graph.
+    /// Computes `-log p(x | z)` in nats, `[B]`, and returns it with the rows that are leaves of its graph.
     pub fn neg_log_prob(&self, z: &Tensor, bags: &BagOfWordsBatch) -> Result<(Tensor, Vec<Rows>)> {
         match &self.documents {
             Documents::Some(vocabulary) => vocabulary.neg_log_prob(&self.tables, z, bags, &self.names),
@@ -98,8 +99,8 @@ impl SampledTables {
         }
     }
 
-    /// With rates `r = [z, 1] T'`, the sum of `x log r` has the gradient `(x / r) T` in `[z, 1]`; that of `r` over the
-    /// vocabulary is linear in `z` and in `T`.
+    /// Computes `-log p(x | z)` of additive topics. With rates `r = [z, 1] T'`, the sum of `x log r` has the gradient
+    /// `(x / r) T` in `[z, 1]`, and the sum of `r` over the vocabulary is linear in `z` and in `T`.
     fn additive(&self, entries: &SparseIndex, z: &Tensor, bags: &BagOfWordsBatch) -> Result<(Tensor, Vec<Rows>)> {
         let Self { tables, shares, .. } = self;
         let inputs = with_ones(z);
@@ -108,10 +109,10 @@ impl SampledTables {
         let places = entries.places.narrow(0, 0, bags.words.size()[0]);
         let rates = rowwise_dot([&inputs, &bags.rows], [&table, &places])?;
         let weights = &bags.counts / &rates;
-        let of_documents = weighted_sums(&table, &places, &weights, &bags.offsets)?;
-        let sums = Tensor::cat(&[of_documents, shares.unsqueeze(0).matmul(&table)], 0);
+        let document_sums = weighted_sums(&table, &places, &weights, &bags.offsets)?;
+        let sums = Tensor::cat(&[document_sums, shares.unsqueeze(0).matmul(&table)], 0);
         let logs = bags.per_document(&(rates.log() * &bags.counts));
-        // The sum over the vocabulary is one more bag, of all words of the step.
+        // The sum over the vocabulary is the additional bag with all words of the step.
         let weights = Tensor::cat(&[&weights, shares], 0);
         drop(no_grad);
         let topics = z.size()[1];

@@ -1,10 +1,10 @@
-//! Words given topics in a step of training with a large vocabulary, where topics multiply: a document looks at its own
-//! words, and at some of the batch's others.
+//! The log-linear likelihood in a training step with a large vocabulary: a document uses its own words, and a sample of
+//! the batch's other words.
 //!
-//! Most words of a batch are in a few documents alone, and together they are a small part of the sum over the
-//! vocabulary of a document that does not have them. Of the `h_c` words that are in `c < 16` documents, all documents
-//! share `n_c = h_c c / 16`, rounded up, drawn without replacement; a document has its own ones besides. With `s_v`
-//! words for which a word outside of the batch stands (`proposal.rs`):
+//! Most words of a batch are in few documents. For a document without them, together they are a small part of the sum
+//! over the vocabulary. Let `h_c` be the number of words that are in `c < 16` documents. All documents share
+//! `n_c = h_c c / 16` of them, rounded up, drawn without replacement; each document also uses its own words. A word
+//! outside of the batch represents `s_v` words (`proposal.rs`):
 //!
 //! ```text
 //! S' = sum_{v in the document, or in 16 others} f_v
@@ -12,13 +12,13 @@
 //!    + sum_v s_v f_v [v not in the batch]
 //! ```
 //!
-//! Thinning adds `sum_c q_c^2 a_c^2 (1 / n_c - 1 / h_c)` to the variance of `S' / S`, where the words of `c` documents
-//! have a share `q_c` of `S`, and `a_c` is how `f` varies over them, in units of its mean: less than what the words
-//! outside of the batch leave (`sampled.rs`).
+//! Sampling adds `sum_c q_c^2 a_c^2 (1 / n_c - 1 / h_c)` to the variance of `S' / S`. Here `q_c` is the share of `S` of
+//! the words in `c` documents, and `a_c` is the standard deviation of `f` over them, in units of its mean. This is less
+//! than the variance from words outside of the batch (`sampled.rs`).
 //!
-//! With logits `[z, 1] T'`, the gradient in them is `n softmax - x`, and its product with `T` is the one in `[z, 1]`.
-//! Words that documents share are rows of a matrix; those of a document alone are terms of its own weighted sum of the
-//! table's rows.
+//! With logits `[z, 1] T'`, the gradient in the logits is `n softmax - x`, and its product with `T` is the gradient in
+//! `[z, 1]`. The words that all documents share are rows of a matrix; a document's other words are terms of its own
+//! weighted sum of table rows.
 
 use super::BagOfWordsBatch;
 use super::slopes::{with_ones, with_slopes};
@@ -27,29 +27,30 @@ use crate::error::Result;
 use crate::nn::{Rows, SparseIndex, rowwise_dot, weighted_sums};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// Words of fewer documents are looked at by some of the others, by one for each document of so many.
+/// Words in fewer documents of the batch than this are sampled.
 const FEW: usize = 16;
 
-/// Words that all documents look at, some of which stand for others, and those that a document looks at alone.
+/// The words that all documents share, some of which represent others, and the words that only their own documents use.
 #[derive(Debug)]
 pub(super) struct SubsampledVocabulary {
-    /// The former, ascending, `[D]`.
+    /// The shared words, ascending, `[D]`.
     pub indices: Tensor,
-    /// The logarithms of how many words each stands for in documents that do not have it, `[D]`.
+    /// The logarithm of the number of words that each shared word represents in documents that do not have it, `[D]`.
     log_shares: Tensor,
-    /// Entries with such a word, and its place among these.
+    /// The entries with a shared word, and the index of that word among the shared ones.
     inside: [Tensor; 2],
-    /// Entries with another word.
+    /// The entries with other words.
     outside: SparseIndex,
-    /// Their numbers among those of the documents.
+    /// The indices of these entries in the batch.
     outside_numbers: Tensor,
-    /// Weights and background of all words.
+    /// The weights and background of all words.
     tables: [Tensor; 2],
 }
 
 impl SubsampledVocabulary {
-    /// Of entries of documents, and of `others` with how many words each of them stands for; and how many words each
-    /// stands for that all documents look at, in sums over the vocabulary. From libtorch's generator.
+    /// Samples the vocabulary for the entries of a batch and for `others`, words outside of the batch with the number
+    /// of words that each represents. Also returns how many words each shared word represents in sums over the
+    /// vocabulary. Uses libtorch's generator.
     pub fn new(
         tables: &[Tensor; 2],
         bags: &BagOfWordsBatch,
@@ -58,20 +59,20 @@ impl SubsampledVocabulary {
     ) -> Result<(Self, Vec<f32>)> {
         let documents = documents_by_word(entries, bags)?;
         let order = Tensor::f_randperm(documents.len() as i64, (Kind::Int64, Device::Cpu))?;
-        let of_step = shares(&documents, &Vec::<i64>::try_from(order)?);
-        let alone: Vec<bool> = of_step.iter().map(|&share| share == 0.0).collect();
+        let shares_of_words = shares(&documents, &Vec::<i64>::try_from(order)?);
+        let unshared: Vec<bool> = shares_of_words.iter().map(|&share| share == 0.0).collect();
         let (mut indices, mut shares) = (Vec::new(), Vec::new());
         let (mut entries_inside, mut places_inside) = (Vec::new(), Vec::new());
-        // Both lists ascend, and are merged.
+        // Merges two ascending lists.
         let mut others = others.iter().peekable();
         for (place, (&word, &share)) in
-            entries.distinct.iter().zip(&of_step).enumerate().filter(|(_, (_, share))| **share > 0.0)
+            entries.distinct.iter().zip(&shares_of_words).enumerate().filter(|(_, (_, share))| **share > 0.0)
         {
             while let Some((other, share)) = others.next_if(|(other, _)| *other < word) {
                 indices.push(*other);
                 shares.push(*share);
             }
-            entries_inside.extend(entries.of(place).iter().map(|&entry| i64::from(entry)));
+            entries_inside.extend(entries.entries_of(place).iter().map(|&entry| i64::from(entry)));
             places_inside.resize(entries_inside.len(), indices.len() as i64);
             indices.push(word);
             shares.push(share);
@@ -80,7 +81,7 @@ impl SubsampledVocabulary {
             indices.push(other);
             shares.push(share);
         }
-        let (outside, outside_numbers) = entries.of_rows(&alone)?;
+        let (outside, outside_numbers) = entries.entries_of_rows(&unshared)?;
         let device = bags.words.device();
         let tensor = |list: Vec<i64>| Tensor::from_slice(&list).to_device(device);
         let vocabulary = Self {
@@ -94,7 +95,8 @@ impl SubsampledVocabulary {
         Ok((vocabulary, shares))
     }
 
-    /// `-log p(x | z)` in nats, `[B]`, and the rows that are leaves of its graph, of tables of these names.
+    /// Computes `-log p(x | z)` in nats, `[B]`, and returns it with the rows that are leaves of its graph, under the
+    /// names of their tables.
     pub fn neg_log_prob(
         &self,
         shared: &Tables,
@@ -110,7 +112,7 @@ impl SubsampledVocabulary {
         let (rows_outside, counts_outside) = (&outside.bags, bags.counts.index_select(0, outside_numbers));
         let flat = &rows_inside * indices.size()[0] + &inside[1];
         let mut logits = log_shares.addmm(&inputs, &table.tr());
-        // A document's own words stand for themselves alone.
+        // In a document that has it, a word represents itself alone.
         let _ = logits.reshape([-1]).index_add_(0, &flat, &-log_shares.index_select(0, &inside[1]));
         let at_inside = logits.reshape([-1]).index_select(0, &flat);
         let bias_outside = bias.index_select(0, &outside.rows);
@@ -128,52 +130,52 @@ impl SubsampledVocabulary {
             &(at_outside * &counts_outside),
         );
         let value = (most + sums.log()) * &bags.lengths - at_words;
-        // Slopes in logits; of those inside, but for a factor that each document has.
+        // Derivatives in the logits; for shared words, without a factor per document.
         let factors = &bags.lengths / sums;
         let _ = exps.reshape([-1]).index_add_(0, &flat, &-(counts_inside / factors.index_select(0, &rows_inside)));
         let slopes_outside = exps_outside * factors.index_select(0, rows_outside) - counts_outside;
-        let of_weight = weighted_sums(weight, &outside.rows, &slopes_outside, &outside.offsets)?;
-        let of_bias = Tensor::zeros_like(&bags.lengths).index_add(0, rows_outside, &(&slopes_outside * bias_outside));
+        let weight_sums = weighted_sums(weight, &outside.rows, &slopes_outside, &outside.offsets)?;
+        let bias_sums = Tensor::zeros_like(&bags.lengths).index_add(0, rows_outside, &(&slopes_outside * bias_outside));
         drop(no_grad);
-        let leaves = [of_weight, of_bias].map(|sums| sums.set_requires_grad(true));
+        let leaves = [weight_sums, bias_sums].map(|sums| sums.set_requires_grad(true));
         let of_outside = Tensor::cat(&[&leaves[0], &leaves[1].unsqueeze(-1)], 1);
         let slopes = exps.matmul(&table) * factors.unsqueeze(-1) + of_outside;
         let shared = [&shared.weight, &shared.bias].into_iter().zip(names);
         let rows = shared.map(|(leaf, name)| Rows::new(name, indices, leaf));
-        let alone = leaves.iter().zip(names);
-        let rows = rows.chain(alone.map(|(leaf, name)| Rows::of_sums(name, outside, &slopes_outside, leaf, None)));
+        let unshared = leaves.iter().zip(names);
+        let rows = rows.chain(unshared.map(|(leaf, name)| Rows::of_sums(name, outside, &slopes_outside, leaf, None)));
         let rows = rows.collect();
         Ok((with_slopes(value, &inputs, &slopes)?, rows))
     }
 }
 
-/// How many documents have each different word; [`FEW`] where one has it in several entries, which are no sample of
-/// documents.
+/// Returns the number of documents with each distinct word. A word that has several entries in one document counts as
+/// in [`FEW`] documents, since its entries are not a sample of documents.
 fn documents_by_word(entries: &SparseIndex, bags: &BagOfWordsBatch) -> Result<Vec<usize>> {
     let documents = Vec::<i64>::try_from(&bags.rows)?;
     let of_word = |place: usize| {
-        let entries = entries.of(place);
+        let entries = entries.entries_of(place);
         let twice = |pair: &[u32]| documents[pair[0] as usize] == documents[pair[1] as usize];
         if entries.len() < FEW && entries.windows(2).any(twice) { FEW } else { entries.len() }
     };
     Ok((0..entries.distinct.len()).map(of_word).collect())
 }
 
-/// How many words each word of a batch stands for in documents that do not have it, by how many documents have it and
-/// the order in which words are drawn: zero where it is not.
+/// Returns how many words each word of a batch represents in documents that do not have it: zero if it is not drawn.
+/// `documents` is the number of documents with each word, `order` the order in which words are drawn.
 fn shares(documents: &[usize], order: &[i64]) -> Vec<f32> {
     let mut words = [0usize; FEW];
     documents.iter().filter(|&&c| c < FEW).for_each(|&c| words[c] += 1);
     let drawn: [usize; FEW] = std::array::from_fn(|c| (words[c] * c).div_ceil(FEW));
-    let mut left = drawn;
+    let mut remaining = drawn;
     let mut shares = vec![1.0; documents.len()];
     for &word in order {
         let (word, c) = (word as usize, documents[word as usize]);
         if c >= FEW {
             continue;
         }
-        shares[word] = if left[c] > 0 { words[c] as f32 / drawn[c] as f32 } else { 0.0 };
-        left[c] = left[c].saturating_sub(1);
+        shares[word] = if remaining[c] > 0 { words[c] as f32 / drawn[c] as f32 } else { 0.0 };
+        remaining[c] = remaining[c].saturating_sub(1);
     }
     shares
 }

@@ -1,37 +1,40 @@
-//! Words given topics by the rows of weights and background that are looked at: all of them, or those of a step of
-//! training (`sampled.rs`).
+//! The likelihood of words given topics, from rows of weights and background: all rows, or those of a training step
+//! (`sampled.rs`).
+//!
+//! Topics are *additive* if word rates are sums over topics (Poisson and multinomial likelihood), and *log-linear* if
+//! logits are.
 
 use super::{BagOfWordsBatch, Likelihood};
 use tch::{Kind, Tensor};
 
-/// Rows of both tables.
+/// `R` rows of the weights and of the background.
 #[derive(Debug)]
 pub(super) struct Tables {
     pub likelihood: Likelihood,
-    /// `[R, K]`; the logarithm of `W` where it is positive.
+    /// The weights `[R, K]`; for additive topics, their logarithms.
     pub weight: Tensor,
-    /// `[R]`; the logarithm of `b` where it is positive.
+    /// The background `[R]`; for additive topics, its logarithm.
     pub bias: Tensor,
-    /// How many words each row stands for in sums over the vocabulary, `[R]`; nothing where these are all rows.
+    /// How many words each row represents in sums over the vocabulary, `[R]`; `None` if these are all rows.
     pub shares: Option<Tensor>,
 }
 
 impl Tables {
-    /// All rows.
+    /// Makes the tables of all rows.
     pub fn whole(likelihood: Likelihood, weight: &Tensor, bias: &Tensor) -> Self {
         let [weight, bias] = [weight, bias].map(Tensor::shallow_clone);
         Self { likelihood, weight, bias, shares: None }
     }
 
-    /// The sum over the vocabulary of what belongs to rows, `[R, ...]`.
-    fn sum(&self, of_rows: &Tensor) -> Tensor {
+    /// Sums values of rows, `[R, ...]`, over the vocabulary.
+    fn sum(&self, row_values: &Tensor) -> Tensor {
         match &self.shares {
-            Some(shares) => shares.matmul(of_rows),
-            None => of_rows.sum_dim_intlist(0, false, None::<Kind>),
+            Some(shares) => shares.matmul(row_values),
+            None => row_values.sum_dim_intlist(0, false, None::<Kind>),
         }
     }
 
-    /// The sum of the squares of the weights, where topics multiply.
+    /// Returns the sum of the squared weights, `[]`; zero for additive topics.
     pub fn penalty(&self) -> Tensor {
         match self.likelihood {
             Likelihood::LogLinear => self.sum(&self.weight.square()).sum(None::<Kind>),
@@ -39,8 +42,8 @@ impl Tables {
         }
     }
 
-    /// How much topics have the same words: the sum over pairs of topics of the squared cosine of their positive
-    /// weights, where topics multiply. Of a sample, an estimate.
+    /// Returns how far topics share their words, `[]`: the sum over pairs of topics of the squared cosine of their
+    /// positive weights; zero for additive topics. Sampled rows give an estimate.
     pub fn overlap(&self) -> Tensor {
         if self.likelihood != Likelihood::LogLinear {
             return Tensor::zeros([], (Kind::Float, self.weight.device()));
@@ -53,12 +56,12 @@ impl Tables {
         let products = positive.tr().matmul(&positive);
         let squares = products.diagonal(0, 0, 1).clamp_min(1e-12);
         let cosines = products.square() / (squares.unsqueeze(0) * squares.unsqueeze(1));
-        // Row by row: a sum of all at once depends on the number of threads.
+        // Sums each row first: the rounding of one sum over all depends on the number of threads.
         let total = cosines.sum_dim_intlist(-1, false, None::<Kind>).sum(None::<Kind>);
         (total - cosines.diagonal(0, 0, 1).sum(None::<Kind>)) / 2.0
     }
 
-    /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, by all rows.
+    /// Computes `-log p(x | z)` in nats, `[B]`, from topics' counts `[B, K]`, with the exact sum over all rows.
     pub fn neg_log_prob(&self, z: &Tensor, bags: &BagOfWordsBatch) -> Tensor {
         if self.likelihood == Likelihood::LogLinear {
             let logits = self.bias.addmm(z, &self.weight.tr());
@@ -73,8 +76,8 @@ impl Tables {
         self.additive(&total, &bags.per_document(&(rates.log() * &bags.counts)), bags)
     }
 
-    /// The same where topics add up: of the sums of rates over the vocabulary, and of their logarithms over the
-    /// documents' words, `[B]`.
+    /// Computes `-log p(x | z)` of additive topics, `[B]`, from the sums of rates over the vocabulary, `total` `[B]`,
+    /// and the sums of log rates over the documents' words, `logs` `[B]`.
     pub fn additive(&self, total: &Tensor, logs: &Tensor, bags: &BagOfWordsBatch) -> Tensor {
         match self.likelihood {
             Likelihood::Poisson => total + bags.per_document(&(&bags.counts + 1.0).lgamma()) - logs,

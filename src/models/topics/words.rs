@@ -1,6 +1,6 @@
-//! The lowest floor of the topic model: words given the counts of the lowest topics.
+//! The lowest level of the topic model: words given the counts of the lowest topics.
 //!
-//! Three laws of a document's word counts `x` given `z = z_1`:
+//! Three likelihoods of a document's word counts `x` given `z = z_1`:
 //!
 //! ```text
 //! poisson      x_v ~ Poisson(r_v),                   r = z W + b,  W > 0, b > 0
@@ -8,9 +8,9 @@
 //! log-linear   x   ~ Multinomial(sum x, softmax(z W + b))
 //! ```
 //!
-//! The first two look at the words that occur and at one sum for each topic; the softmax of the third costs a pass over
-//! the vocabulary. In training, a large vocabulary is represented by the words that occur and a sample of the others
-//! (`sampled.rs`); in evaluation, sums are exact.
+//! The first two, called additive, need the words that occur and one sum per topic; the softmax of the third needs a
+//! pass over the vocabulary. In training, a sample represents a large vocabulary (`sampled.rs`); in evaluation, sums
+//! are exact.
 
 use super::config::TopicsStart;
 use super::proposal::Proposal;
@@ -23,26 +23,27 @@ use std::cell::OnceCell;
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor};
 
-/// The count of a topic at which a document's words are the topic's own, where topics multiply, at the start.
-const WHOLE: f64 = 16.0;
+/// The count at which a log-linear topic initially has its own word distribution.
+const OWN_WORDS_COUNT: f64 = 16.0;
 
-/// A count that outweighs all others, where topics multiply: by it, topics of upper layers are read.
-const OUTWEIGHING: f64 = 3.0 * WHOLE;
+/// A count that dominates all others in log-linear topics, from which the words of upper topics are computed.
+const DOMINANT_COUNT: f64 = 3.0 * OWN_WORDS_COUNT;
 
-/// Documents with a word by which half of its weights is believed, where topics are read: a word of two documents is in
-/// a topic by chance.
-const CONVINCING: f64 = 15.0;
+/// The number of documents with a word at which its weights are trusted by half when topics are displayed: a word of
+/// two documents is in a topic by chance.
+const HALF_TRUST_DOCUMENTS: f64 = 15.0;
 
-/// A sample of a large vocabulary has this part of the words that a whole vocabulary may have, as draws.
-const SAMPLED: i64 = 16;
+/// The number of draws is `vocabulary_sample` over this number.
+const WORDS_PER_DRAW: i64 = 16;
 
-/// Logarithm of the largest factor by which a topic is said to raise a word's rate: sums of them are finite in float32.
+/// The logarithm of the largest factor by which a topic raises a word's rate in attributions, so that sums stay finite
+/// in float32.
 const LARGEST_LIFT: f64 = 60.0;
 
-/// Numbers that a sum over the vocabulary keeps at once in evaluation: 64 MB.
-const AT_ONCE: i64 = 1 << 24;
+/// The number of float32 values that a sum over the vocabulary keeps at once in evaluation: 64 MB.
+const VALUES_AT_ONCE: i64 = 1 << 24;
 
-/// What a step of training looks at.
+/// The table rows that a training step uses.
 #[derive(Debug)]
 pub(super) enum StepTables {
     /// All rows.
@@ -52,7 +53,7 @@ pub(super) enum StepTables {
 }
 
 impl StepTables {
-    /// The rows that all documents look at.
+    /// Returns the rows that all documents use.
     pub fn shared(&self) -> &Tables {
         match self {
             Self::Whole(tables) => tables,
@@ -60,8 +61,8 @@ impl StepTables {
         }
     }
 
-    /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, with a gradient, and rows that are leaves of its
-    /// graph in place of the tables.
+    /// Computes `-log p(x | z)` in nats, `[B]`, from topics' counts `[B, K]`, with a gradient. Also returns the rows
+    /// that are leaves of its graph in place of the tables.
     pub fn neg_log_prob(&self, z: &Tensor, bags: &BagOfWordsBatch) -> Result<(Tensor, Vec<Rows>)> {
         match self {
             Self::Whole(tables) => Ok((tables.neg_log_prob(z, bags), Vec::new())),
@@ -70,41 +71,41 @@ impl StepTables {
     }
 }
 
-/// Weights and background.
+/// The weights of topics and the background of words.
 #[derive(Debug)]
 pub(super) struct Words {
     likelihood: Likelihood,
-    /// `[V, K]`; the logarithm of `W` where it is positive.
+    /// The weights `[V, K]`; for additive topics, their logarithms.
     weight: Tensor,
-    /// `[V]`; the logarithm of `b` where it is positive.
+    /// The background `[V]`; for additive topics, its logarithm.
     bias: Tensor,
-    /// `[V]`: how far what is known of a word's weights is to be believed, from 0 to 1.
+    /// How far each word's weights are trusted, from 0 to 1, `[V]`: `n / (n + HALF_TRUST_DOCUMENTS)` for a word
+    /// of `n` documents.
     support: Tensor,
-    /// Of both tables in the store.
+    /// The names of both tables in the store.
     names: [String; 2],
-    /// Draws of words in a step of training; nothing where all are looked at.
+    /// The number of words drawn in a training step; `None` if a step uses all words.
     sample: Option<i64>,
-    /// What they are drawn from, made for the first step.
+    /// The proposal of these draws, made at the first step.
     proposal: OnceCell<Proposal>,
 }
 
 impl Words {
-    /// The background alone explains the frequencies of words, and topics differ by the words of their documents.
-    ///
-    /// A step of training looks at all words of a vocabulary that has at most `largest`.
+    /// Makes the tables so that the background alone explains the frequencies of words, and topics differ by the words
+    /// of their documents. Training steps use all words of a vocabulary of at most `largest` words.
     pub fn new(path: &Path, likelihood: Likelihood, start: &TopicsStart, largest: i64) -> Self {
         let frequencies = start.frequencies.log();
-        let believed = &start.documents / (&start.documents + CONVINCING);
+        let trust = &start.documents / (&start.documents + HALF_TRUST_DOCUMENTS);
         let (weight, bias) = if likelihood == Likelihood::LogLinear {
-            ((start.topics.log() - frequencies.unsqueeze(-1)) / WHOLE, frequencies)
+            ((start.topics.log() - frequencies.unsqueeze(-1)) / OWN_WORDS_COUNT, frequencies)
         } else {
-            // A topic's count adds as many words as there would be in a document of a few topics.
+            // One count of a topic adds a quarter of a mean document; the background has half of it.
             (start.topics.log() + (start.length / 4.0).ln(), frequencies + (start.length / 2.0).ln())
         };
         let copy = |name: &str, tensor: &Tensor| path.var_copy(name, &tensor.to_kind(Kind::Float));
         let support = path.zeros_no_train("support", &[weight.size()[0]]);
-        tch::no_grad(|| support.shallow_clone().copy_(&believed));
-        let sample = (weight.size()[0] > largest).then_some((largest / SAMPLED).max(1));
+        tch::no_grad(|| support.shallow_clone().copy_(&trust));
+        let sample = (weight.size()[0] > largest).then_some((largest / WORDS_PER_DRAW).max(1));
         let names = ["weight", "bias"].map(|name| path.path(name));
         Self {
             likelihood,
@@ -117,26 +118,28 @@ impl Words {
         }
     }
 
+    /// Returns the likelihood of words given topics.
     pub fn likelihood(&self) -> Likelihood {
         self.likelihood
     }
 
-    /// How many words there are.
+    /// Returns the number of words.
     pub fn count(&self) -> i64 {
         self.weight.size()[0]
     }
 
-    /// Of how many documents the numbers of all words are kept at once.
+    /// Returns how many documents fit in [`VALUES_AT_ONCE`] values, with one value per word.
     pub fn documents_at_once(&self) -> i64 {
-        (AT_ONCE / self.count().max(1)).max(1)
+        (VALUES_AT_ONCE / self.count().max(1)).max(1)
     }
 
+    /// Returns the device of the tables.
     pub fn device(&self) -> Device {
         self.weight.device()
     }
 
-    /// What other words are drawn from in a step of training, by the documents that each word is in, which `support`
-    /// tells.
+    /// Returns the proposal of words for training steps, from the number of documents with each word, which follows
+    /// from `support`.
     fn proposal(&self) -> Result<&Proposal> {
         if let Some(proposal) = self.proposal.get() {
             return Ok(proposal);
@@ -144,13 +147,13 @@ impl Words {
         let support = Vec::<f64>::try_from(self.support.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?)?;
         let documents = |support: f64| {
             let support = support.max(0.0).min(1.0 - f64::from(f32::EPSILON));
-            CONVINCING * support / (1.0 - support)
+            HALF_TRUST_DOCUMENTS * support / (1.0 - support)
         };
         let documents: Vec<f64> = support.into_iter().map(documents).collect();
         Ok(self.proposal.get_or_init(|| Proposal::new(&documents)))
     }
 
-    /// What a step of training looks at.
+    /// Returns the table rows for a training step.
     pub fn in_training(&self, bags: &BagOfWordsBatch) -> Result<StepTables> {
         let Self { likelihood, weight, bias, names, sample, .. } = self;
         match *sample {
@@ -162,9 +165,9 @@ impl Words {
         }
     }
 
-    /// `-log p(x | z)` in nats, `[B]`, of topics' counts `[B, K]`, exactly, for use without a gradient: in bounded
-    /// memory. And that of the tokens of `x` given how many there are, which is another one for the Poisson law alone:
-    /// that of the multinomial of the same rates.
+    /// Computes `-log p(x | z)` in nats, `[B]`, from topics' counts `[B, K]`, exactly and in bounded memory, for use
+    /// without gradient. Also computes it for the tokens of `x` given their number: for the Poisson likelihood, that of
+    /// the multinomial with the same rates; otherwise the same values.
     pub fn neg_log_probs(&self, z: &Tensor, bags: &BagOfWordsBatch) -> Result<[Tensor; 2]> {
         let of_counts = self.neg_log_prob(self.likelihood, z, bags)?;
         let of_tokens = match self.likelihood {
@@ -174,6 +177,7 @@ impl Words {
         Ok([of_counts, of_tokens])
     }
 
+    /// Computes `-log p(x | z)` in nats, `[B]`, for one likelihood, in parts that bound the memory.
     fn neg_log_prob(&self, likelihood: Likelihood, z: &Tensor, bags: &BagOfWordsBatch) -> Result<Tensor> {
         let size = match likelihood {
             Likelihood::LogLinear => self.documents_at_once(),
@@ -187,7 +191,7 @@ impl Words {
         Ok(Tensor::cat(&parts, 0))
     }
 
-    /// `log p(w | z)` of each word of the vocabulary, given that there is one: `[..., V]`, of topics' counts
+    /// Computes `log p(w | z)` of one token for each word of the vocabulary, `[..., V]`, from topics' counts
     /// `[..., K]`.
     pub fn log_probs(&self, z: &Tensor) -> Tensor {
         if self.likelihood == Likelihood::LogLinear {
@@ -197,14 +201,16 @@ impl Words {
         rates.log() - rates.sum_dim_intlist(-1, true, None::<Kind>).log()
     }
 
-    /// Tokens of each document by the topic that they are attributed to, `[B, K]`, of topics' counts `[B, K]`; the rest
-    /// is the background's. Where topics add up, a token belongs to each in proportion to its part of the word's rate.
-    /// Where they multiply, it does in proportion to what each alone would add to the rate of the background,
-    /// `exp(z_k w_kv) - 1` of it; a topic that lowers the rate has no part.
+    /// Attributes the tokens of each document to topics, `[B, K]`, given topics' counts `[B, K]`; the rest is the
+    /// background's.
+    ///
+    /// Additive topics share a token in proportion to their parts of the word's rate. Log-linear topics share it in
+    /// proportion to what each alone would add to the background's rate, `exp(z_k w_kv) - 1` of it; a topic that lowers
+    /// the rate has no part.
     pub fn attribute(&self, z: &Tensor, bags: &BagOfWordsBatch) -> Tensor {
         let mut tokens = z.zeros_like();
         let (entries, topics) = (bags.words.size()[0], z.size()[1]);
-        let at_once = (AT_ONCE / topics.max(1)).max(1);
+        let at_once = (VALUES_AT_ONCE / topics.max(1)).max(1);
         for start in (0..entries).step_by(at_once as usize) {
             let part = |of_entries: &Tensor| of_entries.narrow(0, start, at_once.min(entries - start));
             let (words, rows, counts) = (part(&bags.words), part(&bags.rows), part(&bags.counts).unsqueeze(-1));
@@ -220,15 +226,16 @@ impl Words {
         tokens
     }
 
-    /// The words of the lowest topics, `[K, V]`, rows of shares that sum to one. Where topics add up, the probabilities
-    /// of words. Where they multiply, what documents say for the word: of the positive weights, the square of `s w`
-    /// times the information about the weight, `[K, V]` (see [`Evidence`](super::Evidence)), which is the square of its
-    /// Wald statistic. So a topic's words are those whose part in it is both large and beyond doubt, and a word that is
-    /// frequent everywhere, whose weights are small, is in none. `s_v = n_v / (n_v + a)` shrinks the weights of words
-    /// that few documents have, `n_v` of them. A topic without evidence has the words of its weights alone.
+    /// Returns the words of the lowest topics, `[K, V]`: rows of shares that sum to one.
+    ///
+    /// Additive topics return the probabilities of words. For log-linear topics, a word's share is that of its squared
+    /// Wald statistic: for positive weights, the square of `s w` times the `information` about the weight, `[K, V]`
+    /// (see [`Evidence`](super::Evidence)). So the words of a topic have weights that are both large and certain; words
+    /// that are frequent everywhere have small weights and are left out. `s_v = n_v / (n_v + a)` shrinks the weights of
+    /// words in few documents, `n_v`. A topic without evidence returns the softmax of its weights.
     ///
     /// # Errors
-    /// When the information has another shape.
+    /// Fails if the information has another shape.
     pub fn lowest(&self, information: &Tensor) -> Result<Tensor> {
         let weight = self.weight.detach().tr();
         if self.likelihood != Likelihood::LogLinear {
@@ -238,7 +245,7 @@ impl Words {
             return Err(Error::Shape {
                 what: "evidence about the words of topics".into(),
                 found: information.size(),
-                expected: format!("{:?}, topics and words", weight.size()),
+                expected: format!("{:?}: topics and words", weight.size()),
             });
         }
         let statistic = (&weight * &self.support).relu().square().to_kind(Kind::Double) * information;
@@ -247,18 +254,20 @@ impl Words {
         Ok(shares.where_self(&sum.gt(0.0), &weight.softmax(-1, None::<Kind>)))
     }
 
-    /// The words of topics of layer `layer` above the lowest, `[T, V]`, rows of probabilities, each of which is a
-    /// mixture of the lowest ones, `[T, K]`. Where topics add up, so do their words. Where they multiply, they are the
-    /// words of a document in which the topic's count outweighs all else, `softmax(c s w + b)` with a large `c`: words
-    /// that are both frequent and the topic's own. (The order is that of relevance, Sievert and Shirley 2014, at a
-    /// count `lambda c` with their `lambda`.) Mixtures have smaller weights, for which `c` grows by half with each
-    /// layer.
+    /// Returns the words of topics of layer `layer` above the lowest, `[T, V]`: rows of probabilities. Each topic is a
+    /// mixture of the lowest topics, `mixture` `[T, K]`.
+    ///
+    /// Additive topics mix their word probabilities. Log-linear topics return the word probabilities of a document in
+    /// which the topic's count dominates, `softmax(c s w + b)` with a large `c`: words that are both frequent and
+    /// specific to the topic. (The order is that of relevance, Sievert and Shirley 2014, at a count `lambda c` with
+    /// their `lambda`.) Mixtures have smaller weights, so `c` grows by half per layer.
     pub fn upper(&self, mixture: &Tensor, layer: usize) -> Tensor {
         let weight = self.weight.detach().tr();
         match self.likelihood {
             Likelihood::LogLinear => {
-                let outweighing = OUTWEIGHING * 1.5f64.powi(layer as i32);
-                (mixture.matmul(&weight) * &self.support * outweighing + self.bias.detach()).softmax(-1, None::<Kind>)
+                let dominant_count = DOMINANT_COUNT * 1.5f64.powi(layer as i32);
+                (mixture.matmul(&weight) * &self.support * dominant_count + self.bias.detach())
+                    .softmax(-1, None::<Kind>)
             }
             _ => mixture.matmul(&weight.softmax(-1, None::<Kind>)),
         }
