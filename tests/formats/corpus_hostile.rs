@@ -74,7 +74,7 @@ fn damaged_and_lying_files_are_refused_in_one_sentence() {
         ("docword.negative.txt", "2\n3\n1\n1 1 -1", "line 4 has a count of \"-1\""),
         ("docword.sparse.txt", "4000000000\n3\n1\n4000000000 1 1", "only 1 entries"),
         ("docword.many.txt", "4000000000\n3\n1\n1 1 1", "only 1 entries"),
-        ("docword.wide.txt", "1\n4000000000\n1\n1 1 1", "without a vocabulary at most 1048576"),
+        ("docword.wide.txt", "1\n4000000000\n1\n1 1 1", "without a vocabulary the most is 1048576"),
         ("docword.none.txt", "0\n3\n0\n", "holds no document"),
         ("unknown", "neither this\nnor that", "in no format that is recognised"),
         ("zero", "", "in no format that is recognised"),

@@ -136,7 +136,7 @@ fn headers_of_other_programs_are_headers() {
         (",words,", Some("words"), "column 2 of 3, 'words'"),
         ("id,text,2020", None, "column 2 of 3, 'text'"),
         ("id,text,2020", Some("2020"), "column 3 of 3, '2020'"),
-        ("Text,text,body", None, "column 2 of 3, 'text', and not in 'Text', 'body'"),
+        ("Text,text,body", None, "column 2 of 3, 'text', not in 'Text', 'body'"),
         (&format!("id,text,{long}"), None, "column 2 of 3, 'text'"),
         (&format!("n,words,{long}"), Some("words"), "column 2 of 3, 'words'"),
     ] {

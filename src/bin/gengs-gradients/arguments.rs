@@ -68,6 +68,6 @@ pub fn estimators(names: &[String]) -> anyhow::Result<Option<Vec<EstimatorKind>>
     }
     parsed.map(Some).map_err(|_| {
         let known = EstimatorKind::ALL.map(|kind| kind.to_string()).join(", ");
-        anyhow::anyhow!("--estimator is {}, but must be all, or from {known}", names.join(","))
+        anyhow::anyhow!("--estimator is {}, but must be all, or names out of {known}", names.join(","))
     })
 }

@@ -283,7 +283,7 @@ mod tests {
         let open = format!("id,text\n1,words\n2,\"a text\n{}", rows(40));
         assert!(problem_of(&open, b',').starts_with("line 3 begins a field with a double quote that nothing closes"));
         let twice = format!("{open}50,\"another\n");
-        let expected = "line 3 begins a field with a double quote, and the next one, in line 44, does not end";
+        let expected = "line 3 begins a field with a double quote, and the next quote, in line 44, does not end";
         assert!(problem_of(&twice, b',').starts_with(expected), "{}", problem_of(&twice, b','));
         let ended = format!("{open}50,another\"\n");
         assert!(problem_of(&ended, b',').starts_with("lines 3 to 44 are one row"), "{}", problem_of(&ended, b','));
