@@ -1,15 +1,16 @@
-//! Backward passes: an error where libtorch would end the process, and gradients that refuse to be differentiated
-//! again.
+//! Backward passes that return an error if libtorch would abort the process, and gradients whose second derivative is
+//! an error.
 
 use crate::error::{Error, Result};
 use std::borrow::Borrow;
 use tch::{Kind, Tensor};
 
-/// The gradients of a scalar in some tensors; undefined for a tensor that the scalar does not depend on.
+/// Computes the gradients of a scalar in each of `inputs`, with the shapes of the inputs. A gradient is undefined if
+/// the scalar does not depend on the input.
 ///
 /// # Errors
-/// When the root is not one number with a graph, or an input does not require a gradient. (libtorch itself ends the
-/// process for a root without a graph.)
+/// Fails if `root` is not a single number with a graph, or if an input does not require a gradient. (libtorch itself
+/// aborts the process if the root has no graph.)
 pub(crate) fn gradients<T: Borrow<Tensor>>(
     root: &Tensor,
     inputs: &[T],
@@ -35,19 +36,20 @@ pub(crate) fn gradients<T: Borrow<Tensor>>(
     Ok(Tensor::f_run_backward(&[root], inputs, keep_graph, create_graph)?)
 }
 
-/// The same values, with a gradient that can be taken once: a second derivative is an error.
+/// Returns the values of `value`, in its shape, with a graph that can be differentiated once: a second derivative is an
+/// error.
 ///
-/// A value that carries its derivative as a constant (`value + slope * (x - x.detach())`) would otherwise give a second
-/// derivative that lacks the slope's own. The error comes from libtorch, which has no derivative of the backward pass
-/// of a segmented sum. Only the first number goes through one, which takes time: whoever differentiates the gradient of
-/// any of them meets it.
+/// A value that carries its derivative as a constant (`value + slope * (x - x.detach())`) would otherwise give a wrong
+/// second derivative, without the derivative of `slope`. libtorch raises the error, because it has no derivative for
+/// the backward pass of a segmented sum. Only the first element goes through such a sum, to save time. That suffices:
+/// the gradient of every element passes through the same concatenation.
 pub(crate) fn differentiable_once(value: &Tensor) -> Result<Tensor> {
     if !value.requires_grad() || value.numel() == 0 {
         return Ok(value.shallow_clone());
     }
     let numbers = value.reshape([-1]);
     let one = Tensor::ones([1], (Kind::Int64, value.device()));
-    // One segment of one number is that number.
+    // A segment of one element sums to that element.
     let first = numbers.narrow(0, 0, 1);
     let first = Tensor::f_segment_reduce(&first, "sum", Some(&one), None, None, 0, true, 0.0)?;
     let rest = numbers.narrow(0, 1, numbers.size()[0] - 1);
@@ -62,14 +64,15 @@ mod tests {
     #[test]
     fn a_root_without_a_graph_is_an_error() {
         let x = Tensor::from_slice(&[1.0, 2.0]).set_requires_grad(true);
-        let of = |root: &Tensor, inputs: &[&Tensor]| gradients(root, inputs, true, false);
+        let differentiate = |root: &Tensor, inputs: &[&Tensor]| gradients(root, inputs, true, false);
         for root in [Tensor::from(3.0), Tensor::new(), x.detach().sum(Kind::Double), &x * 2.0] {
-            assert!(of(&root, &[&x]).is_err());
+            assert!(differentiate(&root, &[&x]).is_err());
         }
         let root = x.square().sum(Kind::Double);
-        assert!(of(&root, &[&Tensor::from(1.0)]).is_err() && of(&root, &[&Tensor::new()]).is_err());
-        assert!(of(&root, &[]).unwrap().is_empty());
-        assert_eq!(Vec::<f64>::try_from(&of(&root, &[&x]).unwrap()[0]).unwrap(), [2.0, 4.0]);
+        assert!(differentiate(&root, &[&Tensor::from(1.0)]).is_err());
+        assert!(differentiate(&root, &[&Tensor::new()]).is_err());
+        assert!(differentiate(&root, &[]).unwrap().is_empty());
+        assert_eq!(Vec::<f64>::try_from(&differentiate(&root, &[&x]).unwrap()[0]).unwrap(), [2.0, 4.0]);
     }
 
     #[test]
@@ -78,7 +81,7 @@ mod tests {
             let x = Tensor::arange(6, (kind, Device::Cpu)).reshape([2, 3]).set_requires_grad(true);
             let y = differentiable_once(&x.square()).unwrap();
             assert_eq!(y, x.square());
-            // Of one number alone, too.
+            // The gradient of a single element can be taken, too.
             let alone = gradients(&y.get(1).get(1), &[&x], true, true).unwrap().remove(0);
             assert_eq!(alone.get(1).get(1).double_value(&[]), 8.0);
             assert!(gradients(&alone.sum(kind), &[&x], true, false).is_err());

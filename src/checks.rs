@@ -1,27 +1,27 @@
-//! What is looked at before libtorch sees it: kinds, shapes and values that a user gives.
+//! Checks of kinds, shapes and values that a user gives, before libtorch uses them.
 
 use crate::error::{Error, Result};
 use crate::platform::limits::check_shape;
 use std::cell::Cell;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// The largest integer, up to its sign, that a window or a finite support may reach: 2^24, where float32 stops
-/// counting.
+/// The largest absolute value of an atom, in a window or in a finite support: 2^24, up to which float32 holds every
+/// integer exactly.
 pub const LARGEST_ATOM: i64 = 1 << 24;
 
 thread_local! {
     static UNCHECKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a closure in which constructors and samplers do not look at the values of tensors: for training steps, where a
-/// look copies them from the GPU and waits for it. It holds for all families, for truncation, relaxation and the
-/// one-pass sampler, and for this thread alone.
+/// Runs a closure in which constructors and samplers do not check the values of tensors. Use it in training steps on a
+/// GPU: a check copies the values to the CPU and waits for them. It applies to all families, to truncation, relaxation
+/// and the one-pass sampler, and only to the current thread.
 ///
-/// Kinds, shapes and plain numbers are checked all the same. A value outside its domain then gives numbers without
-/// meaning, NaN mostly, and a window may miss the mass. [`Custom`](crate::distributions::Custom),
+/// Kinds, shapes and plain numbers are still checked. A value outside its domain gives meaningless numbers, mostly NaN,
+/// and a window may miss the mass. [`Custom`](crate::distributions::Custom),
 /// [`Hypergeometric`](crate::distributions::Hypergeometric) and
-/// [`ConwayMaxwellPoisson`](crate::distributions::ConwayMaxwellPoisson) are checked always: they cannot be built
-/// without a look at their values.
+/// [`ConwayMaxwellPoisson`](crate::distributions::ConwayMaxwellPoisson) are always checked, since building them needs
+/// their values.
 ///
 /// ```
 /// use gengs::{prelude::*, unchecked};
@@ -44,13 +44,13 @@ pub fn unchecked<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
-/// Whether values are not to be looked at: inside of [`unchecked`].
+/// Returns whether the current thread runs inside [`unchecked`].
 pub(crate) fn is_unchecked() -> bool {
     UNCHECKED.get()
 }
 
-/// Fails for logits of a law that are NaN or plus infinity, and for rows without a finite one. Reads them back from
-/// their device.
+/// Checks logits `[..., n]` of a law: none may be NaN or plus infinity, and each row needs a finite one. Copies the
+/// result from the device.
 pub(crate) fn check_logits(law: &str, logits: &Tensor) -> Result<()> {
     if is_unchecked() {
         return Ok(());
@@ -62,7 +62,7 @@ pub(crate) fn check_logits(law: &str, logits: &Tensor) -> Result<()> {
     check(&format!("largest logit of a row of {law}"), &best, Tensor::isfinite, "finite")
 }
 
-/// Fails for what is no tensor of floating-point numbers.
+/// Checks that a tensor is defined and has a floating-point kind.
 pub(crate) fn check_floating(what: &str, tensor: &Tensor, allowed: &str) -> Result<()> {
     if tensor.defined() && tensor.is_floating_point() {
         return Ok(());
@@ -71,12 +71,12 @@ pub(crate) fn check_floating(what: &str, tensor: &Tensor, allowed: &str) -> Resu
     Err(Error::parameter(format!("kind of {what}"), found, allowed))
 }
 
-/// Whether a shape expands to another one.
+/// Returns whether `shape` can be expanded to the shape `to`.
 pub(crate) fn expands(shape: &[i64], to: &[i64]) -> bool {
     shape.len() <= to.len() && shape.iter().rev().zip(to.iter().rev()).all(|(&from, &to)| from == to || from == 1)
 }
 
-/// Numbers of a user's in a law's kind and on its device, with their graph.
+/// Converts a user's real numbers to the kind and device of a law, keeping their graph.
 pub(crate) fn real(values: &Tensor, what: &str, kind: Kind, device: Device) -> Result<Tensor> {
     if !values.defined() || matches!(values.kind(), Kind::ComplexHalf | Kind::ComplexFloat | Kind::ComplexDouble) {
         let found = if values.defined() { format!("{:?}", values.kind()) } else { "undefined".into() };
@@ -86,7 +86,8 @@ pub(crate) fn real(values: &Tensor, what: &str, kind: Kind, device: Device) -> R
     Ok(values.f_to_device(device)?.f_to_kind(kind)?)
 }
 
-/// Parameters broadcast to one shape, in float64, and the kind of what is made of them.
+/// Broadcasts parameters to one shape, in float64. Also returns the kind of the results: float64 if one parameter is
+/// float64, else float32.
 pub(crate) fn broadcast(family: &str, parameters: &[&Tensor]) -> Result<(Vec<Tensor>, Kind)> {
     for parameter in parameters {
         check_floating(&format!("a parameter of {family}"), parameter, "a floating-point kind")?;
@@ -109,24 +110,24 @@ pub(crate) fn broadcast(family: &str, parameters: &[&Tensor]) -> Result<(Vec<Ten
     Ok((broadcast, if double { Kind::Double } else { Kind::Float }))
 }
 
-/// Takes the one tensor out of a list of parameters.
+/// Takes the only tensor out of a list of parameters.
 pub(crate) fn single<T>(mut values: Vec<T>) -> T {
     values.swap_remove(0)
 }
 
-/// Takes the two tensors out of a list of parameters.
+/// Takes both tensors out of a list of two parameters.
 pub(crate) fn two<T>(mut values: Vec<T>) -> (T, T) {
     let second = values.swap_remove(1);
     (values.swap_remove(0), second)
 }
 
-/// Fails with the first value that is not inside a domain, unless values are [`unchecked`]. Reads the parameter back
-/// from its device.
+/// Checks that all values are in their domain, unless inside [`unchecked`]. The error names the first value that is
+/// not. `inside` maps the values to booleans. Copies the result from the device.
 pub(crate) fn check(name: &str, values: &Tensor, inside: impl FnOnce(&Tensor) -> Tensor, allowed: &str) -> Result<()> {
     if is_unchecked() { Ok(()) } else { require(name, values, &inside(values), allowed) }
 }
 
-/// As [`check`], of what cannot be left unchecked, with whether each value is inside.
+/// Checks values as [`check`] does, but inside [`unchecked`], too. `inside` holds whether each value is in its domain.
 pub(crate) fn require(name: &str, values: &Tensor, inside: &Tensor, allowed: &str) -> Result<()> {
     let outside = inside.logical_not();
     if outside.any().int64_value(&[]) == 0 {
@@ -136,20 +137,21 @@ pub(crate) fn require(name: &str, values: &Tensor, inside: &Tensor, allowed: &st
     Err(Error::number(name, first, allowed))
 }
 
-/// Fails unless all values are positive and within 1e-300..=1e30, beyond which products and quotients of parameters
-/// leave float64. Reads the parameter back from its device.
+/// Checks that all values are from 1e-300 to 1e30. Beyond these bounds, products and quotients of parameters overflow
+/// or underflow in float64. Copies the result from the device.
 pub(crate) fn check_positive(name: &str, values: &Tensor) -> Result<()> {
     check(name, values, is_positive, POSITIVE)
 }
 
-/// What [`is_positive`] allows.
+/// The domain of [`is_positive`], for messages.
 pub(crate) const POSITIVE: &str = "positive, from 1e-300 to 1e30";
 
+/// Returns which values are from 1e-300 to 1e30.
 pub(crate) fn is_positive(values: &Tensor) -> Tensor {
     values.ge(1e-300).logical_and(&values.le(1e30))
 }
 
-/// Fails unless a number of trials lies in what a window can hold.
+/// Checks that a number of trials is positive and at most [`LARGEST_ATOM`].
 pub(crate) fn check_count(name: &str, count: i64) -> Result<()> {
     if !(1..=LARGEST_ATOM).contains(&count) {
         return Err(Error::parameter(name, count, format!("from 1 to {LARGEST_ATOM}")));
@@ -157,24 +159,24 @@ pub(crate) fn check_count(name: &str, count: i64) -> Result<()> {
     Ok(())
 }
 
-/// Whether two shapes broadcast together.
+/// Returns whether two shapes broadcast to a common shape.
 pub(crate) fn broadcasts(left: &[i64], right: &[i64]) -> bool {
     left.iter().rev().zip(right.iter().rev()).all(|(&l, &r)| l == r || l == 1 || r == 1)
 }
 
-/// The shape to which two that broadcast do.
+/// Returns the common shape of two shapes that broadcast together.
 pub(crate) fn broadcast_shape(left: &[i64], right: &[i64]) -> Vec<i64> {
     let dims = left.len().max(right.len());
-    let at = |shape: &[i64], i: usize| if i + shape.len() >= dims { shape[i + shape.len() - dims] } else { 1 };
-    (0..dims).map(|i| if at(left, i) == 1 { at(right, i) } else { at(left, i) }).collect()
+    let size_at = |shape: &[i64], i: usize| if i + shape.len() >= dims { shape[i + shape.len() - dims] } else { 1 };
+    (0..dims).map(|i| if size_at(left, i) == 1 { size_at(right, i) } else { size_at(left, i) }).collect()
 }
 
-/// `sample_shape + batch_shape`.
+/// Returns `sample_shape + batch_shape`.
 pub(crate) fn extended(sample_shape: &[i64], batch_shape: &[i64]) -> Vec<i64> {
     [sample_shape, batch_shape].concat()
 }
 
-/// `(log 0, log 1)` for tails outside the support, as tensors like `like`.
+/// Returns `(log 0, log 1)`, the tails outside the support, as tensors of the shape, kind and device of `like`.
 pub(crate) fn log_zero_one(like: &Tensor) -> (Tensor, Tensor) {
     (like.full_like(f64::NEG_INFINITY), like.zeros_like())
 }

@@ -1,25 +1,25 @@
-//! Settings that are one of a few words: their words, what each is, and how they are read.
+//! Settings whose value is one of a few words: the words, their descriptions, and the parser.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// A setting that is one of a few words. `Display` writes the word, `FromStr` reads it.
+/// A setting whose value is one of a few words. `Display` writes the word, `FromStr` reads it.
 pub trait Choice: Copy + Display + FromStr<Err = crate::error::Error> + Send + Sync + 'static {
-    /// All of them, in the order in which they are listed.
+    /// All values, in the order in which the help lists them.
     const CHOICES: &'static [Self];
 
-    /// The word, as a user types it and as files have it.
+    /// Returns the word, as a user types it and as files store it.
     fn word(self) -> &'static str;
 
-    /// What it is, in a few words.
+    /// Returns a description of a few words, which the help shows.
     fn about(self) -> &'static str;
 }
 
-/// `Display` and `FromStr` of a [`Choice`].
-macro_rules! read_and_written {
+/// Implements `Display` and `FromStr` for a [`Choice`].
+macro_rules! impl_display_and_from_str {
     ($name:ident, $what:literal) => {
         impl std::fmt::Display for $name {
-            /// The word.
+            /// Writes the word.
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(crate::choice::Choice::word(*self))
             }
@@ -41,7 +41,7 @@ macro_rules! read_and_written {
     };
 }
 
-/// An enum that is a [`Choice`], from its variants with their words; the doc comment of a variant says what it is.
+/// Defines an enum that is a [`Choice`]: each variant with its word. The doc comment of a variant is its description.
 macro_rules! choices {
     (
         $what:literal;
@@ -81,11 +81,11 @@ macro_rules! choices {
             }
         }
 
-        crate::choice::read_and_written!($name, $what);
+        crate::choice::impl_display_and_from_str!($name, $what);
     };
 }
 
-pub(crate) use {choices, read_and_written};
+pub(crate) use {choices, impl_display_and_from_str};
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,5 @@
-//! The one error type of the library. Messages quote files and names of anybody: they are one line without control
-//! characters.
+//! The error type of the library. Each message is one line without control characters, since it may quote files and
+//! names from anywhere.
 
 use crate::markup::in_one_line;
 use std::path::PathBuf;
@@ -7,28 +7,28 @@ use std::path::PathBuf;
 /// A result of this library.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What can go wrong, each in one sentence that says which value, what was allowed, and what to do.
+/// Any error of this library. The message is one sentence: which value is wrong, what was allowed, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A parameter lies outside its domain.
     #[error("{} is {}, but must be {}", in_one_line(name), in_one_line(value), in_one_line(allowed))]
     InvalidParameter {
-        /// The parameter's name, with its owner.
+        /// The parameter's name, with the name of its family or function.
         name: String,
         /// The offending value.
         value: String,
-        /// What would have been accepted.
+        /// The values that are allowed.
         allowed: String,
     },
     /// Tensor shapes do not fit together.
     #[error("{}: shape {found:?} does not fit {expected}", in_one_line(what))]
     Shape {
-        /// What was being done.
+        /// The tensor or the operation whose shape is wrong.
         what: String,
         /// The shape that was given.
         found: Vec<i64>,
-        /// What was expected.
+        /// The shape, or the condition on it, that was expected.
         expected: String,
     },
     /// The window of a truncation misses the distribution.
@@ -48,151 +48,154 @@ pub enum Error {
         /// Mean of that row.
         mean: f64,
     },
-    /// The one-pass sampler was asked for by name, and does not serve.
+    /// The one-pass sampler was requested explicitly, but does not support the request.
     #[error("the one-pass sampler cannot draw {what}; leave `in_one_pass` away, and the tensor graph draws the same")]
     NotInOnePass {
-        /// What was to be drawn.
+        /// What was to be drawn, and why the sampler cannot draw it.
         what: String,
     },
-    /// Two truncated distributions do not live on the same atoms.
+    /// Two truncated distributions have different atoms.
     #[error("the two distributions live on different atoms ({left} and {right}); truncate both in the same window")]
     DifferentAtoms {
-        /// Atoms of the first.
+        /// Atoms of the first distribution.
         left: String,
-        /// Atoms of the second.
+        /// Atoms of the second distribution.
         right: String,
     },
-    /// Data are not those that a run was trained on.
+    /// The data differ from those that a run was trained on.
     #[error("{} is not what the run was trained on: it has {}", in_one_line(data), in_one_line(difference))]
     OtherData {
-        /// What was read.
+        /// The data that were read.
         data: String,
-        /// What is other.
+        /// How they differ.
         difference: String,
-        /// The setting that names the data.
+        /// The setting that locates the data.
         setting: &'static str,
     },
-    /// The file or folder of a run's data is there no more.
-    #[error("{}: what the run was trained on is not there any more", shown(path))]
+    /// The file or folder of a run's data does not exist any more.
+    #[error("{}: what the run was trained on is not there any more", path_text(path))]
     DataGone {
-        /// Where it was.
+        /// The path that does not exist.
         path: PathBuf,
-        /// The setting that names the data.
+        /// The setting that locates the data.
         setting: &'static str,
     },
-    /// The files of a named data set are not found.
+    /// The files of a named data set were not found.
     #[error("{}", in_one_line(problem))]
     NamedDataMissing {
-        /// Which set, what was looked for, and what it is.
+        /// Which data set, which files were searched for, and what the data set is.
         problem: String,
     },
-    /// Nothing says which column of a table, or field of a line of JSON, holds the text.
-    #[error("{}: {}; say which holds the text", shown(path), in_one_line(problem))]
+    /// The column of a table, or the field of JSON lines, that holds the text is unknown.
+    #[error("{}: {}; say which holds the text", path_text(path), in_one_line(problem))]
     TextColumn {
-        /// The file.
+        /// The file of the table or of the JSON lines.
         path: PathBuf,
-        /// What columns it has.
+        /// The columns that the file has.
         problem: String,
-        /// The likeliest one.
+        /// The most likely text column.
         likely: String,
     },
-    /// A double quote in a table begins a field that has no end.
-    #[error("{}: {}; write a quote within a text twice, and the text in quotes", shown(path), in_one_line(problem))]
+    /// A double quote in a table opens a field that is never closed.
+    #[error("{}: {}; write a quote within a text twice, and the text in quotes", path_text(path), in_one_line(problem))]
     Quotes {
-        /// The file.
+        /// The file of the table.
         path: PathBuf,
-        /// Which, by its line.
+        /// The quote, with its line number.
         problem: String,
     },
-    /// No word of a corpus is left to train on.
+    /// The vocabulary is empty: every word of a corpus was left out.
     #[error("{}", in_one_line(problem))]
     NoWordLeft {
-        /// What became of the words.
+        /// Why the words were left out.
         problem: String,
-        /// Settings of rules that left words out, and the values by which they leave none out.
+        /// The settings that left words out, each with the value that keeps every word.
         relaxed: Vec<(&'static str, &'static str)>,
     },
     /// A split left one part of the data empty.
     #[error("{}", in_one_line(problem))]
     EmptyPart {
-        /// Which.
+        /// The part that is empty.
         problem: String,
-        /// Whether it is the part for testing, of which there should be more; else there should be less.
+        /// `true` if the part held out for testing is empty and its share must grow; `false` if its share must shrink.
         held_out: bool,
     },
-    /// A store on disk does not hold the documents of the run that names it.
-    #[error("{}: does not hold the documents of the run, which are only written there if you ask for it", shown(path))]
+    /// A store on disk does not hold the documents of the run whose settings name it.
+    #[error(
+        "{}: does not hold the documents of the run, which are only written there if you ask for it",
+        path_text(path)
+    )]
     NotInStore {
-        /// The store's folder.
+        /// The folder of the store.
         path: PathBuf,
     },
     /// Another process trains in a run folder.
-    #[error("{}: {holder} trains in it; wait until it ends, or stop it", shown(path))]
+    #[error("{}: {holder} trains in it; wait until it ends, or stop it", path_text(path))]
     InUse {
-        /// The folder.
+        /// The run folder.
         path: PathBuf,
-        /// Who.
+        /// The process that holds the lock.
         holder: String,
     },
-    /// The lock of a run folder is no longer this process's.
+    /// Another process removed or replaced the lock of a run folder while this process trained.
     #[error(
         "{}: was removed or replaced while this process trained, so that another one may train in the folder: nothing \
          is saved any more",
-        shown(path)
+        path_text(path)
     )]
     LockLost {
-        /// The lock.
+        /// The lock file.
         path: PathBuf,
     },
-    /// A new run was asked for in the folder of another one.
-    #[error("{}: already holds a run ({file})", shown(path))]
+    /// A new run was to start in the folder of another run.
+    #[error("{}: already holds a run ({file})", path_text(path))]
     HoldsRun {
-        /// The folder.
+        /// The run folder.
         path: PathBuf,
-        /// The file that says so.
+        /// The file that shows that the folder holds a run.
         file: &'static str,
     },
-    /// A new run was asked for in a folder with a file that it would write, and nothing says that it is of a run.
-    #[error("{}: is there already, and a run would write over it; move the file away", shown(path))]
+    /// A new run would overwrite a file, and the folder holds no run that the file could belong to.
+    #[error("{}: is there already, and a run would write over it; move the file away", path_text(path))]
     InTheWay {
-        /// The file.
+        /// The file that would be overwritten.
         path: PathBuf,
     },
     /// No checkpoint of a run can be read.
     #[error("{}", in_one_line(problem))]
     NoCheckpoint {
-        /// What became of both.
+        /// Why neither the last nor the best checkpoint can be read.
         problem: String,
     },
     /// A file is missing, truncated or malformed.
-    #[error("{}: {}", shown(path), in_one_line(problem))]
+    #[error("{}: {}", path_text(path), in_one_line(problem))]
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it and what to do.
+        /// What is wrong with the file, and what to do.
         problem: String,
-        /// What failed below, if something did.
+        /// The underlying error, if there is one.
         #[source]
         cause: Option<Cause>,
     },
-    /// A device was asked for that is not there.
+    /// The device that was asked for does not exist.
     #[error("{}", in_one_line(_0))]
     Device(String),
-    /// CUDA was asked for, and libtorch's part for it cannot be loaded.
+    /// CUDA was asked for, but the CUDA part of libtorch cannot be loaded.
     #[error("CUDA cannot be loaded ({}); install the CUDA build of libtorch, or use the CPU", in_one_line(problem))]
     NoCuda {
-        /// What the loader says.
+        /// The message of the dynamic loader.
         problem: String,
     },
-    /// A setting that contradicts another one.
+    /// One setting contradicts another.
     #[error("{}", in_one_line(problem))]
     Contradiction {
-        /// What contradicts what, and what to do.
+        /// Which settings contradict each other, and what to do.
         problem: String,
         /// The setting to change.
         setting: &'static str,
     },
-    /// Settings that are out of range, and what else is wrong with a call.
+    /// A setting is out of range, or a call is wrong in another way.
     #[error("{}", in_one_line(_0))]
     Config(String),
     /// The loss or a tensor stopped being finite.
@@ -202,32 +205,32 @@ pub enum Error {
         in_one_line(what)
     )]
     NotFinite {
-        /// The tensor's name.
+        /// The name of the tensor.
         what: String,
         /// Epoch, counted from 1.
         epoch: usize,
-        /// Step in the epoch, counted from 1; on a GPU, where the numbers are looked at every ten steps, that of the
-        /// look.
+        /// Step in the epoch, counted from 1. On a GPU, the numbers are read back every ten steps; this is the step of
+        /// that read.
         step: usize,
     },
-    /// No step of an epoch was finite.
+    /// The loss or the gradient was not finite in every step of an epoch.
     #[error(
         "{} is not finite in any step of epoch {epoch}, and no such step changes the model, so that it trains no more",
         in_one_line(what)
     )]
     NeverFinite {
-        /// The tensor's name.
+        /// The name of the tensor.
         what: String,
         /// Epoch, counted from 1.
         epoch: usize,
     },
-    /// Something was to be differentiated that depends on no tensor with a gradient.
+    /// The value to differentiate depends on no tensor that requires a gradient.
     #[error(
         "{what} has no graph: nothing in it requires a gradient; call `set_requires_grad(true)` on a tensor that it \
          is computed from"
     )]
     NoGraph {
-        /// What lacks a graph.
+        /// The tensor that has no graph.
         what: String,
     },
     /// libtorch reported an error.
@@ -235,15 +238,15 @@ pub enum Error {
     Torch(#[from] TorchError),
 }
 
-/// What failed below.
+/// The underlying error of another error.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// An error of libtorch; shows its first line, without the C++ backtrace that follows it.
+/// An error of libtorch. Its message is the first line, without the C++ backtrace.
 #[derive(Debug)]
 pub struct TorchError(tch::TchError);
 
 impl TorchError {
-    /// The whole of it.
+    /// Returns the error with its backtrace.
     pub fn into_inner(self) -> tch::TchError {
         self.0
     }
@@ -263,11 +266,12 @@ impl From<tch::TchError> for Error {
     }
 }
 
-fn shown(path: &std::path::Path) -> String {
+/// Returns a path as text for a message.
+fn path_text(path: &std::path::Path) -> String {
     in_one_line(&path.display().to_string())
 }
 
-/// What is wrong with a file, in words and by what failed below. An error that says all of it itself is the words.
+/// What is wrong with a file: a message, and the underlying error if the message does not already say it.
 #[derive(Debug)]
 pub(crate) struct Problem {
     words: String,
@@ -287,7 +291,7 @@ impl From<&str> for Problem {
 }
 
 impl From<std::io::Error> for Problem {
-    /// What the one reader of files refuses it says in a sentence; what the system refuses is a cause.
+    /// Uses the message of a refusal by `platform::open`; keeps an error of the system as the cause.
     fn from(error: std::io::Error) -> Self {
         match error.get_ref() {
             Some(refusal) => refusal.to_string().into(),
@@ -309,29 +313,32 @@ impl From<Error> for Problem {
 }
 
 impl Error {
+    /// Makes the error that a parameter is out of its domain.
     pub(crate) fn parameter(name: impl Into<String>, value: impl ToString, allowed: impl Into<String>) -> Self {
         Error::InvalidParameter { name: name.into(), value: value.to_string(), allowed: allowed.into() }
     }
 
-    /// As [`parameter`](Self::parameter), of a number, which is shown with an exponent where it would take many digits.
+    /// Makes the error that a number is out of its domain; very large and very small numbers are shown with an
+    /// exponent.
     pub(crate) fn number(name: impl Into<String>, value: f64, allowed: impl Into<String>) -> Self {
         let is_plain = value == 0.0 || !value.is_finite() || (1e-4..1e15).contains(&value.abs());
         Self::parameter(name, if is_plain { value.to_string() } else { format!("{value:e}") }, allowed)
     }
 
+    /// Makes the error that a file is missing, truncated or malformed.
     pub(crate) fn file(path: impl Into<PathBuf>, problem: impl Into<Problem>) -> Self {
         let Problem { words, cause } = problem.into();
         Error::File { path: path.into(), problem: words, cause }
     }
 
-    /// As [`file`](Self::file), with what failed below.
+    /// Makes the error of a file whose underlying error is `cause`.
     pub(crate) fn caused(path: impl Into<PathBuf>, problem: impl Into<String>, cause: impl Into<Cause>) -> Self {
         Error::File { path: path.into(), problem: problem.into(), cause: Some(cause.into()) }
     }
 
-    /// What is wrong with the content of a file, after the file's name.
-    pub(crate) fn of_file(self, path: &std::path::Path) -> Self {
-        let named = |problem: String| format!("{}: {problem}", shown(path));
+    /// Puts the path of the file in front of the message of an error about its content.
+    pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
+        let named = |problem: String| format!("{}: {problem}", path_text(path));
         match self {
             Error::NoWordLeft { problem, relaxed } => Error::NoWordLeft { problem: named(problem), relaxed },
             Error::EmptyPart { problem, held_out } => Error::EmptyPart { problem: named(problem), held_out },
@@ -339,7 +346,7 @@ impl Error {
         }
     }
 
-    /// The message and those of what failed below, as one sentence.
+    /// Returns the message, followed by the messages of all underlying errors, as one sentence.
     pub fn whole(&self) -> String {
         let below = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
         below.fold(self.to_string(), |whole, cause| format!("{whole}: {}", in_one_line(&cause.to_string())))
@@ -351,9 +358,9 @@ mod tests {
     use super::*;
     use std::error::Error as _;
 
-    /// `{:#}` of a chain, as anyhow prints it, has each part once.
+    /// `{:#}`, as anyhow prints a chain of errors, repeats no part.
     #[test]
-    fn what_failed_below_is_said_once() {
+    fn each_underlying_error_is_printed_once() {
         let io = || std::io::Error::from_raw_os_error(2);
         let file = Error::file("a.txt", io());
         assert_eq!(file.to_string(), "a.txt: cannot be read");
@@ -361,7 +368,7 @@ mod tests {
         assert_eq!(file.whole(), format!("a.txt: cannot be read: {}", io()));
         let nested = Error::file("b", Error::caused("a.txt", "cannot be made", io()));
         assert_eq!(nested.whole(), format!("b: a.txt: cannot be made: {}", io()));
-        // Our own refusals are sentences, and have nothing below them.
+        // A refusal of the library is one sentence without an underlying error.
         let refused = Error::file("c", std::io::Error::new(std::io::ErrorKind::InvalidData, "is a pipe"));
         assert!(refused.source().is_none() && refused.to_string() == "c: is a pipe");
         let torch = Error::from(tch::Tensor::from_slice(&[1.0, 2.0]).f_reshape([3]).unwrap_err());

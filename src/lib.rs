@@ -34,7 +34,7 @@
 //! |---|---|
 //! | a law | [`distributions`]; one of your own: [`distributions::Custom`] |
 //! | a window, and what it loses | [`Truncation`], [`TruncatedDistribution::truncation_error`] |
-//! | a sample that carries a gradient | [`relaxation::Relaxation`]; of vectors of counts: [`relaxation::MultinomialRelaxation`] |
+//! | a sample that carries a gradient | [`relaxation::Relaxation`]; for vectors of counts: [`relaxation::MultinomialRelaxation`] |
 //! | the same without a tensor of atoms, on the CPU | [`sampler`] |
 //! | another gradient estimator, or your own | [`estimators`] |
 //! | bias and variance against the exact gradient | [`laboratory`] |

@@ -1,10 +1,9 @@
-//! Text for pages, pictures and terminals: as XML has it, as a terminal may have it, as a shell has it; and the frame
-//! of a page.
+//! Escaping of text for XML, terminals and shells, and the HTML skeleton of a page.
 
 use std::borrow::Cow;
 use std::path::Path;
 
-/// Text without what XML takes for its own, or does not allow.
+/// Escapes text for XML. Characters that XML forbids become U+FFFD.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -23,55 +22,55 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// Text as a terminal may have it: characters that would move the cursor, change colours or titles, ring a bell, or
-/// turn the direction of what follows are shown as JSON has them, as in `\u001b`. A document of JSON stays one, and
-/// says the same. Line breaks and tabs stay.
+/// Escapes characters that could control a terminal, as JSON would (`\u001b`): those that move the cursor, change
+/// colours or titles, ring the bell, or reverse the text direction. JSON stays valid and keeps its value. Line breaks
+/// and tabs stay.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let is_hidden = |letter: char| match letter {
+    let is_unsafe = |letter: char| match letter {
         '\n' | '\t' => false,
-        // Embeddings, overrides and isolates of bidirectional text, and Unicode's own line breaks.
+        // Embeddings, overrides and isolates of bidirectional text, and Unicode's line breaks.
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' => true,
-        // Marks of direction, which are not seen.
+        // Invisible marks of text direction.
         '\u{200e}' | '\u{200f}' | '\u{61c}' => true,
         letter => letter.is_control(),
     };
-    if !text.contains(is_hidden) {
+    if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
-    let mut shown = String::with_capacity(text.len() + 16);
+    let mut escaped = String::with_capacity(text.len() + 16);
     for letter in text.chars() {
-        if is_hidden(letter) {
-            shown.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        if is_unsafe(letter) {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(letter)));
         } else {
-            shown.push(letter);
+            escaped.push(letter);
         }
     }
-    Cow::Owned(shown)
+    Cow::Owned(escaped)
 }
 
-/// Characters of the longest part of a message that comes from a file.
-const LONGEST: usize = 2000;
+/// The most characters of one quoted text in a message; a file could hold a line of any length.
+const MAX_QUOTED_CHARACTERS: usize = 2000;
 
-/// Text as a message has it: [`printable`], in one line, and not endless.
+/// Makes text fit in a message: [`printable`], on one line, cut after [`MAX_QUOTED_CHARACTERS`] characters.
 pub(crate) fn in_one_line(text: &str) -> String {
     let mut line = printable(text).replace(['\n', '\t'], " ");
-    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+    if let Some((end, _)) = line.char_indices().nth(MAX_QUOTED_CHARACTERS) {
         line.truncate(end);
         line.push('…');
     }
     line
 }
 
-/// A path as one word of a shell's command line; `None` where it has control characters or is not UTF-8: no command can
-/// be offered then.
+/// Quotes a path as one word for a shell. Returns `None` if the path has control characters or is not UTF-8; the
+/// message then suggests no command.
 pub(crate) fn shell_word(path: &Path) -> Option<String> {
     let text = path.to_str().filter(|text| !text.contains('\n') && printable(text) == *text)?;
-    // A name that begins with a dash would be taken for a flag.
-    Some(if text.starts_with('-') { quoted(&format!("./{text}")) } else { quoted(text) })
+    // A name that begins with a dash would be read as a flag.
+    Some(if text.starts_with('-') { shell_quoted(&format!("./{text}")) } else { shell_quoted(text) })
 }
 
-/// Text as a shell takes it for one word.
-pub(crate) fn quoted(text: &str) -> String {
+/// Quotes text as one word for a POSIX shell.
+pub(crate) fn shell_quoted(text: &str) -> String {
     let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+=:@%".contains(letter);
     if !text.is_empty() && text.chars().all(is_plain) {
         return text.into();
@@ -79,10 +78,10 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A whole HTML page: its title as the heading, what it was made from below, then the body; all in one file, style and
-/// script too.
+/// Builds a whole HTML page in one file, with style and script inside: the title as heading, the settings under it,
+/// then the body.
 ///
-/// `title` and `settings` are text; the others are markup.
+/// `title` and `settings` are plain text, which is escaped here; the other arguments are markup.
 pub(crate) fn page(title: &str, settings: &str, style: &str, body: &str, script: &str) -> String {
     let (title, settings) = (escape(title), escape(settings));
     format!(

@@ -1,27 +1,30 @@
-//! What a user can type against an error: the library says what is wrong, and this table by which options it is mended.
+//! Advice for errors: the library says what is wrong, and the table here says which options mend it.
 
 use crate::error::Error;
 
-/// A setting as it is typed with its value.
+/// Returns a setting as a flag with its value, as a user types it.
 pub fn flag(setting: &str, value: &str) -> String {
     format!("--{} {value}", setting.replace('_', "-"))
 }
 
-/// What an error says, what failed below, and what to type against it.
-pub fn said(error: &Error) -> String {
+/// Returns the message of an error, the messages of its underlying errors, and the advice.
+pub fn message_with_advice(error: &Error) -> String {
     error.whole() + &advice(error).unwrap_or_default()
 }
 
-/// The options that help against an error, as the end of its sentence, with the mark before it.
+/// Returns the options that mend an error, as the end of its message with the punctuation before it. `None` if there
+/// are none.
 pub(super) fn advice(error: &Error) -> Option<String> {
     Some(match error {
         Error::Device(_) => " (--device cpu)".into(),
         Error::NoCuda { .. } => " (./libtorch-setup.sh --cuda, or --device cpu)".into(),
         Error::Contradiction { setting, .. } => format!(" (--{})", setting.replace('_', "-")),
         Error::OtherData { setting, .. } => {
-            format!("; say where the run's own data are now with --{setting}, or, of a named set, with --data-dir")
+            format!(
+                "; name the present location of the run's data with --{setting}, or with --data-dir for a named set"
+            )
         }
-        Error::DataGone { setting, .. } => format!("; say where it is now with --{setting}"),
+        Error::DataGone { setting, .. } => format!("; name their present location with --{setting}"),
         Error::NamedDataMissing { .. } => "; name its folder with --data-dir or GENGS_DATA".into(),
         Error::TextColumn { likely, .. } => format!(", as in --text-column {likely}"),
         Error::Quotes { .. } => ", or, where quotes are letters of the texts, give --quotes text".into(),
@@ -38,8 +41,7 @@ pub(super) fn advice(error: &Error) -> Option<String> {
         Error::HoldsRun { .. } => "; continue it with --resume, or name another folder with --out".into(),
         Error::NoCheckpoint { .. } => "; start a new run with another --out".into(),
         Error::NotFinite { .. } => ": leave such steps out with --resume --on-nan skip, or start anew with a smaller \
-            --lr (and --init-from a checkpoint), or \
-                                    inspect the data"
+            --lr (and --init-from a checkpoint), or inspect the data"
             .into(),
         Error::NeverFinite { .. } => ": start anew with a smaller --lr, or inspect the data".into(),
         _ => return None,
@@ -55,7 +57,7 @@ mod tests {
         let relaxed = vec![("min_letters", "1"), ("stop_words", "false")];
         let error = Error::NoWordLeft { problem: "no word is left".into(), relaxed };
         assert_eq!(advice(&error).unwrap(), "; they are kept by --min-letters 1 --stop-words false");
-        assert_eq!(said(&error), "no word is left; they are kept by --min-letters 1 --stop-words false");
+        assert_eq!(message_with_advice(&error), "no word is left; they are kept by --min-letters 1 --stop-words false");
         assert!(advice(&Error::Config("anything".into())).is_none());
     }
 }

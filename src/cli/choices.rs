@@ -1,9 +1,9 @@
-//! Options that are one of a few words: their parser, and the list of words in the help.
+//! The parser of options whose value is one of a few words, and the list of words in the help.
 
 use crate::choice::Choice;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-/// Reads one of the words of a setting; the help lists them, the long help says what each is.
+/// Returns a parser for the words of a setting. The help lists the words, the long help describes each.
 pub fn choice<T: Choice>() -> impl TypedValueParser<Value = T> {
     choice_of(|_: &T| true)
 }

@@ -1,30 +1,30 @@
-//! Files and folders that a command was told to write.
+//! Files and folders that a command writes at the user's request.
 
 use crate::error::Result;
 use crate::platform::files;
 use std::path::Path;
 
-/// Writes a file, or replaces it, whole: by a random name beside it, never through a link.
+/// Writes a whole file, replacing what is there: under a random name in the same folder, then renamed; never through a
+/// link.
 ///
 /// # Errors
-/// When it cannot be written, or what is there is no regular file.
+/// Fails if the file cannot be written, or if the path holds something other than a regular file.
 pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
     files::write_file(path, content)
 }
 
-/// Whether a file can be written where it is to be, asked before the work that fills it: a name is made beside it, and
-/// removed.
+/// Checks that a file can be written, before the work that fills it: creates a file in the same folder and removes it.
 ///
 /// # Errors
-/// As [`write_file`].
+/// Fails as [`write_file`] does.
 pub fn check_writable(path: &Path) -> Result<()> {
     files::check_writable(path)
 }
 
-/// Makes a folder, where it is not there.
+/// Creates a folder if it does not exist.
 ///
 /// # Errors
-/// When it cannot be made.
+/// Fails if the folder cannot be created.
 pub fn make_folder(path: &Path) -> Result<()> {
     files::make_folder(path)
 }

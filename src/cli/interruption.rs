@@ -1,4 +1,4 @@
-//! Signals: the first one asks a run to finish its step and save, the second one ends the program.
+//! Signals: the first one asks a run to finish its step and save; the second one ends the program.
 
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
@@ -6,20 +6,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Whether the program was asked to stop, by Ctrl-C, `kill`, or a terminal that was closed.
+/// Whether a signal asked the program to stop: Ctrl-C, `kill`, or a closed terminal.
 #[derive(Debug, Clone)]
 pub struct Interruption {
-    /// The signal that came last; 0 is none.
+    /// The number of the last signal; 0 if none was received.
     signal: Arc<AtomicUsize>,
 }
 
 impl Interruption {
-    /// Whether it was.
-    pub fn came(&self) -> bool {
+    /// Returns whether a signal was received.
+    pub fn was_received(&self) -> bool {
         self.signal.load(Ordering::SeqCst) != 0
     }
 
-    /// What a shell expects of a program that a signal ended: 130 for Ctrl-C, 143 for `kill`, 129 for a closed
+    /// Returns the exit code that shells expect after a signal: 130 for Ctrl-C, 143 for `kill`, 129 for a closed
     /// terminal.
     pub fn exit_code(&self) -> ExitCode {
         let signal = u8::try_from(self.signal.load(Ordering::SeqCst)).unwrap_or(0);
@@ -27,16 +27,16 @@ impl Interruption {
     }
 }
 
-/// Listens from now on.
+/// Catches the signals from now on.
 ///
 /// # Errors
-/// When the system refuses.
-pub fn interrupted() -> std::io::Result<Interruption> {
+/// Fails if the system refuses to install a signal handler.
+pub fn catch_signals() -> std::io::Result<Interruption> {
     let (asked, signal) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    // Started by nohup, a program outlives its terminal.
+    // A program started by nohup outlives its terminal.
     let hang_up = (!is_ignored(SIGHUP)).then_some(SIGHUP);
     for number in [SIGINT, SIGTERM].into_iter().chain(hang_up) {
-        // In this order, so that the first signal only asks.
+        // In this order, the first signal sets the flag, and only a later one ends the program.
         flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&asked))?;
         flag::register(number, Arc::clone(&asked))?;
         flag::register_usize(number, Arc::clone(&signal), usize::try_from(number).unwrap_or(0))?;
@@ -44,7 +44,7 @@ pub fn interrupted() -> std::io::Result<Interruption> {
     Ok(Interruption { signal })
 }
 
-/// Whether a signal was ignored when the program began, as far as the system says.
+/// Returns whether a signal was ignored when the program started, according to `/proc`; `false` if that is unknown.
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -52,8 +52,9 @@ fn is_ignored(signal: i32) -> bool {
     mask >> (signal - 1) & 1 == 1
 }
 
-/// A file that reaches the size limit of the process is an error of the write, not the end of the program.
-pub(super) fn report_full_files() {
-    // Where the system refuses, the program ends there, as others do.
+/// Ignores the signal of the file-size limit, so that a write beyond the limit returns an error and the program goes
+/// on.
+pub(super) fn ignore_file_size_signal() {
+    // If the system refuses, the signal ends the program, as it does by default.
     let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
 }

@@ -1,39 +1,40 @@
-//! Standard output: a closed pipe ends a program quietly, a full disk is a sentence, and text of files comes without
-//! control characters.
+//! Standard output: a closed pipe ends a program quietly, a full disk is an error message, and control characters are
+//! escaped.
 
 use crate::markup::printable;
 use std::io::{ErrorKind, Write};
 
-/// Nobody reads standard output any more, as after `| head -1`.
+/// The error that the reader of standard output has closed it, as after `| head -1`.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output was closed")]
 pub(super) struct ClosedPipe;
 
-/// Writes a line to standard output. Control characters, which words, titles and names of a file may have, are shown as
-/// JSON has them.
+/// Writes a line to standard output. Control characters, which may occur in words, titles and file names, are escaped
+/// as in JSON.
 ///
 /// # Errors
-/// When it cannot be written. For a closed pipe, [`main`](super::main) then ends the program quietly.
+/// Fails if the line cannot be written. After a closed pipe, [`main`](super::main) ends the program quietly.
 pub fn print_line(line: impl std::fmt::Display) -> anyhow::Result<()> {
     write_line(&mut std::io::stdout().lock(), line)
 }
 
-/// Writes a line to a stream that stands for standard output, such as a buffer before it.
+/// Writes a line to a stream in front of standard output, such as a buffer.
 ///
 /// # Errors
-/// As [`print_line`].
+/// Fails as [`print_line`] does.
 pub fn write_line(out: &mut impl Write, line: impl std::fmt::Display) -> anyhow::Result<()> {
     checked(writeln!(out, "{}", printable(&line.to_string())))
 }
 
-/// Writes what a stream that stands for standard output still holds.
+/// Flushes a stream in front of standard output.
 ///
 /// # Errors
-/// As [`print_line`].
+/// Fails as [`print_line`] does.
 pub fn flush(out: &mut impl Write) -> anyhow::Result<()> {
     checked(out.flush())
 }
 
+/// Turns an error of writing to standard output into [`ClosedPipe`] or a message.
 pub(super) fn checked(written: std::io::Result<()>) -> anyhow::Result<()> {
     written.map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => ClosedPipe.into(),

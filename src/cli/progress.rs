@@ -1,21 +1,22 @@
-//! A progress bar on a terminal, plain lines elsewhere; always on stderr.
+//! Progress on stderr: a bar on a terminal, lines elsewhere.
 
 use crate::markup::printable;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-/// Shows how far a run is.
+/// Shows the progress of a run, counted in steps.
 #[derive(Debug)]
 pub struct Meter {
     bar: Option<ProgressBar>,
     lines: bool,
     total: u64,
+    /// The time of the first step of this process, and its number.
     first: Option<(Instant, u64)>,
 }
 
 impl Meter {
-    /// For a number of steps; shows nothing when `quiet`.
+    /// Makes a meter for `total` steps; it shows nothing if `quiet`.
     pub fn new(total: usize, quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = (terminal && !quiet).then(|| {
@@ -28,7 +29,7 @@ impl Meter {
         Self { bar, lines: !terminal && !quiet, total: total as u64, first: None }
     }
 
-    /// After a step; `message` is only made when it will be shown.
+    /// Shows that `done` steps are finished. `message` is called only if its text is shown.
     pub fn step(&mut self, done: usize, message: impl FnOnce() -> String) {
         self.first.get_or_insert((Instant::now(), done as u64));
         if let Some(bar) = &self.bar {
@@ -40,28 +41,29 @@ impl Meter {
         }
     }
 
-    /// A line that stays, after an epoch.
+    /// Prints a line above the bar, as after an epoch.
     pub fn line(&self, done: usize, text: &str) {
         if let Some(bar) = &self.bar {
             bar.println(printable(text));
         } else if self.lines {
-            super::runtime::print_status(format_args!("{text}{}", self.left(done as u64)));
+            super::runtime::print_status(format_args!("{text}{}", self.time_left(done as u64)));
         }
     }
 
-    /// Removes the bar.
+    /// Removes the bar from the terminal.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }
 
-    fn left(&self, done: u64) -> String {
+    /// Returns the estimated time left, as the end of a line; empty after the first and the last step.
+    fn time_left(&self, done: u64) -> String {
         match self.first {
             Some((start, first)) if done > first && done < self.total => {
                 let per_step = start.elapsed().as_secs_f64() / (done - first) as f64;
-                let left = Duration::from_secs_f64(per_step * (self.total - done) as f64);
-                format!(", {} s left", left.as_secs())
+                let time_left = Duration::from_secs_f64(per_step * (self.total - done) as f64);
+                format!(", {} s left", time_left.as_secs())
             }
             _ => String::new(),
         }

@@ -1,4 +1,4 @@
-//! Runs that were trained: which of them a command takes, and their export for PyTorch.
+//! Trained runs: the checkpoint that a command uses, and the export for PyTorch.
 
 use super::{Common, print_line, print_status};
 use crate::error::{Error, Result};
@@ -11,38 +11,38 @@ use std::process::ExitCode;
 use tch::Device;
 use tch::nn::VarStore;
 
-/// A checkpoint of a run.
+/// The checkpoint of a run.
 #[derive(Debug, Clone, Args)]
 pub struct CheckpointArgs {
     /// Run folder
     #[arg(long, value_name = "DIR")]
     pub run: PathBuf,
-    /// Which checkpoint: best (on the validation part of the data; without one, on the documents that were trained on,
-    /// and for mnist-5k on the test images) or last
+    /// Checkpoint: best or last. 'best' has the best metric on the validation part of the data; without a validation
+    /// part, on the training documents, or on the test images of mnist-5k
     #[arg(long, default_value = "best", value_parser = ["best", "last"])]
     pub checkpoint: String,
 }
 
-/// A run and its data.
+/// A trained run, with the present location of its data.
 #[derive(Debug, Clone, Args)]
 pub struct Trained {
-    /// Which.
+    /// The run and its checkpoint.
     #[command(flatten)]
     pub checkpoint_args: CheckpointArgs,
-    /// Folder with the files of named data [default: the one of the training, or GENGS_DATA where that had none]
+    /// Folder with the files of named data [default: the folder of the training, else GENGS_DATA]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// What every command has.
+    /// The options of every command.
     #[command(flatten)]
     pub common: Common,
 }
 
 impl Trained {
-    /// The model with its data, the run's settings, and the device; `change` says where the data are now. Warnings are
-    /// printed.
+    /// Reads the model with its data, and returns it with the run's settings and the device. `change` sets the present
+    /// location of the data. Prints warnings.
     ///
     /// # Errors
-    /// When the device cannot be used, or those of [`Loaded::read`].
+    /// Fails if the device cannot be used, and as [`Loaded::read`] does.
     pub fn load<T: TrainTask>(&self, change: impl FnOnce(&mut T::Settings)) -> Result<(T, T::Settings, Device)> {
         let device = self.common.prepare()?;
         let CheckpointArgs { run, checkpoint } = &self.checkpoint_args;
@@ -51,16 +51,16 @@ impl Trained {
         let Loaded { task, settings, warnings } = Loaded::<T>::read(run, checkpoint, device, |settings| {
             change(settings);
             set_data_dir(settings, self.data_dir.as_deref());
-            name_outside(&self.common, &folder, settings);
+            report_outside_paths(&self.common, &folder, settings);
         })?;
         warn(&warnings);
         Ok((task, settings, device))
     }
 
-    /// The run's folder, its settings with the folder of data that was given, and the device.
+    /// Reads the run's settings, with `--data-dir` in them, and returns them with the run's folder and the device.
     ///
     /// # Errors
-    /// When the device cannot be used, or there is no run.
+    /// Fails if the device cannot be used, or if the folder holds no run.
     pub fn settings<S: Settings>(&self) -> Result<(RunFolder, S, Device)> {
         let device = self.common.prepare()?;
         let (folder, mut settings) = self.checkpoint_args.open::<S>(&self.common)?;
@@ -68,38 +68,40 @@ impl Trained {
         Ok((folder, settings, device))
     }
 
-    /// Says which data outside of its folder a run makes the command open, before it reads them.
-    pub fn name_data(&self, settings: &impl Settings) {
-        name(&self.common, "settings", settings.data_paths());
+    /// Prints the data paths outside of the run folder that the run's settings make the command read, before it reads
+    /// them.
+    pub fn report_data_paths(&self, settings: &impl Settings) {
+        report_paths(&self.common, "settings", settings.data_paths());
     }
 }
 
 impl CheckpointArgs {
-    /// The run's folder and its settings; says where the links in it lead.
+    /// Opens the run's folder and reads its settings. Prints where the links in the folder lead.
     ///
     /// # Errors
-    /// As [`RunFolder::open`].
+    /// Fails as [`RunFolder::open`] does.
     pub fn open<S: Settings>(&self, common: &Common) -> Result<(RunFolder, S)> {
         let (folder, settings) = RunFolder::open::<S>(&self.run)?;
-        name(common, "links", folder.links());
+        report_paths(common, "links", folder.links());
         Ok((folder, settings))
     }
 
-    /// The checkpoint's file.
+    /// Returns the path of the checkpoint.
     ///
     /// # Errors
-    /// When there is none.
+    /// Fails if the checkpoint does not exist and the other one does.
     pub fn file(&self, folder: &RunFolder) -> Result<PathBuf> {
         self.check(folder)?;
         Ok(folder.file(&self.name()))
     }
 
+    /// Returns the file name of the checkpoint.
     fn name(&self) -> String {
         format!("{}.safetensors", self.checkpoint)
     }
 
-    /// Fails where the checkpoint is not there and the other one is: before the end of its first epoch, a run has no
-    /// best one.
+    /// Fails if the checkpoint does not exist and the other one does: a run has no best checkpoint before the end of
+    /// its first epoch.
     fn check(&self, folder: &RunFolder) -> Result<()> {
         let other = if self.checkpoint == "best" { "last" } else { "best" };
         let is_there = |name: &str| folder.file(name).symlink_metadata().is_ok();
@@ -107,18 +109,18 @@ impl CheckpointArgs {
             return Ok(());
         }
         let problem = format!(
-            "is not there: a run has one from the end of its first epoch on; take the other one with --checkpoint \
-             {other}"
+            "does not exist (a run has no best checkpoint before the end of its first epoch); take the other one with \
+             --checkpoint {other}"
         );
         Err(Error::file(folder.file(&self.name()), problem))
     }
 }
 
-/// The folder of named data: the one that was typed, or the run's own, or, where there is neither, the environment's.
-pub(super) fn set_data_dir(settings: &mut impl Settings, typed: Option<&Path>) {
+/// Sets the folder of named data: the one of the command line, else the one of the run, else that in `GENGS_DATA`.
+pub(super) fn set_data_dir(settings: &mut impl Settings, given: Option<&Path>) {
     let environment = || std::env::var_os("GENGS_DATA").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    let folder = match (typed, settings.data_dir()) {
-        (Some(typed), _) => Some(typed.to_path_buf()),
+    let folder = match (given, settings.data_dir()) {
+        (Some(given), _) => Some(given.to_path_buf()),
         (None, Some(_)) => None,
         (None, None) => environment(),
     };
@@ -134,20 +136,20 @@ pub fn warn(warnings: &[String]) {
     }
 }
 
-/// Says which paths outside of its folder a run makes a command open: the run may be somebody else's.
-pub(super) fn name_outside(common: &Common, folder: &RunFolder, settings: &impl Settings) {
-    name(common, "settings and links", folder.links().into_iter().chain(settings.data_paths()));
+/// Prints the paths outside of the run folder that a run makes a command read: the run may come from someone else.
+pub(super) fn report_outside_paths(common: &Common, folder: &RunFolder, settings: &impl Settings) {
+    report_paths(common, "settings and links", folder.links().into_iter().chain(settings.data_paths()));
 }
 
-fn name(common: &Common, what: &str, paths: impl IntoIterator<Item = PathBuf>) {
+fn report_paths(common: &Common, source: &str, paths: impl IntoIterator<Item = PathBuf>) {
     let paths: Vec<String> = paths.into_iter().map(|path| in_one_line(&path.display().to_string())).collect();
     if !paths.is_empty() {
         let paths = paths.join(", ");
-        common.print_status(format_args!("the run's {what} have these opened, to read: {paths}"));
+        common.print_status(format_args!("the run's {source} make this command read: {paths}"));
     }
 }
 
-/// Writes the model of a run for PyTorch.
+/// Writes the model of a run in a format for PyTorch.
 #[derive(Debug, Args)]
 pub struct Export {
     #[command(flatten)]
@@ -158,23 +160,24 @@ pub struct Export {
     common: Common,
 }
 
-/// One of them.
+/// The file to write: one of two formats.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Target {
-    /// The model as a program for torch.jit.load
+    /// Write the model as a program for torch.jit.load
     #[arg(long, value_name = "FILE")]
     torchscript: Option<PathBuf>,
-    /// The weights of the whole model under PyTorch's names, for safetensors.torch.load_file(FILE)
+    /// Write all weights of the model under PyTorch's names, for safetensors.torch.load_file(FILE)
     #[arg(long, value_name = "FILE")]
     safetensors: Option<PathBuf>,
 }
 
 impl Export {
-    /// Reads settings and checkpoint, not the data; `read` makes a model of them, and `torchscript` writes its program.
+    /// Reads the settings and the checkpoint, without the data. `read` makes the model; `torchscript` writes it as a
+    /// program.
     ///
     /// # Errors
-    /// When there is no such checkpoint, or a file cannot be written.
+    /// Fails if the checkpoint does not exist, or if a file cannot be written.
     pub fn run<S: Settings, M>(
         &self,
         read: impl FnOnce(&S, &Path, Device) -> Result<FromFile<M>>,

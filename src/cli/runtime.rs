@@ -1,4 +1,4 @@
-//! Options that every command has, and exit codes.
+//! Options of every command, and the main function of the programs with its exit codes.
 
 use super::advice::advice;
 use super::output::ClosedPipe;
@@ -10,35 +10,37 @@ use std::io::Write;
 use std::process::ExitCode;
 use tch::Device;
 
-/// For the help of every program.
-pub const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, with one sentence on stderr; 2 wrong usage; \
-     130, 143, 129 stopped by Ctrl-C, by kill, by a closed terminal (a training saves its run first).";
+/// Exit codes in the help of `gengs-vae` and `gengs-topics`; `gengs-gradients` has its own.
+pub const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, with a sentence on stderr; 2 wrong usage; \
+     130 stopped by Ctrl-C, 143 by kill, 129 by a closed terminal (a training run is saved first).";
 
-/// Options that every command has.
+/// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
-    /// Where tensors live: auto, cpu, cuda or cuda:N
+    /// Device of the tensors: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub device: String,
     /// Threads of libtorch on the CPU [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1024))]
     pub threads: Option<i32>,
-    /// Print one JSON document on stdout; progress and prose go to stderr
+    /// Print one JSON document on stdout; progress and messages go to stderr
     #[arg(long)]
     pub json: bool,
-    /// No progress and no prose
+    /// Print no progress and no messages
     #[arg(long)]
     pub quiet: bool,
 }
 
 impl Common {
-    /// Keeps freed memory, sets the number of threads and finds the device.
+    /// Prepares the process and returns the device of `--device`. The allocator keeps freed memory for reuse, writes
+    /// beyond the file-size limit become errors, idle threads yield to other processes, and libtorch gets its number of
+    /// threads.
     ///
     /// # Errors
-    /// When the device cannot be used.
+    /// Fails if the device cannot be used.
     pub fn prepare(&self) -> Result<Device> {
         crate::keep_freed_memory();
-        super::interruption::report_full_files();
+        super::interruption::ignore_file_size_signal();
         super::waiting::yield_to_other_processes();
         if let Some(threads) = self.threads {
             tch::set_num_threads(threads);
@@ -46,7 +48,7 @@ impl Common {
         device(&self.device)
     }
 
-    /// Says a sentence on stderr, unless quiet.
+    /// Prints a line on stderr, unless `--quiet` was given.
     pub fn print_status(&self, sentence: impl std::fmt::Display) {
         if !self.quiet {
             print_status(sentence);
@@ -54,36 +56,36 @@ impl Common {
     }
 }
 
-/// A line on stderr, without control characters. Where nobody listens any more (the terminal was closed), it is lost,
-/// and the program goes on.
+/// Prints a line on stderr, with control characters escaped. Ignores errors of writing, such as that of a closed
+/// terminal.
 pub fn print_status(sentence: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{}", printable(&sentence.to_string()));
 }
 
-/// A program: its command line, and what it does; 0 when that is done or nobody reads standard output any more,
-/// otherwise the error in one line on stderr, and 1.
+/// Parses the command line and runs the program. Returns the exit code of `run`; 0 if the reader of standard output
+/// closed it; 2 for a wrong command line. After any other error, prints it as one line on stderr and returns 1.
 pub fn main<C: Parser>(run: impl FnOnce(C) -> anyhow::Result<ExitCode>) -> ExitCode {
     let outcome = match C::try_parse() {
         Ok(command) => run(command),
-        Err(message) => print_message(&message),
+        Err(message) => print_clap_message(&message),
     };
     outcome.unwrap_or_else(|error| {
         if error.is::<ClosedPipe>() {
             return ExitCode::SUCCESS;
         }
-        print_status(format_args!("error: {error:#}{}", end_of_sentence(&error)));
+        print_status(format_args!("error: {error:#}{}", advice_for(&error)));
         ExitCode::FAILURE
     })
 }
 
-/// What a user can type against the error of the library that is behind a failure.
-fn end_of_sentence(error: &anyhow::Error) -> String {
+/// Returns the advice for the library error behind a failure, as the end of its message; empty if there is none.
+fn advice_for(error: &anyhow::Error) -> String {
     let found = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
     found.and_then(advice).unwrap_or_default()
 }
 
-/// What the parser says: help and the version, or what is wrong with the command line.
-fn print_message(message: &clap::Error) -> anyhow::Result<ExitCode> {
+/// Prints a message of clap (help, version, or usage error) and returns its exit code.
+fn print_clap_message(message: &clap::Error) -> anyhow::Result<ExitCode> {
     let printed = message.print();
     if !message.use_stderr() {
         super::output::checked(printed)?;

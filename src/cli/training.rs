@@ -1,8 +1,8 @@
-//! A run on a terminal: how it begins, what it shows while it trains, and how it ends.
+//! Training on a terminal: how a run starts, what is printed while it trains, and how it ends.
 
 use super::choices::choice;
-use super::runs::{name_outside, set_data_dir};
-use super::{Common, Interruption, Meter, interrupted, print_line, warn};
+use super::runs::{report_outside_paths, set_data_dir};
+use super::{Common, Interruption, Meter, catch_signals, print_line, warn};
 use crate::error::Error;
 use crate::markup::shell_word;
 use crate::training::{
@@ -14,86 +14,87 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Flags that every command has which trains.
+/// The options of every command that trains.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
     /// Folder with the files of named data [default: GENGS_DATA from the environment]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Settings in TOML, the names of these flags with _ for -
+    /// TOML file of settings, under the names of these flags with _ for -
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
-    /// What to do about a step whose loss or gradient is not finite: such a step never changes the model [default:
+    /// What to do if the loss or the gradient of a step is not finite; such a step never changes the model [default:
     /// stop]
     #[arg(long, value_name = "WHAT", value_parser = choice::<OnNan>())]
     on_nan: Option<OnNan>,
-    /// Run folder [default: one in runs/ that is named after the data and the model]
+    /// Run folder [default: runs/ followed by the data and the model]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with the run in --out at its last checkpoint, with its settings. What may be given anew, and is kept:
-    /// --epochs (what changes over a run then follows the new length), --on-nan, and where its data are now. --threads,
-    /// --device, --quiet, --json hold for this call alone
+    /// Continue the run in --out from its last checkpoint, with its settings. The run keeps new values of --epochs
+    /// (schedules then follow the new length), --on-nan, and the location of its data. --threads, --device, --quiet and
+    /// --json hold for this call only
     #[arg(long)]
     resume: bool,
     #[command(flatten)]
     common: Common,
 }
 
-/// The flags of a command that trains, and what it says. Serialised, they are settings: of those that were typed, under
-/// the names of a settings file.
+/// A command that trains: its flags and its messages. Serialised, it is the flags that the user gave, under their names
+/// in a settings file.
 pub trait Train: Serialize {
-    /// What is trained.
+    /// The model with its data.
     type Task: TrainTask<Settings: Default>;
 
-    /// The settings that say where the data are, which may change when a run is resumed.
-    const PLACES: &'static [&'static str];
+    /// The settings that locate the data, which may change when a run is resumed.
+    const DATA_LOCATIONS: &'static [&'static str];
 
     /// The program's name.
     const PROGRAM: &'static str;
 
-    /// The flags that every such command has.
+    /// Returns the options of every command that trains.
     fn run_args(&self) -> &RunArgs;
 
-    /// The run folder where none was given.
+    /// Returns the run folder if the user named none.
     fn default_folder(settings: &<Self::Task as TrainTask>::Settings) -> PathBuf;
 
-    /// What the steps of an epoch came to so far, in a few words.
+    /// Returns the means over the steps of an epoch so far, in a few words.
     fn step_line(means: &StepMeans) -> String {
         format!("-ELBO {:.2} (relaxed) KL {:.2}", means.get(NEG_ELBO), means.get(KL))
     }
 
-    /// An epoch in a line.
-    fn line(record: &<Self::Task as TrainTask>::Record) -> String;
+    /// Returns an epoch as a line.
+    fn epoch_line(record: &<Self::Task as TrainTask>::Record) -> String;
 
-    /// What is to be said of the data at the start, and warned of.
+    /// Returns messages and warnings about the data, which are printed before the first step.
     ///
     /// # Errors
-    /// When the data cannot be read.
-    fn opening(
+    /// Fails if the data cannot be read.
+    fn start_messages(
         _task: &Self::Task,
         _settings: &<Self::Task as TrainTask>::Settings,
     ) -> crate::error::Result<(Vec<String>, Vec<String>)> {
         Ok((Vec::new(), Vec::new()))
     }
 
-    /// What is to be said at the end beside the best result: the rest of its sentence, and further ones.
-    fn closing(_task: &Self::Task, _out: &Path) -> (String, Vec<String>) {
+    /// Returns the end of the message about the best epoch, and further messages, which are printed after the last
+    /// step.
+    fn final_messages(_task: &Self::Task, _out: &Path) -> (String, Vec<String>) {
         (String::new(), Vec::new())
     }
 
-    /// Trains until the end or until the program is asked to stop.
+    /// Trains until the last epoch, or until a signal asks the program to stop.
     ///
     /// # Errors
-    /// When the settings are not allowed, and those of [`Session::run`].
+    /// Fails if a setting is not allowed, and as [`Session::run`] does.
     fn run(&self) -> anyhow::Result<ExitCode> {
-        // Only a training is stopped gently: until it begins, and a pipe or a slow disk may be waited for, a signal
-        // ends the program as it ends any other.
+        // Signals are caught only while the run trains. Before, when a pipe or a slow disk may keep the program
+        // waiting, a signal ends the program at once.
         let (mut session, out) = begin(self)?;
-        let stop = interrupted()?;
+        let stop = catch_signals()?;
         let common = &self.run_args().common;
         let stopped = train(self, &mut session, &out, &stop)?;
         if stopped.is_none() {
-            let (rest, sentences) = Self::closing(session.task(), &out);
+            let (rest, sentences) = Self::final_messages(session.task(), &out);
             let seconds = session.progress().seconds;
             if let Some((best, epoch)) = session.best() {
                 common.print_status(format_args!(
@@ -109,17 +110,17 @@ pub trait Train: Serialize {
     }
 }
 
-/// What may be typed when a run is resumed, beside the flags of [`RunArgs`].
+/// The setting that may be given with `--resume`, besides [`Train::DATA_LOCATIONS`] and the flags of [`RunArgs`].
 const CHANGEABLE: &str = "epochs";
 
-/// What is written outside of the run folder, if it is typed.
+/// The setting of a folder outside of the run folder, which `--resume` writes only if the user gives it.
 const STORE: &str = "store";
 
-/// A new run, or one that goes on, and its folder.
+/// Starts a new run or resumes one, and returns its session and its folder.
 fn begin<C: Train + ?Sized>(command: &C) -> anyhow::Result<(Session<C::Task>, PathBuf)> {
     let RunArgs { data_dir, config, on_nan, out, resume, common } = command.run_args();
     let device = common.prepare()?;
-    let typed = toml::Table::try_from(command)?;
+    let given = toml::Table::try_from(command)?;
     let change = |settings: &mut <C::Task as TrainTask>::Settings| {
         if let Some(on_nan) = *on_nan {
             settings.set_on_nan(on_nan);
@@ -129,19 +130,19 @@ fn begin<C: Train + ?Sized>(command: &C) -> anyhow::Result<(Session<C::Task>, Pa
     if *resume {
         let Some(out) = out else { anyhow::bail!("--resume needs the run folder: --out DIR") };
         if let Some(name) =
-            names(&typed).into_iter().find(|name| name != CHANGEABLE && !C::PLACES.contains(&name.as_str()))
+            names(&given).into_iter().find(|name| name != CHANGEABLE && !C::DATA_LOCATIONS.contains(&name.as_str()))
         {
             anyhow::bail!(
                 "--{} cannot be given with --resume: the run goes on with its own settings; start a new run for others",
                 name.replace('_', "-")
             );
         }
-        let writes_outside = typed.contains_key(STORE);
+        let writes_outside = given.contains_key(STORE);
         let change = |settings: &mut <C::Task as TrainTask>::Settings| {
-            *settings = with_typed(settings, typed)?;
+            *settings = with_given(settings, given)?;
             change(settings);
             let (folder, _) = RunFolder::open::<<C::Task as TrainTask>::Settings>(out)?;
-            name_outside(common, &folder, settings);
+            report_outside_paths(common, &folder, settings);
             if writes_outside {
                 settings.check()?;
                 C::Task::write_outside(settings)?;
@@ -150,25 +151,25 @@ fn begin<C: Train + ?Sized>(command: &C) -> anyhow::Result<(Session<C::Task>, Pa
         };
         return Ok((Session::resume_with(out, device, change)?, out.clone()));
     }
-    // What was typed, over the settings file, over the defaults.
+    // The command line takes precedence over the settings file, which takes precedence over the defaults.
     let settings: <C::Task as TrainTask>::Settings =
         config.as_ref().map_or_else(|| Ok(Default::default()), |file| read_settings(file))?;
-    let mut settings = with_typed(&settings, typed)?;
+    let mut settings = with_given(&settings, given)?;
     change(&mut settings);
     settings.check()?;
     let out = out.clone().unwrap_or_else(|| C::default_folder(&settings));
     Ok((Session::start(settings, &out, device)?, out))
 }
 
-/// Settings with what was typed in place of their own.
-fn with_typed<S: Settings>(settings: &S, typed: toml::Table) -> crate::error::Result<S> {
+/// Returns the settings with those that the user gave in place of their own.
+fn with_given<S: Settings>(settings: &S, given: toml::Table) -> crate::error::Result<S> {
     let wrong = |problem: String| Error::Config(problem.trim_end().to_string());
     let mut merged = toml::Table::try_from(settings).map_err(|error| wrong(error.to_string()))?;
-    merge(&mut merged, typed);
+    merge(&mut merged, given);
     merged.try_into().map_err(|error: toml::de::Error| wrong(error.to_string()))
 }
 
-/// Puts the entries of a table over those of another, and the entries of tables in it over theirs.
+/// Overwrites the entries of one table by those of another, including entries of nested tables.
 fn merge(below: &mut toml::Table, above: toml::Table) {
     for (name, value) in above {
         match (below.get_mut(&name), value) {
@@ -180,7 +181,7 @@ fn merge(below: &mut toml::Table, above: toml::Table) {
     }
 }
 
-/// The names of a table's entries, those of tables in it too.
+/// Returns the names of a table's entries, including those of nested tables.
 fn names(table: &toml::Table) -> Vec<String> {
     let each = table.iter().flat_map(|(name, value)| match value {
         toml::Value::Table(inner) => names(inner),
@@ -189,10 +190,10 @@ fn names(table: &toml::Table) -> Vec<String> {
     each.collect()
 }
 
-/// A whole number that a settings file can hold.
+/// Parses a whole number from 0 to the largest that TOML can hold.
 ///
 /// # Errors
-/// When it is none, negative, or too large.
+/// Fails if the text is not such a number.
 pub fn whole_number(text: &str) -> Result<i64, String> {
     text.parse()
         .ok()
@@ -200,15 +201,15 @@ pub fn whole_number(text: &str) -> Result<i64, String> {
         .ok_or_else(|| format!("must be a whole number from 0 to {}", i64::MAX))
 }
 
-/// A number from which libtorch's generator starts: it has 32 bits, and would take larger ones for smaller ones.
+/// Parses a seed for libtorch's generator, which has 32 bits.
 ///
 /// # Errors
-/// When it is none, negative, or too large.
+/// Fails if the text is not a whole number from 0 to `u32::MAX`.
 pub fn generator_seed(text: &str) -> Result<i64, String> {
     text.parse::<u32>().map(i64::from).map_err(|_| format!("must be a whole number from 0 to {}", u32::MAX))
 }
 
-/// Returns how the program ends when it was stopped, and nothing at the end of the run.
+/// Trains and prints. Returns the exit code if a signal stopped the run, `None` at its end.
 fn train<C: Train + ?Sized>(
     command: &C,
     session: &mut Session<C::Task>,
@@ -217,7 +218,7 @@ fn train<C: Train + ?Sized>(
 ) -> crate::error::Result<Option<ExitCode>> {
     let RunArgs { resume, common, .. } = command.run_args();
     warn(session.warnings());
-    let (sentences, warnings) = C::opening(session.task(), session.settings())?;
+    let (sentences, warnings) = C::start_messages(session.task(), session.settings())?;
     sentences.iter().for_each(|sentence| common.print_status(sentence));
     warn(&warnings);
     let steps = session.steps_per_epoch();
@@ -236,10 +237,10 @@ fn train<C: Train + ?Sized>(
                 let (epoch, temperature) = (report.epoch, report.temperature);
                 format!("epoch {epoch} {} temperature {temperature:.3}", C::step_line(&report.means))
             });
-            if stop.came() { Control::Stop } else { Control::Continue }
+            if stop.was_received() { Control::Stop } else { Control::Continue }
         },
         |record| {
-            let mut text = C::line(record);
+            let mut text = C::epoch_line(record);
             if record.skipped_steps() > 0 {
                 text.push_str(&format!(", {} steps skipped (not finite)", record.skipped_steps()));
             }

@@ -1,41 +1,42 @@
-//! How libtorch's threads wait for work: briefly, so that a training leaves the cores to other processes.
+//! Limits how long idle threads of libtorch spin, so that a training run leaves the cores to other processes.
 //!
-//! A thread of GNU's OpenMP that waits looks for work 300,000 times by default, during which it holds its core: two
-//! trainings on the same cores take ten times as long as one. With 10,000 times they share them, and with 1,000 times,
-//! while the cores are crowded, they share them well (`benches/busy.py`). OpenMP reads the number from the environment
-//! when it is loaded, so a program has to start again with it. It does so before the initialisers of its libraries run,
-//! of which libtorch's take a quarter of a second: so it costs some hundredths.
+//! An idle thread of GNU's OpenMP spins 300,000 times by default and holds its core meanwhile, so that two training
+//! runs on the same cores slow each other down many times over. With 10,000 spins they share the cores, and with 1,000
+//! spins while the cores are crowded, they share them well (`benches/busy.py` measures it). OpenMP reads the number
+//! from the environment when it is loaded, so a program has to restart itself with it. It does so before the
+//! initialisers of its libraries run, which makes the restart cheap.
 
 use crate::platform::contention::watch_for_other_processes;
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 
-/// What is added to the environment.
+/// The variable that is added to the environment of the restarted program.
 const SETTING: &CStr = c"GOMP_SPINCOUNT=10000";
 
-/// Settings of a user's own, which win, and which the program that was started again has.
-const OWN: [&[u8]; 2] = [b"GOMP_SPINCOUNT=", b"OMP_WAIT_POLICY="];
+/// The variables by which users choose a spin count themselves: if one is set, the program does not restart. The
+/// restarted program has the first.
+const USER_SETTINGS: [&[u8]; 2] = [b"GOMP_SPINCOUNT=", b"OMP_WAIT_POLICY="];
 
-/// Variables of the largest environment that is extended.
-const MOST: usize = 4096;
+/// The most variables of an environment that is extended; with more, the program runs on as it is.
+const MAX_VARIABLES: usize = 4096;
 
-/// What is said where the working folder was removed: MKL would end the process with a message that names libtorch.
+/// The message if the working folder was removed. (MKL would abort the process with a message about libtorch.)
 const NO_WORKING_FOLDER: &[u8] = b"error: the working folder is gone; change to a folder that exists\n";
 
-/// Starts the program again, with `GOMP_SPINCOUNT`, unless that or `OMP_WAIT_POLICY` is set. The process keeps its
-/// number, its name and its arguments. Where it cannot start again, it goes on as it is. Where its working folder is
-/// gone, it ends with a sentence.
+/// Restarts the program with `GOMP_SPINCOUNT`, unless `GOMP_SPINCOUNT` or `OMP_WAIT_POLICY` is set. The process keeps
+/// its number, its name and its arguments. If the restart fails, the program runs on as it is. If the working folder is
+/// gone, the program ends with a message.
 ///
-/// For [`threads_wait_briefly!`](crate::threads_wait_briefly) alone.
+/// Only [`threads_wait_briefly!`](crate::threads_wait_briefly) may use it.
 ///
 /// # Safety
-/// The three are those of a program's start: arguments, and an environment whose list ends with a null pointer.
-pub unsafe extern "C" fn start_again(
+/// The arguments are those of a program's `main`; the lists end with a null pointer.
+pub unsafe extern "C" fn restart_with_spin_count(
     _count: c_int,
     arguments: *const *const c_char,
     environment: *const *const c_char,
 ) {
-    let mut extended = [ptr::null(); MOST + 2];
+    let mut extended = [ptr::null(); MAX_VARIABLES + 2];
     let mut count = 0;
     let mut path = [0; libc::PATH_MAX as usize];
     // SAFETY: by the contract, the list holds strings and ends with a null pointer, and nothing changes it meanwhile.
@@ -54,7 +55,7 @@ pub unsafe extern "C" fn start_again(
                 break;
             }
             let bytes = CStr::from_ptr(variable).to_bytes();
-            if count == MOST || OWN.iter().any(|own| bytes.starts_with(own)) {
+            if count == MAX_VARIABLES || USER_SETTINGS.iter().any(|own| bytes.starts_with(own)) {
                 return;
             }
             extended[count] = variable;
@@ -68,19 +69,18 @@ pub unsafe extern "C" fn start_again(
     }
 }
 
-/// Lets threads wait more briefly still while other processes want the same cores, unless the user has a setting of
-/// their own.
+/// Reduces the spin count further while other processes want the same cores, unless the user set a spin count.
 pub(super) fn yield_to_other_processes() {
-    let ours = SETTING.to_bytes().strip_prefix(OWN[0]);
+    let ours = SETTING.to_bytes().strip_prefix(USER_SETTINGS[0]);
     let found = std::env::var_os("GOMP_SPINCOUNT");
     if found.as_ref().map(|value| value.as_encoded_bytes()) == ours && std::env::var_os("OMP_WAIT_POLICY").is_none() {
         watch_for_other_processes();
     }
 }
 
-/// In a program's main file: libtorch's threads wait briefly, unless the environment says otherwise (`GOMP_SPINCOUNT`,
-/// `OMP_WAIT_POLICY`). The program starts itself again before its libraries are initialised. For programs alone: a
-/// library has no such moment.
+/// Makes idle threads of libtorch spin briefly, unless `GOMP_SPINCOUNT` or `OMP_WAIT_POLICY` is set. Write it once in
+/// the main file of a program. The program restarts itself before its libraries are initialised; a library has no such
+/// moment.
 #[macro_export]
 macro_rules! threads_wait_briefly {
     () => {
@@ -89,10 +89,10 @@ macro_rules! threads_wait_briefly {
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
         #[used]
         #[unsafe(link_section = ".preinit_array")]
-        static START_AGAIN: unsafe extern "C" fn(
+        static RESTART: unsafe extern "C" fn(
             ::std::ffi::c_int,
             *const *const ::std::ffi::c_char,
             *const *const ::std::ffi::c_char,
-        ) = $crate::cli::start_again;
+        ) = $crate::cli::restart_with_spin_count;
     };
 }

@@ -1,4 +1,4 @@
-//! A set of images in memory, the order of an epoch, and batches of it.
+//! Images in memory, the order of examples in an epoch, and batches of images.
 
 use super::identity::ContentHash;
 use crate::error::{Error, Result};
@@ -8,21 +8,22 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use tch::{Device, Kind, Tensor};
 
-/// What a stored byte means.
+/// The meaning of a stored byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pixels {
-    /// 0 or 1.
+    /// A pixel, 0 or 1.
     Binary,
-    /// An intensity from 0 to 255: the probability of a 1, drawn anew for every batch of training (dynamic
+    /// An intensity from 0 to 255, taken as the probability of a 1: binarised anew for each training batch (dynamic
     /// binarisation), and once for evaluation.
     Intensity,
 }
 
-/// The key by which intensities are binarised for evaluation: the same images for every model, seed and size of batch.
-const BINARISED_BY: NoiseKey = NoiseKey { seed: 0x6269_6e61, step: 0, first_row: 0 };
+/// The key of the noise that binarises intensities for evaluation: the same images for every model, seed and batch
+/// size.
+const EVALUATION_KEY: NoiseKey = NoiseKey { seed: 0x6269_6e61, step: 0, first_row: 0 };
 
-/// Images that are hashed, or binarised, at once.
-const AT_ONCE: i64 = 1024;
+/// The number of images that are hashed or binarised per call of libtorch, to bound the memory.
+const IMAGES_PER_CALL: i64 = 1024;
 
 /// Images as bytes, `[N, height * width]`.
 #[derive(Debug)]
@@ -32,10 +33,10 @@ pub struct Images {
 }
 
 impl Images {
-    /// From `count` images of `size` bytes each.
+    /// Makes images from the bytes of `count` images of `size` pixels each.
     ///
     /// # Errors
-    /// When the number of bytes is not `count * size`, or there is no image.
+    /// Fails if the number of bytes is not `count * size`, or if there is no image.
     pub fn new(bytes: &[u8], count: i64, size: i64, pixels: Pixels) -> Result<Self> {
         if count < 1 || size < 1 || bytes.len() as i64 != count * size {
             return Err(Error::Shape {
@@ -47,31 +48,31 @@ impl Images {
         Ok(Self { bytes: Tensor::from_slice(bytes).reshape([count, size]), pixels })
     }
 
-    /// How many images there are.
+    /// Returns the number of images.
     pub fn len(&self) -> i64 {
         self.bytes.size()[0]
     }
 
-    /// Never: there is at least one.
+    /// Returns `false`: there is at least one image.
     pub fn is_empty(&self) -> bool {
         false
     }
 
-    /// Pixels of an image.
+    /// Returns the number of pixels per image.
     pub fn size(&self) -> i64 {
         self.bytes.size()[1]
     }
 
-    /// The images on a device.
+    /// Copies the images to a device.
     #[must_use]
     pub fn to_device(&self, device: Device) -> Self {
         Self { bytes: self.bytes.to_device(device), pixels: self.pixels }
     }
 
-    /// Images `from..to`.
+    /// Returns images `from..to`.
     ///
     /// # Errors
-    /// When the range is empty or outside.
+    /// Fails if the range is empty or exceeds the images.
     pub fn slice(&self, from: i64, to: i64) -> Result<Self> {
         if !(0 <= from && from < to && to <= self.len()) {
             return Err(Error::parameter(
@@ -83,21 +84,21 @@ impl Images {
         Ok(Self { bytes: self.bytes.narrow(0, from, to - from), pixels: self.pixels })
     }
 
-    /// Adds the images to a hash of what a run is trained on.
+    /// Adds the images to the hash of a run's training data.
     ///
     /// # Errors
-    /// When they cannot be copied from their device.
+    /// Fails if the images cannot be copied from their device.
     pub(super) fn hash_into(&self, hash: &mut ContentHash) -> Result<()> {
         hash.add_count(self.len() as usize);
         hash.add(&[u8::from(self.pixels == Pixels::Binary)]);
-        for start in (0..self.len()).step_by(AT_ONCE as usize) {
-            let images = self.bytes.narrow(0, start, AT_ONCE.min(self.len() - start));
+        for start in (0..self.len()).step_by(IMAGES_PER_CALL as usize) {
+            let images = self.bytes.narrow(0, start, IMAGES_PER_CALL.min(self.len() - start));
             hash.add(&Vec::<u8>::try_from(&images.f_to_device(Device::Cpu)?.f_reshape([-1])?)?);
         }
         Ok(())
     }
 
-    /// So many of the images, or all, spread evenly: a set may be sorted.
+    /// Returns `count` images, or all if there are fewer, at equal distances: a data set may be sorted.
     #[must_use]
     pub fn spread(&self, count: i64) -> Self {
         let count = count.clamp(1, self.len());
@@ -105,12 +106,12 @@ impl Images {
         Self { bytes: self.bytes.index_select(0, &rows), pixels: self.pixels }
     }
 
-    /// The bytes of all images, `[N, size]`, on the device, and what they mean.
+    /// Returns the bytes of all images, `[N, size]`, on their device, and the meaning of a byte.
     pub fn content(&self) -> (&Tensor, Pixels) {
         (&self.bytes, self.pixels)
     }
 
-    /// Every `period`-th image, starting at `first`, and the others.
+    /// Returns every `period`-th image from `first` on, and the remaining images.
     pub(super) fn every(&self, first: i64, period: i64) -> (Self, Self) {
         let index = Tensor::arange(self.len(), (Kind::Int64, self.bytes.device()));
         let picked = index.remainder(period).eq(first);
@@ -121,8 +122,8 @@ impl Images {
         (select(&picked), select(&picked.logical_not()))
     }
 
-    /// The images with these indices, `[B, size]`, as float32 zeros and ones. Intensities are binarised with libtorch's
-    /// global generator.
+    /// Returns the images with these indices, `[B, size]`, as float32 zeros and ones. Intensities are binarised with
+    /// libtorch's global generator.
     pub fn batch(&self, indices: &Tensor) -> Tensor {
         let rows = self.bytes.index_select(0, indices).to_kind(Kind::Float);
         match self.pixels {
@@ -131,51 +132,51 @@ impl Images {
         }
     }
 
-    /// The images as [`fixed_batch`](Self::fixed_batch) has them, drawn once: to evaluate on again and again.
+    /// Returns all images binarised as by [`fixed_batch`](Self::fixed_batch), for repeated evaluation.
     ///
     /// # Errors
-    /// As [`fixed_batch`](Self::fixed_batch).
+    /// Fails as [`fixed_batch`](Self::fixed_batch) does.
     pub fn binarised(&self) -> Result<Self> {
-        let starts = (0..self.len()).step_by(AT_ONCE as usize);
+        let starts = (0..self.len()).step_by(IMAGES_PER_CALL as usize);
         let parts = starts.map(|from| {
-            let images = self.fixed_batch(from, (from + AT_ONCE).min(self.len()))?;
+            let images = self.fixed_batch(from, (from + IMAGES_PER_CALL).min(self.len()))?;
             Ok(images.f_to_kind(Kind::Uint8)?)
         });
         Ok(Self { bytes: Tensor::f_cat(&parts.collect::<Result<Vec<_>>>()?, 0)?, pixels: Pixels::Binary })
     }
 
-    /// Images `from..to` to evaluate on, `[to - from, size]`: intensities are binarised by a fixed key, so that an
-    /// image is the same for every model, seed and size of batch.
+    /// Returns images `from..to` for evaluation, `[to - from, size]`, float32. Intensities are binarised with a fixed
+    /// key, so that an image is the same for every model, seed and batch size.
     ///
     /// # Errors
-    /// When the range is empty or outside.
+    /// Fails if the range is empty or exceeds the images.
     pub fn fixed_batch(&self, from: i64, to: i64) -> Result<Tensor> {
         let rows = self.slice(from, to)?.bytes.f_to_kind(Kind::Float)?;
         if self.pixels == Pixels::Binary {
             return Ok(rows);
         }
         let first_row = u32::try_from(from).map_err(|_| Error::parameter("first image", from, "below 2^32"))?;
-        let noise = NoiseKey { first_row, ..BINARISED_BY }.gumbel(&[to - from, 1, self.size()], Kind::Float)?;
+        let noise = NoiseKey { first_row, ..EVALUATION_KEY }.gumbel(&[to - from, 1, self.size()], Kind::Float)?;
         // A Gumbel number lies below -log(-log p) with probability p.
         let threshold = (rows.to_device(Device::Cpu) / 255.0).log().neg().log().neg();
         Ok(noise.squeeze_dim(1).lt_tensor(&threshold).to_kind(Kind::Float).to_device(rows.device()))
     }
 }
 
-/// The order in which an epoch visits `count` examples; a function of run seed and epoch alone, the same on every
-/// machine.
+/// Returns the order in which an epoch visits `count` examples, `[count]`, int64. It depends only on the run's seed and
+/// the epoch, and is the same on every machine.
 pub fn epoch_order(count: i64, seed: u64, epoch: usize) -> Tensor {
     Tensor::from_slice(&shuffled(count, seed, epoch))
 }
 
-/// The same as numbers.
+/// Returns the order of an epoch as [`epoch_order`] does, as a vector.
 pub(super) fn shuffled(count: i64, seed: u64, epoch: usize) -> Vec<i64> {
     let mut order: Vec<i64> = (0..count).collect();
     order.shuffle(&mut order_generator(seed, epoch));
     order
 }
 
-/// What shuffles the examples of an epoch.
+/// Returns the generator that shuffles the examples of an epoch.
 pub(super) fn order_generator(seed: u64, epoch: usize) -> ChaCha8Rng {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     generator.set_stream(epoch as u64);

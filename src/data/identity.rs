@@ -1,33 +1,32 @@
-//! What data are, in a few numbers and two hashes, so that a run can tell whether it has before it what it was trained
-//! on.
+//! The identity of data in a few numbers and two hashes, by which a run recognises the data it was trained on.
 //!
-//! What is hashed is what a model sees: images as bytes, documents as counts of words, each part in its order. A file
-//! that is packed, renamed or moved has the same identity; one that gains, loses, swaps or changes an example has
-//! another. The hash is BLAKE3: one pass over the data after they were read. A store of documents keeps its own, and is
-//! not passed over again.
+//! The hash covers what a model sees: images as bytes, documents as counts of words, each part in order. A file that is
+//! compressed, renamed or moved has the same identity; a file that gains, loses, swaps or changes an example has
+//! another one. The hash is BLAKE3, in one pass over the data after reading. A store of documents keeps its hash and is
+//! not read again.
 
 use serde::{Deserialize, Serialize};
 
-/// What data are.
+/// The identity of data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
-    /// How many examples each part has: those to train on, to choose by (none where they are taken from the first), to
-    /// report on.
+    /// The numbers of examples for training, validation and testing; validation is 0 if it is taken from the training
+    /// examples.
     pub examples: [u64; 3],
-    /// What an example is made of: pixels of an image, or words of the vocabulary.
+    /// The number of pixels per image, or of words in the vocabulary.
     pub features: u64,
-    /// Hash of the words, or of height and width.
+    /// The hash of the words, or of height and width.
     pub features_hash: String,
-    /// Hash of all examples.
+    /// The hash of all examples.
     pub content_hash: String,
 }
 
 impl Identity {
-    /// What is other than these data in data that were found in their place, in words; `None` where they are the same.
-    /// `example` and `feature` are what a user calls these, in the plural.
+    /// Describes how `found` differs from these data; `None` if they are equal. `example` and `feature` are the names
+    /// of examples and features in the plural.
     pub fn difference(&self, found: &Self, example: &str, feature: &str) -> Option<String> {
-        let counted = |of: &Self| match of.examples {
+        let counted = |identity: &Self| match identity.examples {
             [train, 0, test] => format!("{train} and {test}"),
             [train, validation, test] => format!("{train}, {validation} and {test}"),
         };
@@ -45,7 +44,7 @@ impl Identity {
     }
 }
 
-/// A hash in the making.
+/// A hash of data that are added in parts.
 #[derive(Debug, Default)]
 pub(super) struct ContentHash {
     hasher: blake3::Hasher,
@@ -57,12 +56,12 @@ impl ContentHash {
         self.hasher.update(bytes);
     }
 
-    /// A number of examples.
+    /// Adds a number of examples.
     pub fn add_count(&mut self, count: usize) {
         self.hasher.update(&(count as u64).to_le_bytes());
     }
 
-    /// A document: its words, ascending, with their counts.
+    /// Adds a document: its words in ascending order, with their counts.
     pub fn add_document(&mut self, document: &[(u32, u32)]) {
         self.buffer.clear();
         self.buffer.extend((document.len() as u64).to_le_bytes());
@@ -73,23 +72,23 @@ impl ContentHash {
         self.hasher.update(&self.buffer);
     }
 
-    /// The hash as it is written down.
-    pub fn shown(&self) -> String {
+    /// Returns the hash as text.
+    pub fn to_text(&self) -> String {
         format!("blake3:{}", self.hasher.finalize().to_hex())
     }
 }
 
-/// The hash of words in their order: that of a file with one word a line.
+/// Returns the hash of words in order, equal to the hash of a file with one word per line.
 pub(crate) fn words_hash(words: &[String]) -> String {
     let mut hash = ContentHash::default();
     for word in words {
         hash.add(word.as_bytes());
         hash.add(b"\n");
     }
-    hash.shown()
+    hash.to_text()
 }
 
-/// The start of the hash of one document, by which a run knows those that it was trained on.
+/// Returns the first bytes of a document's hash, by which a run recognises its training documents.
 pub(crate) fn document_hash(document: &[(u32, u32)]) -> i64 {
     let mut hash = ContentHash::default();
     hash.add_document(document);
@@ -103,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_difference_is_said_in_words() {
+    fn the_first_difference_is_described() {
         let identity = Identity {
             examples: [90, 0, 10],
             features: 50,
@@ -130,14 +129,14 @@ mod tests {
 
     #[test]
     fn hashes_do_not_change() {
-        // Pinned: another hash would have every run refuse its own data.
+        // Pinned: with another hash, no run would recognise its data.
         let words = ["wave", "ship"].map(String::from);
         let mut lines = ContentHash::default();
         lines.add(b"wave\nship\n");
-        assert_eq!(words_hash(&words), lines.shown());
+        assert_eq!(words_hash(&words), lines.to_text());
         let mut hash = ContentHash::default();
         hash.add_document(&[(1, 2), (70_000, 1)]);
-        assert_eq!(hash.shown(), "blake3:04cccabd32f34395319300ccf0c794c915be82f42c43deb1c3a021641370943b");
+        assert_eq!(hash.to_text(), "blake3:04cccabd32f34395319300ccf0c794c915be82f42c43deb1c3a021641370943b");
         assert_eq!(
             document_hash(&[(1, 2), (70_000, 1)]).to_le_bytes(),
             [0x04, 0xcc, 0xca, 0xbd, 0x32, 0xf3, 0x43, 0x95]

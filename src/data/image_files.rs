@@ -1,4 +1,4 @@
-//! Files of images: what they hold decides how they are read, not what they are called.
+//! Reads files of images. The content determines the format, not the name.
 
 use crate::error::{Error, Result};
 use crate::formats::array::{Array, NoIntensities};
@@ -9,7 +9,7 @@ use flate2::read::MultiGzDecoder;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-/// Images as bytes: how many, how high, how wide, and their intensities from 0 to 255.
+/// Images as bytes, with their number and size; each byte is an intensity from 0 to 255.
 #[derive(Debug)]
 pub(super) struct ImageBytes {
     pub count: i64,
@@ -18,18 +18,18 @@ pub(super) struct ImageBytes {
     pub bytes: Vec<u8>,
 }
 
-/// The images of a file: all in one array, or those to train on apart from those to test on.
+/// The images of a file: in one array, or divided into training and test images.
 #[derive(Debug)]
 pub(super) enum ImageFile {
     Whole(ImageBytes),
     Split { train: ImageBytes, test: ImageBytes },
 }
 
-/// Reads a file: idx, `.npy`, both also gzipped, or `.npz`.
+/// Reads an idx file, an `.npy` (both may be gzipped), or an `.npz`.
 ///
 /// # Errors
-/// When it is none of these, or its numbers are no images; the message says what was found, and what makes images of
-/// it.
+/// Fails if the format is another one, or if the numbers are no images; the message says what was found, and gives
+/// Python code that converts it.
 pub(super) fn read(path: &Path) -> Result<ImageFile> {
     let unreadable = |error: std::io::Error| Error::file(path, error);
     let Opened { file, length, held } = open(path).map_err(unreadable)?;
@@ -40,48 +40,47 @@ pub(super) fn read(path: &Path) -> Result<ImageFile> {
     }
     let array = if start.starts_with(idx::GZIP) {
         let unpacked = BufReader::new(MultiGzDecoder::new(source));
-        plain(path, unpacked, most_content(held))?
+        read_array(path, unpacked, most_content(held))?
     } else {
-        plain(path, source, length.min(longest(held)))?
+        read_array(path, source, length.min(longest(held)))?
     };
     Ok(ImageFile::Whole(images(path, None, array)?))
 }
 
-/// An array that is not packed.
-fn plain(path: &Path, mut source: impl BufRead, most: u64) -> Result<Array> {
+/// Reads an array from a source that is not compressed and has at most `max_bytes` bytes.
+fn read_array(path: &Path, mut source: impl BufRead, max_bytes: u64) -> Result<Array> {
     let start = source.fill_buf().map_err(|error| Error::caused(path, "damaged; get the file again", error))?;
     if start.starts_with(npy::MAGIC) {
-        return npy::read(&mut source.by_ref().take(u64::MAX), most)
+        return npy::read(&mut source.by_ref().take(u64::MAX), max_bytes)
             .map_err(|problem| Error::file(path, format!("the array {problem}")));
     }
     if !start.is_empty() && !start.starts_with(&[0, 0]) {
         let shown = &start[..start.len().min(4)];
         let problem = format!(
-            "holds no images that are known: it starts with {shown:02x?}, not as an idx file, NumPy's .npy or .npz; \
-             of an array x in Python: \
-             numpy.savez_compressed('images.npz', x=x)"
+            "is in no known image format: it starts with {shown:02x?}, unlike an idx file and NumPy's .npy or .npz; \
+            in Python, an array x is written by numpy.savez_compressed('images.npz', x=x)"
         );
         return Err(Error::file(path, problem));
     }
-    idx::parse_plain(path, source, most)
+    idx::parse_plain(path, source, max_bytes)
 }
 
-/// The arrays of an archive that hold images: `x`, or Keras' `x_train` and `x_test`, or the only one.
+/// Reads the images of an archive: `x`, or Keras' `x_train` and `x_test`, or the only array.
 fn archive(path: &Path) -> Result<ImageFile> {
     let mut archive = npz::Archive::open(path)?;
     let names = archive.names();
     let has = |name: &str| names.iter().any(|found| found == name);
-    let mut of = |name: &str| images(path, Some(name), archive.array(name)?);
+    let mut read = |name: &str| images(path, Some(name), archive.array(name)?);
     match names.as_slice() {
         _ if has("x") => match ["x_train", "x_test"].into_iter().find(|&other| has(other)) {
             Some(other) => {
                 let problem = format!("has both 'x' and '{other}': keep 'x' alone, or 'x_train' and 'x_test'");
                 Err(Error::file(path, problem))
             }
-            None => of("x").map(ImageFile::Whole),
+            None => read("x").map(ImageFile::Whole),
         },
-        _ if has("x_train") && has("x_test") => Ok(ImageFile::Split { train: of("x_train")?, test: of("x_test")? }),
-        [only] => of(only).map(ImageFile::Whole),
+        _ if has("x_train") && has("x_test") => Ok(ImageFile::Split { train: read("x_train")?, test: read("x_test")? }),
+        [only] => read(only).map(ImageFile::Whole),
         _ if archive.is_pytorch() => {
             let file = path.to_string_lossy();
             let problem = format!(
@@ -102,12 +101,12 @@ fn archive(path: &Path) -> Result<ImageFile> {
     }
 }
 
-/// An array as images; `name` is its name in an archive.
+/// Converts an array to images; `name` is its name in an archive.
 pub(super) fn images(path: &Path, name: Option<&str>, array: Array) -> Result<ImageBytes> {
     let what = name.map_or("it".into(), |name| format!("array '{name}'"));
-    let array = array.into_intensities()?.map_err(|NoIntensities { found, made }| {
+    let array = array.into_intensities()?.map_err(|NoIntensities { found, python }| {
         let problem = format!("{what} must hold intensities from 0 to 255 or from 0 to 1, but holds {found}");
-        Error::file(path, format!("{problem}; {}", again(path, name, made)))
+        Error::file(path, format!("{problem}; {}", conversion_code(path, name, python)))
     })?;
     let (shape, bytes) = array.into_bytes()?;
     let side = |pixels: i64| (1..=1 << 15).find(|side| side * side == pixels);
@@ -120,9 +119,9 @@ pub(super) fn images(path: &Path, name: Option<&str>, array: Array) -> Result<Im
         _ => {
             let shown = &shape[..shape.len().min(8)];
             let advice = match shape[..] {
-                [_, _, _, 2..=4] => format!("; {}", again(path, name, "x.mean(-1).astype('uint8')")),
-                [_, 2..=4, _, _] => format!("; {}", again(path, name, "x.mean(1).astype('uint8')")),
-                [] | [_] => ": it is as labels are, one number each".into(),
+                [_, _, _, 2..=4] => format!("; {}", conversion_code(path, name, "x.mean(-1).astype('uint8')")),
+                [_, 2..=4, _, _] => format!("; {}", conversion_code(path, name, "x.mean(1).astype('uint8')")),
+                [] | [_] => ": it looks like labels, one number each".into(),
                 _ => String::new(),
             };
             let problem = format!(
@@ -138,14 +137,14 @@ pub(super) fn images(path: &Path, name: Option<&str>, array: Array) -> Result<Im
     Ok(ImageBytes { count, height, width, bytes })
 }
 
-/// Python that makes such a file again with an array that can be read, and what else is in it.
-fn again(path: &Path, name: Option<&str>, made: &str) -> String {
+/// Returns Python code that writes the file again with a readable array, and with its other arrays.
+fn conversion_code(path: &Path, name: Option<&str>, python: &str) -> String {
     let file = path.to_string_lossy();
     match name {
         Some(name) => format!(
-            "in Python: numpy.savez_compressed('images.npz', **{{k: {made} if k == {name:?} else x for k, x in \
+            "in Python: numpy.savez_compressed('images.npz', **{{k: {python} if k == {name:?} else x for k, x in \
              numpy.load({file:?}).items()}})"
         ),
-        None => format!("in Python, with x = numpy.load({file:?}): numpy.savez_compressed('images.npz', x={made})"),
+        None => format!("in Python, with x = numpy.load({file:?}): numpy.savez_compressed('images.npz', x={python})"),
     }
 }

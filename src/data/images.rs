@@ -1,4 +1,4 @@
-//! The image sets that a run can name.
+//! The image sets that a run can name, and how they are loaded.
 
 use super::batches::{Images, Pixels};
 use super::identity::{ContentHash, Identity};
@@ -11,24 +11,24 @@ use crate::platform::files::absolute_text;
 use std::path::{Path, PathBuf};
 use tch::Device;
 
-/// Images to train on, to choose by, and to report on, all of one size.
+/// Images for training, validation and testing, all of one size.
 #[derive(Debug)]
 pub struct Dataset {
-    /// What is trained on.
+    /// The images for training.
     pub train: Images,
-    /// What the best epoch is chosen by.
+    /// The images by which the best epoch is chosen.
     pub validation: Images,
-    /// What results are reported on.
+    /// The images for testing.
     pub test: Images,
     /// Height and width of an image.
     pub shape: (i64, i64),
 }
 
 impl Dataset {
-    /// What these images are.
+    /// Returns the sizes and hashes that identify the images.
     ///
     /// # Errors
-    /// When they cannot be copied from their device.
+    /// Fails if the images cannot be copied from their device.
     pub fn identity(&self) -> Result<Identity> {
         let parts = [&self.train, &self.validation, &self.test];
         let (mut content, mut shape) = (ContentHash::default(), ContentHash::default());
@@ -39,12 +39,12 @@ impl Dataset {
         Ok(Identity {
             examples: parts.map(|images| images.len() as u64),
             features: self.train.size() as u64,
-            features_hash: shape.shown(),
-            content_hash: content.shown(),
+            features_hash: shape.to_text(),
+            content_hash: content.to_text(),
         })
     }
 
-    /// The images on a device.
+    /// Copies the images to a device.
     #[must_use]
     pub fn to_device(&self, device: Device) -> Self {
         Self {
@@ -56,11 +56,11 @@ impl Dataset {
     }
 }
 
-/// An image set by name.
+/// The source of an image set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageSet {
-    /// 5,000 digits that come with the crate: 4,500 to train on; the 500 others serve both to choose the best epoch and
-    /// to report on, so numbers on them are optimistic.
+    /// 5,000 digits built into the crate: 4,500 for training; the other 500 choose the best epoch and are the test
+    /// images, too, so that results on them are optimistic.
     Mnist5k,
     /// MNIST, dynamically binarised; the last 10,000 training images are for validation.
     Mnist,
@@ -68,15 +68,16 @@ pub enum ImageSet {
     StaticMnist,
     /// OMNIGLOT at 28x28, dynamically binarised; the last 1,345 training images are for validation.
     Omniglot,
-    /// An idx file, an `.npy`, both also gzipped, or an `.npz` with an array `x` (or only one), of intensities from 0
-    /// to 255 or from 0 to 1, `[N, height, width]`, `[N, height, width, 1]`, or squares as `[N, pixels]`: of every ten
-    /// images the last is for testing, the one before it for validation. An `.npz` with `x_train` and `x_test`, as
-    /// Keras has MNIST, says itself which are for testing; of the others every ninth is for validation.
+    /// A file of intensities from 0 to 255 or from 0 to 1, in an array `[N, height, width]`, `[N, height, width, 1]`,
+    /// or `[N, pixels]` for squares. The file is an idx file, an `.npy` (both may be gzipped), or an `.npz` with an
+    /// array `x` (or with only one array). Of every ten images, the last is for testing, and the one before it for
+    /// validation. An `.npz` with `x_train` and `x_test`, as Keras has for MNIST, names the test images itself; then
+    /// every ninth of the other images is for validation.
     File(PathBuf),
 }
 
 impl ImageSet {
-    /// From `mnist-5k`, `mnist`, `static-mnist`, `omniglot`, or a path.
+    /// Parses `mnist-5k`, `mnist`, `static-mnist`, `omniglot`, or a path.
     pub fn from_name(name: &str) -> Self {
         match name {
             "mnist-5k" => ImageSet::Mnist5k,
@@ -87,7 +88,8 @@ impl ImageSet {
         }
     }
 
-    /// A name of a set as it is, and a path made absolute, where the current folder is known and both are UTF-8.
+    /// Makes the path in the name of an image set absolute, if the current folder is known and both are UTF-8. Other
+    /// names stay.
     pub fn absolute_name(name: &str) -> String {
         match Self::from_name(name) {
             ImageSet::File(path) => absolute_text(&path).unwrap_or_else(|| name.into()),
@@ -95,10 +97,10 @@ impl ImageSet {
         }
     }
 
-    /// Reads the set; `folder` is where the files of the named sets are looked for.
+    /// Reads the set. The files of named sets are searched for in `folder`.
     ///
     /// # Errors
-    /// When a file is missing, truncated or malformed; the message names it.
+    /// Fails if a file is missing, truncated or malformed; the message names it.
     pub fn load(&self, folder: Option<&Path>) -> Result<Dataset> {
         match self {
             ImageSet::Mnist5k => built_in(),
@@ -110,13 +112,14 @@ impl ImageSet {
     }
 }
 
+/// Height and width of MNIST and OMNIGLOT images in pixels.
 const SIDE: i64 = 28;
 
 fn built_in() -> Result<Dataset> {
     let bytes: &[u8] = include_bytes!("digits/images-idx3-ubyte.gz");
     let (shape, bytes) = idx::parse(Path::new("built-in digits"), bytes, bytes.len() as u64)?;
     let images = Images::new(&bytes, shape[0], SIDE * SIDE, Pixels::Intensity)?;
-    // Sorted by class, 500 each: every tenth image is 50 of each class.
+    // The images are sorted by class, 500 each, so every tenth image gives 50 of each class.
     let (test, train) = images.every(9, 10);
     let validation = test.slice(0, test.len())?;
     Ok(Dataset { train, validation, test, shape: (SIDE, SIDE) })
@@ -152,7 +155,7 @@ fn static_mnist(folder: Option<&Path>) -> Result<Dataset> {
         if shape != [count, SIDE * SIDE / 8] {
             return Err(Error::file(&path, format!("array '{name}' has shape {shape:?}, not [{count}, 98]")));
         }
-        // Eight pixels a byte, the most significant bit first.
+        // Eight pixels per byte, the most significant bit first.
         let bits: Vec<u8> = packed.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
         Images::new(&bits, count, SIDE * SIDE, Pixels::Binary)
     };
@@ -200,8 +203,8 @@ fn omniglot(folder: Option<&Path>) -> Result<Dataset> {
     })
 }
 
-/// The fewest images of a file, so that there are some for each use.
-const FEWEST: i64 = 10;
+/// The fewest images of a file: each part then has at least one.
+const MIN_IMAGES: i64 = 10;
 
 fn file(path: &Path) -> Result<Dataset> {
     if !path.is_file() {
@@ -213,9 +216,12 @@ fn file(path: &Path) -> Result<Dataset> {
         let allowed = "a data set is mnist-5k, mnist, static-mnist, omniglot, an idx file, or NumPy's .npz or .npy";
         return Err(Error::file(path, format!("{found}; {allowed}")));
     }
-    let of = |ImageBytes { count, height, width, bytes }: ImageBytes, place: &str| {
-        if count < FEWEST {
-            return Err(Error::file(path, format!("holds {count} images{place}, but at least {FEWEST} are needed")));
+    let to_images = |ImageBytes { count, height, width, bytes }: ImageBytes, array_note: &str| {
+        if count < MIN_IMAGES {
+            return Err(Error::file(
+                path,
+                format!("holds {count} images{array_note}, but at least {MIN_IMAGES} are needed"),
+            ));
         }
         let Some(pixels) = height.checked_mul(width).filter(|&pixels| pixels <= budget::PIXELS) else {
             let problem =
@@ -226,14 +232,15 @@ fn file(path: &Path) -> Result<Dataset> {
     };
     let (rest, test, shape) = match image_files::read(path)? {
         ImageFile::Whole(images) => {
-            let (images, shape) = of(images, "")?;
+            let (images, shape) = to_images(images, "")?;
             let (test, rest) = images.every(9, 10);
             (rest, test, shape)
         }
         ImageFile::Split { train, test } => {
-            let ((train, shape), (test, of_test)) = (of(train, " in 'x_train'")?, of(test, " in 'x_test'")?);
-            if shape != of_test {
-                let problem = format!("has images of {shape:?} in 'x_train', but of {of_test:?} in 'x_test'");
+            let ((train, shape), (test, test_shape)) =
+                (to_images(train, " in 'x_train'")?, to_images(test, " in 'x_test'")?);
+            if shape != test_shape {
+                let problem = format!("has images of {shape:?} in 'x_train', but of {test_shape:?} in 'x_test'");
                 return Err(Error::file(path, problem));
             }
             (train, test, shape)
@@ -243,7 +250,7 @@ fn file(path: &Path) -> Result<Dataset> {
     Ok(Dataset { train, validation, test, shape })
 }
 
-/// The first of these files that is there.
+/// Returns the first of these files that exists in the folder.
 fn find(folder: Option<&Path>, set: &str, names: &[&str]) -> Result<PathBuf> {
     let source = match set {
         "mnist" => "the four files of MNIST, from its distributors",

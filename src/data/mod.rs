@@ -1,5 +1,4 @@
-//! What to train on: images (the built-in digits, MNIST, static MNIST, OMNIGLOT, and files of one's own), and corpora
-//! of documents.
+//! Data: images (the built-in digits, MNIST, static MNIST, OMNIGLOT, and files of your own), and corpora of documents.
 
 mod batches;
 mod corpora;

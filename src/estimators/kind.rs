@@ -17,7 +17,7 @@ use super::reinmax::{self, ReinMax};
 use super::relax::{self, Relax};
 use super::relax_dequantized::{self, RelaxDequantized};
 use super::vimco::{self, Vimco};
-use crate::choice::{Choice, read_and_written};
+use crate::choice::{Choice, impl_display_and_from_str};
 use crate::error::Result;
 use crate::relaxation::{Forward, Order, Pathwise};
 use serde::{Deserialize, Serialize};
@@ -187,4 +187,4 @@ impl EstimatorKind {
     }
 }
 
-read_and_written!(EstimatorKind, "estimator");
+impl_display_and_from_str!(EstimatorKind, "estimator");

@@ -1,7 +1,7 @@
-//! Topic models: from a checkpoint by itself, and their encoder as a TorchScript archive.
+//! Exports the encoder of a topic model as a TorchScript archive.
 
 use super::topics_source::{Member, topics_script};
-use super::vae::{Pickler, described, entries, write};
+use super::vae::{Pickler, entries, json_description, write};
 use super::vae_source::Attribute;
 use crate::error::{Error, Result};
 use crate::training::TopicsTrainConfig;
@@ -9,14 +9,14 @@ use std::path::Path;
 use tch::Tensor;
 use tch::nn::VarStore;
 
-/// Writes the encoder of a topic model, whose variables lie at the root of a store, as a TorchScript module,
-/// atomically: `forward` takes word counts `[B, V]` and gives the posterior means of the counts of all layers from the
-/// lowest, `[B, sum K]`. The settings that a reader needs are attributes of the module; the extra file `gengs.json` has
-/// them too, and `topics`, the number of each layer.
+/// Writes the encoder of a topic model as a TorchScript module, atomically. `store` holds the model's variables at its
+/// root. `forward` maps word counts `[B, V]` to the posterior means of the counts of all layers from the lowest,
+/// `[B, sum K]`. The settings that a reader needs are attributes of the module; the extra file `gengs.json` holds them,
+/// too, with `topics`, the number of topics of each layer.
 ///
 /// # Errors
-/// When the store is not that of a topic model of these settings, or the file cannot be written; what stood at `path`
-/// is then still there.
+/// Fails if the store does not belong to a topic model of these settings, or if the file cannot be written; an existing
+/// file at `path` then stays.
 pub fn write_topics_torchscript(path: &Path, store: &VarStore, config: &TopicsTrainConfig) -> Result<()> {
     let variables = store.variables();
     let missing = |name: &str| Error::file(path, format!("cannot be written (the model has no variable {name})"));
@@ -45,7 +45,7 @@ pub fn write_topics_torchscript(path: &Path, store: &VarStore, config: &TopicsTr
             members.tensor(i, tensor, *parameter);
         }
     });
-    let mut description = described(&script.attributes)?;
+    let mut description = json_description(&script.attributes)?;
     description.insert("topics".into(), shape.topics.into());
-    write(path, "topics", &entries(pickle.end(), &tensors, &script.source, &description)?)
+    write(path, "topics", &entries(pickle.finish(), &tensors, &script.source, &description)?)
 }

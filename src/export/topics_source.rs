@@ -1,14 +1,15 @@
-//! The encoder of a topic model as the source of a TorchScript module, in the form that libtorch keeps in an archive.
+//! Writes the encoder of a topic model as source of a TorchScript module, in the form that libtorch stores in an
+//! archive.
 //!
-//! `forward(counts)`, of word counts `[B, V]`, gives the posterior means of the counts of all layers from the lowest,
-//! one after the other, `[B, sum K]`, as [`TopicModel::infer`](crate::models::TopicModel::infer) does. Log weights of
-//! the posteriors are formed as those of a VAE are.
+//! `forward(counts)` maps word counts `[B, V]` to the posterior means of the counts of all layers, concatenated from
+//! the lowest, `[B, sum K]`, as [`TopicModel::infer`](crate::models::TopicModel::infer) does. Log weights of the
+//! posteriors are computed as in the export of a VAE.
 
 use super::vae_source::{Attribute, SPECIAL, log_weights};
 use crate::models::{FROM_ABOVE, Family, Inference, SMALLEST, TopicsConfig, before_softplus, count_shifts};
 use std::fmt::Write;
 
-/// The module.
+/// The source of the module, and its members.
 #[derive(Debug)]
 pub(crate) struct TopicsScript {
     /// The content of `code/__torch__.py`.
@@ -19,32 +20,33 @@ pub(crate) struct TopicsScript {
     pub tensors: Vec<Member>,
 }
 
-/// A tensor of the module.
+/// A tensor member of the module.
 #[derive(Debug)]
 pub(crate) struct Member {
-    /// Its name in the module.
+    /// The tensor's name in the module.
     pub name: String,
-    /// Its name in the model's store.
+    /// The tensor's name in the model's store.
     pub variable: String,
-    /// Whether it is trained.
+    /// Whether the tensor is a parameter; else it is a buffer.
     pub parameter: bool,
 }
 
 impl Member {
-    /// `encoder.0.norm.bias` is called `layer0_norm_bias`, and `encoder.embedding.weight` `embedding_weight`.
+    /// Makes a member of the encoder: `encoder.0.norm.bias` is named `layer0_norm_bias`, and `encoder.embedding.weight`
+    /// is named `embedding_weight`.
     fn new(name: &str, parameter: bool) -> Self {
         let layer = if name.starts_with(|c: char| c.is_ascii_digit()) { "layer" } else { "" };
         Self { name: format!("{layer}{}", name.replace('.', "_")), variable: format!("encoder.{name}"), parameter }
     }
 
-    /// `topics.0.weight`, of the counts of layer 0 given those above, is called `topics0_weight`.
+    /// Makes a member of the prior of layer `layer` given the layer above: `topics.0.weight` is named `topics0_weight`.
     fn of_prior(layer: usize, part: &str) -> Self {
         Self { name: format!("topics{layer}_{part}"), variable: format!("topics.{layer}.{part}"), parameter: true }
     }
 }
 
-/// The module of a model of this shape, with `more` plain members.
-pub(crate) fn topics_script(config: &TopicsConfig, more: Vec<(&'static str, Attribute)>) -> TopicsScript {
+/// Writes the module of a model of this shape, with the additional attributes.
+pub(crate) fn topics_script(config: &TopicsConfig, additional: Vec<(&'static str, Attribute)>) -> TopicsScript {
     let mut writer = Writer::new(config);
     for layer in 0..config.topics.len() {
         writer.layer(layer);
@@ -56,28 +58,29 @@ pub(crate) fn topics_script(config: &TopicsConfig, more: Vec<(&'static str, Attr
         ("truncation", Attribute::Int(config.atoms)),
         ("prior", Attribute::Float(config.prior)),
     ];
-    attributes.extend(more);
+    attributes.extend(additional);
     writer.finish(attributes)
 }
 
-/// The parts of the source as they grow, layer by layer.
+/// The parts of the source, which grow layer by layer.
 struct Writer<'a> {
     config: &'a TopicsConfig,
-    /// Whether a layer's network puts out more than one number a topic.
+    /// Whether a layer's network has more than one output per topic.
     has_extra: bool,
     tensors: Vec<Member>,
     /// Methods `log_weights` and `mean` of each layer.
     methods: String,
-    /// `forward`, on its way up.
+    /// `forward` up to the highest layer so far: the encoder's networks.
     forward: String,
-    /// `forward` on its way down, from the lowest layer: a layer's posterior is known once that above is.
+    /// The rest of `forward`, layer by layer from the lowest; it runs in reverse, since a posterior depends on the
+    /// layer above.
     descent: Vec<String>,
-    /// Topics of the layers so far.
+    /// Number of topics of the layers so far.
     topics: i64,
 }
 
 impl<'a> Writer<'a> {
-    /// What comes before the layers.
+    /// Writes the part before the layers.
     fn new(config: &'a TopicsConfig) -> Self {
         let (hidden, all) = (config.hidden, config.topics.iter().sum::<i64>());
         let forward = format!(
@@ -102,6 +105,7 @@ impl<'a> Writer<'a> {
         Self { config, has_extra, tensors, methods: String::new(), forward, descent: Vec::new(), topics: 0 }
     }
 
+    /// Writes layer `l`.
     fn layer(&mut self, l: usize) {
         let config = self.config;
         self.layer_tensors(l);
@@ -118,6 +122,7 @@ impl<'a> Writer<'a> {
         self.topics += config.topics[l];
     }
 
+    /// Adds the tensors of the encoder of layer `l`.
     fn layer_tensors(&mut self, l: usize) {
         let extra = self.has_extra.then_some("extra");
         for part in ["hidden", "output"].into_iter().chain(extra) {
@@ -130,7 +135,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// From the layer below, or the words, to what the layer's own topics are tilted by.
+    /// Writes the network of layer `l`: from the layer below, or the words, to the tilt of the layer's topics.
     fn layer_up(&mut self, l: usize) {
         let linear = |part: &str| format!("torch.linear(h, self.layer{l}_{part}_weight, self.layer{l}_{part}_bias)");
         let norm = |part: &str, x: &str| {
@@ -140,7 +145,7 @@ impl<'a> Writer<'a> {
         };
         let direction = format!("torch.narrow(directions, -1, {}, {})", self.topics, self.config.topics[l]);
         let extra = if self.has_extra { format!("    extra{l} = {}\n", linear("extra")) } else { String::new() };
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(
             self.forward,
             "    h = torch.relu({})\n    tilt{l} = {} + {} * telling\n{extra}",
@@ -150,7 +155,7 @@ impl<'a> Writer<'a> {
         );
     }
 
-    /// A layer's posterior from its network's output.
+    /// Writes the methods of layer `l` that map the network's output to its posterior.
     fn layer_methods(&mut self, l: usize) {
         let &TopicsConfig { family, inference, atoms, prior, .. } = self.config;
         let body = match inference {
@@ -167,6 +172,7 @@ impl<'a> Writer<'a> {
         );
     }
 
+    /// Puts the parts together.
     fn finish(mut self, attributes: Vec<(&'static str, Attribute)>) -> TopicsScript {
         self.forward.extend(self.descent.into_iter().rev());
         let means: Vec<String> = (0..self.config.topics.len()).map(|l| format!("mean{l}")).collect();
@@ -189,8 +195,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// By how much the means above move the tilts of a layer of a document that says nothing, as [`Layer`](super::Layer)
-/// has it.
+/// Writes the shift of the tilts of layer `l` that the means of the layer above cause in a document without words.
 fn lean(config: &TopicsConfig, l: usize) -> String {
     let own = before_softplus(config.prior * (1.0 - FROM_ABOVE));
     let tilt = match (config.inference, config.family) {
@@ -209,7 +214,8 @@ fn lean(config: &TopicsConfig, l: usize) -> String {
     format!("    rate{l} = {from_above} + {alone} + {SMALLEST:?}\n    lean{l} = {tilt}\n")
 }
 
-/// Log weights from `output`, logits of each atom beside those of a Poisson law that the tilts, after them, choose.
+/// Writes log weights from `output`: first one logit per atom and topic, then the tilts, each of which selects a
+/// Poisson law that is added.
 fn free_logits(topics: i64, atoms: i64, log_mean: f64) -> String {
     format!(
         "    extra = torch.unflatten(torch.narrow(output, -1, 0, {}), -1, [{topics}, {atoms}])

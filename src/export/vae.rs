@@ -1,7 +1,7 @@
-//! A VAE as a TorchScript archive, which `torch.jit.load` reads: source, parameters, and a description.
+//! Exports a VAE as a TorchScript archive, which `torch.jit.load` reads.
 //!
-//! An archive is a zip file whose entries are stored as they are, at multiples of 64 bytes, so that they can be mapped
-//! into memory: `data.pkl`, a pickle of the module with its tensors described; `data/N`, their numbers;
+//! An archive is a zip file whose entries are stored uncompressed, at multiples of 64 bytes, so that they can be mapped
+//! into memory: `data.pkl`, a pickle of the module that describes its tensors; `data/N`, the elements of tensor `N`;
 //! `code/__torch__.py`, the classes; `extra/NAME`, texts.
 
 use super::vae_source::{Attribute, Script};
@@ -16,19 +16,19 @@ use tch::{Kind, Tensor};
 use zip::write::FileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// Where PyTorch lets entries begin.
+/// The alignment of entries in bytes, as in PyTorch.
 const ALIGNMENT: u16 = 64;
 
-/// The version of the format that PyTorch 2.11 writes where no operation asks for a later one.
+/// The format version that PyTorch 2.11 writes unless an operation needs a later one.
 const VERSION: &[u8] = b"3\n";
 
-/// Writes a VAE as a TorchScript module with the methods `encode` (log weights of the posterior, `[B, latents, n]`),
-/// `mean` (of log weights), `decode` (pixel logits), and `reconstruct`, also `forward` (pixel probabilities at the
-/// posterior's mean), with PyTorch's parameter names, atomically. The settings that a reader needs are attributes of
-/// the module, and the extra file `gengs.json`.
+/// Writes a VAE as a TorchScript module with PyTorch's parameter names, atomically. Its methods are `encode` (log
+/// weights of the posterior, `[B, latents, n]`), `mean` (of log weights), `decode` (pixel logits), and `reconstruct`,
+/// also named `forward` (pixel probabilities at the posterior's mean). The settings that a reader needs are attributes
+/// of the module, and are in the extra file `gengs.json`.
 ///
 /// # Errors
-/// When the file cannot be written; what stood at `path` is then still there.
+/// Fails if the file cannot be written; an existing file at `path` then stays.
 pub fn write_torchscript(path: &Path, vae: &Vae, config: &TrainConfig) -> Result<()> {
     let truncation = config.truncation.map_or_else(|| vae.prior().len().to_string(), |setting| setting.to_string());
     let script = vae.script(vec![
@@ -37,19 +37,22 @@ pub fn write_torchscript(path: &Path, vae: &Vae, config: &TrainConfig) -> Result
         ("gengs_version", Attribute::Text(env!("CARGO_PKG_VERSION").into())),
     ]);
     let parameters = vae.parameters();
-    let entries = entries(pickle(&script, &parameters), &parameters, &script.source, &described(&script.attributes)?)?;
+    let entries =
+        entries(pickle(&script, &parameters), &parameters, &script.source, &json_description(&script.attributes)?)?;
     write(path, "vae", &entries)
 }
 
-/// Plain members as the JSON object `gengs.json` has them.
-pub(super) fn described(
+/// Returns the attributes as the JSON object of `gengs.json`.
+pub(super) fn json_description(
     attributes: &[(&'static str, Attribute)],
 ) -> Result<serde_json::Map<String, serde_json::Value>> {
     let named = attributes.iter().map(|(name, value)| Ok((name.to_string(), serde_json::to_value(value)?)));
-    named.collect::<serde_json::Result<_>>().map_err(|error| Error::Config(format!("no description ({error})")))
+    named
+        .collect::<serde_json::Result<_>>()
+        .map_err(|error| Error::Config(format!("no JSON of the settings ({error})")))
 }
 
-/// What an archive holds: the module, its tensors, its source, and a description.
+/// Returns the entries of an archive, as names and bytes: the module, its tensors, its source, and a description.
 pub(super) fn entries(
     pickle: Vec<u8>,
     tensors: &[(String, Tensor)],
@@ -61,7 +64,7 @@ pub(super) fn entries(
         entries.push((format!("data/{i}"), bytes_of(&tensor.to_kind(Kind::Float))?));
     }
     let description = serde_json::Value::Object(description.clone()).to_string();
-    let others: [(&str, &[u8]); 5] = [
+    let further_entries: [(&str, &[u8]); 5] = [
         ("code/__torch__.py", source.as_bytes()),
         // No constants: an empty tuple.
         ("constants.pkl", b"\x80\x02)."),
@@ -69,17 +72,18 @@ pub(super) fn entries(
         ("byteorder", b"little"),
         ("extra/gengs.json", description.as_bytes()),
     ];
-    entries.extend(others.map(|(name, bytes)| (name.to_string(), bytes.to_vec())));
+    entries.extend(further_entries.map(|(name, bytes)| (name.to_string(), bytes.to_vec())));
     Ok(entries)
 }
 
-/// Writes an archive whose entries lie in a folder, atomically.
+/// Writes an archive atomically; its entries lie in `folder`.
 pub(super) fn write(path: &Path, folder: &str, entries: &[(String, Vec<u8>)]) -> Result<()> {
     let failed = |cause: Cause| Error::caused(path, "cannot be written", cause);
     let bytes = archive(folder, entries).map_err(|error| failed(error.into()))?;
     replace(path, &bytes).map_err(|error| failed(error.into()))
 }
 
+/// Packs the entries into a zip file.
 fn archive(folder: &str, entries: &[(String, Vec<u8>)]) -> zip::result::ZipResult<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in entries {
@@ -90,7 +94,7 @@ fn archive(folder: &str, entries: &[(String, Vec<u8>)]) -> zip::result::ZipResul
     Ok(zip.finish()?.into_inner())
 }
 
-/// The module: an object of class `Vae`, whose layers are objects in it.
+/// Pickles the module: an object of class `Vae`, with its layers as objects in it.
 fn pickle(script: &Script, parameters: &[(String, Tensor)]) -> Vec<u8> {
     let mut writer = Pickler::new();
     writer.object("Vae", |members| {
@@ -119,10 +123,10 @@ fn pickle(script: &Script, parameters: &[(String, Tensor)]) -> Vec<u8> {
             });
         }
     });
-    writer.end()
+    writer.finish()
 }
 
-/// Writes the opcodes that TorchScript's own pickles are made of.
+/// Writes pickles with the opcodes that TorchScript uses.
 pub(super) struct Pickler(Vec<u8>);
 
 impl Pickler {
@@ -130,7 +134,7 @@ impl Pickler {
         Self(b"\x80\x02".to_vec())
     }
 
-    pub fn end(mut self) -> Vec<u8> {
+    pub fn finish(mut self) -> Vec<u8> {
         self.0.push(b'.');
         self.0
     }
@@ -141,7 +145,7 @@ impl Pickler {
         self.0.extend(text.as_bytes());
     }
 
-    /// A signed number of eight bytes.
+    /// Writes a signed integer of eight bytes.
     fn int(&mut self, x: i64) {
         self.0.extend(b"\x8a\x08");
         self.0.extend(x.to_le_bytes());
@@ -158,7 +162,8 @@ impl Pickler {
         }
     }
 
-    /// An object of a class of `code/__torch__.py`, with its members, of which all have `training`.
+    /// Writes an object of a class of `code/__torch__.py`, with its members. Every object has the member `training`,
+    /// which is false.
     pub fn object(&mut self, class: &str, members: impl FnOnce(&mut Self)) {
         self.0.extend(format!("c__torch__\n{class}\n").as_bytes());
         self.0.extend(b")\x81}(");
@@ -168,7 +173,8 @@ impl Pickler {
         self.0.extend(b"ub");
     }
 
-    /// A contiguous float32 tensor whose numbers are entry `data/key`; a parameter takes a gradient.
+    /// Writes a contiguous float32 tensor whose elements are the entry `data/key`. `parameter` says whether it requires
+    /// a gradient.
     pub fn tensor(&mut self, key: usize, tensor: &Tensor, parameter: bool) {
         let size = tensor.size();
         self.0.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
@@ -186,7 +192,7 @@ impl Pickler {
             self.0.push(b't');
         }
         self.0.push(if parameter { 0x88 } else { 0x89 });
-        // It has no hooks.
+        // An empty dictionary: the tensor has no hooks.
         self.0.extend(b"ccollections\nOrderedDict\n)RtR");
     }
 }

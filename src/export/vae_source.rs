@@ -10,25 +10,29 @@
 //! | `decode(z)` | pixel logits `[..., pixels]` |
 //! | `reconstruct(x)`, `forward(x)` | pixel probabilities of the posterior's mean, without noise |
 //!
-//! Log weights are those of [`Vae::posterior`], tails and all: the special functions of `special.py` are those of
-//! [`crate::math::special`], term by term, in float64, with their depths worked out here.
+//! Log weights equal those of [`Vae::posterior`], with the tails merged into the ends of the window. The functions in
+//! `special.py` repeat [`crate::math::special`] term by term, in float64. Their numbers of continued-fraction levels
+//! are computed here and written as constants.
 
 use crate::math::special::levels;
 use crate::models::{Family, Inference, Latent, SMALLEST, Vae};
 
-/// Tail probabilities in TorchScript.
+/// The source of the special functions.
 pub(super) const SPECIAL: &str = include_str!("special.py");
 
-/// A VAE as source, and what is needed to fill it.
+/// The number of the type float64 in TorchScript.
+const FLOAT64: i64 = 7;
+
+/// TorchScript source of a VAE, and its attributes.
 #[derive(Debug)]
 pub(crate) struct Script {
     /// The content of `code/__torch__.py`.
     pub source: String,
-    /// Members of the class `Vae` that are numbers or texts.
+    /// Attributes of the class `Vae`: numbers and texts.
     pub attributes: Vec<(&'static str, Attribute)>,
 }
 
-/// A plain member of the module.
+/// An attribute of the module.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(untagged)]
 pub(crate) enum Attribute {
@@ -38,6 +42,7 @@ pub(crate) enum Attribute {
 }
 
 impl Attribute {
+    /// Returns the type of the attribute in TorchScript.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Attribute::Int(_) => "int",
@@ -58,8 +63,8 @@ const LINEAR: &str = r#"class Linear(Module):
     return torch.linear(x, self.weight, self.bias)
 "#;
 
-/// The class of linear layers with rectifiers between them, which have numbers of their own, as in
-/// `torch.nn.Sequential`.
+/// Writes the class of a multilayer perceptron. As in `torch.nn.Sequential`, ReLUs take an index, too, so the linear
+/// layers are named 0, 2, 4, ...
 fn mlp(class: &str, layers: usize) -> String {
     let members: String =
         (0..layers).map(|i| format!("  __annotations__[\"{}\"] = __torch__.Linear\n", 2 * i)).collect();
@@ -76,11 +81,11 @@ fn mlp(class: &str, layers: usize) -> String {
 }
 
 impl Vae {
-    /// The model as TorchScript, with `more` members of the class.
-    pub(crate) fn script(&self, more: Vec<(&'static str, Attribute)>) -> Script {
+    /// Writes the model as TorchScript, with additional attributes.
+    pub(crate) fn script(&self, additional: Vec<(&'static str, Attribute)>) -> Script {
         let latent = self.latent();
         let mut attributes = attributes(latent);
-        attributes.extend(more);
+        attributes.extend(additional);
         let members: String = attributes.iter().map(|(name, value)| format!("  {name} : {}\n", value.kind())).collect();
         let (posterior, mean, flatten) = (posterior(latent), mean(latent), flatten(latent));
         let vae = format!(
@@ -108,7 +113,7 @@ impl Vae {
     }
 }
 
-/// What the layer of latents is, in the words of the command line.
+/// Returns the settings of the latents, under the names of the command line.
 fn attributes(latent: &Latent) -> Vec<(&'static str, Attribute)> {
     let (lo, hi) = latent.window();
     let mut attributes = vec![
@@ -122,7 +127,7 @@ fn attributes(latent: &Latent) -> Vec<(&'static str, Attribute)> {
     attributes
 }
 
-/// The end of `encode`: from the encoder's `output` to log weights.
+/// Writes the end of `encode`, from the encoder's `output` to log weights.
 fn posterior(latent: &Latent) -> String {
     let (latents, n) = (latent.latents(), latent.prior().len());
     if latent.inference() == Inference::Implicit || latent.family() == Family::Categorical {
@@ -131,38 +136,41 @@ fn posterior(latent: &Latent) -> String {
     log_weights(latent.family(), latent.window(), latent.shifts())
 }
 
-/// From the `output` of a network, the parameters of a family of which `shifts` are zero, to log weights on a window.
+/// Writes a function body from the variable `output` of a network to log weights on the window `lo..=hi`. `a` is added
+/// to the output first; for the negative binomial, `a` to its first half and `b` to its second.
 pub(super) fn log_weights(family: Family, (lo, hi): (i64, i64), [a, b]: [f64; 2]) -> String {
     if lo == hi {
-        // A law on one atom, whatever its parameters.
+        // A law on one atom is certain, for all parameters.
         return "    return torch.unsqueeze(torch.zeros_like(output), -1)\n".replace("output", first_part(family));
     }
-    // Parameters, as the encoder's output gives them in its own kind; then, `[B, latents, 1]` in float64.
+    // The parameters are computed in the dtype of `output`, then cast to float64, `[B, latents, 1]`.
     let parameters = match family {
         Family::Poisson => {
-            format!("    rate = torch.unsqueeze(torch.to(torch.softplus(output + {a:?}) + {:?}, 7), -1)\n", SMALLEST)
+            let shifted = format!("torch.softplus(output + {a:?}) + {SMALLEST:?}");
+            format!("    rate = torch.unsqueeze(torch.to({shifted}, {FLOAT64}), -1)\n")
         }
-        Family::Geometric => probability(&format!("torch.neg(output + {a:?})")),
+        Family::Geometric => log_p_and_log_q(&format!("torch.neg(output + {a:?})")),
         Family::NegativeBinomial => format!(
             "    halves = torch.chunk(output, 2, -1)\n    r = torch.unsqueeze(torch.to(torch.softplus(halves[0] + \
-             {a:?}) + {:?}, 7), -1)\n{}",
+             {a:?}) + {:?}, {FLOAT64}), -1)\n{}",
             SMALLEST,
-            probability(&format!("halves[1] + {b:?}"))
+            log_p_and_log_q(&format!("halves[1] + {b:?}"))
         ),
-        Family::Binomial | Family::Bernoulli | Family::Categorical => probability(&format!("output + {a:?}")),
+        Family::Binomial | Family::Bernoulli | Family::Categorical => log_p_and_log_q(&format!("output + {a:?}")),
     };
     let log_pmf = match family {
         Family::Poisson => "torch.log(rate) * k - rate - torch.lgamma(k + 1.)",
         Family::Geometric => "log_q * k + log_p",
         Family::NegativeBinomial => "__torch__.log_gamma_ratio(r, k, ) - torch.lgamma(k + 1.) + r * log_q + log_p * k",
-        // The Bernoulli is the binomial of one trial.
+        // The Bernoulli law is the binomial law of one trial. A categorical law never comes here: `posterior` handles
+        // it.
         Family::Binomial | Family::Bernoulli | Family::Categorical => &format!(
             "torch.lgamma({:?}) - torch.lgamma(k + 1.) - torch.lgamma({hi:?}. - k + 1.) + log_p * k + log_q * \
              ({hi:?}. - k)",
             hi as f64 + 1.0
         ),
     };
-    // The law's support begins at 0 in all families, and ends, if it does, where the window ends.
+    // The support of all families begins at 0. If it has an end, the window ends there.
     let (below, above) = (lo > 0, !matches!(family, Family::Binomial | Family::Bernoulli));
     let (first, last) = (lo + i64::from(below), hi - i64::from(above));
     let mut code = parameters;
@@ -173,7 +181,7 @@ pub(super) fn log_weights(family: Family, (lo, hi): (i64, i64), [a, b]: [f64; 2]
     }
     if first <= last {
         code += &format!(
-            "    k = torch.arange({first}, {}, dtype=7, device=output.device)\n    inside = {log_pmf}\n",
+            "    k = torch.arange({first}, {}, dtype={FLOAT64}, device=output.device)\n    inside = {log_pmf}\n",
             last + 1
         );
         parts.push("inside");
@@ -185,7 +193,7 @@ pub(super) fn log_weights(family: Family, (lo, hi): (i64, i64), [a, b]: [f64; 2]
     code + &format!("    return torch.to(torch.cat([{}], -1), ops.prim.dtype(output))\n", parts.join(", "))
 }
 
-/// What has the shape of the parameters `[B, latents]`.
+/// Returns an expression with the shape of one parameter, `[B, latents]`.
 fn first_part(family: Family) -> &'static str {
     match family {
         Family::NegativeBinomial => "torch.chunk(output, 2, -1)[0]",
@@ -193,15 +201,17 @@ fn first_part(family: Family) -> &'static str {
     }
 }
 
-/// `log p` and `log (1 - p)` from log-odds.
-fn probability(logits: &str) -> String {
+/// Writes `log p` and `log (1 - p)` from log-odds.
+fn log_p_and_log_q(logits: &str) -> String {
     format!(
-        "    logits = torch.unsqueeze(torch.to({logits}, 7), -1)\n    log_p = torch.log_sigmoid(logits)\n    log_q = \
+        "    logits = torch.unsqueeze(torch.to({logits}, {FLOAT64}), -1)\n    log_p = torch.log_sigmoid(logits)\n    \
+         log_q = \
          torch.log_sigmoid(torch.neg(logits))\n"
     )
 }
 
-/// `log P(X < k)` and `log P(X >= k)`, for `k >= 1`, under these names; depths are those of [`crate::math::special`].
+/// Writes `log P(X < k)` and `log P(X >= k)`, for `k >= 1`, to the variables named `below` and `above`; `_` discards
+/// one. The arguments of `levels` must be those in [`crate::math::special`].
 fn tails(family: Family, k: i64, below: &str, above: &str) -> String {
     let size = k as f64;
     match family {
@@ -220,7 +230,7 @@ fn tails(family: Family, k: i64, below: &str, above: &str) -> String {
     }
 }
 
-/// The body of `mean`.
+/// Writes the body of `mean`.
 fn mean(latent: &Latent) -> String {
     if latent.family() == Family::Categorical {
         return "    return torch.exp(log_weights)\n".into();
@@ -233,7 +243,7 @@ fn mean(latent: &Latent) -> String {
     )
 }
 
-/// The decoder's input from `z`.
+/// Returns the expression of the decoder's input from `z`.
 fn flatten(latent: &Latent) -> &'static str {
     if latent.family() == Family::Categorical { "torch.flatten(z, -2, -1)" } else { "z" }
 }

@@ -1,9 +1,9 @@
-//! Arrays of numbers as other programs store them, and what they are as images.
+//! Arrays of numbers from files of other programs, and their conversion to image intensities.
 
 use crate::error::Result;
 use tch::{Kind, Tensor};
 
-/// What a number is.
+/// The kind of an array's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Number {
     Bool,
@@ -14,57 +14,57 @@ pub(crate) enum Number {
     Text,
 }
 
-/// Why an array holds no intensities.
+/// Why an array cannot be converted to intensities.
 #[derive(Debug)]
 pub(crate) struct NoIntensities {
-    /// What it holds.
+    /// The kind and the range of the elements.
     pub found: String,
-    /// Python that makes intensities of it, `x`.
-    pub made: &'static str,
+    /// Python code that converts the array `x` to intensities.
+    pub python: &'static str,
 }
 
-/// An array as it is stored.
+/// An array as it is stored in a file.
 #[derive(Debug)]
 pub(crate) struct Array {
     pub number: Number,
-    /// Bytes of a number.
+    /// Bytes per element.
     pub item: usize,
     pub big_endian: bool,
-    /// Whether the first dimension is the fastest.
+    /// Whether the first dimension varies fastest.
     pub fortran: bool,
     pub shape: Vec<i64>,
-    /// What its own program calls the type.
+    /// The name of the element type in the program that wrote the file.
     pub kind: String,
     pub bytes: Vec<u8>,
 }
 
 impl Array {
-    /// Whether it holds unsigned bytes or booleans.
+    /// Returns whether the elements are unsigned bytes or booleans.
     pub fn is_bytes(&self) -> bool {
         self.item == 1 && matches!(self.number, Number::Unsigned | Number::Bool)
     }
 
-    /// Shape and bytes, in C order, of an array of bytes.
+    /// Returns the shape of an array of bytes, and its bytes in C order.
     pub fn into_bytes(self) -> Result<(Vec<i64>, Vec<u8>)> {
         let bytes = if self.fortran { transposed(&self.bytes, &self.shape)? } else { self.bytes };
         Ok((self.shape, bytes))
     }
 
-    /// As intensities from 0 to 255: of integers in that range these, of shares from 0 to 1 (booleans, integers,
-    /// floating point) 255 times as much, rounded.
+    /// Converts the elements to intensities from 0 to 255. Elements between 0 and 1 are multiplied by 255 and rounded;
+    /// integers up to 255 stay.
     ///
     /// # Errors
-    /// With what was found, and the Python that makes intensities of such an `x`.
+    /// Returns `NoIntensities` if the elements are text, NaN, or out of range. Fails if libtorch does.
     pub fn into_intensities(mut self) -> Result<std::result::Result<Self, NoIntensities>> {
-        let refused = |found: String, made: &'static str| Ok(Err(NoIntensities { found, made }));
+        let refused = |found: String, python: &'static str| Ok(Err(NoIntensities { found, python }));
         if !self.is_bytes() {
             if self.number == Number::Text {
-                let made = if self.item == 1 { "x.view('uint8')" } else { "x.astype('uint8')" };
-                return refused(format!("text of type '{}'", self.kind), made);
+                let python = if self.item == 1 { "x.view('uint8')" } else { "x.astype('uint8')" };
+                return refused(format!("text of type '{}'", self.kind), python);
             }
             let range = (f64::INFINITY, f64::NEG_INFINITY, false);
-            let look = |(low, high, nan): (f64, f64, bool), x: f64| (low.min(x), high.max(x), nan || x.is_nan());
-            let (lowest, highest, has_nan) = self.numbers().fold(range, look);
+            let widen = |(low, high, nan): (f64, f64, bool), x: f64| (low.min(x), high.max(x), nan || x.is_nan());
+            let (lowest, highest, has_nan) = self.numbers().fold(range, widen);
             let is_share = self.number == Number::Float && highest <= 1.0;
             let is_whole = self.number != Number::Float && highest <= 255.0;
             if has_nan {
@@ -72,17 +72,17 @@ impl Array {
                 return refused(found, "numpy.nan_to_num(x)");
             }
             if lowest < 0.0 || !(is_share || is_whole) {
-                let made = match self.number {
-                    // Bytes that were read as signed ones.
+                let python = match self.number {
+                    // Bytes that were read as signed numbers.
                     Number::Signed if self.item == 1 => "x.view('uint8')",
                     Number::Float if lowest >= 0.0 && (128.0..=255.0).contains(&highest) => "x.round().astype('uint8')",
                     Number::Float if lowest >= -1.0 && highest <= 1.0 => "(x + 1) / 2",
                     _ => "(x - x.min()) / (x.max() - x.min())",
                 };
-                return refused(format!("numbers of type '{}' from {lowest} to {highest}", self.kind), made);
+                return refused(format!("numbers of type '{}' from {lowest} to {highest}", self.kind), python);
             }
             let scale = if is_share { 255.0 } else { 1.0 };
-            // Between 0 and 255, as was checked.
+            // The check above ensures that the products lie from 0 to 255.
             self.bytes = self.numbers().map(|x| (x * scale).round() as u8).collect();
             self.item = 1;
             self.number = Number::Unsigned;
@@ -93,35 +93,35 @@ impl Array {
         Ok(Ok(self))
     }
 
-    /// All numbers, in their order; one at a time, since together they may take eight times the room of the file.
+    /// Iterates over the elements in their order. A list of them could take eight times the memory of the file.
     fn numbers(&self) -> impl Iterator<Item = f64> + '_ {
-        self.whole().map(|whole| match (self.number, self.item) {
-            (Number::Float, 2) => half(u16::from_le_bytes([whole[0], whole[1]])),
-            (Number::Float, 4) => f64::from(f32::from_le_bytes([whole[0], whole[1], whole[2], whole[3]])),
-            (Number::Float, _) => f64::from_le_bytes(whole),
-            (Number::Signed, _) => i64::from_le_bytes(whole) as f64,
-            _ => u64::from_le_bytes(whole) as f64,
+        self.eight_bytes().map(|bytes| match (self.number, self.item) {
+            (Number::Float, 2) => half(u16::from_le_bytes([bytes[0], bytes[1]])),
+            (Number::Float, 4) => f64::from(f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])),
+            (Number::Float, _) => f64::from_le_bytes(bytes),
+            (Number::Signed, _) => i64::from_le_bytes(bytes) as f64,
+            _ => u64::from_le_bytes(bytes) as f64,
         })
     }
 
-    /// The bytes of every number, of at most eight bytes, as a little-endian one of eight; of signed ones with their
-    /// sign.
-    pub fn whole(&self) -> impl Iterator<Item = [u8; 8]> + '_ {
+    /// Iterates over the elements, of at most eight bytes each, as eight little-endian bytes; signed numbers are
+    /// sign-extended.
+    pub fn eight_bytes(&self) -> impl Iterator<Item = [u8; 8]> + '_ {
         self.bytes.chunks_exact(self.item.max(1)).map(|item| {
-            let mut whole = [0; 8];
-            whole[..item.len()].copy_from_slice(item);
+            let mut bytes = [0; 8];
+            bytes[..item.len()].copy_from_slice(item);
             if self.big_endian {
-                whole[..item.len()].reverse();
+                bytes[..item.len()].reverse();
             }
-            if self.number == Number::Signed && whole[item.len() - 1] >= 0x80 {
-                whole[item.len()..].fill(0xff);
+            if self.number == Number::Signed && bytes[item.len() - 1] >= 0x80 {
+                bytes[item.len()..].fill(0xff);
             }
-            whole
+            bytes
         })
     }
 }
 
-/// A number of half precision.
+/// Decodes a number of half precision.
 fn half(bits: u16) -> f64 {
     let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff) / 1024.0);
     let size = match exponent {
@@ -133,7 +133,7 @@ fn half(bits: u16) -> f64 {
     if bits >> 15 == 1 { -size } else { size }
 }
 
-/// From Fortran order, first dimension fastest, to C order.
+/// Reorders bytes from Fortran order, with the first dimension fastest, to C order.
 fn transposed(bytes: &[u8], shape: &[i64]) -> Result<Vec<u8>> {
     let reversed: Vec<i64> = shape.iter().rev().copied().collect();
     let dimensions: Vec<i64> = (0..shape.len() as i64).rev().collect();
@@ -163,11 +163,11 @@ mod tests {
     fn numbers_of_every_kind_are_intensities_or_refused() {
         use Number::{Float, Signed, Unsigned};
         let shares = [0.0f64, 0.5, 1.0];
-        let of = |bytes: Vec<u8>, item, big| read(Float, item, big, bytes).unwrap();
+        let read_floats = |bytes: Vec<u8>, item, big| read(Float, item, big, bytes).unwrap();
         let expected = [0, 128, 255];
-        assert_eq!(of(shares.iter().flat_map(|x| x.to_le_bytes()).collect(), 8, false), expected);
-        assert_eq!(of(shares.iter().flat_map(|x| (*x as f32).to_be_bytes()).collect(), 4, true), expected);
-        assert_eq!(of(vec![0, 0, 0, 0x38, 0, 0x3c], 2, false), expected);
+        assert_eq!(read_floats(shares.iter().flat_map(|x| x.to_le_bytes()).collect(), 8, false), expected);
+        assert_eq!(read_floats(shares.iter().flat_map(|x| (*x as f32).to_be_bytes()).collect(), 4, true), expected);
+        assert_eq!(read_floats(vec![0, 0, 0, 0x38, 0, 0x3c], 2, false), expected);
         for (wrong, said) in [(-0.1f64, "from -0.1 to"), (1.5, "to 1.5"), (f64::NAN, "NaN"), (f64::INFINITY, "to inf")]
         {
             let refused =
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn half_precision_is_that_of_ieee() {
+    fn half_precision_follows_ieee_754() {
         for (bits, number) in [(0x0001, 2f64.powi(-24)), (0x3555, 0.333251953125), (0x7bff, 65504.0), (0xc000, -2.0)] {
             assert_eq!(half(bits), number);
         }

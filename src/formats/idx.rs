@@ -1,5 +1,5 @@
-//! The idx format of MNIST, plain or gzipped: two zero bytes, the kind of numbers (8 is bytes), the number of
-//! dimensions, each dimension as a big-endian 32-bit number, the numbers.
+//! Reads the idx format of MNIST, gzipped or not: two zero bytes, the element type (8 is bytes), the number of
+//! dimensions, each dimension as a big-endian 32-bit number, the elements.
 
 use super::array::{Array, Number};
 use crate::error::{Error, Result};
@@ -9,16 +9,16 @@ use flate2::read::MultiGzDecoder;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-/// How a gzipped file starts.
+/// The first bytes of a gzipped file.
 pub(crate) const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// The shape and the bytes of an idx file of bytes.
+/// Reads an idx file of bytes. Returns the shape and the bytes.
 pub(crate) fn read(path: &Path) -> Result<(Vec<i64>, Vec<u8>)> {
     let Opened { file, length, held } = open(path).map_err(|error| Error::file(path, error))?;
     parse(path, BufReader::new(file), length.min(longest(held)))
 }
 
-/// The same from any source of so many bytes; `name` is what errors call it.
+/// Reads idx data of `length` bytes from any source, gzipped or not. Errors call the source `name`.
 pub(crate) fn parse(name: &Path, mut source: impl Read, length: u64) -> Result<(Vec<i64>, Vec<u8>)> {
     let mut start = [0; 2];
     fill(name, &mut source, &mut start, "the first two bytes")?;
@@ -34,8 +34,8 @@ pub(crate) fn parse(name: &Path, mut source: impl Read, length: u64) -> Result<(
     array.into_bytes()
 }
 
-/// An array that is not packed, with at most so many bytes.
-pub(crate) fn parse_plain(name: &Path, mut source: impl Read, most: u64) -> Result<Array> {
+/// Reads idx data that is not gzipped and has at most `max_bytes` bytes of elements.
+pub(crate) fn parse_plain(name: &Path, mut source: impl Read, max_bytes: u64) -> Result<Array> {
     let mut magic = [0; 4];
     fill(name, &mut source, &mut magic, "the idx header")?;
     let kind = match magic[2] {
@@ -66,7 +66,7 @@ pub(crate) fn parse_plain(name: &Path, mut source: impl Read, most: u64) -> Resu
             format!("its header announces an impossible shape {shape:?}; the file is damaged"),
         ));
     };
-    if expected > most {
+    if expected > max_bytes {
         return Err(Error::file(
             name,
             format!("its header announces {expected} bytes, too many for the file; get the file again"),
@@ -84,6 +84,7 @@ pub(crate) fn parse_plain(name: &Path, mut source: impl Read, most: u64) -> Resu
     Ok(Array { number, item, big_endian: true, fortran: false, shape, kind: kind.into(), bytes })
 }
 
+/// Fills a buffer from the source; `what` names the bytes in errors.
 fn fill(name: &Path, source: &mut impl Read, buffer: &mut [u8], what: &str) -> Result<()> {
     source
         .read_exact(buffer)
@@ -105,7 +106,7 @@ mod tests {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(&plain).unwrap();
         let gzipped = encoder.finish().unwrap();
-        // A file of several members is one file.
+        // A gzip file of several members is decompressed as one.
         let members = plain.chunks(7).flat_map(|part| {
             let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             encoder.write_all(part).unwrap();

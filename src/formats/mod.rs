@@ -1,4 +1,4 @@
-//! Files of other programs: NumPy, MNIST, PyTorch, safetensors, TensorBoard. Nothing here knows what they are for.
+//! Readers and writers for file formats of other programs: NumPy, MNIST, PyTorch, safetensors, TensorBoard.
 
 mod archive;
 pub(crate) mod array;

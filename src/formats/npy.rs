@@ -1,25 +1,25 @@
-//! NumPy's `.npy`: a header in Python's notation, and the numbers.
+//! Reads NumPy's `.npy`: a header in Python's notation, then the elements.
 
 use super::array::{Array, Number};
 use std::io::Read;
 
-/// How a file starts.
+/// The first bytes of a file.
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// The longest header: NumPy's own are of 128 bytes.
-const LONGEST_HEADER: u32 = 1 << 16;
+/// The most bytes of a header: NumPy itself writes headers of 128 bytes.
+const MAX_HEADER_BYTES: u32 = 1 << 16;
 
 /// The most dimensions of an array, as in NumPy.
-const DIMENSIONS: usize = 64;
+const MAX_DIMENSIONS: usize = 64;
 
-/// Reads an array whose numbers take at most so many bytes; fails with a few words.
-pub(crate) fn read(source: &mut impl Read, most: u64) -> std::result::Result<Array, String> {
+/// Reads an array whose elements take at most `max_bytes` bytes. Fails with a few words.
+pub(crate) fn read(source: &mut impl Read, max_bytes: u64) -> std::result::Result<Array, String> {
     let mut array = header(source)?;
     let mut sizes = array.shape.iter().map(|&size| size as u64);
     let expected = sizes.try_fold(array.item as u64, |product, size| product.checked_mul(size));
-    // Beside a dimension of zero, the others must still be sizes that can be multiplied.
+    // If one dimension is zero, the product of the others must still be representable.
     let countable = array.shape.iter().try_fold(1i64, |product, &size| product.checked_mul(size.max(1))).is_some();
-    let Some(expected) = expected.filter(|&expected| countable && expected <= most) else {
+    let Some(expected) = expected.filter(|&expected| countable && expected <= max_bytes) else {
         let shape = &array.shape[..array.shape.len().min(8)];
         return Err(format!("announces a shape {shape:?}, too large for the file"));
     };
@@ -31,7 +31,7 @@ pub(crate) fn read(source: &mut impl Read, most: u64) -> std::result::Result<Arr
     Ok(array)
 }
 
-/// Reads up to the numbers.
+/// Reads the header; the elements are still empty.
 fn header(source: &mut impl Read) -> std::result::Result<Array, String> {
     let mut start = [0; 8];
     let cut = |error| format!("is damaged: its header cannot be read ({error})");
@@ -42,7 +42,7 @@ fn header(source: &mut impl Read) -> std::result::Result<Array, String> {
     let mut length = [0; 4];
     source.read_exact(&mut length[..if *version == 1 { 2 } else { 4 }]).map_err(cut)?;
     let length = u32::from_le_bytes(length);
-    if length > LONGEST_HEADER {
+    if length > MAX_HEADER_BYTES {
         return Err(format!("is damaged: it announces a header of {length} bytes"));
     }
     let mut text = vec![0; length as usize];
@@ -54,8 +54,8 @@ fn header(source: &mut impl Read) -> std::result::Result<Array, String> {
     })
 }
 
-/// From `{'descr': '<u2', 'fortran_order': False, 'shape': (3,), }`; other writers use double quotes, and Python 2
-/// wrote `3L`.
+/// Parses a header such as `{'descr': '<u2', 'fortran_order': False, 'shape': (3,), }`. Other writers use double
+/// quotes, and Python 2 wrote `3L`. Returns `None` if the header is something else.
 fn parse(text: &str) -> Option<Array> {
     let text = text.replace('"', "'");
     let value = |key: &str| {
@@ -79,6 +79,6 @@ fn parse(text: &str) -> Option<Array> {
     let size = |text: &str| text.strip_suffix('L').unwrap_or(text).parse().ok().filter(|size| *size >= 0);
     let shape: Vec<i64> = sizes.map(size).collect::<Option<Vec<i64>>>()?;
     let big_endian = kind.starts_with('>');
-    let fits = shape.len() <= DIMENSIONS;
+    let fits = shape.len() <= MAX_DIMENSIONS;
     fits.then(|| Array { number, item, big_endian, fortran, shape, kind: kind.into(), bytes: Vec::new() })
 }

@@ -1,4 +1,4 @@
-//! Arrays out of NumPy's `.npz` archives: zip files of `.npy` files.
+//! Reads arrays from NumPy's `.npz` archives: zip files of `.npy` files.
 
 use super::array::{Array, Number};
 use super::npy;
@@ -10,43 +10,44 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use zip::{CompressionMethod, ZipArchive};
 
-/// How a zip archive starts.
+/// The first bytes of a zip archive.
 pub(crate) const MAGIC: &[u8] = b"PK";
 
-/// Names that a message lists.
-const LISTED: usize = 12;
+/// The most array names that a message lists.
+const MAX_LISTED_NAMES: usize = 12;
 
 /// An open archive.
 pub(crate) struct Archive<'a, R> {
     path: &'a Path,
     zip: ZipArchive<R>,
-    /// The longest array that is read.
-    most: u64,
+    /// The most bytes of an array that are read.
+    max_bytes: u64,
 }
 
 impl<'a> Archive<'a, BufReader<File>> {
+    /// Opens an archive at a path. Fails if it is no readable zip file.
     pub fn open(path: &'a Path) -> Result<Self> {
         let Opened { file, held, .. } = open(path).map_err(|error| Error::file(path, error))?;
-        Self::holding(path, BufReader::new(file), held)
+        Self::with_budget(path, BufReader::new(file), held)
     }
 }
 
 impl<'a, R: Read + Seek> Archive<'a, R> {
-    /// From any source; `path` is what errors call it.
+    /// Opens an archive from any source. Errors call it `path`.
     pub fn new(path: &'a Path, mut source: R) -> Result<Self> {
         let length = source.seek(SeekFrom::End(0)).map_err(|error| Error::file(path, error))?;
-        Self::holding(path, source, length)
+        Self::with_budget(path, source, length)
     }
 
-    /// From a source of which so many bytes are no holes.
-    fn holding(path: &'a Path, source: R, held: u64) -> Result<Self> {
-        let most = most_content(held);
+    /// Opens an archive from a source that occupies `held` bytes on disk: holes of a sparse file do not count.
+    fn with_budget(path: &'a Path, source: R, held: u64) -> Result<Self> {
+        let max_bytes = most_content(held);
         let zip = ZipArchive::new(source)
             .map_err(|error| Error::caused(path, "not a readable .npz archive; get the file again", error))?;
-        Ok(Self { path, zip, most })
+        Ok(Self { path, zip, max_bytes })
     }
 
-    /// The names of all arrays, sorted.
+    /// Returns the names of all arrays, sorted.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<String> =
             self.zip.file_names().filter_map(|name| name.strip_suffix(".npy")).map(String::from).collect();
@@ -54,12 +55,12 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
         names
     }
 
-    /// Whether it is an archive of PyTorch.
+    /// Returns whether PyTorch wrote the archive.
     pub fn is_pytorch(&self) -> bool {
         self.zip.file_names().any(|name| name.ends_with("/data.pkl"))
     }
 
-    /// Shape and content, in C order, of an array of unsigned bytes or booleans.
+    /// Reads an array of unsigned bytes or booleans. Returns its shape, and its elements in C order.
     pub fn bytes(&mut self, name: &str) -> Result<(Vec<i64>, Vec<u8>)> {
         let array = self.array(name)?;
         if !array.is_bytes() {
@@ -69,7 +70,7 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
         array.into_bytes()
     }
 
-    /// Content of an array of integers of one dimension.
+    /// Reads an array of integers of one dimension.
     pub fn integers(&mut self, name: &str) -> Result<Vec<i64>> {
         let array = self.array(name)?;
         let Array { number, big_endian, shape, kind, .. } = &array;
@@ -83,39 +84,39 @@ impl<'a, R: Read + Seek> Archive<'a, R> {
         if !(signed || *number == Number::Unsigned) || *big_endian {
             return Err(wrong("hold integers in little-endian order", format!("type is '{kind}'")));
         }
-        // An unsigned number beyond 2^63 is beyond every use of these arrays: it must not turn negative.
-        let unsigned = |whole| i64::try_from(u64::from_le_bytes(whole)).unwrap_or(i64::MAX);
-        let integer = |whole| if signed { i64::from_le_bytes(whole) } else { unsigned(whole) };
-        Ok(array.whole().map(integer).collect())
+        // Unsigned numbers from 2^63 are saturated: none of these arrays needs them, and they must not turn negative.
+        let unsigned = |bytes| i64::try_from(u64::from_le_bytes(bytes)).unwrap_or(i64::MAX);
+        let integer = |bytes| if signed { i64::from_le_bytes(bytes) } else { unsigned(bytes) };
+        Ok(array.eight_bytes().map(integer).collect())
     }
 
-    /// An array as it is stored.
+    /// Reads an array as it is stored.
     pub fn array(&mut self, name: &str) -> Result<Array> {
         let path = self.path;
         let damaged = |problem: String| Error::file(path, format!("array '{name}' {problem}"));
         let entry = format!("{name}.npy");
         if !self.zip.file_names().any(|name| name == entry) {
-            let names = self.names().into_iter().map(|name| name.chars().take(40).collect()).take(LISTED);
+            let names = self.names().into_iter().map(|name| name.chars().take(40).collect()).take(MAX_LISTED_NAMES);
             let names: Vec<String> = names.collect();
             return Err(Error::file(path, format!("has no array '{name}', only {names:?}")));
         }
-        self.check_packing(&entry).map_err(damaged)?;
+        self.check_compression(&entry).map_err(damaged)?;
         let broken = |error| Error::caused(path, format!("array '{name}' is damaged"), error);
         let mut file = self.zip.by_name(&entry).map_err(broken)?;
-        npy::read(&mut file, self.most).map_err(damaged)
+        npy::read(&mut file, self.max_bytes).map_err(damaged)
     }
 
-    /// NumPy stores arrays or deflates them; other programs have other ways.
-    fn check_packing(&mut self, entry: &str) -> std::result::Result<(), String> {
-        let place =
-            (0..self.zip.len()).find(|&place| self.zip.by_index_raw(place).is_ok_and(|file| file.name() == entry));
-        let Some(place) = place else { return Ok(()) };
-        let Ok(file) = self.zip.by_index_raw(place) else { return Ok(()) };
+    /// Checks that an entry is stored or deflated, as NumPy writes it; other programs use other compression methods.
+    fn check_compression(&mut self, entry: &str) -> std::result::Result<(), String> {
+        let index =
+            (0..self.zip.len()).find(|&index| self.zip.by_index_raw(index).is_ok_and(|file| file.name() == entry));
+        let Some(index) = index else { return Ok(()) };
+        let Ok(file) = self.zip.by_index_raw(index) else { return Ok(()) };
         let compression = file.compression();
         if matches!(compression, CompressionMethod::Stored | CompressionMethod::Deflated) {
             return Ok(());
         }
-        // The numbers of the zip format.
+        // Method numbers of the zip format.
         #[allow(deprecated)]
         let number = compression.to_u16();
         let name = match number {

@@ -1,24 +1,24 @@
-//! Pickles as data: what a pickle would build, without building it.
+//! Reads pickles as data, without building the objects that they describe.
 //!
-//! A pickle is a program for a stack machine that may import and call anything. Here it runs on a machine that knows
-//! the plain values, and that writes down an import or a call where Python would make it: nothing is looked up, nothing
-//! is called.
+//! A pickle is a program for a stack machine that may import and call anything. The machine here knows plain values; it
+//! records an import or a call that Python would make, but neither imports nor calls anything.
 //!
-//! Values lie in one list and name each other by their place in it, so that no nesting, however deep, is a recursion.
-//! They borrow their texts from the pickle.
+//! Values lie in one list and refer to each other by index, so that nested values need no recursion. They borrow their
+//! texts from the pickle.
 //!
 //! # Source
 //! `pickletools.py` of CPython 3.11, protocols 2 to 5 (PyTorch writes protocol 2).
 
 use std::collections::HashMap;
 
-/// Most values in a pickle, so that a small file cannot fill the memory: 25 MB of them, enough for 20,000 tensors.
-const MOST_VALUES: usize = 1 << 19;
+/// The most values of a pickle, so that a small file cannot fill the memory: they take 25 MB, enough for 20,000
+/// tensors.
+const MAX_VALUES: usize = 1 << 19;
 
-/// Most elements of all tuples, lists and dicts together: 4 MB, and while they grow three times that.
-const MOST_ELEMENTS: usize = 1 << 20;
+/// The most elements of all tuples, lists and dicts together: they take 4 MB, and up to 12 MB while lists grow.
+const MAX_ELEMENTS: usize = 1 << 20;
 
-/// The place of a value in its [`Pickle`].
+/// The index of a value in its [`Pickle`].
 pub(crate) type Id = u32;
 
 /// A value of a pickle.
@@ -28,15 +28,15 @@ pub(crate) enum Value<'a> {
     Bool(bool),
     Int(i64),
     Text(&'a str),
-    /// Something imported, by module and name.
+    /// An import, by module and name.
     Global(&'a str, &'a str),
     Tuple(Vec<Id>),
     List(Vec<Id>),
     Dict(Vec<(Id, Id)>),
     Call(Box<Call>),
-    /// An object that lies outside the pickle, by its description.
+    /// An object stored outside the pickle, by the tuple that describes it.
     Persistent(Id),
-    /// A float, bytes, or a long integer: nothing that weights are made of.
+    /// A float, bytes, or a long integer, which weights do not use.
     Other,
 }
 
@@ -45,9 +45,9 @@ pub(crate) enum Value<'a> {
 pub(crate) struct Call {
     pub function: Id,
     pub arguments: Id,
-    /// What is set in the result, as in a dict.
+    /// The items that are set in the result, as in a dict.
     pub items: Vec<(Id, Id)>,
-    /// What the result is told to be.
+    /// The state that is given to the result, as to `__setstate__`.
     pub state: Option<Id>,
 }
 
@@ -56,26 +56,28 @@ pub(crate) struct Call {
 pub(crate) struct Pickle<'a> {
     values: Vec<Value<'a>>,
     root: Id,
-    /// How many bytes it takes.
+    /// The length of the pickle in bytes.
     pub length: usize,
 }
 
 impl<'a> Pickle<'a> {
-    /// Reads the pickle that `bytes` starts with; the error says in a few words what is wrong.
+    /// Reads the pickle at the start of `bytes`. The error says in a few words what is wrong.
     pub fn read(bytes: &'a [u8]) -> Result<Self, String> {
         let (values, stack, marks, memo) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
         Machine { bytes, at: 0, values, stack, marks, memo, elements: 0 }.run()
     }
 
+    /// Returns the value that the pickle describes.
     pub fn root(&self) -> &Value<'a> {
         self.get(self.root)
     }
 
+    /// Returns a value by its index.
     pub fn get(&self, id: Id) -> &Value<'a> {
         &self.values[id as usize]
     }
 
-    /// The imports that it asks for.
+    /// Iterates over the imports of the pickle.
     pub fn globals(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.values.iter().filter_map(|value| match value {
             Value::Global(module, name) => Some((*module, *name)),
@@ -83,12 +85,12 @@ impl<'a> Pickle<'a> {
         })
     }
 
-    /// The objects that lie outside.
+    /// Iterates over the objects stored outside the pickle.
     pub fn persistent_ids(&self) -> impl Iterator<Item = Id> {
         (0..self.values.len() as Id).filter(|&id| matches!(self.get(id), Value::Persistent(_)))
     }
 
-    /// What a call calls.
+    /// Returns the function that a call calls, as module and name; `None` if it is not an import.
     pub fn function(&self, call: &Call) -> Option<(&'a str, &'a str)> {
         match self.get(call.function) {
             Value::Global(module, name) => Some((module, name)),
@@ -96,7 +98,7 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    /// The elements of a tuple.
+    /// Returns the elements of a tuple; `None` for other values.
     pub fn tuple(&self, id: Id) -> Option<&[Id]> {
         match self.get(id) {
             Value::Tuple(items) => Some(items),
@@ -104,7 +106,7 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    /// The items of a dict or an `OrderedDict`.
+    /// Returns the items of a dict or an `OrderedDict`; `None` for other values.
     pub fn items<'v>(&self, value: &'v Value<'a>) -> Option<&'v [(Id, Id)]> {
         match value {
             Value::Dict(items) => Some(items),
@@ -114,6 +116,7 @@ impl<'a> Pickle<'a> {
     }
 }
 
+/// The stack machine, with the rest of the pickle from byte `at`.
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -121,7 +124,7 @@ struct Machine<'a> {
     stack: Vec<Id>,
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
-    /// Elements of tuples, lists and dicts so far.
+    /// The number of elements of tuples, lists and dicts so far.
     elements: usize,
 }
 
@@ -139,18 +142,18 @@ impl<'a> Machine<'a> {
 
     fn step(&mut self, opcode: u8) -> Result<(), String> {
         match opcode {
-            // The version, and frames, which only help readers that buffer.
+            // The protocol version; and frames, which only help buffered readers.
             0x80 => self.take(1).map(|_| ()),
             0x95 => self.take(8).map(|_| ()),
             b'(' => {
                 self.marks.push(self.stack.len());
-                self.bounded(self.marks.len())
+                self.check_count(self.marks.len())
             }
             b'0' => self.pop().map(|_| ()),
-            b'1' => self.marked().map(|_| ()),
+            b'1' => self.take_to_mark().map(|_| ()),
             b'2' => {
                 let top = self.top()?;
-                self.keep(top)
+                self.push_id(top)
             }
             b'N' => self.push(Value::None),
             0x88 => self.push(Value::Bool(true)),
@@ -179,20 +182,20 @@ impl<'a> Machine<'a> {
                 }
             }
             b')' => self.push(Value::Tuple(Vec::new())),
-            0x85..=0x87 => self.last(usize::from(opcode - 0x84)).and_then(|items| self.push(Value::Tuple(items))),
-            b't' | 0x91 => self.marked().and_then(|items| self.push(Value::Tuple(items))),
+            0x85..=0x87 => self.take_last(usize::from(opcode - 0x84)).and_then(|items| self.push(Value::Tuple(items))),
+            b't' | 0x91 => self.take_to_mark().and_then(|items| self.push(Value::Tuple(items))),
             b']' | 0x8f => self.push(Value::List(Vec::new())),
-            b'l' => self.marked().and_then(|items| self.push(Value::List(items))),
-            b'a' => self.last(1).and_then(|items| self.extend(items)),
-            b'e' | 0x90 => self.marked().and_then(|items| self.extend(items)),
+            b'l' => self.take_to_mark().and_then(|items| self.push(Value::List(items))),
+            b'a' => self.take_last(1).and_then(|items| self.extend(items)),
+            b'e' | 0x90 => self.take_to_mark().and_then(|items| self.extend(items)),
             b'}' => self.push(Value::Dict(Vec::new())),
             b'd' => {
-                let items = self.marked()?;
+                let items = self.take_to_mark()?;
                 self.push(Value::Dict(Vec::new()))?;
                 self.set(&items)
             }
-            b's' => self.last(2).and_then(|items| self.set(&items)),
-            b'u' => self.marked().and_then(|items| self.set(&items)),
+            b's' => self.take_last(2).and_then(|items| self.set(&items)),
+            b'u' => self.take_to_mark().and_then(|items| self.set(&items)),
             b'R' | 0x81 => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
                 self.push(Value::Call(Box::new(Call { function, arguments, items: Vec::new(), state: None })))
@@ -219,19 +222,19 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn bounded(&self, count: usize) -> Result<(), String> {
-        if count > MOST_VALUES { Err(format!("more than {MOST_VALUES} values")) } else { Ok(()) }
+    fn check_count(&self, count: usize) -> Result<(), String> {
+        if count > MAX_VALUES { Err(format!("more than {MAX_VALUES} values")) } else { Ok(()) }
     }
 
     fn push(&mut self, value: Value<'a>) -> Result<(), String> {
-        self.bounded(self.values.len() + 1)?;
+        self.check_count(self.values.len() + 1)?;
         self.values.push(value);
-        self.keep((self.values.len() - 1) as Id)
+        self.push_id((self.values.len() - 1) as Id)
     }
 
-    fn keep(&mut self, id: Id) -> Result<(), String> {
+    fn push_id(&mut self, id: Id) -> Result<(), String> {
         self.stack.push(id);
-        self.bounded(self.stack.len())
+        self.check_count(self.stack.len())
     }
 
     fn pop(&mut self) -> Result<Id, String> {
@@ -242,23 +245,23 @@ impl<'a> Machine<'a> {
         self.stack.last().copied().ok_or_else(|| "an empty stack".into())
     }
 
-    /// What was pushed since the last mark.
-    fn marked(&mut self) -> Result<Vec<Id>, String> {
+    /// Takes the values that were pushed since the last mark.
+    fn take_to_mark(&mut self) -> Result<Vec<Id>, String> {
         let mark = self.marks.pop().filter(|&mark| mark <= self.stack.len()).ok_or("no mark")?;
         self.split_off(mark)
     }
 
-    /// The last few that were pushed.
-    fn last(&mut self, count: usize) -> Result<Vec<Id>, String> {
+    /// Takes the last `count` values.
+    fn take_last(&mut self, count: usize) -> Result<Vec<Id>, String> {
         let from = self.stack.len().checked_sub(count).ok_or("an empty stack")?;
         self.split_off(from)
     }
 
-    /// The upper part of the stack, as elements of something.
+    /// Takes the upper part of the stack, as elements of a tuple, list or dict.
     fn split_off(&mut self, from: usize) -> Result<Vec<Id>, String> {
         self.elements += self.stack.len() - from;
-        if self.elements > MOST_ELEMENTS {
-            return Err(format!("more than {MOST_ELEMENTS} elements"));
+        if self.elements > MAX_ELEMENTS {
+            return Err(format!("more than {MAX_ELEMENTS} elements"));
         }
         Ok(self.stack.split_off(from))
     }
@@ -287,12 +290,12 @@ impl<'a> Machine<'a> {
     fn memoize(&mut self, key: u32) -> Result<(), String> {
         let top = self.top()?;
         self.memo.insert(key, top);
-        self.bounded(self.memo.len())
+        self.check_count(self.memo.len())
     }
 
     fn recall(&mut self, key: u32) -> Result<(), String> {
         let id = *self.memo.get(&key).ok_or_else(|| format!("a value {key} that was never stored"))?;
-        self.keep(id)
+        self.push_id(id)
     }
 
     fn take(&mut self, length: u64) -> Result<&'a [u8], String> {
@@ -308,12 +311,12 @@ impl<'a> Machine<'a> {
         self.take(1).map(|bytes| bytes[0])
     }
 
-    /// An unsigned little-endian number of up to 8 bytes.
+    /// Reads an unsigned little-endian number of up to 8 bytes.
     fn number(&mut self, length: u64) -> Result<u64, String> {
         Ok(self.take(length)?.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
     }
 
-    /// A signed little-endian number of any length.
+    /// Reads a signed little-endian number of any length.
     fn long(&mut self, length: u64) -> Result<(), String> {
         let bytes = self.take(length)?;
         let value = match bytes.last() {
@@ -367,7 +370,7 @@ mod tests {
         assert!(matches!(pickle.get(key), Value::Text("k")), "{pickle:?}");
         assert!(matches!(pickle.get(value), Value::List(list) if matches!(pickle.get(list[0]), Value::Int(1))));
 
-        // What Python would do with this: os.system('rm -rf /').
+        // Python would call os.system('rm -rf /').
         let pickle = Pickle::read(b"cos\nsystem\n(X\x08\x00\x00\x00rm -rf /tR.").unwrap();
         let Value::Call(call) = pickle.root() else { panic!("{pickle:?}") };
         assert_eq!(pickle.function(call), Some(("os", "system")));
@@ -381,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nests_without_end_is_refused_and_does_not_recurse() {
+    fn nesting_is_limited_and_does_not_recurse() {
         let mut deep = vec![b'N'];
         deep.resize(400_000, 0x85);
         deep.push(b'.');

@@ -1,4 +1,4 @@
-//! Tensors of a pickle: what `torch._utils._rebuild_tensor_v2` would build, from storages that lie outside the pickle.
+//! Builds the tensors of a pickle as `torch._utils._rebuild_tensor_v2` would, from storages outside the pickle.
 
 use super::archive::Archive;
 use super::pickle::{Id, Pickle, Value};
@@ -6,33 +6,34 @@ use crate::platform::budget::Budget;
 use std::collections::HashMap;
 use tch::{Kind, Tensor};
 
-/// More dimensions than any tensor of a model has, and few enough for libtorch.
-pub(crate) const MOST_DIMENSIONS: usize = 64;
+/// The most dimensions of a tensor: more than any model has, and few enough for libtorch.
+pub(crate) const MAX_DIMENSIONS: usize = 64;
 
-/// Where the bytes of storages lie.
+/// The location of the storages' bytes.
 #[derive(Debug)]
 pub(crate) enum Storages<'a> {
-    /// In entries `data/KEY` of an archive.
+    /// Entries `data/KEY` of an archive.
     Archive(Archive<'a>),
-    /// One after the other in a file of PyTorch before 1.6.
+    /// Parts of a file of PyTorch before 1.6, by key.
     Legacy(HashMap<&'a str, &'a [u8]>),
 }
 
-/// Builds tensors, each storage once, within a budget.
+/// Builds tensors within a budget; reads each storage once.
 #[derive(Debug)]
 pub(crate) struct Rebuilder<'a> {
     pub pickle: &'a Pickle<'a>,
     pub storages: Storages<'a>,
     pub budget: Budget,
-    flat: HashMap<&'a str, Tensor>,
+    /// The storages read so far, by key, as tensors of one dimension.
+    read_storages: HashMap<&'a str, Tensor>,
 }
 
 impl<'a> Rebuilder<'a> {
     pub fn new(pickle: &'a Pickle<'a>, storages: Storages<'a>, budget: Budget) -> Self {
-        Self { pickle, storages, budget, flat: HashMap::new() }
+        Self { pickle, storages, budget, read_storages: HashMap::new() }
     }
 
-    /// Whether a value would become a tensor in Python.
+    /// Returns whether Python would build a tensor from a value.
     pub fn is_tensor(&self, id: Id) -> bool {
         let Value::Call(call) = self.pickle.get(id) else { return false };
         self.pickle
@@ -40,12 +41,12 @@ impl<'a> Rebuilder<'a> {
             .is_some_and(|(module, name)| module == "torch._utils" && name.starts_with("_rebuild_"))
     }
 
-    /// What PyTorch calls the numbers of a tensor, where they are of a kind that is not read.
+    /// Returns PyTorch's name of a tensor's element type if that type is not read; else `None`.
     pub fn unread_kind(&self, id: Id) -> Option<&'a str> {
         let Value::Call(call) = self.pickle.get(id) else { return None };
         let arguments = self.pickle.tuple(call.arguments)?;
         match (self.pickle.function(call)?.1, arguments) {
-            // Kinds that have no storage of their own, as float8, are named after the tensor's shape.
+            // Element types without a storage class, such as float8, are named after the tensor's shape.
             ("_rebuild_tensor_v3", [_, _, _, _, _, _, kind, ..]) => match self.pickle.get(*kind) {
                 Value::Global("torch", kind) => Some(kind),
                 _ => None,
@@ -62,13 +63,13 @@ impl<'a> Rebuilder<'a> {
         }
     }
 
-    /// The tensor that a value would become.
+    /// Builds the tensor that a value describes.
     pub fn tensor(&mut self, mut id: Id) -> Result<Tensor, String> {
         loop {
             let Value::Call(call) = self.pickle.get(id) else { return Err("something in place of a tensor".into()) };
             let arguments = self.pickle.tuple(call.arguments).unwrap_or_default();
             match (self.pickle.function(call), arguments) {
-                // The parameter of a module is a tensor and a flag. Its tensor came before it, so that this ends.
+                // A parameter is a call with a tensor and a flag. Its tensor has a smaller index, so the loop ends.
                 (Some((_, "_rebuild_parameter")), [data, ..]) => id = *data,
                 (Some((_, "_rebuild_tensor_v2")), [storage, offset, size, stride, ..]) => {
                     return self.view(*storage, *offset, *size, *stride);
@@ -79,20 +80,21 @@ impl<'a> Rebuilder<'a> {
         }
     }
 
+    /// Builds a tensor from a storage, an offset, sizes and strides, after checking that they fit.
     fn view(&mut self, storage: Id, offset: Id, size: Id, stride: Id) -> Result<Tensor, String> {
         let flat = self.storage(storage)?;
         let (size, stride) = (self.integers(size)?, self.integers(stride)?);
         let offset = self.integer(offset)?;
-        if size.len() != stride.len() || size.len() > MOST_DIMENSIONS {
+        if size.len() != stride.len() || size.len() > MAX_DIMENSIONS {
             return Err(format!("a tensor of {} sizes and {} strides", size.len(), stride.len()));
         }
         let Some(count) = elements(&size) else { return Err(format!("a tensor of sizes {size:?}")) };
         let steps = size.iter().zip(&stride).filter(|(size, _)| **size > 1);
         let last = steps.map(|(size, stride)| (size - 1).checked_mul(*stride)).sum::<Option<i64>>();
         let last = last.and_then(|last| last.checked_add(offset));
-        let held = flat.numel() as i64;
-        if count > 0 && last.is_none_or(|last| last >= held) {
-            return Err(format!("a tensor of sizes {size:?} in a storage of {held} numbers"));
+        let storage_length = flat.numel() as i64;
+        if count > 0 && last.is_none_or(|last| last >= storage_length) {
+            return Err(format!("a tensor of sizes {size:?} in a storage of {storage_length} numbers"));
         }
         let tensor = if count == 0 {
             Tensor::f_empty(&size, (flat.kind(), tch::Device::Cpu))
@@ -106,14 +108,14 @@ impl<'a> Rebuilder<'a> {
         tensor.map_err(|error| error.to_string())
     }
 
-    /// A storage as one row of numbers.
+    /// Reads a storage as a tensor of one dimension.
     fn storage(&mut self, id: Id) -> Result<Tensor, String> {
         let pickle = self.pickle;
         let Some((kind, key, count)) = description(pickle, id) else {
             return Err("a storage that is not described as PyTorch does it".into());
         };
         let (kind, width) = kind?;
-        if let Some(flat) = self.flat.get(key) {
+        if let Some(flat) = self.read_storages.get(key) {
             let same = flat.kind() == kind && flat.numel() as u64 == count;
             return if same {
                 Ok(flat.shallow_clone())
@@ -135,7 +137,7 @@ impl<'a> Rebuilder<'a> {
             return Err(format!("storage {key} should have {length} bytes, but has {}", bytes.len()));
         }
         let flat = Tensor::f_from_data_size(bytes, &[count as i64], kind).map_err(|error| error.to_string())?;
-        self.flat.insert(key, flat.shallow_clone());
+        self.read_storages.insert(key, flat.shallow_clone());
         Ok(flat)
     }
 
@@ -151,14 +153,14 @@ impl<'a> Rebuilder<'a> {
     }
 }
 
-/// How many numbers a tensor of these sizes has; nothing where libtorch could not count its strides.
+/// Returns the number of elements of a tensor of these sizes; `None` if its strides would overflow.
 pub(crate) fn elements(size: &[i64]) -> Option<i64> {
     let strides = size.iter().try_fold(1i64, |product, &size| product.checked_mul(size.max(1)))?;
     Some(if size.contains(&0) { 0 } else { strides })
 }
 
-/// Kind and bytes a number, key, and count of numbers of a storage, from
-/// `('storage', torch.FloatStorage, key, location, count)`.
+/// Reads the description of a storage, `('storage', torch.FloatStorage, key, location, count)`. Returns the element
+/// type with its bytes per element, the key, and the number of elements; `None` if it is no such description.
 #[expect(clippy::type_complexity, reason = "a kind that is not known is an error only where the storage is used")]
 pub(crate) fn description<'a>(pickle: &Pickle<'a>, id: Id) -> Option<(Result<(Kind, u64), String>, &'a str, u64)> {
     let Value::Persistent(id) = pickle.get(id) else { return None };
@@ -171,6 +173,7 @@ pub(crate) fn description<'a>(pickle: &Pickle<'a>, id: Id) -> Option<(Result<(Ki
     }
 }
 
+/// Returns the element type of a storage class, and its bytes per element.
 fn kind_of(storage: &str) -> Result<(Kind, u64), String> {
     let kind = match storage {
         "DoubleStorage" => Kind::Double,

@@ -1,7 +1,7 @@
-//! Tensors in safetensors files: anybody's are read; a store's are written under PyTorch's names.
+//! Reads tensors from any safetensors file, and writes the variables of a store under PyTorch's names.
 
 use super::pytorch::{Named, Problem};
-use super::rebuild::{MOST_DIMENSIONS, elements};
+use super::rebuild::{MAX_DIMENSIONS, elements};
 use crate::error::{Cause, Error, Result};
 use crate::platform::files::replace;
 use safetensors::tensor::{Metadata, TensorView};
@@ -11,7 +11,7 @@ use std::path::Path;
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
 
-/// Kinds, as safetensors and libtorch call them.
+/// The element types, in safetensors and in libtorch.
 const KINDS: [(Dtype, Kind); 10] = [
     (Dtype::F64, Kind::Double),
     (Dtype::F32, Kind::Float),
@@ -25,15 +25,15 @@ const KINDS: [(Dtype, Kind); 10] = [
     (Dtype::BOOL, Kind::Bool),
 ];
 
-/// How Python loads a file.
+/// Python that loads a file.
 const LOAD: &str = "__import__('safetensors.torch').torch.load_file(sys.argv[1])";
 
-/// Whether a file starts as a safetensors file does: with a length, and a JSON object.
+/// Returns whether bytes start as a safetensors file does: with a length, then a JSON object.
 pub(crate) fn is_one(bytes: &[u8]) -> bool {
     bytes.get(8) == Some(&b'{')
 }
 
-/// The tensors of a file, sorted by name.
+/// Reads the tensors of a file, sorted by name.
 pub(crate) fn read(bytes: &[u8]) -> std::result::Result<Named, Problem> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
     let mut named = Vec::new();
@@ -50,31 +50,31 @@ pub(crate) fn read(bytes: &[u8]) -> std::result::Result<Named, Problem> {
     Ok(named)
 }
 
-/// The metadata of a file.
+/// Reads the metadata of a file.
 pub(crate) fn metadata(bytes: &[u8]) -> std::result::Result<HashMap<String, String>, String> {
     let (_, header): (usize, Metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
     Ok(header.metadata().clone().unwrap_or_default())
 }
 
-/// The shape of a tensor in a file, if it can be one of libtorch's and has as many bytes as it should.
+/// Returns the shape of a tensor in a file; `None` if libtorch cannot have it, or if the number of bytes is wrong.
 pub(crate) fn fits(view: &TensorView<'_>, kind: Kind) -> Option<Vec<i64>> {
     let shape: Vec<i64> = view.shape().iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
     let length = elements(&shape).and_then(|count| count.checked_mul(kind.elt_size_in_bytes() as i64));
-    (length == Some(view.data().len() as i64) && shape.len() <= MOST_DIMENSIONS).then_some(shape)
+    (length == Some(view.data().len() as i64) && shape.len() <= MAX_DIMENSIONS).then_some(shape)
 }
 
-/// Writes the variables of a store, and nothing else, in their own kinds, atomically: in Python,
-/// `model.load_state_dict(safetensors.torch.load_file(path))` takes them.
+/// Writes the variables of a store with their element types, atomically. In Python,
+/// `model.load_state_dict(safetensors.torch.load_file(path))` reads them.
 ///
 /// # Errors
-/// When the file cannot be written; what stood at `path` is then still there.
+/// Fails if the file cannot be written; an existing file at `path` then stays.
 pub fn write_safetensors(path: &Path, store: &VarStore) -> Result<()> {
     let named: Vec<(String, Tensor)> = store.variables().into_iter().collect();
-    // The format's name for PyTorch, which some readers ask for.
+    // The format's name for PyTorch, which some readers require.
     write_named(path, named, HashMap::from([("format".to_string(), "pt".to_string())]))
 }
 
-/// Writes tensors in their own kinds, and metadata, atomically.
+/// Writes tensors with their element types, and metadata, atomically.
 pub(crate) fn write_named(
     path: &Path,
     mut named: Vec<(String, Tensor)>,
@@ -95,7 +95,8 @@ pub(crate) fn write_named(
     replace(path, &bytes).map_err(|error| failed(error.into()))
 }
 
-/// The bytes of a tensor, in the machine's order, which on all machines that libtorch runs on is the file's.
+/// Returns the bytes of a tensor in the machine's byte order; on all machines that libtorch runs on, this is the order
+/// of the format.
 pub(crate) fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
     let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
     let count = tensor.numel();

@@ -1,9 +1,8 @@
-//! Events for TensorBoard: scalars, histograms and pictures over the steps of a run.
+//! Writes event files for TensorBoard: scalars, histograms and pictures over the steps of a run.
 //!
-//! An events file is a sequence of records, each its length, a checksum of that, its bytes, and a checksum of those.
-//! The bytes are a message `Event` in Google's protobuf encoding, of which the few fields that are used here are
-//! written by hand. A writer makes a new file; TensorBoard shows all files of a folder as one run, in the order of
-//! their names, which start with the time.
+//! An event file is a sequence of records: a length, its checksum, the bytes, their checksum. The bytes are a message
+//! `Event` in Google's protobuf encoding; the few fields that are needed are encoded here. Each writer makes a new
+//! file. TensorBoard shows all files of a folder as one run, in the order of their names, which start with the time.
 //!
 //! # Source
 //! TensorFlow, `core/lib/io/record_writer.cc` (framing, masked checksums), `core/util/event.proto`,
@@ -17,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tch::{Device, Kind, Tensor};
 
-/// Bars of a histogram; TensorBoard draws 30 of its own from them.
+/// The number of bars of a histogram. TensorBoard redraws them as 30 bars.
 const BARS: i64 = 64;
 
-/// Writes the events of a run.
+/// Writes the event file of a run.
 #[derive(Debug)]
 pub struct EventWriter {
     path: PathBuf,
@@ -28,14 +27,14 @@ pub struct EventWriter {
 }
 
 impl EventWriter {
-    /// For a new run; the folder is made if it is not there.
+    /// Creates an event file for a new run, and the folder if it does not exist.
     ///
     /// # Errors
-    /// When the folder or the file cannot be made.
+    /// Fails if the folder or the file cannot be created.
     pub fn create(folder: &Path) -> Result<Self> {
         make_folder(folder)?;
-        // A name that TensorBoard looks for, and that sorts by time. One that is there already belongs to this
-        // microsecond, which passes.
+        // TensorBoard looks for this name, and it sorts by time. If a file of this microsecond exists, try the next
+        // one.
         let (now, path, file) = loop {
             let now = now();
             let name = format!("events.out.tfevents.{now:017.6}.{}.gengs", std::process::id());
@@ -52,36 +51,37 @@ impl EventWriter {
         Ok(writer)
     }
 
-    /// For a run that goes on from `step`: what older files hold from there on is shown no more.
+    /// Creates an event file for a run that continues from `step`. TensorBoard then hides the events of older files
+    /// from that step on.
     ///
     /// # Errors
-    /// As [`create`](Self::create).
+    /// Fails as [`create`](Self::create) does.
     pub fn append(folder: &Path, step: i64) -> Result<Self> {
         let mut writer = Self::create(folder)?;
-        // A session that starts, whose status START is 1.
+        // A `SessionLog` with status START, whose number is 1.
         writer.event(now(), Some(step), |event| event.message(7, |session| session.varint(1, 1)))?;
         writer.flush()?;
         Ok(writer)
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// One number; `wall_time` in seconds since 1970.
+    /// Writes one number. `wall_time` is in seconds since 1970.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Fails if the file cannot be written.
     pub fn scalar(&mut self, tag: &str, step: i64, wall_time: f64, value: f64) -> Result<()> {
         self.summary(tag, step, wall_time, |summary| summary.float(2, value as f32))
     }
 
-    /// How the finite numbers of a tensor are distributed, in bars of one width; nothing is written where there are
-    /// none.
+    /// Writes a histogram of the finite elements of a tensor, with bars of equal width. Writes nothing if no element is
+    /// finite.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Fails if the file cannot be written.
     pub fn histogram(&mut self, tag: &str, step: i64, wall_time: f64, values: &Tensor) -> Result<()> {
         let values = values.detach().f_to_device(Device::Cpu)?.to_kind(Kind::Double).reshape([-1]);
         let values = values.masked_select(&values.isfinite());
@@ -89,7 +89,7 @@ impl EventWriter {
             return Ok(());
         }
         let (min, max) = (values.min().double_value(&[]), values.max().double_value(&[]));
-        let (counts, limits) = bars(&values, min, max)?;
+        let (counts, limits) = histogram_bars(&values, min, max)?;
         let (sum, sum_squares) = (values.sum(Kind::Double), values.square().sum(Kind::Double));
         let numbers = [min, max, values.numel() as f64, sum.double_value(&[]), sum_squares.double_value(&[])]
             .into_iter()
@@ -103,10 +103,10 @@ impl EventWriter {
         })
     }
 
-    /// A picture in the PNG format, as [`grid_png`](crate::training::grid_png) makes it.
+    /// Writes a picture in the PNG format, as [`grid_png`](crate::training::grid_png) makes it.
     ///
     /// # Errors
-    /// When the bytes do not start as a PNG does, or the file cannot be written.
+    /// Fails if the bytes do not start as a PNG does, or if the file cannot be written.
     pub fn image(&mut self, tag: &str, step: i64, wall_time: f64, png: &[u8]) -> Result<()> {
         let (Some(b"\x89PNG"), Some(size)) = (png.get(..4), png.get(16..24)) else {
             return Err(Error::parameter(format!("picture '{tag}'"), format!("{} bytes", png.len()), "a PNG"));
@@ -116,31 +116,32 @@ impl EventWriter {
             summary.message(4, |image| {
                 image.varint(1, number(&size[4..]));
                 image.varint(2, number(&size[..4]));
-                // Shades of grey.
+                // Grey values.
                 image.varint(3, 1);
                 image.bytes(4, png);
             });
         })
     }
 
-    /// Hands what was written to the operating system, where TensorBoard sees it.
+    /// Passes buffered events to the operating system, so that TensorBoard can see them.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Fails if the file cannot be written.
     pub fn flush(&mut self) -> Result<()> {
         self.file.flush().map_err(|error| Error::caused(&self.path, "cannot be written", error))
     }
 
-    /// The same, and waits until it is on the disk.
+    /// Flushes as [`flush`](Self::flush) does, and waits until the file is on disk.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Fails if the file cannot be written.
     pub fn sync(&mut self) -> Result<()> {
         self.flush()?;
         let synced = operation().and_then(|()| self.file.get_ref().sync_data());
         synced.map_err(|error| Error::caused(&self.path, "cannot be written", error))
     }
 
+    /// Writes an event with one tagged value.
     fn summary(&mut self, tag: &str, step: i64, wall_time: f64, value: impl FnOnce(&mut Message)) -> Result<()> {
         self.event(wall_time, Some(step), |event| {
             event.message(5, |summary| {
@@ -152,6 +153,7 @@ impl EventWriter {
         })
     }
 
+    /// Writes an event record with its time and step.
     fn event(&mut self, wall_time: f64, step: Option<i64>, content: impl FnOnce(&mut Message)) -> Result<()> {
         let mut event = Message::default();
         event.double(1, wall_time);
@@ -164,16 +166,16 @@ impl EventWriter {
     }
 }
 
-/// Seconds since 1970.
+/// Returns the time in seconds since 1970.
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// Counts of the bars, and their upper ends.
-fn bars(values: &Tensor, min: f64, max: f64) -> Result<(Vec<f64>, Vec<f64>)> {
+/// Returns the counts of a histogram's bars, and their upper ends.
+fn histogram_bars(values: &Tensor, min: f64, max: f64) -> Result<(Vec<f64>, Vec<f64>)> {
     let width = (max - min) / BARS as f64;
     if !(width > 0.0 && width.is_finite()) || min + width == min || max - width == max {
-        // All numbers are one, or too far apart to be told apart by bars.
+        // All elements are equal, or the range is too wide for bars in float64.
         return Ok((vec![values.numel() as f64], vec![max]));
     }
     let bar = ((values - min) / width).floor().clamp(0.0, (BARS - 1) as f64).to_kind(Kind::Int64);
@@ -182,12 +184,13 @@ fn bars(values: &Tensor, min: f64, max: f64) -> Result<(Vec<f64>, Vec<f64>)> {
     Ok((Vec::try_from(counts)?, limits))
 }
 
-/// A protobuf message: fields with numbers, in the order in which they are written.
+/// A protobuf message: encoded fields, in the order in which they are written.
 #[derive(Default)]
 struct Message(Vec<u8>);
 
 impl Message {
-    /// A field's number and how its value is encoded: 0 varint, 1 eight bytes, 2 a length and bytes, 5 four bytes.
+    /// Writes a field's number and the encoding of its value: 0 varint, 1 eight bytes, 2 a length and bytes, 5 four
+    /// bytes.
     fn key(&mut self, field: u64, encoding: u64) {
         self.number(field << 3 | encoding);
     }
@@ -237,19 +240,18 @@ impl Message {
     }
 }
 
-/// The frame of a record.
+/// Returns a record: the bytes with their length and both checksums.
 fn record(bytes: &[u8]) -> Vec<u8> {
     let length = (bytes.len() as u64).to_le_bytes();
     [&length, &masked(crc32c(&length)).to_le_bytes()[..], bytes, &masked(crc32c(bytes)).to_le_bytes()].concat()
 }
 
-/// A checksum as it is stored: rotated and shifted, so that a checksum of bytes that hold their own checksum is worth
-/// something.
+/// Masks a checksum by rotation and an offset, since checksums of bytes that hold their own checksum are unreliable.
 fn masked(checksum: u32) -> u32 {
     checksum.rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// The cyclic redundancy check with Castagnoli's polynomial, bits reversed.
+/// Computes the cyclic redundancy check with Castagnoli's polynomial, bits reversed.
 fn crc32c(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
@@ -272,7 +274,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    /// The check value of the polynomial, and two of RFC 3720, B.4.
+    /// The check value of the polynomial, and two values of RFC 3720, B.4.
     #[test]
     fn checksums_are_castagnolis() {
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);

@@ -1,36 +1,37 @@
-//! Groups of documents that use the same words: where a topic model starts from.
+//! Clusters of documents with similar words, from which the topics of a model are initialised.
 //!
 //! Spherical k-means (Dhillon, Modha, Machine Learning 42, 2001) on tf-idf vectors `(1 + log count) log(D / df)` of
-//! unit length, started by k-means++ (Arthur, Vassilvitskii, SODA 2007). A topic model that starts from random weights
-//! spends its first epochs on making topics different, and some never become so; from groups of documents, each topic
-//! is about something from the first step on. Nothing here depends on the number of threads.
+//! unit length, started by k-means++ (Arthur, Vassilvitskii, SODA 2007). A topic model with random initial weights
+//! spends its first epochs on making topics different, and some topics never become different; with clusters, topics
+//! differ from the first step on. The result does not depend on the number of threads.
 
 use crate::error::{Error, Result};
 use rand::RngExt;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
-/// Groups of documents.
+/// A partition of documents into groups.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clusters {
-    /// The group of each document, of those that have a word.
+    /// The group of each document that has a word, `[documents with a word]`.
     pub group: Vec<usize>,
-    /// Words counted in each group, `[groups][words]`.
+    /// The word counts of each group, `[groups][words]`.
     pub counts: Vec<Vec<f64>>,
+    /// The directions of the groups, of unit length, `[groups][words]`.
     centres: Vec<Vec<f32>>,
 }
 
-/// Rounds of assignment; few documents change their group after them.
+/// The most rounds of k-means. Few documents change their group in later rounds.
 const ROUNDS: usize = 15;
 
-/// A sparse vector.
+/// A sparse vector, as pairs of index and value.
 type Sparse = Vec<(u32, f32)>;
 
 impl Clusters {
-    /// Groups documents, `(word, count)` each, over a vocabulary of `words` words.
+    /// Clusters documents, each a list of `(word, count)`, over a vocabulary of `words` words.
     ///
     /// # Errors
-    /// When there is no group, no document with a word, or a word beyond the vocabulary.
+    /// Fails if `groups` is zero, if no document has a word, or if a word is outside the vocabulary.
     pub fn of_documents<D>(documents: D, words: usize, groups: usize, seed: u64) -> Result<Self>
     where
         D: IntoIterator<Item: AsRef<[(u32, u32)]>>,
@@ -76,13 +77,13 @@ impl Clusters {
         Ok(Self { group, counts, centres })
     }
 
-    /// The directions of the groups in the space of tf-idf, of unit length, `[groups][words]`; that of a group which
-    /// never had a document is one document's.
+    /// Returns the directions of the groups in tf-idf space, of unit length, `[groups][words]`. A group that never had
+    /// a document has the direction of one document.
     pub fn directions(&self) -> Vec<Vec<f32>> {
         self.centres.clone()
     }
 
-    /// Documents of each group.
+    /// Returns the number of documents in each group.
     pub fn sizes(&self) -> Vec<f64> {
         let mut sizes = vec![0.0; self.centres.len()];
         self.group.iter().for_each(|&group| sizes[group] += 1.0);
@@ -90,7 +91,8 @@ impl Clusters {
     }
 }
 
-/// The group of each vector of unit length, and the groups' directions.
+/// Runs k-means on vectors of unit length. Returns the group of each vector, and the groups' directions
+/// `[groups][words]`.
 fn group(vectors: &[Sparse], words: usize, groups: usize, seed: u64) -> (Vec<usize>, Vec<Vec<f32>>) {
     let mut centres = spread(vectors, words, groups, &mut ChaCha8Rng::seed_from_u64(seed));
     let mut group = vec![0; vectors.len()];
@@ -110,7 +112,7 @@ fn group(vectors: &[Sparse], words: usize, groups: usize, seed: u64) -> (Vec<usi
             for &(word, x) in members.flat_map(|(vector, _)| vector) {
                 sum[word as usize] += x;
             }
-            // A group that lost its members keeps its direction, and may find new ones.
+            // A group without members keeps its direction, and may win members in a later round.
             if let Some(direction) = direction(sum) {
                 *centre = direction;
             }
@@ -119,18 +121,19 @@ fn group(vectors: &[Sparse], words: usize, groups: usize, seed: u64) -> (Vec<usi
     (group, centres)
 }
 
-/// First directions: vectors far from those chosen before, by the square of the distance.
+/// Chooses the initial directions as k-means++ does: each is a vector, drawn with probability proportional to the
+/// squared distance from the directions before.
 fn spread(vectors: &[Sparse], words: usize, groups: usize, generator: &mut ChaCha8Rng) -> Vec<Vec<f32>> {
     let mut centres: Vec<Vec<f32>> = Vec::with_capacity(groups);
     let mut distance = vec![1.0f64; vectors.len()];
     while centres.len() < groups {
         let total: f64 = distance.iter().map(|d| d * d).sum();
-        let mut left = generator.random::<f64>() * total;
+        let mut remaining = generator.random::<f64>() * total;
         let chosen = distance.iter().position(|d| {
-            left -= d * d;
-            left < 0.0
+            remaining -= d * d;
+            remaining < 0.0
         });
-        // Where all distances are zero, there are fewer different documents than groups: any will do.
+        // If all distances are zero, there are fewer distinct documents than groups; any document will do.
         let chosen = &vectors[chosen.unwrap_or(centres.len() % vectors.len())];
         let mut centre = vec![0.0; words];
         chosen.iter().for_each(|&(word, x)| centre[word as usize] = x);
@@ -142,6 +145,7 @@ fn spread(vectors: &[Sparse], words: usize, groups: usize, generator: &mut ChaCh
     centres
 }
 
+/// Returns the index of the centre with the largest inner product.
 fn nearest(vector: &Sparse, centres: &[Vec<f32>]) -> usize {
     let mut best = (0, f32::NEG_INFINITY);
     for (number, centre) in centres.iter().enumerate() {
@@ -157,6 +161,7 @@ fn dot(vector: &Sparse, centre: &[f32]) -> f32 {
     vector.iter().map(|&(word, x)| x * centre[word as usize]).sum()
 }
 
+/// Scales a sparse vector to unit length; zeros stay zeros.
 fn unit(mut vector: Sparse) -> Sparse {
     let length = vector.iter().map(|(_, x)| x * x).sum::<f32>().sqrt();
     if length > 0.0 {
@@ -165,7 +170,7 @@ fn unit(mut vector: Sparse) -> Sparse {
     vector
 }
 
-/// A sum at unit length; nothing of zeros.
+/// Scales a vector to unit length. Returns `None` if it is zero.
 pub(super) fn direction(mut sum: Vec<f32>) -> Option<Vec<f32>> {
     let length = sum.iter().map(|x| x * x).sum::<f32>().sqrt();
     if length > 0.0 {
@@ -180,7 +185,7 @@ mod tests {
     use super::*;
     use std::collections::HashMap;
 
-    /// Three vocabularies that do not overlap: the groups are the vocabularies, whatever the seed.
+    /// Three vocabularies that do not overlap: the groups are the vocabularies, for every seed.
     #[test]
     fn documents_of_different_words_are_in_different_groups() {
         let document = |i: u32| -> Vec<(u32, u32)> { (0..4).map(|w| (w + 4 * (i % 3), 1 + (w + i) % 2)).collect() };

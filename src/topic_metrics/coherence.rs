@@ -1,20 +1,20 @@
 //! Coherence: do the top words of a topic occur together in documents?
 //!
-//! Normalised pointwise mutual information of two words, from the shares of a reference corpus' documents that hold
-//! them,
+//! It is measured by the normalised pointwise mutual information (NPMI) of two words, from the shares of the documents
+//! of a reference corpus that hold them:
 //!
 //! ```text
 //! npmi(a, b) = log(p(a, b) / (p(a) p(b))) / -log p(a, b)
 //! ```
 //!
-//! is -1 for words that never meet, 0 for independent ones and 1 for words that only come together. Two limits are
-//! stated: -1 where no document holds both (words that the corpus does not know included), 1 where every document does.
-//! A topic's coherence is the mean over the pairs of its top words. How often a word occurs within a document does not
-//! matter; documents without words do not count.
+//! is -1 for words that never occur in the same document, 0 for independent words and 1 for words that occur only
+//! together. Two limits are defined separately: -1 if no document holds both words (also for words outside the corpus),
+//! 1 if every document does. A topic's coherence is the mean over the pairs of its top words. Repetitions of a word
+//! within a document, and documents without words, do not count.
 //!
 //! # Cost
-//! One pass over the corpus, and the pairs of top words within each document; memory is four bytes for every pair of
-//! top words of all topics, whatever the vocabulary.
+//! One pass over the corpus, and all pairs of top words within each document. Memory: four bytes for every pair of top
+//! words of all topics, whatever the size of the vocabulary.
 //!
 //! # Source
 //! Bouma, "Normalized (pointwise) mutual information in collocation extraction", 2009; by documents rather than sliding
@@ -25,22 +25,23 @@ use crate::error::{Error, Result};
 use serde::Serialize;
 use std::collections::HashMap;
 
-/// Top words by which a topic's coherence is usually measured.
+/// The number of top words by which a topic's coherence is usually measured.
 pub const COHERENCE_WORDS: usize = 10;
 
 /// NPMI of topics.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Coherence {
-    /// The mean over the topics that have one.
+    /// The mean over the topics that have a coherence.
     pub mean: Option<f64>,
-    /// Of each topic; none for a topic with fewer than two words, since it has no pair.
+    /// The coherence of each topic; `None` if the topic has fewer than two words, and so no pair.
     pub topics: Vec<Option<f64>>,
 }
 
-/// The coherence of topics by their `top` most probable words ([`COHERENCE_WORDS`]), in a reference corpus.
+/// Computes the coherence of topics, `[topics][words]`, from their `top` most probable words ([`COHERENCE_WORDS`]) in a
+/// reference corpus.
 ///
 /// # Errors
-/// When a topic is not a distribution, `top` is below 2, or no document has a word.
+/// Fails if a topic is not a distribution, if `top` is below 2, or if no document has a word.
 pub fn coherence<D>(topics: &[Vec<f64>], documents: D, top: usize) -> Result<Coherence>
 where
     D: IntoIterator<Item: AsRef<[(u32, u32)]>>,
@@ -55,19 +56,21 @@ where
     Ok(Coherence { mean: mean(topics.iter().flatten().copied()), topics })
 }
 
-/// In how many documents the wanted words occur, alone and in pairs.
+/// The numbers of documents in which the wanted words occur, alone and in pairs.
 #[derive(Debug)]
 pub(super) struct Cooccurrence {
     documents: u32,
-    /// A wanted word's row in the triangle.
+    /// The row of each wanted word in the triangle.
     rows: HashMap<u32, usize>,
-    /// The lower triangle of the matrix of counts, row after row; on its diagonal, a word alone.
+    /// The lower triangle of the matrix of counts, row by row; the diagonal counts single words.
     counts: Vec<u32>,
 }
 
 impl Cooccurrence {
+    /// Counts the wanted words in the documents.
+    ///
     /// # Errors
-    /// When no document has a word.
+    /// Fails if no document has a word.
     pub fn count<D>(wanted: impl IntoIterator<Item = u32>, documents: D) -> Result<Self>
     where
         D: IntoIterator<Item: AsRef<[(u32, u32)]>>,
@@ -78,11 +81,11 @@ impl Cooccurrence {
             rows.entry(word).or_insert(next);
         }
         let mut counts = vec![0; triangle(rows.len())];
-        let mut seen = 0;
+        let mut documents_with_words = 0;
         let mut present = Vec::new();
         for document in documents {
             let words = document.as_ref().iter().filter(|(_, count)| *count > 0);
-            seen += u32::from(words.clone().next().is_some());
+            documents_with_words += u32::from(words.clone().next().is_some());
             present.clear();
             present.extend(words.filter_map(|(word, _)| rows.get(word).copied()));
             present.sort_unstable();
@@ -93,13 +96,13 @@ impl Cooccurrence {
                 }
             }
         }
-        if seen == 0 {
+        if documents_with_words == 0 {
             return Err(Error::parameter("number of reference documents with words", 0, "at least 1"));
         }
-        Ok(Self { documents: seen, rows, counts })
+        Ok(Self { documents: documents_with_words, rows, counts })
     }
 
-    /// Of two wanted words.
+    /// Returns the NPMI of two wanted words.
     pub fn npmi(&self, one: u32, other: u32) -> f64 {
         let share = |one: usize, other: usize| {
             f64::from(self.counts[triangle(one.max(other)) + one.min(other)]) / f64::from(self.documents)
@@ -115,26 +118,26 @@ impl Cooccurrence {
         }
     }
 
-    /// The mean over the pairs of a list of wanted words.
+    /// Returns the mean NPMI over the pairs of a list of wanted words; `None` without a pair.
     pub fn within(&self, words: &[u32]) -> Option<f64> {
         let pairs =
             words.iter().enumerate().flat_map(|(index, one)| words[..index].iter().map(move |two| (*one, *two)));
         mean(pairs.map(|(one, other)| self.npmi(one, other)))
     }
 
-    /// The mean over the pairs of distinct words, one of each list.
+    /// Returns the mean NPMI over the pairs of distinct words, one of each list; `None` without a pair.
     pub fn between(&self, ones: &[u32], others: &[u32]) -> Option<f64> {
         let pairs = ones.iter().flat_map(|one| others.iter().map(move |other| (*one, *other)));
         mean(pairs.filter(|(one, other)| one != other).map(|(one, other)| self.npmi(one, other)))
     }
 }
 
-/// Entries above a row of a lower triangle.
+/// Returns the number of entries above a row of a lower triangle.
 fn triangle(row: usize) -> usize {
     row * (row + 1) / 2
 }
 
-/// None of no values.
+/// Returns the mean; `None` of no values.
 pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (sum, count) = values.fold((0.0, 0_u64), |(sum, count), value| (sum + value, count + 1));
     (count > 0).then(|| sum / count as f64)

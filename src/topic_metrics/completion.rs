@@ -1,9 +1,9 @@
 //! Document completion: how well do topics inferred from one half of a document predict the other?
 //!
-//! The `n` tokens of a document with more than one are split at random: `floor(n / 2)` of them are shown to the model,
-//! the others are predicted by its word probabilities `p(w)`. The perplexity is `exp(-sum log p(w) / tokens)` over the
-//! predicted tokens of all documents; that of a uniform guess is the size of the vocabulary. It needs no bound, so that
-//! models of any kind can be compared by it.
+//! The `n >= 2` tokens of a document are split at random: `floor(n / 2)` of them are shown to the model, which predicts
+//! the others by its word probabilities `p(w)`. The perplexity is `exp(-sum log p(w) / tokens)` over the predicted
+//! tokens of all documents; a uniform guess has the size of the vocabulary. No bound is involved, so that models of any
+//! kind can be compared.
 //!
 //! # Source
 //! Wallach, Murray, Salakhutdinov and Mimno, "Evaluation methods for topic models", ICML 2009.
@@ -12,43 +12,43 @@ use crate::error::{Error, Result};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-/// A probability in float32 may be rounded to a little more than 1.
+/// How far a probability may exceed 1: float32 rounds it.
 const ROUNDING: f64 = 1e-5;
 
 /// A document in two halves, each as words and their counts.
 ///
-/// They are plain data: to compare models on halves that were drawn elsewhere, fill them in.
+/// The fields are public, so that models can be compared on halves that another program drew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Halves {
-    /// What the model is shown.
+    /// The half that the model sees.
     pub first: Vec<(u32, u32)>,
-    /// What it has to predict.
+    /// The half that the model has to predict.
     pub second: Vec<(u32, u32)>,
 }
 
-/// Splits the tokens of a document at random; none of a document with fewer than two.
+/// Splits the tokens of a document, `(word, count)`, at random. Returns `None` for fewer than two tokens.
 ///
-/// The split is a function of the document, the seed and the document's number alone, the same on every machine: every
+/// The split depends only on the document, the seed and the document's number, and is the same on every machine. Every
 /// choice of `floor(n / 2)` tokens is equally likely (selection sampling: Knuth, "The Art of Computer Programming" 2,
 /// 3.4.2, algorithm S).
 pub fn split(document: &[(u32, u32)], seed: u64, number: u64) -> Option<Halves> {
-    let mut left: u64 = document.iter().map(|(_, count)| u64::from(*count)).sum();
-    if left < 2 {
+    let mut remaining: u64 = document.iter().map(|(_, count)| u64::from(*count)).sum();
+    if remaining < 2 {
         return None;
     }
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     generator.set_stream(number);
-    let mut wanted = left / 2;
+    let mut wanted = remaining / 2;
     let mut halves = Halves { first: Vec::new(), second: Vec::new() };
     for &(word, count) in document {
-        let mut shown = 0;
+        let mut in_first_half = 0;
         for _ in 0..count {
-            let chosen = generator.random_range(0..left) < wanted;
-            left -= 1;
+            let chosen = generator.random_range(0..remaining) < wanted;
+            remaining -= 1;
             wanted -= u64::from(chosen);
-            shown += u32::from(chosen);
+            in_first_half += u32::from(chosen);
         }
-        for (half, count) in [(&mut halves.first, shown), (&mut halves.second, count - shown)] {
+        for (half, count) in [(&mut halves.first, in_first_half), (&mut halves.second, count - in_first_half)] {
             if count > 0 {
                 half.push((word, count));
             }
@@ -57,7 +57,7 @@ pub fn split(document: &[(u32, u32)], seed: u64, number: u64) -> Option<Halves> 
     Some(halves)
 }
 
-/// Log-likelihood and tokens of second halves, document after document.
+/// Sums over the second halves of documents: log-likelihood, tokens, documents.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Completion {
     log_likelihood: f64,
@@ -66,10 +66,11 @@ pub struct Completion {
 }
 
 impl Completion {
-    /// Adds the second half of a document, with the model's probability of each of its words, in the same order.
+    /// Adds the second half of a document, with the model's probability of each of its words in the same order.
     ///
     /// # Errors
-    /// When there are not as many probabilities as words, or one is not above 0 and at most 1; nothing is added then.
+    /// Fails if the numbers of probabilities and words differ, or if a probability is not above 0 and at most 1; the
+    /// sums then stay as they are.
     pub fn add(&mut self, second: &[(u32, u32)], probabilities: &[f64]) -> Result<()> {
         if second.len() != probabilities.len() {
             return Err(Error::Shape {
@@ -94,20 +95,20 @@ impl Completion {
         Ok(())
     }
 
-    /// Predicted tokens.
+    /// Returns the number of predicted tokens.
     pub fn tokens(&self) -> u64 {
         self.tokens
     }
 
-    /// Added documents.
+    /// Returns the number of added documents.
     pub fn documents(&self) -> u64 {
         self.documents
     }
 
-    /// `exp(-log likelihood / tokens)`.
+    /// Returns `exp(-log likelihood / tokens)`.
     ///
     /// # Errors
-    /// When no token was predicted.
+    /// Fails if no token was predicted.
     pub fn perplexity(&self) -> Result<f64> {
         if self.tokens == 0 {
             return Err(Error::parameter(

@@ -1,8 +1,8 @@
 //! Diversity: do topics have words of their own?
 //!
-//! The number of distinct words among the top `n` of all `K` topics, over `n K`: 1 when no two topics share a word,
-//! `1 / K` when all have the same. A vocabulary or a topic with fewer than `n` words lowers it, since missing words are
-//! not distinct ones.
+//! The number of distinct words among the top `n` of all `K` topics, divided by `n K`: 1 if no two topics share a word,
+//! `1 / K` if all topics have the same words. A vocabulary or a topic with fewer than `n` words lowers it, because
+//! missing words do not count as distinct.
 //!
 //! # Source
 //! Dieng, Ruiz and Blei, "Topic modeling in embedding spaces", arXiv 1907.04907.
@@ -11,13 +11,14 @@ use super::words::{check, top_words};
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 
-/// Top words by which diversity is usually measured.
+/// The number of top words by which diversity is usually measured.
 pub const DIVERSITY_WORDS: usize = 25;
 
-/// The share of distinct words among the `top` most probable ones ([`DIVERSITY_WORDS`]) of all topics.
+/// Computes the share of distinct words among the `top` most probable words ([`DIVERSITY_WORDS`]) of all topics,
+/// `[topics][words]`.
 ///
 /// # Errors
-/// When a topic is not a distribution, or `top` is zero.
+/// Fails if a topic is not a distribution, or if `top` is zero.
 pub fn diversity(topics: &[Vec<f64>], top: usize) -> Result<f64> {
     check(topics)?;
     if top == 0 {

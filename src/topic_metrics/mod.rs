@@ -1,9 +1,9 @@
-//! What topics are worth, and how they are shown.
+//! Measures of topics, clusters of documents, and the page that shows the hierarchy of topics.
 //!
-//! Nothing here knows which model the topics come from: a topic is a row of word probabilities, a document is a list of
+//! The module works for topics of any model: a topic is a row of word probabilities, a document is a list of
 //! `(word, count)`. [`coherence`] and [`diversity`] judge topics by their top words, [`Completion`] by the words that
-//! they predict; a [`Tree`] is the hierarchy of several layers, and [`page`] shows it. [`Clusters`] of documents are
-//! what topics start from, and [`Merged`] ones what those of upper layers do.
+//! they predict. A [`Tree`] is the hierarchy of several layers, and [`page`] shows it. [`Clusters`] of documents
+//! initialise the lowest layer of topics, [`Merged`] clusters the upper layers.
 
 mod clusters;
 mod coherence;

@@ -8,7 +8,7 @@ tools.querySelectorAll('button').forEach(button => button.addEventListener('clic
     fold.open = button.dataset.open ? above !== null : false;
   });
 }));
-// A branch stays when a word of it, of one above it or of one under it matches.
+// A branch stays visible if a word in it, in a branch above it or in a branch below it matches.
 tools.querySelector('input').addEventListener('input', event => {
   const wanted = event.target.value.trim().toLowerCase();
   document.querySelectorAll('.word').forEach(word => {

@@ -1,8 +1,8 @@
-//! A tree of topics to look at: one page with everything.
+//! The topic tree as one HTML page that needs no other file.
 //!
-//! It stands alone: no fonts, styles or scripts from elsewhere. Branches fold without a script; the script adds a
-//! search for words and buttons that fold everything, and unfolds the page for printing. Light or dark follows the
-//! reader's choice.
+//! Fonts, styles and scripts are all in the page. Branches fold without a script; the script adds a search for words
+//! and buttons that fold all branches, and unfolds the page for printing. The page is light or dark as the reader's
+//! system is.
 
 use super::tree::{Branch, Link, Tree, Word};
 use crate::error::{Error, Result};
@@ -12,29 +12,29 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// What the page says beside the tree. All text is shown as it is, whatever it contains.
+/// The texts of the page beside the tree. They are escaped, so they may contain any character.
 #[derive(Debug, Clone, Default)]
 pub struct About {
     /// The heading.
     pub title: String,
-    /// What was trained, on what; its line breaks are kept.
+    /// The model and its data; line breaks are kept.
     pub settings: String,
     /// Names and values of the numbers at the top.
     pub numbers: Vec<(String, String)>,
-    /// Documents that are typical of a topic, by layer (0 is the lowest) and number.
+    /// Typical documents of each topic, by layer (0 is the lowest) and number of the topic.
     pub examples: HashMap<(usize, usize), Vec<Example>>,
 }
 
 /// A document that is typical of a topic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Example {
-    /// Its title, or its first words.
+    /// The document's title, or its first words.
     pub text: String,
-    /// The topic's weight in it, in the model's own unit.
+    /// The topic's posterior mean count in the document.
     pub weight: f64,
 }
 
-/// The page.
+/// Renders the page as HTML.
 pub fn html(tree: &Tree, about: &About) -> String {
     let numbers: String = about
         .numbers
@@ -43,20 +43,20 @@ pub fn html(tree: &Tree, about: &About) -> String {
         .collect();
     let numbers = if numbers.is_empty() { numbers } else { format!("<dl class=\"numbers\">\n{numbers}</dl>\n") };
     let layers = layers(tree);
-    let most = largest_shares(&tree.roots, tree.layers.len());
-    let forest = Page { tree, about, most }.list(&tree.roots);
+    let largest = largest_shares(&tree.roots, tree.layers.len());
+    let forest = Page { tree, about, largest_share_of_layer: largest }.list(&tree.roots);
     markup::page(&about.title, &about.settings, STYLE, &format!("{numbers}{layers}{LEGEND}{TOOLS}{forest}"), SCRIPT)
 }
 
 /// Writes a page to a file.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Fails if the file cannot be written.
 pub fn write(path: &Path, page: &str) -> Result<()> {
     replace(path, page.as_bytes()).map_err(|error| Error::caused(path, "the page cannot be written", error))
 }
 
-/// The layers in numbers, the top one first.
+/// Renders the table of layers, from the top.
 fn layers(tree: &Tree) -> String {
     let several = tree.layers.len() > 1;
     let rows: String = tree
@@ -67,8 +67,8 @@ fn layers(tree: &Tree) -> String {
         .map(|(index, layer)| {
             let mut cells = vec![layer.topics.to_string(), decimals(layer.npmi), decimals(Some(layer.diversity))];
             if several {
-                let coherence = |of: fn(&super::ParentCoherence) -> Option<f64>| match &layer.parents {
-                    Some(parents) => decimals(of(parents)),
+                let coherence = |field: fn(&super::ParentCoherence) -> Option<f64>| match &layer.parents {
+                    Some(parents) => decimals(field(parents)),
                     None => "–".into(),
                 };
                 cells.extend([coherence(|parents| parents.npmi), coherence(|parents| parents.random)]);
@@ -79,12 +79,13 @@ fn layers(tree: &Tree) -> String {
         .collect();
     let mut heads = vec!["layer", "topics", "coherence (NPMI)", "diversity"];
     if several {
-        heads.extend(["coherence with parent", "the same, of random pairs"]);
+        heads.extend(["coherence with parent", "coherence over all pairs"]);
     }
     let heads: String = heads.into_iter().map(|head| format!("<th scope=\"col\">{head}</th>")).collect();
     format!("<div class=\"wide\"><table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n")
 }
 
+/// Returns the name of a layer in the table.
 fn layer_name(layer: usize, layers: usize) -> String {
     match (layer + 1 == layers, layer) {
         (true, 0) => "topics".into(),
@@ -94,22 +95,22 @@ fn layer_name(layer: usize, layers: usize) -> String {
     }
 }
 
-/// The largest share of tokens of each layer, which has the longest bar.
+/// Returns the largest token share of each layer; bars are scaled by it.
 fn largest_shares(branches: &[Branch], layers: usize) -> Vec<f64> {
-    let mut most = vec![0.0; layers];
+    let mut largest = vec![0.0; layers];
     let mut stack: Vec<&Branch> = branches.iter().collect();
     while let Some(branch) = stack.pop() {
-        most[branch.layer] = branch.token_share.max(most[branch.layer]);
+        largest[branch.layer] = branch.token_share.max(largest[branch.layer]);
         stack.extend(&branch.children);
     }
-    most
+    largest
 }
 
-/// What branches are drawn from.
+/// The data that the branches are rendered from.
 struct Page<'a> {
     tree: &'a Tree,
     about: &'a About,
-    most: Vec<f64>,
+    largest_share_of_layer: Vec<f64>,
 }
 
 impl Page<'_> {
@@ -121,8 +122,8 @@ impl Page<'_> {
         format!("<ol class=\"branches\">\n{items}</ol>\n")
     }
 
-    /// A branch with something under it can be folded. Topics are open where there are topics under them, so that the
-    /// whole tree can be seen at once; examples wait for a click.
+    /// Renders a branch. A branch with content can be folded. Topics with lower topics start unfolded, so that the
+    /// whole tree is visible; examples start folded.
     fn branch(&self, branch: &Branch) -> String {
         let (row, notes, examples) = (self.row(branch), self.notes(branch), self.examples(branch));
         let content = if branch.children.is_empty() {
@@ -151,28 +152,27 @@ impl Page<'_> {
     }
 
     fn row(&self, branch: &Branch) -> String {
-        let most = self.most[branch.layer];
-        let length = if most > 0.0 { 100.0 * branch.token_share / most } else { 0.0 };
+        let largest = self.largest_share_of_layer[branch.layer];
+        let length = if largest > 0.0 { 100.0 * branch.token_share / largest } else { 0.0 };
         let bar = format!("<span class=\"bar\"><span style=\"width:{length:.1}%\"></span></span>");
         let (tokens, documents) = (percent(branch.token_share), percent(branch.document_share));
         let name = format!("<span class=\"name\">topic {}</span>", branch.topic);
         let size = format!(
             "<span class=\"size\">{bar}<span class=\"share\">{tokens}</span></span><span class=\"documents\" \
-             title=\"documents in which it is the \
-             largest\">{documents}</span>"
+             title=\"documents in which this topic is the largest\">{documents}</span>"
         );
         let npmi = format!("<span class=\"npmi\">{}</span>", decimals(branch.npmi));
         format!("{name}{size}{npmi}<span class=\"words\">{}</span>", words(&branch.words))
     }
 
-    /// Where the topic's weight comes from.
+    /// Renders the parents of the topic with their shares of its weight.
     fn notes(&self, branch: &Branch) -> String {
         let Some(parent) = branch.parent else { return String::new() };
         let one = |link: &Link| {
-            format!("{} from topic {} (coherence with it {})", percent(link.share), link.topic, decimals(link.npmi))
+            format!("topic {} ({} of the weight, coherence {})", link.topic, percent(link.share), decimals(link.npmi))
         };
         let links: Vec<String> = [&parent].into_iter().chain(&branch.other_parents).map(one).collect();
-        format!("<p class=\"note\">Its weight: {}.</p>\n", links.join(", "))
+        format!("<p class=\"note\">Parents: {}.</p>\n", links.join(", "))
     }
 
     fn examples(&self, branch: &Branch) -> String {
@@ -183,38 +183,45 @@ impl Page<'_> {
         let items: String = examples
             .iter()
             .map(|Example { text, weight }| {
-                format!("<li><span class=\"weight\">{}</span> <bdi>{}</bdi></li>\n", significant(*weight), shown(text))
+                format!(
+                    "<li><span class=\"weight\">{}</span> <bdi>{}</bdi></li>\n",
+                    three_digits(*weight),
+                    visible_text(text)
+                )
             })
             .collect();
         format!("<ul class=\"examples\">\n{items}</ul>\n")
     }
 }
 
-/// Words as large as their shares: the area of a letter grows with the share, from a legible smallest size.
+/// Renders words with a font size that grows with the square root of their weight, so that letter area grows with
+/// weight.
 fn words(words: &[Word]) -> String {
     let largest = words.first().map_or(0.0, |word| word.weight);
     let spans = words.iter().map(|Word { word, weight }| {
         let size = 0.82 + 0.48 * if largest > 0.0 { (weight / largest).sqrt() } else { 0.0 };
-        let tip = significant(*weight);
-        // Isolated, so that a word from right to left does not turn its neighbours around.
-        format!("<bdi class=\"word\" style=\"font-size:{size:.2}em\" title=\"{tip}\">{}</bdi>", shown(word))
+        let tip = three_digits(*weight);
+        // Isolated, so that a right-to-left word does not reorder its neighbours.
+        format!("<bdi class=\"word\" style=\"font-size:{size:.2}em\" title=\"{tip}\">{}</bdi>", visible_text(word))
     });
     spans.collect::<Vec<_>>().join(" ")
 }
 
-/// Text that can be seen even where there is none.
-fn shown(text: &str) -> String {
+/// Escapes a text for the page; `(empty)` for a blank one.
+fn visible_text(text: &str) -> String {
     if text.trim().is_empty() { "<i>(empty)</i>".into() } else { escape(text) }
 }
 
+/// Formats a value with two decimals.
 fn decimals(value: Option<f64>) -> String {
-    // Of a tiny negative number, no sign would be left to explain.
+    // Rounds small negative values to 0, to avoid "−0.00".
     value.map_or_else(
         || "none".into(),
         |value| format!("{:.2}", if value.abs() < 0.005 { 0.0 } else { value }).replace('-', "−"),
     )
 }
 
+/// Formats a share as percentage.
 fn percent(share: f64) -> String {
     match 100.0 * share {
         0.0 => "0 %".into(),
@@ -224,8 +231,8 @@ fn percent(share: f64) -> String {
     }
 }
 
-/// Three digits of a weight, whose unit is the model's.
-fn significant(value: f64) -> String {
+/// Formats a weight with three significant digits.
+fn three_digits(value: f64) -> String {
     let magnitude = value.abs();
     if value == 0.0 {
         "0".into()
@@ -237,16 +244,16 @@ fn significant(value: f64) -> String {
     }
 }
 
+/// The explanation above the tree.
 const LEGEND: &str = "\
-<p class=\"legend\">One line a topic: its number, its share of the words of the training documents (with bars by \
-layer; what is left over belongs to no topic), \
-the share of these documents in which it is the largest, its coherence \
-(NPMI: 1 when its words only come together, 0 when they are independent, −1 when they never meet), and its ten first \
-words, the larger \
-the larger their share. Under a topic: those it has the largest share in.</p>
+<p class=\"legend\">Each line is a topic: its number; its share of the words of the training documents (bars are \
+scaled within each layer; shares do not sum to 100 % because some words belong to no topic); \
+the share of these documents in which it is the largest topic; its coherence \
+(NPMI: 1 if its words only occur together, 0 if they are independent, −1 if they never occur together); and its top \
+ten words, sized by their weight. Below a topic are the lower topics of which it is the main parent.</p>
 ";
 
-/// Hidden until the script runs, since they do nothing without it.
+/// The search field and the buttons, hidden until the script runs because they need it.
 const TOOLS: &str = "\
 <p class=\"tools\" hidden=\"hidden\"><input type=\"search\" placeholder=\"find a word\" aria-label=\"find a word\"/>
 <button type=\"button\" data-open=\"\">fold all</button> <button type=\"button\" data-open=\"open\">unfold \

@@ -1,14 +1,14 @@
 //! The hierarchy of a model with several layers of topics, as a tree.
 //!
-//! The weights between two layers say how much each upper topic brings forth each lower one. A lower topic hangs under
-//! the upper topic with the largest share of its weight; other parents with a share of at least [`NOTABLE_SHARE`] are
-//! listed with it. The topics of the top layer are roots, and so is a lower topic that no upper one gives any weight. A
-//! model with one layer is a flat list.
+//! The weights between two layers say how strongly each upper topic produces each lower topic. The parent of a lower
+//! topic is the upper topic with the largest share of its weight; other upper topics with a share of at least
+//! [`NOTABLE_SHARE`] are listed as other parents. The roots are the topics of the top layer, and lower topics without
+//! any weight from above. A model with one layer is a flat list.
 //!
 //! The coherence of a lower topic with an upper one is the mean NPMI over the pairs of distinct words, one of the upper
-//! topic's top ten and one of the lower one's, by documents as in [`coherence`](super::coherence). A layer's mean over
-//! the links of the tree says whether the tree means anything when it is above that over all pairs of an upper and a
-//! lower topic, which is what a random pairing has on average.
+//! topic's top ten and one of the lower topic's, as in [`coherence`](super::coherence). The hierarchy is meaningful if
+//! a layer's mean over the links of the tree exceeds the mean over all pairs of upper and lower topics, which a random
+//! assignment of parents would have.
 
 use super::coherence::{COHERENCE_WORDS, Cooccurrence, mean};
 use super::diversity::{DIVERSITY_WORDS, diversity};
@@ -16,89 +16,90 @@ use super::words::{check, top_words};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Parents with less of a topic's weight are not listed: with ten upper topics, an indifferent one has as much.
+/// The least share of a topic's weight for a parent to be listed: with ten upper topics, an equal share each.
 pub const NOTABLE_SHARE: f64 = 0.1;
 
 /// The topics of one layer.
 #[derive(Debug, Clone, Copy)]
 pub struct Layer<'a> {
-    /// Word probabilities, a row a topic.
+    /// Word probabilities, `[topics][words]`.
     pub topics: &'a [Vec<f64>],
-    /// The share of the corpus' tokens that each topic accounts for.
+    /// The share of the corpus' tokens that each topic accounts for, `[topics]`.
     pub token_share: &'a [f64],
-    /// The share of documents in which each topic is the largest.
+    /// The share of the documents in which each topic is the largest, `[topics]`.
     pub document_share: &'a [f64],
 }
 
-/// Layers of topics, and each topic of the lower ones under its parent.
+/// The layers of topics, and each lower topic under its parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tree {
-    /// The layers in numbers, the lowest first.
+    /// Numbers about each layer, the lowest first.
     pub layers: Vec<LayerSummary>,
-    /// The topics of the top layer, then those without a parent; the largest share of tokens first.
+    /// The topics of the top layer, then topics without a parent; each by decreasing share of tokens.
     pub roots: Vec<Branch>,
 }
 
-/// A layer in numbers.
+/// Numbers about one layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerSummary {
-    /// How many topics it has.
+    /// The number of topics.
     pub topics: usize,
-    /// Mean coherence of its topics.
+    /// Mean coherence of the topics; `None` if no topic has one.
     pub npmi: Option<f64>,
-    /// Distinct words among the top 25 of its topics.
+    /// Distinct words among the top 25 of all topics, divided by 25 times their number.
     pub diversity: f64,
-    /// Coherence with the layer above; none in the top layer.
+    /// Coherence with the layer above; `None` for the top layer.
     pub parents: Option<ParentCoherence>,
 }
 
-/// Mean NPMI of lower topics with upper ones.
+/// Mean NPMI of lower topics with topics of the layer above.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ParentCoherence {
-    /// With their parents in the tree.
+    /// Mean over each topic and its parent in the tree.
     pub npmi: Option<f64>,
-    /// With all upper topics, as of a random pairing.
+    /// Mean over all pairs of a lower and an upper topic, the expectation of random parents.
     pub random: Option<f64>,
 }
 
-/// A topic, and those under it.
+/// A topic, and the topics under it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Branch {
-    /// Its layer; 0 is the lowest.
+    /// The topic's layer; 0 is the lowest.
     pub layer: usize,
-    /// Its number in the layer.
+    /// The topic's number in its layer.
     pub topic: usize,
-    /// Its share of the corpus' tokens.
+    /// The topic's share of the corpus' tokens.
     pub token_share: f64,
-    /// The share of documents in which it is the largest of its layer.
+    /// The share of the documents in which the topic is the largest of its layer.
     pub document_share: f64,
-    /// The coherence of its top words.
+    /// The coherence of the top words; `None` if there are fewer than two.
     pub npmi: Option<f64>,
-    /// Its top ten words, that of the largest weight first.
+    /// The top ten words, by decreasing weight.
     pub words: Vec<Word>,
-    /// The topic it hangs under; none for a root.
+    /// The link to the parent; `None` for a root.
     pub parent: Option<Link>,
-    /// Other notable parents, the largest share first.
+    /// Links to the other notable parents, by decreasing share.
     pub other_parents: Vec<Link>,
-    /// The topics under it, the largest weight first.
+    /// The topics under this one, by decreasing weight.
     pub children: Vec<Branch>,
 }
 
-/// A word of a topic. As JSON it has its weight under two names: as `weight`, and as `probability`, which it was called
-/// before, and is where topics add up.
+/// A word of a topic. JSON holds its weight under two names: `weight`, and `probability`, which files without `weight`
+/// use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "StoredWord", into = "StoredWord")]
 pub struct Word {
-    /// As the vocabulary has it.
+    /// The word as in the vocabulary.
     pub word: String,
-    /// In the topic; those of all words sum to one.
+    /// The weight of the word in the topic; the weights of all words sum to one.
     pub weight: f64,
 }
 
+/// A [`Word`] as it is serialised.
 #[derive(Serialize, Deserialize)]
 struct StoredWord {
     word: String,
-    /// Missing in runs of before.
+    /// Missing in files of versions that wrote only `probability`.
     weight: Option<f64>,
     probability: f64,
 }
@@ -115,26 +116,26 @@ impl From<Word> for StoredWord {
     }
 }
 
-/// From a lower topic to one of the layer above.
+/// A link from a lower topic to a topic of the layer above.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     /// The upper topic's number in its layer.
     pub topic: usize,
-    /// The weight between the two.
+    /// The weight between the two topics.
     pub weight: f64,
-    /// Its share of the lower topic's weights.
+    /// The share of `weight` in the sum of the lower topic's weights.
     pub share: f64,
-    /// The coherence of the two.
+    /// The coherence of the two topics; `None` without a pair of distinct words.
     pub npmi: Option<f64>,
 }
 
 impl Tree {
-    /// From layers, the lowest first; the weights between each layer and the next as `[upper][lower]`; the vocabulary;
-    /// and the reference corpus of the coherences.
+    /// Builds the tree from the layers, the lowest first; the weights between each layer and the next,
+    /// `[upper][lower]`; the vocabulary; and the documents of the reference corpus, each a list of `(word, count)`.
     ///
     /// # Errors
-    /// When a topic is not a distribution, layers, weights and vocabulary do not fit together, a weight or share is
-    /// negative or not finite, or no document has a word.
+    /// Fails if a topic is not a distribution, if layers, weights and vocabulary do not fit together, if a weight or
+    /// share is negative or not finite, or if no document has a word.
     pub fn new<D>(layers: &[Layer<'_>], weights: &[Vec<Vec<f64>>], vocabulary: &[String], documents: D) -> Result<Self>
     where
         D: IntoIterator<Item: AsRef<[(u32, u32)]>>,
@@ -146,14 +147,15 @@ impl Tree {
             .collect();
         let counts = Cooccurrence::count(tops.iter().flatten().flatten().copied(), documents)?;
         let links = weights.iter().enumerate().map(|(layer, weights)| links(layer, weights, &tops, &counts));
-        let grower = Grower { layers, vocabulary, links: links.collect::<Result<_>>()?, tops: &tops, counts: &counts };
-        let summaries = (0..layers.len()).map(|layer| grower.summary(layer));
-        Ok(Self { layers: summaries.collect::<Result<_>>()?, roots: grower.roots() })
+        let builder =
+            Builder { layers, vocabulary, links: links.collect::<Result<_>>()?, tops: &tops, counts: &counts };
+        let summaries = (0..layers.len()).map(|layer| builder.summary(layer));
+        Ok(Self { layers: summaries.collect::<Result<_>>()?, roots: builder.roots() })
     }
 }
 
-/// Of every topic of a layer, its links to all topics of the layer above, the largest share first; none to topics
-/// without weight.
+/// Returns for each topic of a layer its links to the topics of the layer above that give it weight, by decreasing
+/// share.
 fn links(layer: usize, weights: &[Vec<f64>], tops: &[Vec<Vec<u32>>], counts: &Cooccurrence) -> Result<Vec<Vec<Link>>> {
     let of_topic = |(lower, words): (usize, &Vec<u32>)| {
         let total: f64 = weights.iter().map(|row| row[lower]).sum();
@@ -179,17 +181,18 @@ fn links(layer: usize, weights: &[Vec<f64>], tops: &[Vec<Vec<u32>>], counts: &Co
     tops[layer].iter().enumerate().map(of_topic).collect()
 }
 
-/// What branches are made of.
-struct Grower<'a> {
+/// The data that branches are built from.
+struct Builder<'a> {
     layers: &'a [Layer<'a>],
     vocabulary: &'a [String],
-    /// By layer but the top one, and by topic.
+    /// The links of each topic, by layer (without the top one) and by topic.
     links: Vec<Vec<Vec<Link>>>,
+    /// The top words of each topic, by layer and by topic.
     tops: &'a [Vec<Vec<u32>>],
     counts: &'a Cooccurrence,
 }
 
-impl Grower<'_> {
+impl Builder<'_> {
     fn summary(&self, layer: usize) -> Result<LayerSummary> {
         let parents = self.links.get(layer).map(|links| {
             let kept = links.iter().filter_map(|links| links.first()?.npmi);
@@ -258,6 +261,7 @@ impl Grower<'_> {
     }
 }
 
+/// Checks that layers, weights and vocabulary fit together.
 fn check_shapes(layers: &[Layer<'_>], weights: &[Vec<Vec<f64>>], vocabulary: &[String]) -> Result<()> {
     if layers.len() != weights.len() + 1 {
         let allowed = format!("one more than the {} matrices of weights between layers", weights.len());
@@ -265,32 +269,33 @@ fn check_shapes(layers: &[Layer<'_>], weights: &[Vec<Vec<f64>>], vocabulary: &[S
     }
     for (number, Layer { topics, token_share, document_share }) in layers.iter().enumerate() {
         let words = check(topics)?;
-        fits(|| format!("words of layer {number}"), words, vocabulary.len(), "words of the vocabulary")?;
+        check_size(|| format!("words of layer {number}"), words, vocabulary.len(), "words of the vocabulary")?;
         for (name, shares) in [("tokens", token_share), ("documents", document_share)] {
-            amounts(|| format!("shares of {name} of layer {number}"), shares, topics.len(), "topics")?;
+            check_amounts(|| format!("shares of {name} of layer {number}"), shares, topics.len(), "topics")?;
         }
     }
     for (lower, weights) in weights.iter().enumerate() {
         let upper = lower + 1;
-        fits(|| format!("weights of layer {upper}"), weights.len(), layers[upper].topics.len(), "topics")?;
+        check_size(|| format!("weights of layer {upper}"), weights.len(), layers[upper].topics.len(), "topics")?;
         for (topic, row) in weights.iter().enumerate() {
             let what = || format!("weights of topic {topic} of layer {upper}");
-            amounts(what, row, layers[lower].topics.len(), "topics of the layer below")?;
+            check_amounts(what, row, layers[lower].topics.len(), "topics of the layer below")?;
         }
     }
     Ok(())
 }
 
-fn fits(what: impl Fn() -> String, found: usize, expected: usize, of_what: &str) -> Result<()> {
+/// Checks a size; the error names both sizes.
+fn check_size(what: impl Fn() -> String, found: usize, expected: usize, of_what: &str) -> Result<()> {
     if found == expected {
         return Ok(());
     }
     Err(Error::Shape { what: what(), found: vec![found as i64], expected: format!("the {expected} {of_what}") })
 }
 
-/// Whether there are enough values, all of which can be shared out.
-fn amounts(what: impl Fn() -> String, values: &[f64], expected: usize, of_what: &str) -> Result<()> {
-    fits(&what, values.len(), expected, of_what)?;
+/// Checks that there are as many values as expected, each finite and not negative, with a finite sum.
+fn check_amounts(what: impl Fn() -> String, values: &[f64], expected: usize, of_what: &str) -> Result<()> {
+    check_size(&what, values.len(), expected, of_what)?;
     if let Some((index, value)) = values.iter().enumerate().find(|(_, value)| !(**value >= 0.0 && value.is_finite())) {
         return Err(Error::parameter(format!("value {index} of the {}", what()), value, "finite and not negative"));
     }

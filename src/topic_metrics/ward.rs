@@ -1,30 +1,32 @@
-//! Groups of groups: where the upper layers of a topic model start from.
+//! Merges clusters of documents into fewer ones, from which the upper layers of a topic model are initialised.
 //!
-//! Ward's method (Ward, JASA 58, 1963): of all pairs, the one is merged whose merging adds least to the squared
-//! distances of documents from their group's centre, until as many groups are left as are wanted. Groups of few
-//! documents cost little to merge, so that those that are left are of like sizes, and none is a single odd topic, which
-//! k-means likes to leave by itself.
+//! Ward's method (Ward, JASA 58, 1963): merge the pair of groups that adds least to the sum of squared distances of
+//! documents from their group's centre, until the wanted number of groups remains. Small groups cost little to merge,
+//! so that the result has groups of similar sizes. k-means would often leave a single unusual topic as a group of its
+//! own.
 
 use super::clusters::direction;
 
-/// Groups of groups of documents.
+/// Groups of document clusters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Merged {
-    /// The group of each that was merged.
+    /// The new group of each cluster.
     pub group: Vec<usize>,
-    /// Directions of the groups, of unit length; that of a group without members, where more are wanted than there
-    /// were, is a member's of another.
+    /// The directions of the groups, of unit length, `[groups][words]`. If there are more groups than clusters, an
+    /// empty group has the direction of one of the clusters.
     pub directions: Vec<Vec<f32>>,
-    /// Documents of each group.
+    /// The number of documents in each group.
     pub sizes: Vec<f64>,
 }
 
 impl Merged {
-    /// Merges groups with these directions, of unit length, and these numbers of documents into so many, at least one.
+    /// Merges clusters into `groups` groups, at least one. `directions` `[clusters][words]` have unit length; `sizes`
+    /// `[clusters]` are numbers of documents.
     pub fn of_directions(directions: &[Vec<f32>], sizes: &[f64], groups: usize) -> Self {
         let mut owner: Vec<usize> = (0..directions.len()).collect();
         let mut mass: Vec<f64> = sizes.iter().map(|size| size.max(1.0)).collect();
-        // Squares of distances between centres, times half the harmonic mean of the sizes: what merging adds.
+        // The cost of merging two groups: the squared distance of their centres times half the harmonic mean of their
+        // sizes.
         let mut cost: Vec<Vec<f64>> = (0..directions.len())
             .map(|i| {
                 let other = |j: usize| {
@@ -34,22 +36,22 @@ impl Merged {
                 (0..i).map(other).collect()
             })
             .collect();
-        let mut left: Vec<usize> = owner.clone();
-        while left.len() > groups.max(1) {
-            let pairs = left.iter().enumerate().flat_map(|(n, &i)| left[..n].iter().map(move |&j| (i, j)));
+        let mut remaining: Vec<usize> = owner.clone();
+        while remaining.len() > groups.max(1) {
+            let pairs = remaining.iter().enumerate().flat_map(|(n, &i)| remaining[..n].iter().map(move |&j| (i, j)));
             let Some((i, j)) = pairs.min_by(|a, b| cost[a.0][a.1].total_cmp(&cost[b.0][b.1])) else { break };
-            left.retain(|&group| group != i);
+            remaining.retain(|&group| group != i);
             owner.iter_mut().filter(|owner| **owner == i).for_each(|owner| *owner = j);
-            // Lance and Williams, The Computer Journal 9, 1967.
+            // The costs of the merged group, by the update of Lance and Williams, The Computer Journal 9, 1967.
             let merging = cost[i][j];
-            for &k in left.iter().filter(|&&k| k != j) {
-                let of = |a: usize, b: usize| cost[a.max(b)][a.min(b)];
-                let sum = (mass[i] + mass[k]) * of(i, k) + (mass[j] + mass[k]) * of(j, k) - mass[k] * merging;
+            for &k in remaining.iter().filter(|&&k| k != j) {
+                let cost_of = |a: usize, b: usize| cost[a.max(b)][a.min(b)];
+                let sum = (mass[i] + mass[k]) * cost_of(i, k) + (mass[j] + mass[k]) * cost_of(j, k) - mass[k] * merging;
                 cost[j.max(k)][j.min(k)] = sum / (mass[i] + mass[j] + mass[k]);
             }
             mass[j] += mass[i];
         }
-        let group: Vec<usize> = owner.iter().map(|owner| left.partition_point(|group| group < owner)).collect();
+        let group: Vec<usize> = owner.iter().map(|owner| remaining.partition_point(|group| group < owner)).collect();
         let mut merged = Self { group, directions: Vec::new(), sizes: vec![0.0; groups.max(1)] };
         for (&group, size) in merged.group.iter().zip(sizes) {
             merged.sizes[group] += size;
@@ -75,7 +77,7 @@ mod tests {
         vec![angle.cos(), angle.sin()]
     }
 
-    /// What partitions add to the squared distances, by trying them all.
+    /// Returns the least sum of squared distances over all partitions.
     fn best(directions: &[Vec<f32>], sizes: &[f64], groups: usize) -> f64 {
         let count = directions.len();
         let cost = |group: &[usize]| -> f64 {
@@ -83,8 +85,9 @@ mod tests {
                 .map(|g| {
                     let members: Vec<usize> = (0..count).filter(|&i| group[i] == g).collect();
                     let mass: f64 = members.iter().map(|&i| sizes[i]).sum();
-                    let at = |d: usize| members.iter().map(|&i| sizes[i] * f64::from(directions[i][d])).sum::<f64>();
-                    if mass > 0.0 { mass - (at(0).powi(2) + at(1).powi(2)) / mass } else { 0.0 }
+                    let component =
+                        |d: usize| members.iter().map(|&i| sizes[i] * f64::from(directions[i][d])).sum::<f64>();
+                    if mass > 0.0 { mass - (component(0).powi(2) + component(1).powi(2)) / mass } else { 0.0 }
                 })
                 .sum()
         };
@@ -92,16 +95,16 @@ mod tests {
         (0..groups.pow(count as u32)).map(|number| cost(&partition(number))).fold(f64::INFINITY, f64::min)
     }
 
-    /// Three bundles of directions: merged as the best of all partitions, whose cost is that of the merges.
+    /// For three bundles of directions, Ward's method finds the best of all partitions.
     #[test]
-    fn bundles_are_merged_as_the_best_partition_has_them() {
+    fn bundles_are_merged_into_the_best_partition() {
         let angles = [0.0, 0.8, 1.5, 0.05, 0.85, 1.55, 0.1];
         let directions: Vec<_> = angles.iter().map(|&angle| unit(angle)).collect();
         let sizes = [5.0, 1.0, 20.0, 3.0, 2.0, 7.0, 1.0];
         let merged = Merged::of_directions(&directions, &sizes, 3);
         assert_eq!(merged.group, [0, 1, 2, 0, 1, 2, 0]);
         assert_eq!(merged.sizes, [9.0, 3.0, 27.0]);
-        let left: f64 = (0..3)
+        let cost: f64 = (0..3)
             .map(|g| {
                 let members = || (0..7).filter(|&i| merged.group[i] == g);
                 let centre = [0, 1]
@@ -110,13 +113,13 @@ mod tests {
                 members().map(|i| sizes[i] * square(i)).sum::<f64>()
             })
             .sum();
-        assert!((left - best(&directions, &sizes, 3)).abs() < 1e-5, "{left}");
+        assert!((cost - best(&directions, &sizes, 3)).abs() < 1e-5, "{cost}");
         for direction in &merged.directions {
             assert!((direction.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-6);
         }
     }
 
-    /// A single odd topic of few documents joins others, rather than being one of few groups.
+    /// A single unusual topic of few documents joins others instead of being a group of its own.
     #[test]
     fn small_groups_are_merged_before_large_ones() {
         let directions: Vec<_> = [0.0, 0.5, 1.5].map(unit).to_vec();

@@ -1,19 +1,19 @@
-//! Rows of word probabilities, and the words that stand for a topic.
+//! Checks of word probabilities, and the top words of a topic.
 
 use crate::error::{Error, Result};
 
 /// How far the sum of a topic may be from 1: float32 rows of 100,000 words are within it, unnormalised weights are not.
-const SUM: f64 = 1e-3;
+const SUM_TOLERANCE: f64 = 1e-3;
 
-/// The most probable words of a topic, the first the most probable; of equally probable ones, that with the lower
-/// number comes first.
+/// Returns the `count` most probable words of a topic, by decreasing probability. Equally probable words are ordered by
+/// number.
 ///
-/// Words without probability stand for nothing: of a topic with fewer words than `count`, there are fewer.
+/// Words with probability zero are left out, so the result may be shorter than `count`.
 pub fn top_words(topic: &[f64], count: usize) -> Vec<u32> {
     let mut words: Vec<u32> = (0..).zip(topic).filter(|(_, p)| **p > 0.0).map(|(word, _)| word).collect();
     let order = |one: &u32, other: &u32| topic[*other as usize].total_cmp(&topic[*one as usize]).then(one.cmp(other));
     if count < words.len() {
-        // Not a full sort: a vocabulary is long, and only its top is looked at.
+        // A full sort would take longer: the vocabulary is long, and only its top is needed.
         words.select_nth_unstable_by(count, order);
         words.truncate(count);
     }
@@ -21,7 +21,7 @@ pub fn top_words(topic: &[f64], count: usize) -> Vec<u32> {
     words
 }
 
-/// The size of the vocabulary, when every row is a distribution over it.
+/// Checks that every row is a distribution over the same vocabulary, and returns the size of the vocabulary.
 pub(super) fn check(topics: &[Vec<f64>]) -> Result<usize> {
     let vocabulary = topics.first().map_or(0, Vec::len);
     if vocabulary == 0 {
@@ -35,11 +35,11 @@ pub(super) fn check(topics: &[Vec<f64>]) -> Result<usize> {
                 expected: format!("the {vocabulary} words of topic 0"),
             });
         }
-        if let Some((word, p)) = topic.iter().enumerate().find(|(_, p)| !(0.0..=1.0 + SUM).contains(*p)) {
+        if let Some((word, p)) = topic.iter().enumerate().find(|(_, p)| !(0.0..=1.0 + SUM_TOLERANCE).contains(*p)) {
             return Err(Error::parameter(format!("probability of word {word} in topic {number}"), p, "from 0 to 1"));
         }
         let sum: f64 = topic.iter().sum();
-        if (sum - 1.0).abs() > SUM {
+        if (sum - 1.0).abs() > SUM_TOLERANCE {
             return Err(Error::parameter(format!("sum of topic {number}"), sum, "1: divide the row by its sum"));
         }
     }

@@ -1,8 +1,8 @@
 //! Checkpoints: one safetensors file with PyTorch's parameter names, the optimiser's state, and progress as metadata.
 //!
-//! A file is written beside its place, synced, and renamed into it, so that a reader sees the old or the new one,
-//! whole. A checksum of all that it holds tells damage that leaves the format intact; files from before there were
-//! checksums are read without.
+//! A file is written under a temporary name, synced, and renamed, so that a reader sees the old or the new file whole.
+//! A checksum over the contents detects damage that leaves the format intact. Files without a checksum, from versions
+//! that wrote none, are read unchecked.
 
 use crate::error::{Cause, Error, Result};
 use crate::formats::safetensors::{bytes_of, fits};
@@ -18,51 +18,52 @@ use std::path::{Path, PathBuf};
 use tch::nn::VarStore;
 use tch::{Kind, Tensor, no_grad_guard};
 
-/// What a checkpoint holds beside parameters: the optimiser's state, and what an estimator learned.
+/// Prefixes of the names that are no parameters of the model: the optimiser's state, and variables of estimators.
 const NO_PARAMETERS: [&str; 3] = ["adam.", "estimator.", DIAGNOSED];
 
-/// What is in front of names of what estimators learned that only look at gradients. A checkpoint may lack it.
+/// The prefix of the variables of estimators that a run only measures. A checkpoint may lack them.
 pub(super) const DIAGNOSED: &str = "diagnosed.";
 
-/// How far a run has come.
+/// The progress of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Progress {
-    /// Epochs that are complete.
+    /// Number of complete epochs.
     pub epochs: usize,
-    /// Steps made in the epoch that is not.
+    /// Number of steps made in the current epoch.
     pub steps: usize,
-    /// Updates made by the model's optimiser.
+    /// Number of updates by the model's optimiser.
     pub updates: i64,
-    /// Updates made by the other optimisers.
+    /// Numbers of updates by the other optimisers.
     #[serde(default)]
     pub other_updates: Vec<i64>,
-    /// Sums of the task's [metrics](super::TrainTask::METRICS) over the steps of the epoch that is not complete.
+    /// Sums of the task's [metrics](super::TrainTask::METRICS) over the steps of the current epoch.
     pub sums: Vec<f64>,
-    /// Steps of that epoch that were left out, since they were not finite.
+    /// Number of steps of the current epoch that were skipped because they were not finite.
     #[serde(default)]
     pub skipped_steps: usize,
-    /// Examples whose numbers are not in the sums, since these would not be finite.
+    /// Number of examples left out of the sums because their metrics are not finite.
     #[serde(default)]
     pub uncounted_examples: i64,
     /// The lowest [selection metric](super::Record::selection_metric) so far, and the epoch that reached it.
     pub best: Option<(f64, usize)>,
-    /// Seconds spent training.
+    /// Seconds of training.
     pub seconds: f64,
 }
 
+/// The key of the progress in the metadata.
 const PROGRESS: &str = "gengs.progress";
 
-/// The name of the checksum in the metadata.
+/// The key of the checksum in the metadata.
 const CHECKSUM: &str = "gengs.crc32";
 
-/// A part of the progress that came with the checksum: a checkpoint that has the one was written with the other.
+/// A field that every version with checksums writes. A file with this field but without a checksum is damaged.
 const SINCE_CHECKSUMS: &str = "\"skipped_steps\"";
 
-/// The most epochs that a run may have made.
+/// The most epochs of a run, as the settings allow them.
 const MOST_EPOCHS: usize = 1_000_000;
 
 impl Progress {
-    /// Fails, in a few words, with a number that no run comes to.
+    /// Checks that all numbers are possible. Fails with a few words.
     fn check(&self) -> std::result::Result<(), String> {
         let Self { epochs, steps, updates, sums, skipped_steps, uncounted_examples, seconds, .. } = self;
         let count = |number: usize| number <= 1 << 53;
@@ -75,7 +76,7 @@ impl Progress {
         Err(format!("its record of progress is impossible: epoch {epochs}, step {steps}, {updates} updates"))
     }
 
-    /// Fails where it is not that of a task whose steps return so many numbers and whose epochs have so many steps.
+    /// Checks that the task's steps return so many metrics, and that its epochs have so many steps.
     pub(super) fn check_fit(&self, metrics: usize, steps_per_epoch: usize) -> Result<()> {
         if self.sums.len() != metrics {
             let allowed = format!("{metrics}, one for each metric of a step");
@@ -95,12 +96,12 @@ pub struct Checkpoint {
     path: PathBuf,
     tensors: BTreeMap<String, Tensor>,
     progress: Progress,
-    /// The checksum of all that it holds.
+    /// The checksum, which identifies the checkpoint.
     mark: String,
 }
 
 impl Checkpoint {
-    /// What a checkpoint holds, by name, sharing memory with the model.
+    /// Returns the contents of a checkpoint by name; they share memory with the model.
     pub fn contents(store: &VarStore, adam: &Adam) -> Vec<(String, Tensor)> {
         let mut named: Vec<(String, Tensor)> = store.variables().into_iter().chain(adam.state()).collect();
         named.sort_by(|a, b| a.0.cmp(&b.0));
@@ -110,7 +111,7 @@ impl Checkpoint {
     /// Writes [`contents`](Self::contents) and progress to `path`, atomically.
     ///
     /// # Errors
-    /// When the file cannot be written; what stood at `path` is then still there.
+    /// Fails if the file cannot be written; an existing file at `path` then stays.
     pub fn write(path: &Path, named: &[(String, Tensor)], progress: &Progress) -> Result<()> {
         let failed = |cause: Cause| {
             let kept = if path.exists() { "the one before it is kept" } else { "there is none before it" };
@@ -139,23 +140,23 @@ impl Checkpoint {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// When the file is missing, truncated, damaged, or not one of ours.
+    /// Fails if the file is missing, truncated, damaged, or not a checkpoint of this library.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = open::whole(path, budget::WEIGHTS).map_err(|error| Error::file(path, error))?;
         Self::from_bytes(path, &bytes)
     }
 
-    /// Whether these are bytes of a safetensors file that has a record of progress.
+    /// Returns whether the bytes are a safetensors file with a record of progress.
     pub(super) fn is_one(bytes: &[u8]) -> bool {
         let header: Option<(usize, Metadata)> = SafeTensors::read_metadata(bytes).ok();
         let metadata = header.and_then(|(_, header)| header.metadata().clone());
         metadata.is_some_and(|metadata| metadata.contains_key(PROGRESS))
     }
 
-    /// From the bytes of a file.
+    /// Reads a checkpoint from the bytes of a file.
     ///
     /// # Errors
-    /// As [`read`](Self::read).
+    /// Fails as [`read`](Self::read) does.
     pub(super) fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
         let damaged = |problem: &str| Error::file(path, format!("not a whole checkpoint ({problem})"));
         let unreadable = |cause: Cause| Error::caused(path, "not a whole checkpoint", cause);
@@ -192,30 +193,30 @@ impl Checkpoint {
         Ok(Self { path: path.to_path_buf(), tensors, progress, mark })
     }
 
-    /// The parameters of the model, without the optimiser's state and what an estimator learned.
+    /// Returns the parameters of the model, without the optimiser's state and the variables of estimators.
     pub(super) fn into_parameters(self) -> impl Iterator<Item = (String, Tensor)> {
         self.tensors.into_iter().filter(|(name, _)| !NO_PARAMETERS.iter().any(|prefix| name.starts_with(prefix)))
     }
 
-    /// How the tensors of another checkpoint differ from its own, if they do.
+    /// Describes how the tensors of another checkpoint differ; `None` if names and shapes are equal.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
         difference(&self.tensors, &other.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect())
     }
 
-    /// How far the run had come.
+    /// Returns the progress of the run at this checkpoint.
     pub fn progress(&self) -> Progress {
         self.progress.clone()
     }
 
-    /// What tells it from other checkpoints.
+    /// Returns the checksum, by which the checkpoint is distinguished from others.
     pub(super) fn mark(&self) -> &str {
         &self.mark
     }
 
-    /// Whether it holds what a model consists of, and nothing else, before anything of it is copied.
+    /// Checks that the checkpoint has exactly the tensors of a model, before any tensor is copied.
     ///
     /// # Errors
-    /// With the first tensor, by name, that one has and the other has not, or that has another shape.
+    /// Fails for the first tensor, by name, that only one of them has, or whose shapes differ.
     pub fn check(&self, contents: &[(String, Tensor)]) -> Result<()> {
         let model: BTreeMap<&str, &Tensor> = contents.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         difference(&self.tensors, &model).map_or(Ok(()), |difference| {
@@ -223,34 +224,34 @@ impl Checkpoint {
         })
     }
 
-    /// Copies the parameters into a store of the same names and shapes.
+    /// Copies the parameters into a store with the same names and shapes.
     ///
     /// # Errors
-    /// With the first name that is missing or has another shape.
+    /// Fails for the first name that is missing or has another shape.
     pub fn restore(&self, store: &VarStore) -> Result<()> {
         let mut variables: Vec<_> = store.variables().into_iter().collect();
         variables.sort_by(|a, b| a.0.cmp(&b.0));
         self.copy_into(variables)
     }
 
-    /// Copies the optimiser's state.
+    /// Copies the state of the optimiser, and its number of updates.
     ///
     /// # Errors
-    /// As [`restore`](Self::restore).
+    /// Fails as [`restore`](Self::restore) does.
     pub fn restore_adam(&self, adam: &mut Adam) -> Result<()> {
         adam.set_steps(self.progress.updates);
         self.copy_into(adam.state())
     }
 
-    /// A tensor by its name.
+    /// Returns a tensor by name.
     pub(super) fn tensor(&self, name: &str) -> Option<&Tensor> {
         self.tensors.get(name)
     }
 
-    /// Copies tensors by their names, after all shapes were compared.
+    /// Copies tensors by name, after comparing all shapes.
     ///
     /// # Errors
-    /// As [`restore`](Self::restore).
+    /// Fails as [`restore`](Self::restore) does.
     pub(super) fn copy_into(&self, targets: Vec<(String, Tensor)>) -> Result<()> {
         let _guard = no_grad_guard();
         let found = |name: &str| {
@@ -275,7 +276,7 @@ impl Checkpoint {
     }
 }
 
-/// The first tensor, by name, that a checkpoint has and a model has not, or the other way, or that has another shape.
+/// Describes the first tensor, by name, that only a checkpoint or only a model has, or whose shapes differ.
 fn difference(found: &BTreeMap<String, Tensor>, model: &BTreeMap<&str, &Tensor>) -> Option<String> {
     let names = model.keys().copied().chain(found.keys().map(String::as_str));
     let names: BTreeSet<&str> = names.filter(|name| !name.starts_with(DIAGNOSED)).collect();
@@ -289,13 +290,13 @@ fn difference(found: &BTreeMap<String, Tensor>, model: &BTreeMap<&str, &Tensor>)
     })
 }
 
-/// The first tensor that is not finite.
+/// Returns the name of the first tensor with a number that is not finite.
 pub(super) fn not_finite(contents: Vec<(String, Tensor)>) -> Option<String> {
     let finite = |tensor: &Tensor| tensor.isfinite().all().int64_value(&[]) == 1;
     contents.into_iter().find(|(_, tensor)| !finite(tensor)).map(|(name, _)| format!("parameter {name}"))
 }
 
-/// The checksum of names, shapes and numbers, in the order of the names, and of progress.
+/// Computes the checksum of the progress, and of names, shapes and elements of the tensors, ordered by name.
 fn checksum(progress: &str, views: &BTreeMap<&str, TensorView<'_>>) -> String {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(progress.as_bytes());

@@ -1,23 +1,23 @@
-//! What a run does every now and then, and what it does about a step that is not finite, as settings.
+//! Settings: how often a checkpoint is written, and how a step that is not finite is handled.
 
 use crate::choice::choices;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// How often: `10s`, `5m`, `200 steps`, `1 epoch`; a plain number is seconds.
+/// An interval: `10s`, `5m`, `200 steps`, `1 epoch`; a plain number is in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub enum Interval {
-    /// Every so many seconds; 0 is always.
+    /// Every so many seconds; 0 is after every step.
     Seconds(f64),
-    /// Every so many steps, counted from the run's first.
+    /// Every so many steps, counted from the first step of the run.
     Steps(usize),
     /// After every so many epochs.
     Epochs(usize),
 }
 
-/// In a settings file: seconds are a number, as they were when there was nothing else.
+/// The value in a settings file. Seconds are a number, which is also what versions without other units wrote.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Written {
@@ -74,7 +74,7 @@ impl FromStr for Interval {
     }
 }
 
-/// Where the unit starts. The letter of an exponent (1e3) is also the first of "epochs", but no letter follows it.
+/// Returns the start of the unit. The `e` of an exponent (1e3) is not the `e` of "epochs": no letter follows it.
 fn unit_of(text: &str) -> usize {
     let letter = text.find(|c: char| c.is_alphabetic() && c != 'e').unwrap_or(text.len());
     if text[..letter].ends_with('e') { letter - 1 } else { letter }
@@ -94,13 +94,13 @@ impl std::fmt::Display for Interval {
 
 choices! {
     "on-nan";
-    /// What to do about a step whose loss or gradient is not finite. In no case does it change the model.
+    /// How to handle a step whose loss or gradient is not finite. Such a step never changes the model.
     #[derive(Default)]
     pub enum OnNan {
         /// End the run with an error
         #[default]
         Stop = "stop",
-        /// Leave the step out, count it, and go on
+        /// Skip the step, count it, and continue
         Skip = "skip",
     }
 }

@@ -1,4 +1,4 @@
-//! What a run knows of its data: `data.safetensors`, written when it begins.
+//! The record of a run's data: `data.safetensors`, written when the run starts.
 
 use super::run_files::DATA;
 use super::run_folder::RunFolder;
@@ -11,42 +11,41 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use tch::Tensor;
 
-/// What a run keeps of its data: what they are, and the tensors that some commands need of them.
+/// The record of a run's data.
 #[derive(Debug)]
 pub struct DataRecord {
-    /// What they are.
+    /// Sizes and hashes that identify the data.
     pub identity: Identity,
-    /// By name.
+    /// Tensors of the data that some commands need, by name.
     pub tensors: BTreeMap<String, Tensor>,
 }
 
 impl DataRecord {
-    /// That of a run; `None` for runs of before this file.
+    /// Reads the record of a run; `None` if the run has none.
     ///
     /// # Errors
-    /// When the file is damaged.
+    /// Fails if the file is damaged.
     pub fn read(folder: &RunFolder) -> Result<Option<Self>> {
         let found = side_file::read(folder, DATA)?;
         Ok(found.map(|(identity, tensors)| Self { identity, tensors }))
     }
 
-    /// Writes that of a task that has data.
+    /// Writes the record for a task, if the task has data.
     pub(super) fn write<T: TrainTask>(folder: &RunFolder, task: &T) -> Result<()> {
         let Some(identity) = task.identity()? else { return Ok(()) };
         side_file::write(folder, DATA, &identity, task.kept_of_data()?.into_iter().collect())
     }
 }
 
-/// Compares the data that were found with those that the run was trained on. Returns a warning where the run does not
-/// know these.
+/// Compares data with the record of the run's data. Returns a warning if the run has no record.
 ///
 /// # Errors
-/// [`Error::OtherData`] where they differ.
+/// Fails with [`Error::OtherData`] if the data differ.
 pub fn check_data<S: Settings>(folder: &RunFolder, settings: &S, found: &Identity) -> Result<Option<String>> {
     let (data, words) = (settings.data_name(), S::DATA);
     let Some(DataRecord { identity, .. }) = DataRecord::read(folder)? else {
         return Ok(Some(format!(
-            "{}: the run was made before runs knew their data; {data} is taken to be what it was trained on",
+            "{}: the run has no record of its data, so {data} could not be compared with the data it was trained on",
             folder.path().display()
         )));
     };
@@ -56,10 +55,10 @@ pub fn check_data<S: Settings>(folder: &RunFolder, settings: &S, found: &Identit
     }
 }
 
-/// Fails where a path, which a command is to write, is a file that the run was trained on.
+/// Checks that a path to be written is not a file of the run's data.
 ///
 /// # Errors
-/// With the path, and what to do.
+/// Fails if the path is such a file; the message says what to do.
 pub fn must_not_be_data(path: &Path, settings: &impl Settings) -> Result<()> {
     let Ok(target) = path.canonicalize() else { return Ok(()) };
     if settings.data_paths().iter().any(|data| data.canonicalize().is_ok_and(|data| data == target)) {
@@ -68,7 +67,7 @@ pub fn must_not_be_data(path: &Path, settings: &impl Settings) -> Result<()> {
     Ok(())
 }
 
-/// An error of reading a run's data, with what helps where their file is not there any more.
+/// Turns an error of reading a run's data into [`Error::DataGone`] if their file does not exist any more.
 pub(super) fn unreadable_data<S: Settings>(settings: &S, error: Error) -> Error {
     let name = settings.data_name();
     match error {
@@ -79,7 +78,7 @@ pub(super) fn unreadable_data<S: Settings>(settings: &S, error: Error) -> Error 
     }
 }
 
-/// The refusal of data that are not those of the run.
+/// Makes the error that data are not those of the run.
 pub(super) fn other_data<S: Settings>(settings: &S, difference: String) -> Error {
     Error::OtherData { data: settings.data_name(), difference, setting: S::DATA.setting }
 }

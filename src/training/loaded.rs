@@ -1,4 +1,4 @@
-//! A task at a checkpoint of a run, with the data that the run was trained on.
+//! Loads a task at a checkpoint of a run, with the data that the run was trained on.
 
 use super::checkpoint::Checkpoint;
 use super::data_record::{check_data, other_data, unreadable_data};
@@ -17,36 +17,41 @@ pub struct Loaded<T: TrainTask> {
     pub task: T,
     /// The settings of the run.
     pub settings: T::Settings,
-    /// What could not be checked, in sentences.
+    /// Sentences about checks that were not possible.
     pub warnings: Vec<String>,
 }
 
 impl<T: TrainTask> Loaded<T> {
-    /// From a run folder and its checkpoint `best` or `last`; `change` says where the data are now.
+    /// Loads a task from a run folder at its checkpoint `best` or `last`. `change` sets the present location of the
+    /// data.
     ///
     /// # Errors
-    /// When there is no run or no such checkpoint, and [`Error::OtherData`](crate::Error::OtherData) where the data are
-    /// not those of the run.
+    /// Fails if there is no run or no such checkpoint, and with [`Error::OtherData`](crate::Error::OtherData) if the
+    /// data are not those of the run.
     pub fn read(path: &Path, checkpoint: &str, device: Device, change: impl FnOnce(&mut T::Settings)) -> Result<Self> {
         let (folder, mut settings) = RunFolder::open::<T::Settings>(path)?;
         change(&mut settings);
         let checkpoint = Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?;
         let mut task = blank::<T>(&settings, device).map_err(|error| unreadable_data(&settings, error))?;
-        let warning = recognise(&folder, &settings, &task)?;
+        let warning = compare_data(&folder, &settings, &task)?;
         restore(&mut task, &checkpoint)?;
         Ok(Self { task, settings, warnings: warning.into_iter().collect() })
     }
 }
 
-/// A task whose parameters a checkpoint will replace. Whatever else it draws, its data say, is what it drew when the
-/// run began.
+/// Makes a task whose parameters a checkpoint will replace. All other random choices, such as those about data, are the
+/// ones of the start of the run, since the seed is the same.
 pub(super) fn blank<T: TrainTask>(settings: &T::Settings, device: Device) -> Result<T> {
     let _generator = random::seeded(settings.loop_config().seed as i64);
     T::new(settings, device)
 }
 
-/// Compares a task's data with those that the run was trained on. Returns a warning where the run does not know these.
-pub(super) fn recognise<T: TrainTask>(folder: &RunFolder, settings: &T::Settings, task: &T) -> Result<Option<String>> {
+/// Compares a task's data with the record of the run. Returns a warning if the run has no record.
+pub(super) fn compare_data<T: TrainTask>(
+    folder: &RunFolder,
+    settings: &T::Settings,
+    task: &T,
+) -> Result<Option<String>> {
     let Some(found) = task.identity()? else { return Ok(None) };
     let warning = check_data(folder, settings, &found)?;
     match task.mismatch(folder)? {
@@ -55,7 +60,7 @@ pub(super) fn recognise<T: TrainTask>(folder: &RunFolder, settings: &T::Settings
     }
 }
 
-/// A task as it was at a checkpoint, after all of that was compared with what the task consists of.
+/// Restores a task from a checkpoint, after checking that the checkpoint has exactly the task's tensors.
 pub(super) fn restore<T: TrainTask>(task: &mut T, checkpoint: &Checkpoint) -> Result<()> {
     checkpoint.check(&task.contents())?;
     task.restore(checkpoint)?;

@@ -1,14 +1,14 @@
-//! One process at a time trains in a run folder.
+//! The lock of a run folder: one process at a time trains in it.
 //!
-//! The kernel's lock on a file of the folder ends with the process that holds it, however it ends: there are no stale
-//! ones. The file holds the process's number, for whoever is refused. Readers of the run need no lock, since its files
-//! are replaced whole.
+//! The kernel's lock on a file of the folder ends with the process that holds it, so there are no stale locks. The file
+//! holds the number of the process, for the error message of another one. Readers of the run need no lock, since its
+//! files are replaced whole.
 //!
-//! The file is a regular one with one name. A folder may come from somebody else, and a link in it to a file of the
-//! reader's must not be emptied; and where the file is removed while a process trains, another one locks a new file,
-//! which the first must notice before it saves again.
+//! The file must be a regular file with one name. A folder may come from someone else, and a link in it must not make
+//! us empty another file. If the file is removed while a process trains, another process may lock a new file; the first
+//! process checks for this before it saves.
 
-use super::run_files::{LOCK, longest};
+use super::run_files::{LOCK, max_bytes};
 use crate::error::{Error, Result};
 use crate::platform::files::{operation, regular};
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
@@ -16,7 +16,7 @@ use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Held as long as it lives.
+/// The lock of a run folder, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
@@ -24,7 +24,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Fails when another process trains in the folder, and when what is called the lock is none.
+    /// Locks a folder. Fails if another process trains in it, or if the lock is not a regular file with one name.
     pub fn take(folder: &Path) -> Result<Self> {
         let path = folder.join(LOCK);
         let failed = |error: std::io::Error| Error::caused(&path, "cannot be written", error);
@@ -38,17 +38,17 @@ impl Lock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                let _ = (&file).take(longest(LOCK)).read_to_string(&mut holder);
+                let _ = (&file).take(max_bytes(LOCK)).read_to_string(&mut holder);
                 let holder =
                     holder.trim().parse::<u32>().map_or("another process".into(), |id| format!("process {id}"));
                 return Err(Error::InUse { path: folder.into(), holder });
             }
-            // Some network file systems have no locks; a run there is as safe as it would be without this file.
+            // Some network file systems have no locks; a run there is as safe as without this file.
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         let lock = Self { path: path.clone(), file };
-        // Between opening and locking another process may have put a file of its own there.
+        // Another process may have replaced the file between opening and locking.
         lock.check()?;
         operation()
             .and_then(|()| {
@@ -61,8 +61,8 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Fails where the file at the lock's place is not the one that is locked: it was removed or replaced, and another
-    /// process may train in the folder.
+    /// Fails if the path of the lock is not the locked file: the file was removed or replaced, and another process may
+    /// train in the folder.
     pub fn check(&self) -> Result<()> {
         let identity = |found: &Metadata| (found.dev(), found.ino());
         let locked = self.file.metadata().ok();
@@ -74,9 +74,9 @@ impl Lock {
     }
 }
 
-/// Opens the lock, or makes it, without following a link and without waiting.
+/// Opens or creates the lock file, without following a link and without waiting.
 fn open(path: &Path) -> std::io::Result<File> {
-    // Before it is opened, too: to open a device can be to do something.
+    // This is checked before opening, too, since opening a device can have effects.
     regular(path)?;
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     OpenOptions::new().read(true).write(true).create(true).truncate(false).custom_flags(flags).open(path)

@@ -1,5 +1,5 @@
-//! Training: the loop, schedules, checkpoints, the run folder, events for TensorBoard, weights that come from and go to
-//! PyTorch; and what is trained, with its settings and its evaluation.
+//! Training: the loop, schedules, checkpoints, the run folder, TensorBoard events, and weights from and to PyTorch; the
+//! VAE and the topic model as tasks, with their settings and evaluation.
 
 mod checkpoint;
 mod checkpoint_interval;

@@ -1,9 +1,9 @@
-//! What settings allow, checked before anything is read or allocated.
+//! Checks of settings, before anything is read or allocated.
 
 use crate::error::{Error, Result};
 use std::ops::RangeInclusive;
 
-/// An integer within a range.
+/// Checks that an integer is in a range.
 pub(super) fn integer<N>(name: &str, value: N, allowed: RangeInclusive<i64>) -> Result<()>
 where
     N: Copy + ToString + TryInto<i64>,
@@ -14,7 +14,7 @@ where
     }
 }
 
-/// A number within a range; neither NaN nor infinite.
+/// Checks that a number is in a range, and so neither NaN nor infinite.
 pub(super) fn number(name: &str, value: f64, allowed: RangeInclusive<f64>) -> Result<()> {
     if allowed.contains(&value) {
         return Ok(());
@@ -28,8 +28,8 @@ pub(super) fn number(name: &str, value: f64, allowed: RangeInclusive<f64>) -> Re
     Err(Error::number(name, value, format!("a number {from} and at most {}", allowed.end())))
 }
 
-/// Whether the results of an evaluation are finite; the error names the first that is not.
-pub(super) fn all_finite(results: &[(&str, f64)]) -> Result<()> {
+/// Checks that the results of an evaluation are finite; the error names the first that is not.
+pub(super) fn check_finite(results: &[(&str, f64)]) -> Result<()> {
     match results.iter().find(|(_, value)| !value.is_finite()) {
         Some((name, value)) => Err(Error::Config(format!(
             "the evaluation gives {name} = {value}, which is not finite: the weights are too large, or the data does \
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ends_are_allowed_and_what_lies_beyond_is_named() {
+    fn ends_are_allowed_and_values_beyond_are_named() {
         assert!(integer("epochs", 1usize, 1..=5).is_ok() && integer("epochs", 5i64, 1..=5).is_ok());
         assert_eq!(
             integer("epochs", u64::MAX, 1..=5).unwrap_err().to_string(),

@@ -1,54 +1,58 @@
-//! Which checkpoint a run goes on from.
+//! Chooses the checkpoint from which a run resumes.
 //!
-//! Of `last` and `best` the one that has come farther: that is `last`, unless the run ended between the two when both
-//! were to be written. Where one cannot be read the other serves, with a warning: nothing is lost but the time since.
+//! Of `last` and `best`, it is the one that has made more steps: `last`, unless the run ended after `best` was written
+//! and before `last` was. If one of them cannot be read, the other is used, with a warning: only the training since
+//! then is lost.
 
 use super::checkpoint::Checkpoint;
 use super::run_files::{BEST, LAST};
 use super::run_folder::RunFolder;
 use crate::error::{Error, Result};
 
-/// A checkpoint, and whether the best epoch's has to be found anew.
+/// The checkpoint to resume from.
 pub(super) struct Recovered {
     pub checkpoint: Checkpoint,
+    /// Whether `best` is lost or belongs to another model, so that later epochs determine the best one.
     pub best_lost: bool,
     pub warnings: Vec<String>,
 }
 
+/// Reads the checkpoint that has made the most steps. Fails if neither can be read.
 pub(super) fn newest(folder: &RunFolder) -> Result<Recovered> {
     let [last, best] = [LAST, BEST].map(|name| {
         let path = folder.file(name);
         let missing = !path.exists();
         (Checkpoint::read(&path), missing)
     });
-    let came = |checkpoint: &Checkpoint| (checkpoint.progress().epochs, checkpoint.progress().steps);
+    let steps_made = |checkpoint: &Checkpoint| (checkpoint.progress().epochs, checkpoint.progress().steps);
     match (last, best) {
         ((Ok(last), _), (Ok(best), _)) => {
             if let Some(difference) = best.difference(&last) {
                 let path = folder.file(BEST);
                 let warning = format!(
-                    "{}: belongs to another model than last.safetensors: {difference}; the run goes on from \
-                     last.safetensors, and the best epoch from here on takes its place",
+                    "{}: belongs to another model than last.safetensors: {difference}; the run continues from \
+                     last.safetensors and writes best.safetensors anew from its next best epoch",
                     path.display()
                 );
                 return Ok(Recovered { checkpoint: last, best_lost: true, warnings: vec![warning] });
             }
-            let checkpoint = if came(&best) > came(&last) { best } else { last };
+            let checkpoint = if steps_made(&best) > steps_made(&last) { best } else { last };
             Ok(Recovered { checkpoint, best_lost: false, warnings: Vec::new() })
         }
         ((Ok(last), _), (Err(error), missing)) => {
-            // Before the first epoch's end there is none.
+            // A run has no best checkpoint before the end of its first epoch.
             let best_lost = last.progress().best.is_some() || !missing;
             let warning = format!(
-                "{}; the run goes on from last.safetensors, and the best epoch from here on takes its place",
+                "{}; the run continues from last.safetensors and writes best.safetensors anew from its next best epoch",
                 error.whole()
             );
             let warnings = if best_lost { vec![warning] } else { Vec::new() };
             Ok(Recovered { checkpoint: last, best_lost, warnings })
         }
         ((Err(error), _), (Ok(best), _)) => {
+            let epoch = steps_made(&best).0;
             let warning =
-                format!("{}; the run goes on from best.safetensors, the end of epoch {}", error.whole(), came(&best).0);
+                format!("{}; the run continues from best.safetensors, the end of epoch {epoch}", error.whole());
             Ok(Recovered { checkpoint: best, best_lost: false, warnings: vec![warning] })
         }
         ((Err(last), _), (Err(_), true)) => Err(Error::NoCheckpoint {

@@ -1,4 +1,4 @@
-//! The files of a run folder: what a run writes, and what is read of one that somebody hands over.
+//! The files of a run folder, and the most bytes of each that are read.
 
 use crate::error::{Error, Result};
 use crate::platform::budget;
@@ -7,49 +7,49 @@ use std::path::Path;
 /// A file of a run folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunFile {
-    /// What it is called.
+    /// The file's name.
     pub name: &'static str,
-    /// The most bytes of it that are read; none where nothing reads it.
+    /// The most bytes of the file that are read; 0 if the library does not read it.
     pub longest: u64,
 }
 
-/// The settings; what makes a folder that of a run.
+/// The settings. A folder with this file is a run.
 pub(super) const SETTINGS: &str = "config.toml";
 
-/// The file of a run's epochs, a [`Record`](super::Record) a line.
+/// The file of a run's epochs, with one [`Record`](super::Record) per line.
 pub const METRICS: &str = "metrics.jsonl";
 
-/// The file of what was found about gradients, a [`GradientRecord`](super::GradientRecord) a line.
+/// The file of gradient measurements, with one [`GradientRecord`](super::GradientRecord) per line.
 pub const GRADIENTS: &str = "gradients.jsonl";
 
-/// Where the run is.
+/// The latest checkpoint.
 pub(super) const LAST: &str = "last.safetensors";
 
-/// The best epoch.
+/// The checkpoint of the best epoch.
 pub(super) const BEST: &str = "best.safetensors";
 
-/// What the run knows of its data.
+/// The identity of the run's data.
 pub(super) const DATA: &str = "data.safetensors";
 
-/// What a topic run shows of its two checkpoints.
+/// The topics at each of the two checkpoints, in a topic run.
 const TOPICS: [&str; 2] = ["topics-best.safetensors", "topics-last.safetensors"];
 
-/// Locked by the process that trains.
+/// The lock of the process that trains.
 pub(super) const LOCK: &str = "lock";
 
-/// A topic run's words, one a line.
+/// The words of a topic run, one per line.
 pub(super) const VOCABULARY: &str = "vocabulary.txt";
 
-/// What a topic run read of its corpus.
+/// The reading report of a topic run's corpus.
 pub(super) const READING: &str = "reading.json";
 
-/// Pictures at the end of a run.
+/// The pictures at the end of a VAE run.
 pub(super) const PICTURES: [&str; 2] = ["samples.png", "reconstructions.png"];
 
-/// How the names of events for TensorBoard begin.
+/// The start of the file names of TensorBoard events.
 const EVENTS: &str = "events.out.tfevents.";
 
-/// All files of a run, but for events, each of which has a name of its own and is read by TensorBoard alone.
+/// All files of a run except events, which have varying names and are read only by TensorBoard.
 pub const RUN_FILES: [RunFile; 13] = {
     const fn file(name: &'static str, longest: u64) -> RunFile {
         RunFile { name, longest }
@@ -71,24 +71,24 @@ pub const RUN_FILES: [RunFile; 13] = {
     ]
 };
 
-/// The most bytes that are read of a file of a run; of another name, which a task of a user's own may have, as of
-/// records.
-pub(super) fn longest(name: &str) -> u64 {
+/// Returns the most bytes of a file that are read. Files of a custom task may have other names; they are limited as
+/// records are.
+pub(super) fn max_bytes(name: &str) -> u64 {
     RUN_FILES.iter().find(|file| file.name == name).map_or(budget::RECORDS, |file| file.longest)
 }
 
-/// The names of all of them.
+/// Returns the names of all files.
 pub(super) fn names() -> [&'static str; RUN_FILES.len()] {
     RUN_FILES.map(|file| file.name)
 }
 
-/// Fails where a path, which a command is to write, is a file of a run: of the command's own or of another one.
+/// Checks that a path to be written is not a file of a run.
 ///
 /// # Errors
-/// With the path, and what to do.
+/// Fails if the path is a file of a run; the message says what to do.
 pub fn must_not_be_of_a_run(path: &Path) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // Some file systems take letters of either case for the same.
+    // Some file systems ignore case.
     let is_of_run = RUN_FILES.iter().any(|file| name.eq_ignore_ascii_case(file.name)) || name.starts_with(EVENTS);
     if is_of_run && path.with_file_name(SETTINGS).symlink_metadata().is_ok() {
         return Err(Error::file(path, "is a file of a run, which only training writes: name another file"));

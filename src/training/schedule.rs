@@ -1,11 +1,11 @@
-//! Settings that are written as short texts: `1.0..0.3`, `12`, `tail:1e-6`.
+//! Settings that are written as short texts: schedules (`1.0..0.3`) and truncations (`12`, `tail:1e-6`).
 
 use crate::error::{Error, Result};
 use crate::truncation::Truncation;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// A positive quantity that goes linearly from a first to a last value over a run; written `1.0..0.3`, or `0.5`.
+/// A positive quantity that changes linearly from a first to a last value over a run; written `1.0..0.3`, or `0.5`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "TextOrNumber", into = "String")]
 pub struct Schedule {
@@ -16,7 +16,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The value after a fraction of the run, from 0 to 1.
+    /// Returns the value after a fraction of the run, from 0 to 1.
     pub fn at(&self, fraction: f64) -> f64 {
         self.first + (self.last - self.first) * fraction.clamp(0.0, 1.0)
     }
@@ -41,13 +41,13 @@ impl std::fmt::Display for Schedule {
     }
 }
 
-/// A truncation as a setting: a number of atoms (`12`), or the mass that may be cut off (`tail:1e-6`).
+/// A truncation: a number of atoms (`12`), or the tail mass that may be cut off (`tail:1e-6`).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "TextOrNumber", into = "String")]
 pub enum TruncationSetting {
-    /// The first atoms of the support.
+    /// This many atoms from the start of the support.
     Atoms(i64),
-    /// As many atoms as leave at most this mass outside.
+    /// The fewest atoms with at most this mass outside.
     TailMass(f64),
 }
 
@@ -87,7 +87,7 @@ impl std::fmt::Display for TruncationSetting {
     }
 }
 
-/// How such a setting may stand in a file.
+/// The value of such a setting in a file: text or number.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum TextOrNumber {
@@ -96,6 +96,7 @@ enum TextOrNumber {
     Number(f64),
 }
 
+/// Implements reading and writing of a setting as text.
 macro_rules! serde_as_text {
     ($($name:ty),*) => {$(
         impl TryFrom<TextOrNumber> for $name {

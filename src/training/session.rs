@@ -1,19 +1,19 @@
 //! The training loop.
 //!
-//! All randomness of a step is a function of (seed, epoch, step), so that a run that is stopped and resumed goes on
-//! exactly as one that was not.
+//! All randomness of a step depends only on the seed, the epoch and the step, so that a run that is stopped and resumed
+//! gives the same result as one that is not.
 
 use super::checkpoint::{Checkpoint, Progress, not_finite};
 use super::checkpoint_interval::{Interval, OnNan};
 use super::data_record::{DataRecord, unreadable_data};
-use super::loaded::{Loaded, blank, recognise, restore};
+use super::loaded::{Loaded, blank, compare_data, restore};
 use super::recovery::{self, Recovered};
 use super::run_events::RunEvents;
 use super::run_files::{BEST, LAST, METRICS};
 use super::run_folder::RunFolder;
 use super::settings::{LoopConfig, Settings};
 use super::step_context::{StepContext, step_seed};
-use super::step_metrics::{RunningSums, StepMeans, sums_of};
+use super::step_metrics::{RunningSums, StepMeans, to_sums};
 use super::step_report::{Control, StepReport};
 use super::train_task::{Metric, Record, TrainTask, Trained};
 use super::weights;
@@ -35,25 +35,26 @@ pub struct Session<T: TrainTask> {
     task: T,
     progress: Progress,
     records: Vec<T::Record>,
-    /// The best epoch since the last checkpoint, in memory until the next one.
+    /// A copy of the best epoch since the last checkpoint; it is written with the next checkpoint.
     best: Option<Snapshot>,
     saved: Instant,
     events: RunEvents,
     warnings: Vec<String>,
 }
 
-/// A copy of what a checkpoint holds.
+/// A copy of the contents of a checkpoint.
 type Snapshot = (Vec<(String, Tensor)>, Progress);
 
-/// Steps between two looks at the numbers of a GPU, which has to be waited for, and between two points of a curve in
-/// TensorBoard.
-const STEPS_BETWEEN_LOOKS: usize = 10;
+/// The number of steps between two reads of a GPU's numbers, for which the CPU waits, and between two points of a
+/// TensorBoard curve.
+const STEPS_BETWEEN_READS: usize = 10;
 
 impl<T: TrainTask> Session<T> {
-    /// A new run in a new folder.
+    /// Starts a new run in a new folder.
     ///
     /// # Errors
-    /// When a setting is wrong, the data or the first weights cannot be read, or the folder cannot be made.
+    /// Fails if a setting is wrong, if the data or the initial weights cannot be read, or if the folder cannot be
+    /// created.
     pub fn start(settings: T::Settings, path: &Path, device: Device) -> Result<Self> {
         settings.check()?;
         let mut settings = settings;
@@ -73,16 +74,16 @@ impl<T: TrainTask> Session<T> {
         DataRecord::write(&folder, &task)?;
         let mut session = Self { warnings: note.into_iter().collect(), ..Self::assemble(settings, folder, task) };
         session.save()?;
-        // Last, so that what holds a run can go on.
+        // The settings are written last: a folder with settings can be resumed.
         session.folder.write_settings(&session.settings)?;
         Ok(session)
     }
 
-    /// The run in a folder, at its newest checkpoint that can be read; `epochs` and `data_dir` replace its own, where
-    /// given.
+    /// Resumes the run in a folder from its newest readable checkpoint. `epochs` and `data_dir` replace the settings of
+    /// the run.
     ///
     /// # Errors
-    /// As [`resume_with`](Self::resume_with).
+    /// Fails as [`resume_with`](Self::resume_with) does.
     pub fn resume(path: &Path, epochs: Option<usize>, data_dir: Option<&Path>, device: Device) -> Result<Self> {
         Self::resume_with(path, device, |settings| {
             if let Some(epochs) = epochs {
@@ -95,12 +96,12 @@ impl<T: TrainTask> Session<T> {
         })
     }
 
-    /// The run in a folder, at its newest checkpoint that can be read, with settings changed, which the folder then
-    /// keeps. [`warnings`](Self::warnings) tells what was damaged.
+    /// Resumes the run in a folder from its newest readable checkpoint. `change` changes the settings, which the folder
+    /// then keeps. [`warnings`](Self::warnings) reports damage.
     ///
     /// # Errors
-    /// When there is no run, another process trains in it, no checkpoint can be read, what it holds is not what the
-    /// settings describe, or the data are not those of the run; and those of `change`.
+    /// Fails if there is no run, if another process trains in it, if no checkpoint can be read, if the checkpoint does
+    /// not match the settings, or if the data are not those of the run; and as `change` does.
     pub fn resume_with(
         path: &Path,
         device: Device,
@@ -120,7 +121,7 @@ impl<T: TrainTask> Session<T> {
         }
         let task = blank::<T>(&settings, device).map_err(|error| unreadable_data(&settings, error))?;
         task.check_outside(&settings)?;
-        let unknown_data = recognise(&folder, &settings, &task)?;
+        let unknown_data = compare_data(&folder, &settings, &task)?;
         let data_are_unknown = unknown_data.is_some();
         warnings.extend(unknown_data);
         let mut session = Self { warnings, ..Self::assemble(settings, folder, task) };
@@ -146,11 +147,11 @@ impl<T: TrainTask> Session<T> {
         Ok(session)
     }
 
-    /// The task of a finished or unfinished run at its checkpoint `best` or `last`, and the settings. [`Loaded::read`]
-    /// also has the warnings.
+    /// Reads the task of a run at its checkpoint `best` or `last`, and the settings. The run need not be finished.
+    /// [`Loaded::read`] also returns the warnings.
     ///
     /// # Errors
-    /// As [`Loaded::read`].
+    /// Fails as [`Loaded::read`] does.
     pub fn load(path: &Path, checkpoint: &str, data_dir: Option<&Path>, device: Device) -> Result<(T, T::Settings)> {
         let loaded = Loaded::<T>::read(path, checkpoint, device, |settings| {
             if let Some(data_dir) = data_dir {
@@ -174,59 +175,59 @@ impl<T: TrainTask> Session<T> {
         }
     }
 
-    /// The settings.
+    /// Returns the settings.
     pub fn settings(&self) -> &T::Settings {
         &self.settings
     }
 
-    /// Epochs when it is done.
+    /// Returns the number of epochs of the whole run.
     pub fn epochs(&self) -> usize {
         self.settings.loop_config().epochs
     }
 
-    /// How far it has come.
+    /// Returns the progress so far.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
 
-    /// What is trained.
+    /// Returns the task: the model and its data.
     pub fn task(&self) -> &T {
         &self.task
     }
 
-    /// The metric of the best epoch so far, and that epoch.
+    /// Returns the metric of the best epoch so far, and the number of that epoch.
     pub fn best(&self) -> Option<(Metric, usize)> {
         let (value, epoch) = self.progress.best?;
         Some((Metric { value, ..self.records.last()?.selection_metric() }, epoch))
     }
 
-    /// The epochs so far.
+    /// Returns the records of the epochs so far.
     pub fn records(&self) -> &[T::Record] {
         &self.records
     }
 
-    /// What was damaged when the run was resumed, what could not be checked, and what was done to the first weights, in
-    /// sentences.
+    /// Returns sentences about damage found on resuming, about checks that were not possible, and about changes to the
+    /// initial weights.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Trains until the last epoch, or until `on_step` says stop; `on_epoch` sees each finished epoch. Checkpoints are
-    /// written as often as the settings say, at a stop, and at the end.
+    /// Trains until the last epoch, or until `on_step` returns [`Control::Stop`]. `on_epoch` gets the record of each
+    /// finished epoch. Checkpoints are written as often as the settings say, at a stop, and at the end.
     ///
     /// # Errors
-    /// When a step is not finite and the settings do not skip it, or a file cannot be written.
+    /// Fails if a step is not finite and the settings do not skip it, or if a file cannot be written.
     pub fn run(
         &mut self,
         mut on_step: impl FnMut(&StepReport) -> Control,
         mut on_epoch: impl FnMut(&T::Record),
     ) -> Result<Control> {
-        let pace = self.settings.loop_config();
-        if self.progress.epochs < pace.epochs {
+        let loop_config = self.settings.loop_config();
+        if self.progress.epochs < loop_config.epochs {
             let done = self.progress.epochs * self.steps_per_epoch() + self.progress.steps;
             self.events.open(&self.folder, done)?;
         }
-        while self.progress.epochs < pace.epochs {
+        while self.progress.epochs < loop_config.epochs {
             let Some(record) = self.epoch(&mut on_step)? else {
                 self.save()?;
                 return Ok(Control::Stop);
@@ -234,85 +235,85 @@ impl<T: TrainTask> Session<T> {
             on_epoch(&record);
         }
         self.save()?;
-        let _generator = random::seeded(pace.seed as i64);
+        let _generator = random::seeded(loop_config.seed as i64);
         self.task.finish(&self.settings, &self.folder)?;
         Ok(Control::Continue)
     }
 
-    /// Steps of an epoch; the last batch may be smaller.
+    /// Returns the number of steps per epoch; the last batch may be smaller.
     pub fn steps_per_epoch(&self) -> usize {
         (self.task.examples() as usize).div_ceil(self.settings.loop_config().batch_size as usize)
     }
 
-    /// What is left of the current epoch; `None` when it was stopped.
+    /// Trains the rest of the current epoch. Returns its record, or `None` if it was stopped.
     fn epoch(&mut self, on_step: &mut impl FnMut(&StepReport) -> Control) -> Result<Option<T::Record>> {
-        let pace = self.settings.loop_config();
+        let loop_config = self.settings.loop_config();
         let epoch = self.progress.epochs + 1;
         let steps = self.steps_per_epoch();
         let count = self.task.examples();
         let device = self.task.device();
-        let order = self.task.order(pace.seed, epoch).to_device(device);
+        let order = self.task.order(loop_config.seed, epoch).to_device(device);
         let mut clock = Instant::now();
         let mut recent = RunningSums::new(T::METRICS, device);
 
         for step in self.progress.steps..steps {
-            let start = step as i64 * pace.batch_size;
-            let size = pace.batch_size.min(count - start);
+            let start = step as i64 * loop_config.batch_size;
+            let size = loop_config.batch_size.min(count - start);
             let indices = order.narrow(0, start, size);
-            let plan = StepContext::new(&pace, &indices, epoch, step, steps);
+            let plan = StepContext::new(&loop_config, &indices, epoch, step, steps);
             let numbers = {
                 let _generator = random::seeded(plan.seed);
                 self.task.step(&self.settings, &plan)?
             };
-            let sums = sums_of(T::METRICS, &numbers, size)?;
+            let sums = to_sums(T::METRICS, &numbers, size)?;
             recent.add(&sums, size);
             let done = (epoch - 1) * steps + step + 1;
             self.progress.steps = step + 1;
 
-            let curve = (step + 1) % STEPS_BETWEEN_LOOKS == 0;
-            let due = matches!(pace.checkpoint_every, Interval::Steps(every) if done.is_multiple_of(every));
+            let curve = (step + 1) % STEPS_BETWEEN_READS == 0;
+            let due = matches!(loop_config.checkpoint_every, Interval::Steps(every) if done.is_multiple_of(every));
             let last = step + 1 == steps;
             if curve || due || last || is_host(device) {
-                self.look(&mut recent, &mut clock, epoch)?;
+                self.read_numbers(&mut recent, &mut clock, epoch)?;
                 if curve {
                     let means = StepMeans::new(T::METRICS, &Vec::<f64>::try_from(&sums)?, size as f64);
                     let numbers = means.iter().chain([("temperature", plan.temperature)]);
                     self.events.scalars(done, numbers.map(|(name, value)| (format!("step/{name}"), value)))?;
                 }
-                if due || !last && self.is_time() {
+                if due || !last && self.interval_has_passed() {
                     self.save()?;
                 }
             }
-            let seen = (start + size - self.progress.uncounted_examples) as f64;
-            let means = StepMeans::new(T::METRICS, &self.progress.sums, seen);
+            let counted = (start + size - self.progress.uncounted_examples) as f64;
+            let means = StepMeans::new(T::METRICS, &self.progress.sums, counted);
             let temperature = plan.temperature;
             if on_step(&StepReport { epoch, step: step + 1, steps, means, temperature }) == Control::Stop {
-                self.look(&mut recent, &mut clock, epoch)?;
+                self.read_numbers(&mut recent, &mut clock, epoch)?;
                 return Ok(None);
             }
         }
 
         self.progress.seconds += clock.elapsed().as_secs_f64();
-        let record = self.finished(&pace, epoch, steps)?;
-        let done = matches!(pace.checkpoint_every, Interval::Epochs(every) if epoch.is_multiple_of(every));
-        if done || self.is_time() {
+        let record = self.end_epoch(&loop_config, epoch, steps)?;
+        let done = matches!(loop_config.checkpoint_every, Interval::Epochs(every) if epoch.is_multiple_of(every));
+        if done || self.interval_has_passed() {
             self.save()?;
         }
         Ok(Some(record))
     }
 
-    /// The record of an epoch whose steps are made, and what follows from it.
-    fn finished(&mut self, pace: &LoopConfig, epoch: usize, steps: usize) -> Result<T::Record> {
+    /// Evaluates an epoch after its steps, and updates records, events and progress.
+    fn end_epoch(&mut self, loop_config: &LoopConfig, epoch: usize, steps: usize) -> Result<T::Record> {
         let counted = (self.task.examples() - self.progress.uncounted_examples) as f64;
         let means = StepMeans::new(T::METRICS, &self.progress.sums, counted);
-        let temperature = StepContext::new(pace, &Tensor::new(), epoch, steps - 1, steps).temperature;
+        let temperature = StepContext::new(loop_config, &Tensor::new(), epoch, steps - 1, steps).temperature;
         let Progress { skipped_steps, seconds, .. } = self.progress;
         let trained = Trained { epoch, means, temperature, skipped_steps, seconds };
-        let seed = step_seed(pace.seed, epoch, steps);
+        let seed = step_seed(loop_config.seed, epoch, steps);
         let generator = random::seeded(seed);
         let record = self.task.record(&self.settings, &trained)?;
         let line = serde_json::to_string(&record).unwrap_or_default();
-        // JSON has no NaN: a record with one could not be read again.
+        // JSON has no NaN, so a record with one could not be read again.
         if !record.selection_metric().value.is_finite() || serde_json::from_str::<T::Record>(&line).is_err() {
             return Err(Error::NotFinite {
                 what: "the validation result, or another number of the record,".into(),
@@ -339,9 +340,9 @@ impl<T: TrainTask> Session<T> {
         Ok(record)
     }
 
-    /// Takes the numbers of the steps since the last look off the device, and judges steps that were not finite.
-    fn look(&mut self, recent: &mut RunningSums, clock: &mut Instant, epoch: usize) -> Result<()> {
-        let numbers = recent.take()?;
+    /// Reads the numbers of the steps since the last read from the device, and handles steps that were not finite.
+    fn read_numbers(&mut self, recent: &mut RunningSums, clock: &mut Instant, epoch: usize) -> Result<()> {
+        let numbers = recent.read()?;
         for (sum, number) in self.progress.sums.iter_mut().zip(numbers.sums) {
             *sum += number;
         }
@@ -365,7 +366,7 @@ impl<T: TrainTask> Session<T> {
         let step = self.progress.steps;
         let what = match self.settings.loop_config().on_nan {
             OnNan::Stop => not_finite(self.task.contents()).or(first).unwrap_or("the loss".into()),
-            // A model that only has such steps left does not train any more.
+            // If every step of an epoch was skipped, the model does not train.
             OnNan::Skip if step == self.steps_per_epoch() && self.progress.skipped_steps >= step => {
                 let what = not_finite(self.task.contents()).or(first).unwrap_or("the loss".into());
                 return Err(Error::NeverFinite { what, epoch });
@@ -375,13 +376,13 @@ impl<T: TrainTask> Session<T> {
         Err(Error::NotFinite { what, epoch, step })
     }
 
-    fn is_time(&self) -> bool {
+    fn interval_has_passed(&self) -> bool {
         let elapsed = self.saved.elapsed().as_secs_f64();
         matches!(self.settings.loop_config().checkpoint_every, Interval::Seconds(seconds) if elapsed >= seconds)
     }
 
-    /// Writes what is shown, the records, the best epoch, and where the run is, in the order in which an end between
-    /// them does no harm: a checkpoint comes after all that it promises.
+    /// Writes events, records, the best epoch and the latest state. A checkpoint is written after all files that it
+    /// refers to, so that an interruption at any point does no harm.
     fn save(&mut self) -> Result<()> {
         if let Some(what) = not_finite(self.task.contents()) {
             let Progress { epochs, steps, .. } = self.progress;

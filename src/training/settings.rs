@@ -1,4 +1,4 @@
-//! The settings of a run.
+//! The settings of a run: those of every run, and the trait for those of a task.
 
 use super::checkpoint_interval::{Interval, OnNan};
 use super::ranges::{integer, number};
@@ -9,26 +9,26 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
-/// The settings that every run has; alone, those of a task without settings of its own.
+/// The settings that every run has. A task without settings of its own uses them alone.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoopConfig {
     /// Passes over the training examples.
     pub epochs: usize,
-    /// Examples a step.
+    /// Examples per step.
     pub batch_size: i64,
-    /// Temperature, from the first to the last step.
+    /// The schedule of the temperature, from the first to the last step.
     pub temperature: Schedule,
     /// How often a checkpoint is written.
     pub checkpoint_every: Interval,
-    /// What to do about a step that is not finite.
+    /// How to handle a step that is not finite.
     pub on_nan: OnNan,
-    /// Where all randomness starts.
+    /// The seed of all random numbers.
     pub seed: u64,
 }
 
 impl Default for LoopConfig {
-    /// One epoch of steps of 100 examples at a temperature of one.
+    /// One epoch with steps of 100 examples, at temperature 1.
     fn default() -> Self {
         Self {
             epochs: 1,
@@ -42,10 +42,10 @@ impl Default for LoopConfig {
 }
 
 impl LoopConfig {
-    /// Fails when a setting is out of its range.
+    /// Checks that all settings are in their ranges.
     ///
     /// # Errors
-    /// With the setting's name, its value, and what is allowed.
+    /// Fails if a setting is out of its range; the error has its name, its value, and what is allowed.
     pub fn check(&self) -> Result<()> {
         integer("epochs", self.epochs, 1..=1_000_000)?;
         integer("batch-size", self.batch_size, 1..=1_000_000)?;
@@ -89,78 +89,78 @@ impl Settings for LoopConfig {
     }
 }
 
-/// What a user calls the data of a run.
+/// The words for the data of a run in messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataWords {
-    /// The setting that names them.
+    /// The setting that locates the data.
     pub setting: &'static str,
-    /// Examples.
+    /// The word for examples, in the plural.
     pub examples: &'static str,
-    /// What an example is made of.
+    /// The word for the features of an example, in the plural.
     pub features: &'static str,
 }
 
-/// Everything that a run is made of; what `config.toml` holds.
+/// The settings of a run, as `config.toml` holds them.
 pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
-    /// The program whose runs have these settings; empty where there is none.
+    /// The program whose runs have these settings; empty if there is none.
     const PROGRAM: &'static str = "";
 
-    /// What a user calls its data.
+    /// The words for the data in messages.
     const DATA: DataWords = DataWords { setting: "", examples: "examples", features: "numbers" };
 
-    /// Fails when a setting is out of its range; the model checks its own.
+    /// Checks that the settings are in their ranges. The model checks its own settings.
     ///
     /// # Errors
-    /// With the setting's name, its value, and what is allowed.
+    /// Fails if a setting is out of its range; the error has its name, its value, and what is allowed.
     fn check(&self) -> Result<()> {
         self.loop_config().check()
     }
 
-    /// The settings that every run has.
+    /// Returns the settings that every run has.
     fn loop_config(&self) -> LoopConfig;
 
-    /// Another number of epochs.
+    /// Sets the number of epochs.
     fn set_epochs(&mut self, epochs: usize);
 
-    /// Another way with steps that are not finite.
+    /// Sets how to handle steps that are not finite.
     fn set_on_nan(&mut self, on_nan: OnNan);
 
-    /// Another place of the data; nothing where no setting names one.
+    /// Sets the folder of the data. By default it does nothing, for tasks without such a setting.
     fn set_data_dir(&mut self, _folder: &Path) {}
 
-    /// Where the files of named data lie, if the run knows it.
+    /// Returns the folder of named data, if the settings have one.
     fn data_dir(&self) -> Option<&Path> {
         None
     }
 
-    /// The data's name or path, for messages.
+    /// Returns the data's name or path, for messages.
     fn data_name(&self) -> String {
         String::new()
     }
 
-    /// Makes all paths absolute, so that a run can be used from any folder.
+    /// Makes all paths absolute, so that a run can be used from any working folder.
     fn make_absolute(&mut self) {}
 
-    /// Settings that a run has since it was saved before there was a choice: those that its file, `saved`, does not
-    /// name.
+    /// Sets settings that the file of a run, `saved`, does not contain, because a former version without them saved it.
+    /// They get the values that keep the former behaviour.
     fn keep_old_ways(&mut self, _saved: &toml::Table) {}
 
-    /// Files and folders that the settings name, in which a command that shows a run looks for its data.
+    /// Returns the files and folders from which a command that shows the run reads its data.
     fn data_paths(&self) -> Vec<PathBuf> {
         Vec::new()
     }
 
-    /// The file that a new run's weights come from, if any.
+    /// Returns the file with a new run's initial weights, if any.
     fn init_from(&self) -> Option<&Path> {
         None
     }
 }
 
-/// Makes a path absolute, without looking whether it is there. Where there is no current folder, it stays as it is.
+/// Makes a path absolute; it need not exist. If there is no current folder, the path stays as it is.
 pub(super) fn absolute(path: &mut Option<PathBuf>) {
     if let Some(path) = path
-        && let Ok(whole) = std::path::absolute(&*path)
+        && let Ok(absolute_path) = std::path::absolute(&*path)
     {
-        *path = whole;
+        *path = absolute_path;
     }
 }

@@ -1,6 +1,7 @@
-//! What a run keeps beside its checkpoints: a record and tensors in one safetensors file, with a checksum of both.
+//! Further files of a run beside its checkpoints: a record and tensors in one safetensors file, with a checksum over
+//! both.
 
-use super::run_files::longest;
+use super::run_files::max_bytes;
 use super::run_folder::RunFolder;
 use crate::error::{Error, Result};
 use crate::formats::safetensors::{bytes_of, metadata, read as read_tensors, write_named};
@@ -11,13 +12,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use tch::Tensor;
 
+/// The key of the record in the file's metadata.
 const RECORD: &str = "gengs.record";
+/// The key of the checksum in the file's metadata.
 const CHECKSUM: &str = "gengs.crc32";
 
-/// Writes a record and tensors, atomically.
+/// Writes a record and tensors atomically.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// Fails if the file cannot be written.
 pub(super) fn write(
     folder: &RunFolder,
     name: &str,
@@ -31,10 +34,10 @@ pub(super) fn write(
     write_named(&path, named, metadata)
 }
 
-/// Reads them; `None` where there is no such file.
+/// Reads a record and tensors; `None` if the file does not exist.
 ///
 /// # Errors
-/// When the file is damaged, or none of these.
+/// Fails if the file is damaged, or is not such a file.
 pub(super) fn read<R: DeserializeOwned>(
     folder: &RunFolder,
     name: &str,
@@ -46,25 +49,25 @@ pub(super) fn read<R: DeserializeOwned>(
     parse(&path).map(Some)
 }
 
+/// Reads a file that exists.
 fn parse<R: DeserializeOwned>(path: &Path) -> Result<(R, BTreeMap<String, Tensor>)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let bytes = open::whole(path, longest(&name)).map_err(|error| Error::file(path, error))?;
-    let damaged = |problem: String| {
-        Error::file(path, format!("is damaged ({problem}); the run does without it if you remove it"))
-    };
+    let bytes = open::whole(path, max_bytes(&name)).map_err(|error| Error::file(path, error))?;
+    let damaged =
+        |problem: String| Error::file(path, format!("is damaged ({problem}); the run works without it, so remove it"));
     let metadata = metadata(&bytes).map_err(damaged)?;
     let (Some(record), Some(expected)) = (metadata.get(RECORD), metadata.get(CHECKSUM)) else {
         return Err(damaged("it has no record".into()));
     };
     let named = read_tensors(&bytes).map_err(|problem| damaged(format!("{problem:?}")))?;
     if *expected != checksum(record, &named)? {
-        return Err(damaged("its checksum is another one than when it was written".into()));
+        return Err(damaged("its checksum does not match its content".into()));
     }
     let record = serde_json::from_str(record).map_err(|error| damaged(error.to_string()))?;
     Ok((record, named.into_iter().collect()))
 }
 
-/// Of the record, and of names, kinds, shapes and numbers in the order of the names.
+/// Computes the checksum of the record, and of the names, kinds, shapes and elements of the tensors, ordered by name.
 fn checksum(record: &str, named: &[(String, Tensor)]) -> Result<String> {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(record.as_bytes());

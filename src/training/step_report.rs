@@ -1,27 +1,27 @@
-//! What a run shows whoever watches it, and what it is answered.
+//! What a run passes to its callback after each step, and what the callback returns.
 
 use super::step_metrics::StepMeans;
 
-/// What a step looked like, for whoever watches.
+/// The progress of a run after a step.
 #[derive(Debug, Clone)]
 pub struct StepReport {
     /// The epoch, counted from 1.
     pub epoch: usize,
-    /// Steps made in it.
+    /// Number of steps made in the epoch, this one included.
     pub step: usize,
-    /// Steps of an epoch.
+    /// Number of steps per epoch.
     pub steps: usize,
-    /// Means of the task's metrics in the epoch so far.
+    /// Means of the task's metrics over the epoch so far.
     pub means: StepMeans,
-    /// The step's temperature.
+    /// The temperature of the step.
     pub temperature: f64,
 }
 
-/// Whether to go on.
+/// Whether a run continues after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
-    /// Make the next step.
+    /// Continue with the next step.
     Continue,
-    /// Save and return.
+    /// Save the run and return.
     Stop,
 }

@@ -1,4 +1,4 @@
-//! What a session trains.
+//! The trait for a model that a session trains, and its records.
 
 use super::checkpoint::Checkpoint;
 use super::run_folder::RunFolder;
@@ -15,19 +15,19 @@ use std::fmt::{Debug, Display, Formatter};
 use tch::nn::VarStore;
 use tch::{Device, Tensor};
 
-/// The number by which epochs are compared; the best epoch has the lowest.
+/// The metric by which epochs are compared; the best epoch has the lowest value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Metric {
-    /// What it is called.
+    /// The name of the metric.
     pub name: &'static str,
-    /// The number.
+    /// The value of the metric.
     pub value: f64,
-    /// Its unit; empty where it has none.
+    /// The unit; empty if there is none.
     pub unit: &'static str,
 }
 
 impl Display for Metric {
-    /// Name, value and unit, as in `validation perplexity 3945`.
+    /// Writes name, value and unit, as in `validation perplexity 3945`.
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         let Self { name, value, unit } = self;
         let digits = if value.abs() < 1000.0 { 2 } else { 0 };
@@ -36,21 +36,21 @@ impl Display for Metric {
     }
 }
 
-/// A line of `metrics.jsonl`: one epoch.
+/// One epoch, a line of `metrics.jsonl`.
 pub trait Record: Debug + Copy + Serialize + DeserializeOwned {
-    /// The epoch, counted from 1.
+    /// Returns the epoch, counted from 1.
     fn epoch(&self) -> usize;
 
-    /// The number that decides which epoch is the best: the lowest.
+    /// Returns the metric that selects the best epoch: the lowest value.
     fn selection_metric(&self) -> Metric;
 
-    /// Steps that were left out, since they were not finite; shown where there are any.
+    /// Returns the number of steps that were skipped because they were not finite; it is printed unless it is zero.
     fn skipped_steps(&self) -> usize {
         0
     }
 }
 
-/// What the training part of an epoch came to.
+/// The results of an epoch's training steps.
 #[derive(Debug, Clone)]
 pub struct Trained {
     /// The epoch, counted from 1.
@@ -59,129 +59,130 @@ pub struct Trained {
     pub means: StepMeans,
     /// Temperature at the last step.
     pub temperature: f64,
-    /// Steps that were left out, since they were not finite; the means are over the others.
+    /// Steps that were skipped because they were not finite. The means are over the other steps.
     pub skipped_steps: usize,
-    /// Seconds of training since the run began.
+    /// Seconds of training since the start of the run.
     pub seconds: f64,
 }
 
-/// Something to look at after an epoch, in TensorBoard.
+/// An item that a task logs to TensorBoard after an epoch.
 #[derive(Debug)]
 pub enum LogItem {
     /// A number.
     Scalar(f64),
-    /// How numbers are distributed.
+    /// A histogram of the elements of a tensor.
     Histogram(Tensor),
     /// A PNG, as [`grid_png`](super::grid_png) makes it.
     Picture(Vec<u8>),
 }
 
-/// A model, its data, and what trains it.
+/// A model with its data and its optimisers, which a [`Session`](super::Session) trains.
 ///
-/// All randomness of a step must be a function of its [`StepContext`], so that a run that is stopped and resumed goes
-/// on exactly as one that was not: noise of its key, or libtorch's generator, which a [`Session`](super::Session) seeds
-/// for every step. `examples/custom_task.rs` trains a task of its own.
+/// All randomness of a step must depend only on its [`StepContext`], so that a run that is stopped and resumed gives
+/// the same result as one that is not. Use noise from its key, or libtorch's generator, which the session seeds before
+/// every step. `examples/custom_task.rs` trains a custom task.
 pub trait TrainTask: Sized {
-    /// The settings.
+    /// The settings of the task.
     type Settings: Settings;
-    /// What is kept of an epoch.
+    /// The record of an epoch.
     type Record: Record;
 
-    /// The numbers that a step returns. A checkpoint holds their sums without their names, so a task keeps their order.
+    /// The metrics that a step returns. A checkpoint holds their sums without their names, so their order must not
+    /// change.
     const METRICS: &'static [StepMetric];
 
-    /// Data and a model, newly initialised from libtorch's generator, which is seeded by the run's seed whenever a run
-    /// is started, resumed or loaded.
+    /// Reads the data and initialises the model from libtorch's generator. The generator is seeded with the run's seed
+    /// whenever a run is started, resumed or loaded.
     ///
     /// # Errors
-    /// When the data cannot be read, or the settings do not fit it.
+    /// Fails if the data cannot be read, or if the settings do not match the data.
     fn new(settings: &Self::Settings, device: Device) -> Result<Self>;
 
-    /// Writes what the settings keep outside of the run folder, where a user asked for that: at the start of a run, or
-    /// with a flag when it is resumed. [`new`](Self::new) writes nothing.
+    /// Writes files outside of the run folder that the settings name, if the user asked for them: at the start of a
+    /// run, or with an option when it is resumed. [`new`](Self::new) writes nothing.
     ///
     /// # Errors
-    /// When the data cannot be read, or a file cannot be written.
+    /// Fails if the data cannot be read, or if a file cannot be written.
     fn write_outside(_settings: &Self::Settings) -> Result<()> {
         Ok(())
     }
 
-    /// Fails where the run cannot go on with the bits that it would have had, since what it keeps outside of its folder
-    /// is not there.
+    /// Checks that the files outside of the run folder exist without which a resumed run would give another result.
     ///
     /// # Errors
-    /// With what is missing.
+    /// Fails if a file does not exist; the error names it.
     fn check_outside(&self, _settings: &Self::Settings) -> Result<()> {
         Ok(())
     }
 
-    /// What a new run does once, and a resumed one does not: a start from the data, say.
+    /// Initialises a new run from its data. It is not called for resumed runs.
     ///
     /// # Errors
-    /// When the data cannot be read.
+    /// Fails if the data cannot be read.
     fn init_from_data(&mut self, _settings: &Self::Settings) -> Result<()> {
         Ok(())
     }
 
-    /// How many training examples there are.
+    /// Returns the number of training examples.
     fn examples(&self) -> i64;
 
-    /// The model's parameters.
+    /// Returns the variables of the model.
     fn store(&self) -> &VarStore;
 
-    /// Where the model lives.
+    /// Returns the device of the model.
     fn device(&self) -> Device {
         self.store().device()
     }
 
-    /// The optimisers, the model's first.
+    /// Returns the optimisers; the first is the model's.
     fn optimisers(&mut self) -> Vec<&mut Adam>;
 
-    /// What the data are; `None` where there are none.
+    /// Returns the identity of the data; `None` if the task has no data.
     ///
     /// # Errors
-    /// When the data cannot be read.
+    /// Fails if the data cannot be read.
     fn identity(&self) -> Result<Option<Identity>> {
         Ok(None)
     }
 
-    /// What a run keeps of its data for commands that have no others at hand, by name.
+    /// Returns the tensors of the data that the run folder keeps, by name, for commands that do not read the data.
     ///
     /// # Errors
-    /// When the data cannot be read.
+    /// Fails if the data cannot be read.
     fn kept_of_data(&self) -> Result<BTreeMap<String, Tensor>> {
         Ok(BTreeMap::new())
     }
 
-    /// What in a run's folder does not fit the data that were found, in words: all that tells other data where the run
-    /// does not know its own.
+    /// Compares the data with files in the run folder, and describes the difference; `None` if there is none. It is the
+    /// only comparison for a run whose folder has no record of its data.
     ///
     /// # Errors
-    /// When a file cannot be read.
+    /// Fails if a file cannot be read.
     fn mismatch(&self, _folder: &RunFolder) -> Result<Option<String>> {
         Ok(None)
     }
 
-    /// The order in which an epoch visits the examples.
+    /// Returns the order in which an epoch visits the examples, `[examples]`, int64.
     fn order(&self, seed: u64, epoch: usize) -> Tensor {
         epoch_order(self.examples(), seed, epoch)
     }
 
-    /// One update by [`Adam`], which leaves out those that are not finite; returns the numbers of
-    /// [`METRICS`](Self::METRICS) in their order, as one tensor on the device, so that nothing waits for them.
+    /// Makes one update with [`Adam`], which skips gradients that are not finite. Returns the values of
+    /// [`METRICS`](Self::METRICS) in their order, `[metrics]`, on the device of the model, so that the CPU need not
+    /// wait for them.
     ///
     /// # Errors
-    /// When the step cannot be made.
+    /// Fails if the step cannot be made.
     fn step(&mut self, settings: &Self::Settings, plan: &StepContext<'_>) -> Result<Tensor>;
 
-    /// The record of an epoch, with a look at the validation examples.
+    /// Evaluates the model on the validation examples, and returns the record of the epoch.
     ///
     /// # Errors
-    /// When the model cannot be evaluated.
+    /// Fails if the model cannot be evaluated.
     fn record(&self, settings: &Self::Settings, trained: &Trained) -> Result<Self::Record>;
 
-    /// What a checkpoint holds, by name, sharing memory with the model: its parameters, and the state of the
-    /// optimisers.
+    /// Returns the contents of a checkpoint by name: the variables of the model and the state of the optimisers. They
+    /// share memory with the model.
     fn contents(&mut self) -> Vec<(String, Tensor)> {
         let mut named: Vec<(String, Tensor)> = self.store().variables().into_iter().collect();
         named.extend(self.optimisers().iter().flat_map(|optimiser| optimiser.state()));
@@ -189,44 +190,44 @@ pub trait TrainTask: Sized {
         named
     }
 
-    /// Restores what [`contents`](Self::contents) saved in a checkpoint.
+    /// Restores the [`contents`](Self::contents) from a checkpoint.
     ///
     /// # Errors
-    /// With the first tensor that does not fit.
+    /// Fails for the first tensor that is missing or has another shape.
     fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         checkpoint.restore(self.store())?;
         self.optimisers().into_iter().try_for_each(|optimiser| checkpoint.restore_adam(optimiser))
     }
 
-    /// What to show of the model after an epoch beside the numbers of its record, by name; `a/b` is `b` in a group `a`.
-    /// Libtorch's generator is seeded before, and training does not notice what is drawn from it.
+    /// Returns items to log after an epoch, besides the record, by name; `a/b` is item `b` in group `a`. Libtorch's
+    /// generator is seeded before, and its state is restored afterwards.
     ///
     /// # Errors
-    /// When the model cannot be evaluated.
+    /// Fails if the model cannot be evaluated.
     fn log_items(&self, _settings: &Self::Settings) -> Result<Vec<(String, LogItem)>> {
         Ok(Vec::new())
     }
 
-    /// Writes what it keeps beside the epochs' records.
+    /// Writes further files of the task to the run folder, before a checkpoint is written.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// Fails if a file cannot be written.
     fn save_extra_files(&self, _folder: &RunFolder) -> Result<()> {
         Ok(())
     }
 
-    /// Reads that back, as far as the checkpoint has come.
+    /// Reads the files of [`save_extra_files`](Self::save_extra_files), up to the step of the checkpoint.
     ///
     /// # Errors
-    /// When a file cannot be read.
+    /// Fails if a file cannot be read.
     fn load_extra_files(&mut self, _folder: &RunFolder, _checkpoint: &Checkpoint) -> Result<()> {
         Ok(())
     }
 
-    /// What is left to do when all epochs are done.
+    /// Finishes a run after its last epoch.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// Fails if a file cannot be written.
     fn finish(&mut self, _settings: &Self::Settings, _folder: &RunFolder) -> Result<()> {
         Ok(())
     }

@@ -70,7 +70,7 @@ fn the_experiment_leaves_a_page_numbers_and_pictures() {
 #[test]
 fn wrong_usage_is_told_in_one_sentence() {
     assert!(stderr(&["certify", "--family", "poison"], 1).contains("poison, but must be all, multinomial, or"));
-    assert!(stderr(&["certify", "--estimator", "gumbel"], 1).contains("must be all, or of exact, gengs"));
+    assert!(stderr(&["certify", "--estimator", "gumbel"], 1).contains("must be all, or names out of exact, gengs"));
     assert!(stderr(&["certify", "--family", "binomial", "--parameter", "3"], 1).contains("total_count, probs"));
     assert!(stderr(&["certify", "--parameter", "-1"], 1).contains("rate"));
     assert!(stderr(&["certify", "--parameter", "nan"], 1).contains("rate"));

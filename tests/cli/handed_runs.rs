@@ -137,7 +137,7 @@ fn paths_outside_are_named_words_are_shown_and_files_of_the_run_are_no_targets()
     let settings = ["--epochs", "1", "--topics", "2", "--hidden", "2", "--quiet", "--corpus", corpus, "--out", "run"];
     assert!(run("gengs-topics", home, &[&["train"][..], &settings].concat()).status.success());
     let evaluated = stderr(&run("gengs-topics", home, &["eval", "--run", "run", "--importance-samples", "1"]));
-    assert!(evaluated.contains(&format!("opened, to read: {corpus}")), "{evaluated}");
+    assert!(evaluated.contains(&format!("make this command read: {corpus}")), "{evaluated}");
     let shown = run("gengs-topics", home, &["topics", "--run", "run"]);
     let text = String::from_utf8(shown.stdout).unwrap();
     assert!(text.contains(r"red\u001b[2J") && text.contains(r"gre\u0007en"), "{text}");
@@ -178,9 +178,9 @@ fn links_and_settings_are_named_in_one_line() {
     ] {
         let output = run("gengs-vae", home, &[arguments, &["--run", "run"]].concat());
         let text = stderr(&output);
-        let named = format!("have these opened, to read: {}", home.join("elsewhere").display());
+        let named = format!("make this command read: {}", home.join("elsewhere").display());
         assert!(output.status.success() && text.contains(&named), "{arguments:?}: {text}");
-        assert_eq!(text.matches("have these opened").count(), 1, "{arguments:?}: {text}");
+        assert_eq!(text.matches("make this command read").count(), 1, "{arguments:?}: {text}");
     }
     let config = fs::read_to_string(home.join("run/config.toml")).unwrap();
     let forged = config.replace("dataset = \"mnist-5k\"", "dataset = \"/nowhere\\nerror: \\u200e\\tforged\"");
@@ -191,7 +191,7 @@ fn links_and_settings_are_named_in_one_line() {
     assert!(text.lines().all(|line| line.starts_with("the run's") || line.starts_with("error: /nowhere")), "{text}");
     fs::write(home.join("run/config.toml"), "\n").unwrap();
     let text = stderr(&run("gengs-vae", home, &["eval", "--run", "run"]));
-    assert!(text.contains("is empty, but a run's settings are all in it"), "{text}");
+    assert!(text.contains("is empty, but must hold all settings of a run"), "{text}");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn damaged_and_lying_files_are_refused_in_one_sentence() {
         ("large.svmlight", "1 1:4294967296", "count of \"4294967296\""),
         ("sum.svmlight", "1 1:4294967295 1:1", "line 1"),
         ("index.svmlight", "1 99999999999:1", "word 99999999999"),
-        ("huge.svmlight", "1 4294967295:1", "without a vocabulary they go to 1048575"),
+        ("huge.svmlight", "1 4294967295:1", "without a vocabulary the largest is 1048575"),
         ("overflow.svmlight", "1 99999999999999999999999:1", "whole number"),
         ("minus.svmlight", "1 -1:1", "\"-1\" as word"),
         ("colon.svmlight", "1 1:2 3", "word:count"),
@@ -65,7 +65,7 @@ fn damaged_and_lying_files_are_refused_in_one_sentence() {
         ("first.ldac", "0:1 1:1", "\"0:1\" as number of words"),
         ("docword.short.txt", "2\n3\n", "line 3 is missing"),
         ("docword.words.txt", "2\n3\n1\n1 4 1", "line 4 has word 4, but"),
-        ("docword.documents.txt", "2\n3\n1\n3 1 1", "line 4 has document 3, but they go to 2"),
+        ("docword.documents.txt", "2\n3\n1\n3 1 1", "line 4 has document 3, but the largest is 2"),
         ("docword.entries.txt", "2\n3\n2\n1 1 1", "announces 2 entries in line 3, but has 1"),
         ("docword.more.txt", "2\n3\n1\n1 1 1\n2 1 1", "line 5 is entry 2, but line 3 announces 1"),
         ("docword.zero.txt", "2\n3\n1\n1 0 1", "counted from 1"),
@@ -74,7 +74,7 @@ fn damaged_and_lying_files_are_refused_in_one_sentence() {
         ("docword.negative.txt", "2\n3\n1\n1 1 -1", "line 4 has a count of \"-1\""),
         ("docword.sparse.txt", "4000000000\n3\n1\n4000000000 1 1", "only 1 entries"),
         ("docword.many.txt", "4000000000\n3\n1\n1 1 1", "only 1 entries"),
-        ("docword.wide.txt", "1\n4000000000\n1\n1 1 1", "without a vocabulary at most 1048576"),
+        ("docword.wide.txt", "1\n4000000000\n1\n1 1 1", "without a vocabulary the most is 1048576"),
         ("docword.none.txt", "0\n3\n0\n", "holds no document"),
         ("unknown", "neither this\nnor that", "in no format that is recognised"),
         ("zero", "", "in no format that is recognised"),
@@ -85,8 +85,8 @@ fn damaged_and_lying_files_are_refused_in_one_sentence() {
     }
     // What a vocabulary says is believed, and its lines are checked.
     for (name, content, words, part) in [
-        ("v/a.ldac", "1 2:1", "a\nb", "line 1 has word 2, but they go to 1"),
-        ("v/b.svmlight", "1 3:1", "a\nb", "line 1 has word 3, but they go to 2"),
+        ("v/a.ldac", "1 2:1", "a\nb", "line 1 has word 2, but the largest is 1"),
+        ("v/b.svmlight", "1 3:1", "a\nb", "line 1 has word 3, but the largest is 2"),
         ("v/c.svmlight", "1 0:1 2:1", "a\nb", "has 3 words, but"),
         ("v/d.ldac", "0", "", "a vocabulary without a word"),
     ] {

@@ -244,7 +244,7 @@ fn content_decides_how_a_file_is_read() {
             npz("<f8", "False", &of(&|x| if x > 0.5 { f64::NAN } else { x }), Stored),
             ["NaN", "{k: numpy.nan_to_num(x) if"],
         ),
-        (squares("40"), ["has shape [40]", "it is as labels are"]),
+        (squares("40"), ["has shape [40]", "it looks like labels"]),
         (squares("2, 4, 1, 5"), ["has shape [2, 4, 1, 5]", "x.mean(1).astype('uint8')"]),
         (
             zipped(&[("x", squares("10, 4")), ("x_test", squares("10, 4"))], Stored),
@@ -260,7 +260,7 @@ fn content_decides_how_a_file_is_read() {
         (squares("4, 10, 1"), ["holds 4 images", "at least 10"]),
         (zipped(&[("a", squares("10, 4")), ("b", squares("10, 4"))], Stored), ["no array 'x'", "[NAME]"]),
         (zipped(&[("archive/data", vec![])], Stored), ["array 'archive/data' is damaged", ""]),
-        (b"\x89PNG and so on".to_vec(), ["holds no images that are known: it starts with [89, 50, 4e, 47]", ".npz"]),
+        (b"\x89PNG and so on".to_vec(), ["is in no known image format: it starts with [89, 50, 4e, 47]", ".npz"]),
     ] {
         let message = mean(&file, "x").unwrap_err().to_string();
         assert!(
@@ -472,7 +472,7 @@ fn read_all(cases: usize) {
         let folder = path.parent().unwrap();
         std::fs::write(folder.join("config.toml"), "seed = 0\n").unwrap();
         let (run, _) = RunFolder::open::<TrainConfig>(folder)?;
-        ShownImages::of_run(&run, Device::Cpu).map(|_| ())
+        ShownImages::from_run(&run, Device::Cpu).map(|_| ())
     });
     read_mutations(("topics of a run", "mutated/topics-best.safetensors"), cases, &[shown], |path| {
         let folder = path.parent().unwrap();

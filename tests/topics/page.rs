@@ -113,7 +113,7 @@ fn branches_hang_where_the_tree_has_them() {
         .collect();
     assert_eq!(bars, ["width:100.0%", "width:0.0%", "width:100.0%", "width:33.3%", "width:33.3%"]);
     let note = text(elements(children(1)[0], "p", "note")[0]);
-    assert!(note.contains("75 % from topic 0") && note.contains("25 % from topic 1"), "{note}");
+    assert!(note.contains("topic 0 (75 % of") && note.contains("topic 1 (25 % of"), "{note}");
     let words = elements(roots[0], "bdi", "word");
     assert_eq!(words[0].attribute("style"), Some("font-size:1.30em"));
     assert_eq!(words[2].attribute("style"), Some("font-size:1.06em"));

@@ -130,7 +130,7 @@ fn tables_are_read_whatever_their_names_and_separators() {
     let latin = load(&write(folder, "latin.csv", b"id,text\n1,good\n2,caf\xe9\n"), Columns::default()).unwrap_err();
     assert!(latin.to_string().contains("line 3 is not UTF-8"), "{latin}");
     let lines = load(&folder.join("plain.txt"), columns(Some("text"), None)).unwrap_err().to_string();
-    assert!(lines.contains("a text a line, without columns") && lines.contains("csv:"), "{lines}");
+    assert!(lines.contains("one text per line, which has no columns") && lines.contains("csv:"), "{lines}");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn what_other_programs_write_is_read_or_named() {
         ("b.pdf", b"%PDF-1.7\n", "is a PDF"),
         ("c.txt", b"a\0b\0 \0c\0d\0", "UTF-16 without a byte order mark"),
         ("d.json", b"[{\"text\": \"a\"}]", "is a JSON list, which is not read"),
-        ("e.jsonl", b"[{\"text\": \"a\"}]", "line 1 is no JSON object but a list"),
+        ("e.jsonl", b"[{\"text\": \"a\"}]", "line 1 is a JSON list, not an object"),
     ] {
         let message = load(&write(folder, name, content), Columns::default()).unwrap_err().to_string();
         assert!(message.contains(part) && message.contains(name), "{message}");

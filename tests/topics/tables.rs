@@ -2,7 +2,7 @@
 #![cfg(feature = "cli")]
 
 use assert_cmd::Command;
-use gengs::cli::said;
+use gengs::cli::message_with_advice;
 use gengs::data::{Columns, CorpusRules, CorpusSet, Header, Quotes, TextRules, visit_texts};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,8 @@ fn read(path: &Path, columns: Columns) -> Result<(u64, String), String> {
     let text = TextRules { min_documents: 1, max_share: 1.0, ..TextRules::default() };
     let rules = CorpusRules { columns: columns.clone(), text, ..CorpusRules::default() };
     let set = CorpusSet::from_name(path.to_str().unwrap());
-    let report = set.load(None, rules, None).and_then(|corpus| corpus.report()).map_err(|error| said(&error));
+    let report =
+        set.load(None, rules, None).and_then(|corpus| corpus.report()).map_err(|error| message_with_advice(&error));
     let (mut visited, mut count) = (Ok(Vec::new()), 0);
     if report.is_ok() {
         visited = visit_texts(&set, &columns, &mut |_, _| {
@@ -69,7 +70,7 @@ fn quotes_that_swallow_rows_are_refused_and_can_be_taken_for_text() {
             let taken = Columns { quotes: Quotes::Text, ..columns(None) };
             assert_eq!(read(&path, taken).unwrap().0, 300, "{name} {odd:?} {closed:?}");
             let error = visit_texts(&CorpusSet::from_name(path.to_str().unwrap()), &columns(None), &mut |_, _| Ok(()));
-            assert_eq!(said(&error.unwrap_err()), refused);
+            assert_eq!(message_with_advice(&error.unwrap_err()), refused);
         }
     }
     // Near the start, where it is found out what separates fields.
@@ -135,7 +136,7 @@ fn headers_of_other_programs_are_headers() {
         (",words,", Some("words"), "column 2 of 3, 'words'"),
         ("id,text,2020", None, "column 2 of 3, 'text'"),
         ("id,text,2020", Some("2020"), "column 3 of 3, '2020'"),
-        ("Text,text,body", None, "column 2 of 3, 'text', and not in 'Text', 'body'"),
+        ("Text,text,body", None, "column 2 of 3, 'text', not in 'Text', 'body'"),
         (&format!("id,text,{long}"), None, "column 2 of 3, 'text'"),
         (&format!("n,words,{long}"), Some("words"), "column 2 of 3, 'words'"),
     ] {

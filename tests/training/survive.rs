@@ -381,7 +381,7 @@ fn damaged_checkpoints_are_noticed_and_the_other_one_serves() {
     let warning = succeed(&mut VAE.resumed(1, &out));
     assert!(warning.starts_with("warning: ") && warning.contains(last), "{warning}");
     assert!(
-        warning.contains("not a whole checkpoint") && warning.contains("goes on from best.safetensors"),
+        warning.contains("not a whole checkpoint") && warning.contains("continues from best.safetensors"),
         "{warning}"
     );
     assert_eq!(left(&out), expected);
@@ -395,7 +395,7 @@ fn damaged_checkpoints_are_noticed_and_the_other_one_serves() {
     let out = copy("no-best");
     std::fs::remove_file(out.join(best)).unwrap();
     let warning = succeed(VAE.resumed(1, &out).args(["--epochs", "7"]));
-    assert!(warning.contains(best) && warning.contains("from here on takes its place"), "{warning}");
+    assert!(warning.contains(best) && warning.contains("writes best.safetensors anew"), "{warning}");
     assert_eq!(Checkpoint::read(&out.join(best)).unwrap().progress().epochs, 7);
 
     let out = copy("neither");

@@ -1,4 +1,4 @@
-//! What can be typed: numbers in their ranges, windows, estimators.
+//! Parsers of options: numbers in their ranges, windows, estimators.
 
 use clap::builder::TypedValueParser;
 use gengs::Truncation;
@@ -6,16 +6,17 @@ use gengs::estimators::EstimatorKind;
 use gengs::laboratory::Problem;
 use gengs::training::TruncationSetting;
 
-/// A number of things.
-pub fn count(least: u64, most: u64) -> impl TypedValueParser<Value = u64> {
-    clap::value_parser!(u64).range(least..=most)
+/// Returns a parser of counts in a range.
+pub fn count(min: u64, max: u64) -> impl TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(min..=max)
 }
 
-pub fn whole(least: i64, most: i64) -> impl TypedValueParser<Value = i64> {
-    clap::value_parser!(i64).range(least..=most)
+/// Returns a parser of whole numbers in a range.
+pub fn whole_number(min: i64, max: i64) -> impl TypedValueParser<Value = i64> {
+    clap::value_parser!(i64).range(min..=max)
 }
 
-/// A number for which `fits` holds.
+/// Parses a number that fulfils `fits`; the error says what is `allowed`.
 fn number(text: &str, fits: impl Fn(f64) -> bool, allowed: &str) -> Result<f64, String> {
     text.parse().ok().filter(|&number| fits(number)).ok_or_else(|| format!("must be {allowed}"))
 }
@@ -50,23 +51,23 @@ pub fn window(text: &str) -> Result<Truncation, String> {
     }
 }
 
-/// Estimators by name; nothing for all.
+/// Parses the names of estimators, without repetitions. Returns `None` for all of them.
 pub fn estimators(names: &[String]) -> anyhow::Result<Option<Vec<EstimatorKind>>> {
     if names.iter().any(|name| name == "all") {
         return Ok(None);
     }
     let mut parsed: gengs::Result<Vec<EstimatorKind>> = names.iter().map(|name| name.parse()).collect();
     if let Ok(kinds) = &mut parsed {
-        let mut met = Vec::new();
+        let mut seen = Vec::new();
         kinds.retain(|kind| {
-            !met.contains(kind) && {
-                met.push(*kind);
+            !seen.contains(kind) && {
+                seen.push(*kind);
                 true
             }
         });
     }
     parsed.map(Some).map_err(|_| {
         let known = EstimatorKind::ALL.map(|kind| kind.to_string()).join(", ");
-        anyhow::anyhow!("--estimator is {}, but must be all, or of {known}", names.join(","))
+        anyhow::anyhow!("--estimator is {}, but must be all, or names out of {known}", names.join(","))
     })
 }

@@ -1,6 +1,6 @@
-//! `gengs-gradients certify`.
+//! `gengs-gradients certify`: bias, variance and cost of estimators against the exact gradient.
 
-use crate::arguments::{estimators, target, temperature, whole, window};
+use crate::arguments::{estimators, target, temperature, whole_number, window};
 use clap::Args;
 use gengs::Truncation;
 use gengs::cli::{self, Common, generator_seed, print_line, print_status};
@@ -14,10 +14,11 @@ use tch::Kind;
 
 #[derive(Debug, Args)]
 pub struct Certify {
-    /// Law of the latents: a family of the library, or multinomial (draws, then unnormalised probabilities); or all
+    /// Law of the latents: a family of the library, multinomial (its parameters: draws, then unnormalised
+    /// probabilities), or all
     #[arg(long, default_value = "poisson", value_name = "NAME")]
     family: String,
-    /// Its parameters [default: those of a typical law]
+    /// Parameters of the law [default: a typical law of the family]
     #[arg(
         long,
         long_help = parameters_of_families(),
@@ -26,10 +27,10 @@ pub struct Certify {
         value_name = "X,X"
     )]
     parameter: Vec<f64>,
-    /// Estimators; or all
+    /// Names of estimators, or all
     #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,NAME")]
     estimator: Vec<String>,
-    /// Functions under the expectation
+    /// Functions f under the expectation
     #[arg(
         long,
         value_delimiter = ',',
@@ -41,8 +42,8 @@ pub struct Certify {
     /// Target of the objective
     #[arg(long, default_value_t = 4.0, allow_negative_numbers = true, value_name = "T", value_parser = target)]
     target: f64,
-    /// Temperatures, for estimators that have one; the first is where learned ones start. The default shows how the
-    /// bias falls; for the gradient itself, 0.02 is recommended, at more variance
+    /// Temperatures of the estimators that have one; a learned temperature starts at the first. The default shows how
+    /// the bias falls; to train, 0.02 is recommended, which has less bias and more variance
     #[arg(
         long,
         value_delimiter = ',',
@@ -52,55 +53,55 @@ pub struct Certify {
         value_parser = temperature
     )]
     temperature: Vec<f64>,
-    /// Latents of a row, all of the same law
+    /// Latents of a row, all with the same law
     #[arg(
         long,
         default_value_t = 1,
         allow_negative_numbers = true,
         value_name = "K",
-        value_parser = whole(1, Problem::MOST_LATENTS)
+        value_parser = whole_number(1, Problem::MOST_LATENTS)
     )]
     latents: i64,
-    /// Window of atoms: a number of them, the first and the last, or the mass that may be cut off; what lies beyond is
-    /// merged into the window's ends [default: tail:1e-9]
+    /// Window of the latents: a number of atoms, the first and the last atom, or the tail mass that may be cut off; the
+    /// mass outside is merged into the ends [default: tail:1e-9]
     #[arg(long, allow_hyphen_values = true, value_name = "N|LO..HI|tail:MASS", value_parser = window)]
     truncation: Option<Truncation>,
-    /// Samples behind one estimate [default: as few as the estimator works with, one or two]
-    #[arg(long, allow_negative_numbers = true, value_name = "S", value_parser = whole(1, 10_000))]
+    /// Samples per estimate [default: the fewest that the estimator allows, one or two]
+    #[arg(long, allow_negative_numbers = true, value_name = "S", value_parser = whole_number(1, 10_000))]
     samples: Option<i64>,
-    /// Estimates
+    /// Number of estimates
     #[arg(
         long,
         default_value_t = 400_000,
         allow_negative_numbers = true,
         value_name = "N",
-        value_parser = whole(2, 1_000_000_000)
+        value_parser = whole_number(2, 1_000_000_000)
     )]
     draws: i64,
-    /// Calls of 1,000 estimates from which control variates learn before the first one counts
+    /// Calls of 1,000 estimates each, from which control variates learn before the first estimate counts
     #[arg(
         long,
         default_value_t = 500,
         allow_negative_numbers = true,
         value_name = "N",
-        value_parser = whole(0, 1_000_000)
+        value_parser = whole_number(0, 1_000_000)
     )]
     warm_up: i64,
-    /// Number kind: float32 or float64
+    /// Floating-point type: float32 or float64
     #[arg(long, default_value = "float64", value_parser = ["float32", "float64"])]
     dtype: String,
-    /// Where the randomness starts
+    /// Seed of all random numbers
     #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_name = "N", value_parser = generator_seed)]
     seed: i64,
     #[command(flatten)]
     common: Common,
 }
 
-/// For the long help: the families with their parameters, in the order in which they are given.
+/// Returns the families with their parameters in order, for the long help.
 fn parameters_of_families() -> String {
     let families = FAMILIES.iter().map(|entry| format!("  {}: {}", entry.name, entry.signature()));
     let families: Vec<String> = families.chain(["  multinomial: draws, probs, ...".to_string()]).collect();
-    format!("Its parameters, in this order [default: those of a typical law]:\n{}", families.join("\n"))
+    format!("Parameters of the law, in this order [default: a typical law of the family]:\n{}", families.join("\n"))
 }
 
 impl Certify {
@@ -161,11 +162,11 @@ impl Certify {
             found.iter().filter(|certificate| certificate.verdict == Verdict::CannotTell)
         {
             print_status(format_args!(
-                "cannot tell whether {estimator} is unbiased for {parameter} of {family}: hardly any of {draws} draws \
+                "cannot tell whether {estimator} is unbiased for {parameter} of {family}: too few of {draws} draws \
                  met the atoms that matter; take more --draws, or parameters that give these atoms more mass"
             ));
         }
-        // Not 1, which says that something went wrong.
+        // Not exit code 1, which means that the measurement failed.
         Ok(if refuted.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(REFUTED) })
     }
 
@@ -196,7 +197,7 @@ impl Certify {
         }
     }
 
-    /// Each estimator that is made for the problem, or was asked for by name, at each temperature that it has.
+    /// Returns the estimators to measure (those asked for, or all that the problem admits), each with its temperatures.
     fn measurements(&self, asked: &Option<Vec<EstimatorKind>>, problem: &Problem) -> Vec<(EstimatorKind, f64)> {
         let all = || EstimatorKind::ALL.into_iter().filter(|&kind| problem.admits(kind)).collect();
         let temperatures = |kind: EstimatorKind| if kind.has_temperature() { usize::MAX } else { 1 };
@@ -210,7 +211,7 @@ impl Certify {
     }
 }
 
-/// The exit code where a claim is refuted.
+/// The exit code if a claim is refuted.
 const REFUTED: u8 = 3;
 
 const HEADER: &str = "estimator          parameter      temp  evals       exact        mean        bias       \
@@ -259,8 +260,8 @@ fn line(c: &Certificate) -> String {
     )
 }
 
-/// A number with so many decimals; with an exponent where these would show none of its digits, or it would take many
-/// before them.
+/// Formats a number with so many decimals, or with an exponent if that would show no digit of it or more than five
+/// digits before the point.
 fn digits(number: f64, decimals: usize) -> String {
     let least = 10f64.powi(1 - decimals as i32);
     match number.abs() {

@@ -1,4 +1,5 @@
-//! The synthetic experiment.
+//! `gengs-gradients` without a subcommand: each estimator minimises losses whose minimum is known; a page, figures and
+//! numbers show the curves.
 
 use crate::arguments::{count, estimators, learning_rate, temperature};
 use clap::Args;
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub struct Curves {
-    /// Laws of the targets
+    /// Laws to fit. 'held' fits nothing: it keeps a Poisson fixed and shows only what estimators learn
     #[arg(
         long,
         value_delimiter = ',',
@@ -19,23 +20,23 @@ pub struct Curves {
         value_parser = cli::choice::<Synthetic>()
     )]
     law: Vec<Synthetic>,
-    /// Estimators; or all
+    /// Names of estimators, or all
     #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME,NAME")]
     estimator: Vec<String>,
-    /// Updates of each run
+    /// Steps of each run
     #[arg(long, default_value_t = 300, value_name = "N", value_parser = count(1, 1_000_000))]
     steps: u64,
-    /// Runs of each estimator, each with its own targets and noise
+    /// Runs per estimator, each with its own targets and noise
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = count(1, 1000))]
     seeds: u64,
-    /// Temperature of those that have one; where it is learned, the start. At 0.5 curves show bias against variance;
-    /// for the gradient itself, 0.02 is recommended
+    /// Temperature of the estimators that have one; its first value if it is learned. 0.5 makes the bias visible; to
+    /// train, 0.02 is recommended, which has less bias and more variance
     #[arg(long, default_value_t = 0.5, allow_negative_numbers = true, value_name = "T", value_parser = temperature)]
     temperature: f64,
     /// Adam's learning rate
     #[arg(long, default_value_t = 0.03, allow_negative_numbers = true, value_parser = learning_rate)]
     lr: f64,
-    /// Folder of the page (report.html), the numbers (curves.json), and a picture a law (*.svg)
+    /// Folder for the page (report.html), the numbers (curves.json), and one figure per law (LAW.svg)
     #[arg(long, default_value = "runs/gradients", value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
@@ -49,7 +50,7 @@ impl Curves {
         let Self { temperature, lr, .. } = *self;
         let (steps, seeds) = (usize::try_from(self.steps)?, usize::try_from(self.seeds)?);
         make_folder(&self.out)?;
-        let pictures = self.law.iter().map(|&law| picture(law));
+        let pictures = self.law.iter().map(|&law| figure_name(law));
         for name in ["report.html".into(), "curves.json".into()].into_iter().chain(pictures) {
             check_writable(&self.out.join(name))?;
         }
@@ -57,21 +58,20 @@ impl Curves {
         let runs = |law: Synthetic| experiment.estimators.iter().filter(|&&kind| law.admits(kind)).count() * seeds;
         let mut meter = Meter::new(self.law.iter().map(|&law| runs(law)).sum(), self.common.quiet);
         let settings = format!(
-            "{steps} steps of Adam at {lr}, {seeds} seeds, 20 targets and 8 estimates for each in a step (50 where \
-             the law is held), temperature {temperature}, \
-             as few samples behind an estimate as the estimator works with, {} thread{}",
+            "{steps} steps of Adam at {lr}, {seeds} seeds, 20 targets with 8 gradient estimates each per step (50 for \
+             'held'), temperature {temperature}, as few samples per estimate as the estimator allows, {} thread{}",
             tch::get_num_threads(),
             if tch::get_num_threads() == 1 { "" } else { "s" }
         );
-        let (mut done, mut panels) = (0, Vec::new());
+        let (mut finished_runs, mut panels) = (0, Vec::new());
         for &law in &self.law {
             let panel = experiment.run(law, |estimator| {
-                done += 1;
-                meter.step(done, || format!("{}: {estimator}", law.name()));
+                finished_runs += 1;
+                meter.step(finished_runs, || format!("{}: {estimator}", law.name()));
             })?;
-            meter.line(done, law.name());
-            // After each law, so that what is done is kept whatever comes.
-            self.write(&picture(law), &report::svg(&panel))?;
+            meter.line(finished_runs, law.name());
+            // Written after each law, so that an interruption loses only the current one.
+            self.write(&figure_name(law), &report::svg(&panel))?;
             panels.push(panel);
             self.write("report.html", &report::html(&panels, "Estimated gradients of discrete latents", &settings))?;
             self.write("curves.json", &serde_json::to_string(&panels)?)?;
@@ -85,13 +85,14 @@ impl Curves {
         }
         self.common.print_status(format_args!("{}", self.out.join("report.html").display()));
         let mut curves = panels.iter().flat_map(|panel| &panel.curves);
-        let any_arrived = curves.any(|curve| curve.ended_at.is_none());
-        if !any_arrived {
+        let any_finished = curves.any(|curve| curve.ended_at.is_none());
+        if !any_finished {
             print_status(
-                "error: no estimator came to its end under any law: take a smaller --lr, or a larger --temperature",
+                "error: every estimator stopped before the last step, for every law: take a smaller --lr, or a larger \
+                 --temperature",
             );
         }
-        Ok(if any_arrived { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if any_finished { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
@@ -99,16 +100,16 @@ impl Curves {
     }
 }
 
-/// The file of a law's picture.
-fn picture(law: Synthetic) -> String {
+/// Returns the file name of a law's figure.
+fn figure_name(law: Synthetic) -> String {
     format!("{law}.svg")
 }
 
-/// Where each estimator ended.
+/// Prints the last values of each curve, and why the estimator stopped early if it did.
 fn print_panel(panel: &Panel) -> anyhow::Result<()> {
     let last = |values: &[f64]| values.last().copied().unwrap_or(f64::NAN);
     print_line(format_args!("{}: {}", panel.law, panel.task))?;
-    print_line("estimator            evals  loss above the least (low..high)     variance   ms a step")?;
+    print_line("estimator            evals  excess loss, median (low..high)      variance ms per step")?;
     for curve in &panel.curves {
         print_line(format_args!(
             "{:18} {:7} {:12.3e} ({:.1e}..{:.1e}) {:12.3e} {:11.2}",

@@ -10,14 +10,13 @@ use curves::Curves;
 use std::process::ExitCode;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, with a sentence on stderr; 2 wrong usage; 3 certify refuted a \
-    claim; \
-     130, 143, 129 stopped by Ctrl-C, by kill, by a closed terminal.";
+    claim; 130 stopped by Ctrl-C, 143 by kill, 129 by a closed terminal.";
 
 /// Every estimator of the gradient of E f(z), z discrete, against the exact gradient
 ///
-/// Without a command: the synthetic experiment. Targets are drawn from a known law, and a law of the same family
-/// descends the estimated gradient of its distance from them; loss and variance of the gradient against steps, as a
-/// page and as numbers.
+/// Without a command, runs the synthetic experiment: targets are drawn from a known law, and a law of the same family
+/// minimises its distance to them by the estimated gradient. Writes the loss and the variance of the gradient per step,
+/// as a page and as numbers.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
 struct Cli {
@@ -29,7 +28,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measure bias, variance and cost; exit code 3 when an estimator that claims to be unbiased is not
+    /// Measure bias, variance and cost; exit code 3 if an estimator that claims to be unbiased is not
     Certify(Box<Certify>),
 }
 

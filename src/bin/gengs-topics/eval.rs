@@ -1,11 +1,11 @@
-//! `gengs-topics eval`.
+//! `gengs-topics eval`: perplexity, coherence and diversity on test documents.
 
 use super::tables::TableArgs;
-use super::topics::place;
+use super::topics::set_corpus;
 use anyhow::Context;
 use clap::Args;
 use gengs::Error;
-use gengs::cli::{Trained, generator_seed, print_line, print_status, said, warn};
+use gengs::cli::{Trained, generator_seed, message_with_advice, print_line, print_status, warn};
 use gengs::training::weights::FromFile;
 use gengs::training::{
     OtherDocuments, TopicsEvaluation, TopicsShown, TopicsTask, TopicsTrainConfig, TrainedTopics, check_data,
@@ -14,57 +14,58 @@ use gengs::training::{
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// What the numbers mean.
+/// Explanations of the measures, for the long help.
 const MEASURES: &str = "\
-Measures, on the documents that were held out for testing and have a word; all from hard samples (integer counts), \
-never relaxed ones:
+Measures on the held-out documents that have a word of the vocabulary, always from hard samples (integer counts), \
+never from relaxed ones:
   completion perplexity   The tokens of each document with at least two are split at random into halves. The
                           model sees the first; p(w) is the mean, over 20 samples of the topics' counts, of the
                           probability of a word. exp(-sum log p / tokens) over the second halves
-  ELBO perplexity         exp of the negative evidence lower bound a token: reconstruction plus the KL of all
-                          layers, averaged over the samples. Of the tokens given how many a document has, also
-                          where the law of counts is Poisson, so that all laws of words can be compared.
-                          By document: the mean over documents of each one's bound over its tokens; by word: the
-                          sum of bounds over the sum of tokens
-  IWAE perplexity         The same of the importance-weighted bound (Burda et al., arXiv 1509.00519), which is
+  ELBO perplexity         exp of the negative evidence lower bound per token: reconstruction plus the KL of all
+                          layers, averaged over the samples. It bounds the probability of the tokens given their
+                          number, for Poisson likelihoods too, so that all likelihoods can be compared.
+                          By document: exp of the mean over documents of the bound divided by the document's tokens;
+                          by word: exp of the sum of the bounds divided by the number of all tokens
+  IWAE perplexity         Perplexity from the importance-weighted bound (Burda et al., arXiv 1509.00519), which is
                           tighter
-  KL                      Of all layers, in nats a document; each layer's given a sample of the layer above
-  NPMI                    Coherence. Mean over the pairs of a topic's 10 first words of log(p(a,b) / p(a) p(b))
-                          / -log p(a,b), from the documents of the training part that hold the words; -1 for a
-                          pair that never occurs. Then the mean over topics, by layer
-  diversity               Distinct words among the 25 first of all topics of a layer, over 25 times their number
-  NPMI with parents       Mean over the pairs of distinct words, one of a topic's ten and one of its parent's;
-                          beside it the same over all pairs of topics of the two layers, which is what a
-                          meaningless tree would have
+  KL                      Sum over all layers, in nats per document; each layer's KL is given a sample of the layer
+                          above
+  NPMI                    Coherence. Mean over the pairs of a topic's top 10 words of log(p(a,b) / p(a) p(b))
+                          / -log p(a,b), estimated from the training documents; -1 for a pair that never occurs
+                          together. The value of a layer is the mean over its topics
+  diversity               Distinct words among the top 25 of all topics of a layer, divided by 25 times their number
+  NPMI with parents       Mean over the pairs of distinct words, one of a topic's top ten and one of its parent's.
+                          Shown beside it: the mean over all pairs of topics of the two layers, the value of a
+                          meaningless hierarchy
   active topics           Topics whose posterior mean count has a variance above 0.01 over the documents
-The words of a topic of the lowest layer, and their order: of log-linear topics, by the square of the word's
-weight, where it is positive, times the information about it, which is the sum of the squares of the topic's
-mean count over the training documents that have the word; weights of words that few documents have are shrunk.
-Of topics that add up, by probability. The words of an upper topic are those of a document that has only the
-topics that it brings forth far more than others of its layer do.";
+The words of a topic of the lowest layer are ordered by a weight. Log-linear topics: the square of the word's \
+weight, if the weight is positive, times the information about it, which is the sum of the squares of the topic's \
+mean count over the training documents that have the word; weights of rare words are shrunk. Other likelihoods: \
+the probability. For a topic of an upper layer, the weight is the probability of the word in a document whose \
+topics are those that this topic produces far more often than the other topics of its layer do.";
 
 #[derive(Debug, Args)]
 #[command(after_long_help = MEASURES)]
 pub struct Eval {
     #[command(flatten)]
     trained: Trained,
-    /// Evaluate these weights in place of a checkpoint's: a file of safetensors, of torch.save, or a TorchScript module
-    /// (which is code: here only its tensors are read, nothing in it runs)
+    /// Evaluate these weights instead of a checkpoint: a .safetensors file, a torch.save file, or a TorchScript module
+    /// (only its tensors are read; its code is not run)
     #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
     weights: Option<PathBuf>,
-    /// Where the run's documents are now; or other documents, which are then counted by the run's own vocabulary and
-    /// rules, without those that it was trained on
+    /// Present location of the run's documents; or other documents, which are counted with the run's vocabulary and
+    /// rules, leaving out documents that the run was trained on
     #[arg(long, value_name = "NAME|PATH")]
     corpus: Option<String>,
     #[command(flatten)]
     table: TableArgs,
-    /// Hard samples a document, for the ELBO and the importance-weighted bound
+    /// Hard samples per document, for the ELBO and the importance-weighted bound
     #[arg(long, default_value_t = 10, value_name = "S", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     importance_samples: i64,
-    /// Documents at once
+    /// Documents per batch
     #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     batch_size: u32,
-    /// Where the randomness starts
+    /// Seed of all random numbers
     #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = generator_seed)]
     seed: i64,
 }
@@ -87,7 +88,7 @@ impl Eval {
         };
         match (own, &self.corpus) {
             (Err(error), Some(corpus)) if self.weights.is_none() => self.other_documents(corpus).with_context(|| {
-                // Of an error of reading it, the other sentence tells; what that advises is for training.
+                // The second error says why reading failed. The advice in the first one is meant for training.
                 let reason = if let Error::OtherData { difference, .. } = error {
                     format!(" (it has {difference})")
                 } else {
@@ -98,30 +99,30 @@ impl Eval {
                 )
             }),
             (Err(error @ Error::OtherData { .. }), None) => {
-                let error = said(&error);
+                let error = message_with_advice(&error);
                 Err(anyhow::anyhow!("{error}; eval --corpus also takes other documents, in the run's own words"))
             }
-            // What an error advises on words that are left out is for training.
+            // The advice about words that are left out is meant for training.
             (Err(Error::NoWordLeft { problem, .. }), None) => Err(anyhow::anyhow!(problem)),
             (own, _) => Ok(own?),
         }
     }
 
-    /// The run's checkpoint on its test documents.
+    /// Evaluates the run's checkpoint on its test documents.
     fn own_documents(&self) -> gengs::Result<TopicsEvaluation> {
-        let load = |config: &mut TopicsTrainConfig| place(config, self.corpus.as_deref());
+        let load = |config: &mut TopicsTrainConfig| set_corpus(config, self.corpus.as_deref());
         let (task, _, device) = self.trained.load::<TopicsTask>(load)?;
         let (samples, batch) = (self.importance_samples, self.batch_size as usize);
         evaluate_topics(task.model(), task.corpus(), samples, batch, self.seed, device)
     }
 
-    /// The weights of a file on the run's test documents.
+    /// Evaluates the weights of a file on the run's test documents.
     fn own_documents_with(&self, weights: &Path) -> gengs::Result<TopicsEvaluation> {
         let (folder, mut config, device) = self.trained.settings::<TopicsTrainConfig>()?;
-        place(&mut config, self.corpus.as_deref());
+        set_corpus(&mut config, self.corpus.as_deref());
         let FromFile { model, note, .. } = weights::read_topics(&config, weights, device)?;
         warn(note.as_slice());
-        self.trained.name_data(&config);
+        self.trained.report_data_paths(&config);
         let corpus = config.load()?;
         warn(check_data(&folder, &config, &corpus.identity()?)?.as_slice());
         read_run_words(&folder, config.text.clone())?;
@@ -133,13 +134,13 @@ impl Eval {
         evaluate_topics(&model, &corpus, self.importance_samples, self.batch_size as usize, self.seed, device)
     }
 
-    /// The run's checkpoint on documents of another source.
+    /// Evaluates the run's checkpoint on documents of another source.
     fn other_documents(&self, corpus: &str) -> anyhow::Result<TopicsEvaluation> {
         let (folder, config, device) = self.trained.settings::<TopicsTrainConfig>()?;
         let checkpoint = &self.trained.checkpoint_args.checkpoint;
         let Some(shown) = TopicsShown::read(&folder, checkpoint)? else {
             anyhow::bail!(
-                "the run has not come to its end: go on with train --resume before other documents are evaluated"
+                "the run is not finished: continue it with train --resume before you evaluate other documents"
             );
         };
         let trained = TrainedTopics::load(folder.path(), checkpoint, device)?;
@@ -148,7 +149,7 @@ impl Eval {
         notes.iter().for_each(print_status);
         let left_out = match left_out {
             Some(count) => format!("{count} with the words of a document that it was trained on are left out"),
-            None => "which of them it was trained on, a run of this age does not know".into(),
+            None => "the run does not record its training documents, so none of them is left out".into(),
         };
         print_status(format_args!(
             "{corpus} is not what the run was trained on: {} other documents are counted by the run's own vocabulary \

@@ -1,4 +1,4 @@
-//! `gengs-topics infer`: what new texts are about.
+//! `gengs-topics infer`: the topics of new texts.
 
 use super::tables::TableArgs;
 use clap::Args;
@@ -8,35 +8,36 @@ use gengs::training::{TopicsTrainConfig, TrainedTopics};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Texts at once.
+/// Texts per batch.
 const BATCH: usize = 500;
 
-/// What an answer has.
+/// The fields of the output, for the long help.
 const ANSWER: &str = "\
-For each text, a JSON object:
-  document   its number, from 0
-  title      its file in a folder, or what --id-column or a column 'title' says; left out where there is nothing
-  tokens     words that the run's vocabulary has, each as often as it occurs
-  unknown    words that it does not have
-  shares     for each layer from the lowest, and each topic, the share of the known words that are attributed to
-             it, as 'topics' has it of the corpus; what is left of a layer belongs to no topic
-  largest    for each layer, the topic of the largest share; null where there is none
-  counts     for each layer, the posterior means of the topics' counts: what the encoder puts out. A count has
-             no unit that topics share, and the topic of the largest count need not be the one that the text is
-             about: compare a topic's count between texts, and topics by their shares";
+Output for each text, a JSON object:
+  document   number of the text, from 0
+  title      file name in a folder, or the value of --id-column or of a column 'title'; left out if there is none
+  tokens     number of words of the text that are in the run's vocabulary, with repetitions
+  unknown    number of words that are not in the vocabulary
+  shares     for each layer from the lowest, and each topic: the share of the known words that are attributed to
+             it, as 'topics' shows it for the corpus; the rest of a layer belongs to no topic
+  largest    for each layer, the topic of the largest share; null if there is none
+  counts     for each layer, the posterior means of the topics' counts, from the encoder. Counts of different
+             topics have different units, so the topic of the largest count need not be the main topic of the
+             text: compare the count of one topic between texts, and compare topics by their shares";
 
 #[derive(Debug, Args)]
 #[command(after_long_help = ANSWER)]
 pub struct Infer {
     #[command(flatten)]
     checkpoint_args: CheckpointArgs,
-    /// A text a line, a table (.csv, .tsv), .jsonl, a folder of .txt files, or - for standard input; or FORMAT:PATH
-    /// with the format text, csv, tsv, jsonl or folder. Cut into words as the run's corpus was
+    /// New texts: a file with one text per line, a table (.csv, .tsv), .jsonl, a folder of .txt files, or - for
+    /// standard input; or FORMAT:PATH with the format text, csv, tsv, jsonl or folder. Words are cut as in the run's
+    /// corpus
     #[arg(long, value_name = "PATH")]
     input: PathBuf,
     #[command(flatten)]
     table: TableArgs,
-    /// Column or field that documents are called by: the answer has it as 'title'
+    /// Column or field with the names of documents, written to 'title'
     #[arg(long, value_name = "COLUMN")]
     id_column: Option<String>,
     #[command(flatten)]
@@ -44,7 +45,7 @@ pub struct Infer {
 }
 
 impl Infer {
-    /// One JSON line a text, or with --json one array of all.
+    /// Prints one JSON line per text; with --json, one array.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let device = self.common.prepare()?;
         let (folder, _) = self.checkpoint_args.open::<TopicsTrainConfig>(&self.common)?;
@@ -54,7 +55,7 @@ impl Infer {
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         let (mut texts, mut number, mut known, mut unknown) = (Vec::new(), 0u64, 0, 0);
         let mut written = Ok(());
-        let mut answer = |texts: &mut Vec<String>, titles: &mut Vec<Option<String>>| -> gengs::Result<()> {
+        let mut write_topics = |texts: &mut Vec<String>, titles: &mut Vec<Option<String>>| -> gengs::Result<()> {
             for (inferred, title) in trained.infer(texts)?.into_iter().zip(titles.drain(..)) {
                 let mut line = serde_json::json!(inferred);
                 line["document"] = number.into();
@@ -71,7 +72,7 @@ impl Infer {
                 unknown += inferred.unknown;
                 written = write_line(&mut out, format_args!("{before}{line}"));
                 if written.is_err() {
-                    // The visit of the texts ends here; the error that counts is the one that is kept.
+                    // An error ends the reading of texts; `written` keeps the error that is reported.
                     return Err(gengs::Error::Config("standard output cannot be written".into()));
                 }
             }
@@ -87,9 +88,9 @@ impl Infer {
         let visited = visit_texts(&source, &columns, &mut |text, title| {
             texts.push(text.to_string());
             titles.push(title.map(String::from));
-            if texts.len() < BATCH { Ok(()) } else { answer(&mut texts, &mut titles) }
+            if texts.len() < BATCH { Ok(()) } else { write_topics(&mut texts, &mut titles) }
         });
-        let visited = visited.and_then(|notes| answer(&mut texts, &mut titles).map(|()| notes));
+        let visited = visited.and_then(|notes| write_topics(&mut texts, &mut titles).map(|()| notes));
         written?;
         let notes = visited?;
         if json {

@@ -1,4 +1,4 @@
-//! Trains, evaluates and shows topic models with counts.
+//! Trains, evaluates and shows topic models with counts as latents.
 
 mod eval;
 mod infer;
@@ -15,8 +15,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use tch::Device;
 
-/// A topic model of documents: counts of topics over several layers, a Poisson deep exponential family trained by the
-/// generalized Gumbel-Softmax estimator
+/// A topic model of documents, with counts of topics in several layers: a Poisson deep exponential family, trained with
+/// the generalized Gumbel-Softmax estimator
 #[derive(Debug, Parser)]
 #[command(version, after_help = gengs::cli::EXIT_CODES)]
 struct Cli {
@@ -24,25 +24,22 @@ struct Cli {
     command: Command,
 }
 
-/// What stands beside a word.
+/// The meaning of a word's weight, for the help.
 const WEIGHTS: &str = "\
-A word's weight in its topic, of which those of all words sum to one, orders the words. With --likelihood poisson or \
-multinomial it is the probability of the word in the \
-topic; with log-linear it is none, but a share of what the documents say for the word ('eval --help' has the \
-formula). In the JSON of 'tree', 'weight' and 'probability' are \
-the same number, the second for readers of before.";
+Words are ordered by their weight in the topic; the weights of all words sum to one. With --likelihood poisson or \
+multinomial, the weight is the probability of the word in the topic; with log-linear, it measures how strongly the \
+documents support the word ('eval --help' has the formula). In the JSON of 'tree', 'weight' and 'probability' are the \
+same number; 'probability' remains for programs that read it.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Train a model; leaves settings, metrics and checkpoints in a run folder
+    /// Train a model; writes settings, metrics and checkpoints to a run folder
     Train(Box<train::Train>),
     /// Measure a run on its test documents
     Eval(eval::Eval),
     /// Write the model of a run for PyTorch
-    #[command(
-        after_help = "The program is the encoder: from word counts [B, V] to the mean counts of all layers' topics, \
-            from the lowest."
-    )]
+    #[command(after_help = "The program is the encoder: it maps word counts [B, V] to the mean counts of all topics, \
+            layer by layer from the lowest.")]
     Export(Export),
     /// List the topics of a run: words with their weights, shares of tokens and documents, coherence
     #[command(after_help = WEIGHTS)]
@@ -50,7 +47,7 @@ enum Command {
     /// Show the hierarchy of topics on one page
     #[command(after_help = WEIGHTS)]
     Tree(topics::Tree),
-    /// Say what new texts are about, as JSON lines; with --json, as one JSON array
+    /// Infer the topics of new texts, as JSON lines; with --json, as one JSON array
     Infer(infer::Infer),
 }
 
@@ -69,8 +66,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// The model of a checkpoint in its run folder, whose words, by which a user of the export counts, must be those of the
-/// model.
+/// Reads the model of a checkpoint in its run folder. Fails if the words of the run, which a user of the export needs
+/// to count documents, are not those of the model.
 fn read_exported(config: &TopicsTrainConfig, checkpoint: &Path, device: Device) -> gengs::Result<FromFile<TopicModel>> {
     let run = checkpoint.parent().unwrap_or(Path::new(""));
     let (folder, _) = RunFolder::open::<TopicsTrainConfig>(run)?;

@@ -1,4 +1,4 @@
-//! Flags that say how a table of other documents is read.
+//! Options for reading a table or JSON lines of other documents.
 
 use clap::Args;
 use gengs::cli;
@@ -6,20 +6,20 @@ use gengs::data::{Columns, Header, Quotes};
 
 #[derive(Debug, Args)]
 pub struct TableArgs {
-    /// Column of a table that holds the text, by its name or its number from 1; of JSON lines, the field [default:
-    /// found by its name]
+    /// Column of a table that holds the text, by name or by number from 1; for JSON lines, the field [default: found by
+    /// its usual names]
     #[arg(long, value_name = "COLUMN")]
     text_column: Option<String>,
     /// Whether the first line of a table holds the names of its columns
     #[arg(long, value_name = "WHETHER", default_value = "auto", value_parser = cli::choice::<Header>())]
     header: Header,
-    /// What double quotes of a table are
+    /// How double quotes in a table are read
     #[arg(long, value_name = "RULE", default_value = "paired", value_parser = cli::choice::<Quotes>())]
     quotes: Quotes,
 }
 
 impl TableArgs {
-    /// With the column that documents are called by.
+    /// Returns the columns to read, with `id` as the column of document names.
     pub fn columns(&self, id: Option<&String>) -> Columns {
         Columns { text: self.text_column.clone(), id: id.cloned(), header: self.header, quotes: self.quotes }
     }

@@ -1,4 +1,4 @@
-//! `gengs-topics topics` and `gengs-topics tree`: what the topics of a run are.
+//! `gengs-topics topics` and `gengs-topics tree`: the topics of a run as a list and as a page.
 
 use anyhow::Context;
 use clap::Args;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 pub struct Topics {
     #[command(flatten)]
     trained: Trained,
-    /// Where the run's documents are now; needed only before the run has come to its end
+    /// Present location of the run's documents; needed only before the run is finished
     #[arg(long, value_name = "NAME|PATH")]
     corpus: Option<String>,
     /// Words of each topic
@@ -28,18 +28,18 @@ pub struct Topics {
 pub struct Tree {
     #[command(flatten)]
     trained: Trained,
-    /// Where the run's documents are now; needed only before the run has come to its end
+    /// Present location of the run's documents; needed only before the run is finished
     #[arg(long, value_name = "NAME|PATH")]
     corpus: Option<String>,
-    /// Show no documents, for a page that is shared
+    /// Leave the text of documents out, for a page to share
     #[arg(long)]
     no_text: bool,
-    /// The page, which stands alone
+    /// File of the page, which needs no other file
     #[arg(long, value_name = "FILE")]
     html: PathBuf,
 }
 
-/// A topic as `--json` has it.
+/// A topic in the output of `--json`.
 #[derive(Debug, Serialize)]
 struct Topic {
     layer: usize,
@@ -48,30 +48,34 @@ struct Topic {
     prevalence: f64,
     /// Share of the tokens of the training documents.
     token_share: f64,
-    /// Share of the training documents in which it is the largest.
+    /// Share of the training documents in which this topic has the largest share of tokens.
     document_share: f64,
     npmi: Option<f64>,
     words: Vec<(String, f64)>,
 }
 
-/// What a run keeps of its topics. Before it comes to its end it keeps none, and its documents are read.
-fn shown(trained: &Trained, corpus: Option<&str>, text: bool) -> anyhow::Result<(TopicsShown, TopicsTrainConfig)> {
+/// Reads the topics that a finished run has stored. For an unfinished run, reads its documents and computes the topics.
+fn read_topics(
+    trained: &Trained,
+    corpus: Option<&str>,
+    text: bool,
+) -> anyhow::Result<(TopicsShown, TopicsTrainConfig)> {
     let (folder, config, device) = trained.settings::<TopicsTrainConfig>()?;
     if let Some(shown) = TopicsShown::read(&folder, &trained.checkpoint_args.checkpoint)? {
         return Ok((shown, config));
     }
-    let (task, config, _) = trained.load::<TopicsTask>(|config| place(config, corpus)).with_context(|| {
+    let (task, config, _) = trained.load::<TopicsTask>(|config| set_corpus(config, corpus)).with_context(|| {
         let run = folder.path().display();
         format!(
-            "{run} keeps no topics of this checkpoint, as a run does at its end (train --resume), and its \
+            "{run} has not stored the topics of this checkpoint, as a finished run does (train --resume), so that its \
             documents are needed"
         )
     })?;
     Ok((TopicsShown::new(task.model(), task.corpus(), text && !config.no_text, device)?, config))
 }
 
-/// Says where the documents of a run are now, and that they are read there, whatever a store holds.
-pub fn place(config: &mut TopicsTrainConfig, corpus: Option<&str>) {
+/// Sets the present location of a run's documents. A store is ignored: the documents are read from `corpus`.
+pub fn set_corpus(config: &mut TopicsTrainConfig, corpus: Option<&str>) {
     if let Some(corpus) = corpus {
         config.corpus = corpus.into();
         config.store = None;
@@ -80,11 +84,11 @@ pub fn place(config: &mut TopicsTrainConfig, corpus: Option<&str>) {
 
 impl Topics {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let (shown, _) = shown(&self.trained, self.corpus.as_deref(), false)?;
+        let (shown, _) = read_topics(&self.trained, self.corpus.as_deref(), false)?;
         let (report, npmi) = (&shown.report, &shown.npmi);
         let mut listed = Vec::new();
         for (layer, (topics, prevalence)) in report.topics.iter().zip(&report.prevalence).enumerate() {
-            let mut of_layer: Vec<Topic> = (0..topics.len())
+            let mut topics_of_layer: Vec<Topic> = (0..topics.len())
                 .map(|topic| Topic {
                     layer,
                     topic,
@@ -95,8 +99,8 @@ impl Topics {
                     words: words(&topics[topic], &shown.vocabulary, self.top as usize),
                 })
                 .collect();
-            of_layer.sort_by(|one, other| other.token_share.total_cmp(&one.token_share));
-            listed.extend(of_layer);
+            topics_of_layer.sort_by(|one, other| other.token_share.total_cmp(&one.token_share));
+            listed.extend(topics_of_layer);
         }
         if self.trained.common.json {
             print_line(serde_json::to_string(&listed)?)?;
@@ -123,6 +127,7 @@ impl Topics {
     }
 }
 
+/// Returns the top `count` words of a topic with their weights.
 fn words(topic: &[f64], vocabulary: &[String], count: usize) -> Vec<(String, f64)> {
     let top = top_words(topic, count);
     top.into_iter().map(|word| (vocabulary[word as usize].clone(), topic[word as usize])).collect()
@@ -133,12 +138,12 @@ impl Tree {
         must_not_be_of_a_run(&self.html)?;
         let (_, config) = RunFolder::open::<TopicsTrainConfig>(&self.trained.checkpoint_args.run)?;
         must_not_be_data(&self.html, &config)?;
-        let (shown, config) = shown(&self.trained, self.corpus.as_deref(), !self.no_text)?;
+        let (shown, config) = read_topics(&self.trained, self.corpus.as_deref(), !self.no_text)?;
         let examples = if self.no_text { HashMap::new() } else { shown.examples };
         let tree = shown.tree;
         let sizes: Vec<String> = config.topics.iter().map(i64::to_string).collect();
         let about = About {
-            title: format!("Topics of {}", name(&config.corpus)),
+            title: format!("Topics of {}", file_name(&config.corpus)),
             settings: format!(
                 "{} topics, {} posteriors of counts, {} words; {} epochs, seed {}",
                 sizes.join(" under "),
@@ -170,7 +175,7 @@ impl Tree {
     }
 }
 
-/// A corpus as a page is headed: its path is nobody else's concern.
-fn name(corpus: &str) -> String {
+/// Returns the file name of a corpus, without its folders, which may be private.
+fn file_name(corpus: &str) -> String {
     Path::new(corpus).file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -1,4 +1,4 @@
-//! `gengs-vae eval`.
+//! `gengs-vae eval`: the likelihood of the test images.
 
 use clap::Args;
 use gengs::cli::{Trained, generator_seed, print_line, warn};
@@ -13,20 +13,20 @@ use std::process::ExitCode;
 pub struct Eval {
     #[command(flatten)]
     trained: Trained,
-    /// Where the run's images are now
+    /// Present location of the run's images
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
-    /// Where the randomness starts
+    /// Seed of all random numbers
     #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = generator_seed)]
     seed: i64,
-    /// Evaluate these weights in place of a checkpoint's: a file of safetensors, of torch.save, or a TorchScript module
-    /// (which is code: here only its tensors are read, nothing in it runs)
+    /// Evaluate these weights instead of a checkpoint: a .safetensors file, a torch.save file, or a TorchScript module
+    /// (only its tensors are read; its code is not run)
     #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
     weights: Option<PathBuf>,
-    /// Hard samples an image, for -ELBO and the importance-weighted bound
+    /// Hard samples per image, for -ELBO and the importance-weighted bound
     #[arg(long, default_value_t = 100, value_name = "S", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     importance_samples: i64,
-    /// Images at once; the noise of the samples depends on it, the images do not
+    /// Images per batch; it changes the noise of the samples, but not the images
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     batch_size: i64,
 }
@@ -36,11 +36,12 @@ impl Eval {
         let (task, vae, images, config);
         let (vae, images, config) = match &self.weights {
             Some(weights) => {
-                (vae, images, config) = self.model_of(weights)?;
+                (vae, images, config) = self.model_with(weights)?;
                 (&vae, &images, config)
             }
             None => {
-                (task, config, _) = self.trained.load::<VaeTask>(|config| place(config, self.dataset.as_deref()))?;
+                (task, config, _) =
+                    self.trained.load::<VaeTask>(|config| set_dataset(config, self.dataset.as_deref()))?;
                 (task.vae(), &task.data().test, config)
             }
         };
@@ -51,7 +52,7 @@ impl Eval {
             return Ok(ExitCode::SUCCESS);
         }
         print_line(format_args!(
-            "{} test images, {} hard samples each, nats an image",
+            "{} test images, {} hard samples each, nats per image",
             result.examples, result.importance_samples
         ))?;
         print_line(format_args!("-ELBO            {:.3}", result.neg_elbo))?;
@@ -64,18 +65,18 @@ impl Eval {
         ))?;
         print_line(format_args!("active units     {}", result.active_units))?;
         if let Some(drawn_by) = result.drawn_by {
-            print_line(format_args!("relaxed samples were drawn by the {drawn_by}"))?;
+            print_line(format_args!("the {drawn_by} drew the relaxed samples"))?;
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The run's model with the weights of a file, and the run's test images.
-    fn model_of(&self, weights: &Path) -> anyhow::Result<(Vae, Images, TrainConfig)> {
+    /// Reads the weights of a file into the run's model, and the run's test images.
+    fn model_with(&self, weights: &Path) -> anyhow::Result<(Vae, Images, TrainConfig)> {
         let (folder, mut config, device) = self.trained.settings::<TrainConfig>()?;
-        place(&mut config, self.dataset.as_deref());
+        set_dataset(&mut config, self.dataset.as_deref());
         let FromFile { model: vae, note, .. } = weights::read_vae(&config, weights, device)?;
         warn(note.as_slice());
-        self.trained.name_data(&config);
+        self.trained.report_data_paths(&config);
         let data = config.image_set().load(config.data_dir.as_deref())?;
         warn(check_data(&folder, &config, &data.identity()?)?.as_slice());
         let images = data.test.to_device(device);
@@ -87,8 +88,8 @@ impl Eval {
     }
 }
 
-/// Says where the images of a run are now.
-pub fn place(config: &mut TrainConfig, dataset: Option<&str>) {
+/// Sets the present location of a run's images.
+pub fn set_dataset(config: &mut TrainConfig, dataset: Option<&str>) {
     if let Some(dataset) = dataset {
         config.dataset = dataset.into();
     }

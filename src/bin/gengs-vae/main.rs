@@ -9,7 +9,7 @@ use gengs::cli::{Export, Train};
 use gengs::training::{TrainConfig, weights};
 use std::process::ExitCode;
 
-/// A variational autoencoder with discrete latents, trained by the generalized Gumbel-Softmax estimator
+/// A variational autoencoder with discrete latents, trained with the generalized Gumbel-Softmax estimator
 #[derive(Debug, Parser)]
 #[command(version, after_help = gengs::cli::EXIT_CODES)]
 struct Cli {
@@ -19,11 +19,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Train a model; leaves settings, metrics, checkpoints and pictures in a run folder
+    /// Train a model; writes settings, metrics, checkpoints and pictures to a run folder
     Train(Box<train::Train>),
-    /// Evaluate a run on the test images, on hard samples
+    /// Evaluate a run on the test images, with hard samples
     Eval(eval::Eval),
-    /// Draw a grid of samples, and one of test images above their reconstructions
+    /// Draw two pictures: a grid of samples, and test images above their reconstructions
     Sample(sample::Sample),
     /// Write the model of a run for PyTorch
     #[command(after_help = "The program has encode(x), decode(z) and reconstruct(x).")]

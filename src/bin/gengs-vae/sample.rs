@@ -1,6 +1,6 @@
-//! `gengs-vae sample`.
+//! `gengs-vae sample`: pictures of samples and of reconstructions.
 
-use super::eval::place;
+use super::eval::set_dataset;
 use clap::Args;
 use gengs::cli::{Trained, generator_seed, print_line};
 use gengs::models::Vae;
@@ -12,13 +12,13 @@ use std::process::ExitCode;
 pub struct Sample {
     #[command(flatten)]
     trained: Trained,
-    /// Where the randomness starts
+    /// Seed of all random numbers
     #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = generator_seed)]
     seed: i64,
-    /// Where the images are now of a run that was made before runs kept those that are reconstructed
+    /// Present location of the run's images; needed only if the run folder has no images.safetensors
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
-    /// Where the samples go; the reconstructions go beside it, as NAME-reconstructions.png
+    /// File of the samples; the reconstructions are written beside it, as NAME-reconstructions.png
     #[arg(long, value_name = "FILE")]
     png: PathBuf,
 }
@@ -40,16 +40,16 @@ impl Sample {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The model, and the images that the run keeps to be reconstructed; a run of before keeps none, and its data are
-    /// read.
+    /// Reads the model and the images to reconstruct. If the run folder does not keep these images, reads the run's
+    /// data.
     fn model_and_images(&self) -> anyhow::Result<(Vae, ShownImages)> {
         let (folder, mut config, device) = self.trained.settings::<TrainConfig>()?;
-        let shown = match ShownImages::of_run(&folder, device)? {
+        let shown = match ShownImages::from_run(&folder, device)? {
             Some(shown) => shown,
             None => {
-                place(&mut config, self.dataset.as_deref());
-                self.trained.name_data(&config);
-                ShownImages::of(&config.image_set().load(config.data_dir.as_deref())?.to_device(device))
+                set_dataset(&mut config, self.dataset.as_deref());
+                self.trained.report_data_paths(&config);
+                ShownImages::from_data(&config.image_set().load(config.data_dir.as_deref())?.to_device(device))
             }
         };
         let checkpoint = self.trained.checkpoint_args.file(&folder)?;

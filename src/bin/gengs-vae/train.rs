@@ -1,4 +1,4 @@
-//! `gengs-vae train`.
+//! `gengs-vae train`: the options, and what it prints.
 
 use clap::Args;
 use gengs::cli::{self, RunArgs};
@@ -8,40 +8,41 @@ use gengs::training::{EpochRecord, Interval, Schedule, TrainConfig, TruncationSe
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Defaults are in brackets; a flag wins over --config, which wins over the default.
+/// Defaults are in brackets; a flag takes precedence over --config, which takes precedence over the default.
 #[derive(Debug, Args, Serialize)]
 pub struct Train {
-    /// mnist-5k (built in), mnist, static-mnist, omniglot, or a file: idx, .npy, .npz with 'x' or with 'x_train' and
-    /// 'x_test', of images [N, height, width]. Grey pixels are the probabilities of ones: drawn anew for each batch of
-    /// training, and once for evaluation [default: mnist-5k]
+    /// mnist-5k (built in), mnist, static-mnist, omniglot, or a file with images [N, height, width]: idx, .npy, or .npz
+    /// with 'x' or with 'x_train' and 'x_test'. Grey values are probabilities: pixels are binarised anew for each
+    /// training batch, and once for evaluation [default: mnist-5k]
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
     /// Law of the latents [default: poisson]
     #[arg(long, value_parser = cli::choice::<Family>())]
     family: Option<Family>,
-    /// What the encoder puts out: parameters of the family, or one logit an atom [default: implicit]
+    /// What the encoder computes: the parameters of the family, or one logit per atom [default: implicit]
     #[arg(long, value_parser = cli::choice::<Inference>())]
     inference: Option<Inference>,
     /// Mean of the prior [default: 2, or 0.5 for bernoulli]
     #[arg(long, value_name = "MEAN")]
     prior: Option<f64>,
-    /// Window of atoms: a number, or the mass that may be cut off, as in tail:1e-6 [default: 12, or 2 for bernoulli]
+    /// Window of the latents: a number of atoms, or the tail mass that may be cut off, as in tail:1e-6 [default: 12, or
+    /// 2 for bernoulli]
     #[arg(long, value_name = "N|tail:MASS")]
     truncation: Option<TruncationSetting>,
-    /// Gradient through the latents [default: gengs]
+    /// Estimator of the gradient through the latents [default: gengs]
     #[arg(long, value_name = "NAME", value_parser = cli::choice::<EstimatorKind>())]
     estimator: Option<EstimatorKind>,
-    /// Samples an image and step [default: 1, or 2 for estimators that compare samples]
+    /// Samples per image and step [default: 1, or 2 for estimators that need two, such as reinforce-loo]
     #[arg(long, value_name = "S")]
     samples: Option<i64>,
-    /// Steps between two looks at the quality of the encoder's gradient, some seconds each, written to gradients.jsonl
-    /// [default: 0, never]
+    /// Measure bias and variance of the encoder's gradient every so many steps, which takes some seconds each time;
+    /// written to gradients.jsonl [default: 0, never]
     #[arg(long, value_name = "STEPS", value_parser = cli::whole_number)]
     diagnose_every: Option<i64>,
-    /// Estimators that are looked at [default: gengs,reinforce-loo,rebar]
+    /// Estimators measured by --diagnose-every [default: gengs,reinforce-loo,rebar]
     #[arg(long, value_delimiter = ',', value_name = "NAME,NAME", value_parser = cli::choice::<EstimatorKind>())]
     diagnose: Option<Vec<EstimatorKind>>,
-    /// Temperature: a number, or first..last, changed linearly over the run [default: 1..0.3]
+    /// Temperature: a number, or FIRST..LAST, which changes linearly over the run [default: 1..0.3]
     #[arg(long, value_name = "T|FIRST..LAST")]
     temperature: Option<Schedule>,
     /// Number of latents [default: 50]
@@ -53,7 +54,7 @@ pub struct Train {
     /// Passes over the training images [default: 100]
     #[arg(long, value_parser = cli::whole_number)]
     epochs: Option<i64>,
-    /// Images a step [default: 100]
+    /// Images per step [default: 100]
     #[arg(long, value_name = "N")]
     batch_size: Option<i64>,
     /// Adam's learning rate [default: 0.001]
@@ -65,11 +66,11 @@ pub struct Train {
     /// How often a checkpoint is written: 10s (or 10), 5m, '200 steps', '1 epoch' [default: 10s]
     #[arg(long, value_name = "INTERVAL")]
     checkpoint_every: Option<Interval>,
-    /// Start from these weights: a file of safetensors, of torch.save, a TorchScript module, or a checkpoint of another
-    /// run
+    /// Start from these weights: a .safetensors file, a torch.save file, a TorchScript module, or a checkpoint of
+    /// another run
     #[arg(long, value_name = "FILE")]
     init_from: Option<PathBuf>,
-    /// Where all randomness starts [default: 0]
+    /// Seed of all random numbers [default: 0]
     #[arg(long, allow_negative_numbers = true, value_parser = cli::generator_seed)]
     seed: Option<i64>,
     #[command(flatten)]
@@ -80,7 +81,7 @@ pub struct Train {
 impl cli::Train for Train {
     type Task = VaeTask;
 
-    const PLACES: &'static [&'static str] = &["dataset"];
+    const DATA_LOCATIONS: &'static [&'static str] = &["dataset"];
 
     const PROGRAM: &'static str = "gengs-vae";
 
@@ -93,7 +94,7 @@ impl cli::Train for Train {
         Path::new("runs").join(format!("{dataset}-{}-{}", config.family, config.inference))
     }
 
-    fn line(record: &EpochRecord) -> String {
+    fn epoch_line(record: &EpochRecord) -> String {
         format!(
             "epoch {}: -ELBO {:.2} (relaxed, training), {:.2} (hard, validation), KL {:.2}, temperature {:.3}",
             record.epoch,
@@ -104,10 +105,10 @@ impl cli::Train for Train {
         )
     }
 
-    fn closing(task: &VaeTask, out: &Path) -> (String, Vec<String>) {
+    fn final_messages(task: &VaeTask, out: &Path) -> (String, Vec<String>) {
         let [samples, reconstructions] = ["samples.png", "reconstructions.png"].map(|name| out.join(name));
         let pictures = format!("; pictures: {}, {}", samples.display(), reconstructions.display());
-        let drawn_by = task.drawn_by().map(|drawn_by| format!("latents were drawn by the {drawn_by}"));
+        let drawn_by = task.drawn_by().map(|backend| format!("the {backend} drew the latents"));
         (pictures, drawn_by.into_iter().collect())
     }
 }

@@ -1,4 +1,4 @@
-//! Where documents go while a corpus is read.
+//! Collects the documents of a corpus in memory or in a store on disk, and splits them.
 
 use super::corpus::Parts;
 use super::lines::Origin;
@@ -13,20 +13,21 @@ use crate::platform::files::{absolute_text, make_folder, remove_leftovers, write
 use crate::platform::{budget, open as files};
 use std::path::{Path, PathBuf};
 
+/// The files of a store. The vocabulary is written last: a folder with it holds a whole store.
 const TRAIN: &str = "train.documents";
 const TEST: &str = "test.documents";
 const VOCABULARY: &str = "documents.vocabulary";
 const SOURCE: &str = "documents.source";
 const REPORT: &str = "documents.report";
 
-/// The line of a source whose parts are given by it, and not by a split.
-pub(super) const GIVEN: &str = "split: given";
+/// The line of `documents.source` for a corpus whose source has parts of its own, instead of the rule of a split.
+pub(super) const SPLIT_OF_SOURCE: &str = "split: given";
 
-/// The files of a store.
+/// All file names of a store.
 pub const STORE_FILES: [&str; 7] =
     [TRAIN, TEST, VOCABULARY, SOURCE, REPORT, "train.documents.hash", "test.documents.hash"];
 
-/// Collects documents in memory or in a folder, and holds some of them out for testing.
+/// Collects documents in memory or in a folder, and assigns each to the training or the test part.
 pub(super) struct CorpusBuilder {
     split: Split,
     train: Part,
@@ -35,20 +36,21 @@ pub(super) struct CorpusBuilder {
     folder: Option<PathBuf>,
 }
 
+/// One of the two parts.
 enum Part {
     Memory(Documents),
     Disk(Box<Writer>),
 }
 
 impl CorpusBuilder {
-    /// In memory, or in the folder `store`.
+    /// Makes a builder in memory, or in the folder `store`.
     pub fn new(split: Split, store: Option<&Path>) -> Result<Self> {
         let Some(folder) = store else {
             let [train, test] = [Part::Memory(Documents::new()), Part::Memory(Documents::new())];
             return Ok(Self { split, train, test, position: 0, folder: None });
         };
         make(folder)?;
-        // Written last: a folder without it is not taken for a whole store.
+        // The vocabulary is written last: a folder without it is no whole store.
         match std::fs::remove_file(folder.join(VOCABULARY)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Error::caused(folder.join(VOCABULARY), "cannot be replaced", error));
@@ -59,14 +61,14 @@ impl CorpusBuilder {
         Ok(Self { split, train: writer(TRAIN)?, test: writer(TEST)?, position: 0, folder: Some(folder.into()) })
     }
 
-    /// Adds the document of a text.
+    /// Adds the document of a text; `label` is its title or its beginning.
     pub fn push_text(&mut self, text: &str, entries: Document, label: &str) -> Result<()> {
         let test = self.split.tests_text(self.position, text);
         self.position += 1;
         self.push_to(test, entries, Some(label))
     }
 
-    /// Adds a document of counts.
+    /// Adds a document of counts; `label` is its title.
     pub fn push(&mut self, entries: Document, label: Option<&str>) -> Result<()> {
         let entries = tidy(entries)?;
         let test = self.split.tests_document(self.position, &entries);
@@ -74,7 +76,7 @@ impl CorpusBuilder {
         self.push_to(test, entries, label)
     }
 
-    /// To the test part or to the other.
+    /// Adds a document to the test part or to the training part.
     fn push_to(&mut self, test: bool, entries: Document, label: Option<&str>) -> Result<()> {
         match if test { &mut self.test } else { &mut self.train } {
             Part::Memory(documents) => documents.push_labelled(entries, label),
@@ -82,20 +84,21 @@ impl CorpusBuilder {
         }
     }
 
-    /// How many documents there are.
+    /// Returns the number of documents so far.
     pub fn len(&self) -> u64 {
         self.position
     }
 
+    /// Returns the largest word number of all documents; `None` if no document has a word.
     pub fn largest_word(&self) -> Option<u32> {
-        let of = |part: &Part| match part {
+        let largest_of = |part: &Part| match part {
             Part::Memory(documents) => documents.largest_word(),
             Part::Disk(writer) => writer.largest_word(),
         };
-        of(&self.train).max(of(&self.test))
+        largest_of(&self.train).max(largest_of(&self.test))
     }
 
-    /// The corpus; words were counted from `first_word`, 0 or 1. `text` is what became of the words of text.
+    /// Makes the corpus. Words are numbered from `first_word`, 0 or 1. `text` reports which words of a text were kept.
     pub fn finish(self, vocabulary: Vec<String>, first_word: u32, text: Option<TextReport>) -> Result<Corpus> {
         let finish = |part| match part {
             Part::Memory(mut documents) => {
@@ -116,7 +119,7 @@ impl CorpusBuilder {
     }
 }
 
-/// A corpus in memory, written into a folder.
+/// Writes a corpus from memory into a folder, and opens it there.
 pub(super) fn store(corpus: Corpus, folder: &Path) -> Result<Corpus> {
     let (parts, text) = corpus.parts();
     let mut builder = CorpusBuilder::new(Split::default(), Some(folder))?;
@@ -129,78 +132,80 @@ pub(super) fn store(corpus: Corpus, folder: &Path) -> Result<Corpus> {
     Ok(corpus.with_parts(parts, text))
 }
 
-/// What became of the words of text, for whoever opens the store again; a store of counts has none.
+/// Writes the report on words of a text, which is shown when the store is opened again; a store of counts has none.
 fn write_report(path: &Path, report: Option<&TextReport>) -> Result<()> {
     let Some(report) = report else { return Ok(()) };
     let text = serde_json::to_string(report).map_err(|error| Error::caused(path, "cannot be written", error))?;
     write_file(path, text.as_bytes())
 }
 
-/// Whether a folder is the whole store of the corpus of this source; writes nothing. `state` is how the source's file
-/// was found, if it was.
+/// Returns whether a folder holds the whole store of the corpus of this source; writes nothing. `state` is the hash
+/// line of the source file, if the file exists.
 ///
 /// # Errors
-/// When the folder holds another corpus, or that of another state of the file.
-pub(super) fn holds(folder: &Path, source: &str, state: Option<&str>) -> Result<bool> {
+/// Fails if the folder holds another corpus, or was made from another state of the file.
+pub(super) fn is_store_of(folder: &Path, source: &str, state: Option<&str>) -> Result<bool> {
     if !is_store(folder) {
         return Ok(false);
     }
-    let held = files::text(&folder.join(SOURCE), budget::SETTINGS).unwrap_or_default();
-    // Without its file, a store is what there is of the corpus.
+    let stored = files::text(&folder.join(SOURCE), budget::SETTINGS).unwrap_or_default();
+    // If the source file does not exist any more, its state is not compared.
     let wanted = format!("{source}{}", state.unwrap_or_default());
-    let mut lines = held.lines().zip(wanted.lines());
-    let is_same = |(held, wanted): &(&str, &str)| {
-        held == wanted || is_same_path(held, wanted) || (*held == GIVEN && wanted.starts_with("split: "))
+    let mut lines = stored.lines().zip(wanted.lines());
+    let is_same = |(stored, wanted): &(&str, &str)| {
+        stored == wanted
+            || is_same_path(stored, wanted)
+            || (*stored == SPLIT_OF_SOURCE && wanted.starts_with("split: "))
     };
     let different = lines.find(|pair| !is_same(pair));
-    if different.is_none() && held.lines().count() >= wanted.lines().count() {
+    if different.is_none() && stored.lines().count() >= wanted.lines().count() {
         return Ok(true);
     }
-    let (held, wanted) = different.unwrap_or(("an unnamed source", source.lines().next().unwrap_or_default()));
-    let problem = format!("holds other documents ({held}, not {wanted}); name another folder, or remove it");
+    let (stored, wanted) = different.unwrap_or(("an unnamed source", source.lines().next().unwrap_or_default()));
+    let problem = format!("holds other documents ({stored}, not {wanted}); name another folder, or remove it");
     Err(Error::file(folder, problem))
 }
 
-/// Begins a store of the corpus of this source.
+/// Starts a store of the corpus of this source.
 ///
 /// # Errors
-/// When the folder cannot be written.
-pub(super) fn begin(folder: &Path, source: &str, state: Option<&str>) -> Result<()> {
+/// Fails if the folder cannot be written.
+pub(super) fn start_store(folder: &Path, source: &str, state: Option<&str>) -> Result<()> {
     make(folder)?;
     let path = folder.join(SOURCE);
     let source = format!("{source}{}", state.unwrap_or_default());
     write_file(&path, source.as_bytes())
 }
 
-/// Makes the folder of a store; what a killed process left half written in it goes.
+/// Creates the folder of a store, and removes incomplete files of a killed process.
 fn make(folder: &Path) -> Result<()> {
     make_folder(folder)?;
     remove_leftovers(folder, &STORE_FILES).map_err(|error| Error::caused(folder, "cannot be made", error))
 }
 
-/// Whether two lines that name a corpus mean one file: stores of before may hold a relative path.
-fn is_same_path(held: &str, wanted: &str) -> bool {
-    let Some(held) = held.strip_prefix("corpus: ") else { return false };
-    let (format, path) = match held.split_once(':') {
+/// Returns whether two source lines name the same file; the line of a store may hold a relative path.
+fn is_same_path(stored: &str, wanted: &str) -> bool {
+    let Some(stored) = stored.strip_prefix("corpus: ") else { return false };
+    let (format, path) = match stored.split_once(':') {
         Some((format, path)) if format.bytes().all(|byte| byte.is_ascii_alphanumeric()) => (format!("{format}:"), path),
-        _ => (String::new(), held),
+        _ => (String::new(), stored),
     };
     absolute_text(Path::new(path)).is_some_and(|path| format!("corpus: {format}{path}") == wanted)
 }
 
-/// Whether a folder holds a stored corpus.
+/// Returns whether a folder holds a whole store.
 pub(super) fn is_store(folder: &Path) -> bool {
     folder.join(VOCABULARY).is_file() && folder.join(TRAIN).is_file()
 }
 
-/// A corpus that was stored in a folder; `split` is that by which it was.
+/// Opens a corpus stored in a folder; `split` is the split by which it was stored.
 pub(super) fn open(folder: &Path, split: Split) -> Result<Corpus> {
     let documents = |name| Store::open(&folder.join(name)).map(Documents::from_store);
     let vocabulary = read_words(Origin::File(&folder.join(VOCABULARY)))?;
-    let held = |name| files::text(&folder.join(name), budget::SETTINGS).ok();
-    let text = held(REPORT).and_then(|text| serde_json::from_str(&text).ok());
-    let source = held(SOURCE).unwrap_or_default();
-    let parts = if source.lines().any(|line| line == GIVEN) { Parts::Archive } else { Parts::Split(split) };
+    let stored = |name| files::text(&folder.join(name), budget::SETTINGS).ok();
+    let text = stored(REPORT).and_then(|text| serde_json::from_str(&text).ok());
+    let source = stored(SOURCE).unwrap_or_default();
+    let parts = if source.lines().any(|line| line == SPLIT_OF_SOURCE) { Parts::Archive } else { Parts::Split(split) };
     let corpus =
         Corpus::new(vocabulary, documents(TRAIN)?, documents(TEST)?).map_err(|error| Error::file(folder, error))?;
     Ok(corpus.with_parts(parts, text))

@@ -1,61 +1,69 @@
-//! Which column of a table, or field of a line of JSON, holds what.
+//! Finds the columns of a table, or the fields of JSON lines, that hold the text, the title and the name of a document.
 
 use super::header::Header;
-use super::names::{TEXT, TITLE, find, is_text_name, listed};
+use super::names::{TEXT_NAMES, TITLE_NAME, find, is_text_name, quoted_list};
 use super::quotes::Quotes;
 use crate::error::{Error, Result};
-use crate::markup::quoted;
+use crate::markup::shell_quoted;
 use std::path::Path;
 
-/// Columns by name, or in a table by number, counted from 1; and how a table is written.
+/// The columns with texts and names of documents, and how a table is written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Columns {
-    /// Where the text is; found by its name where none is given.
+    /// The column of the text, by name, or in a table by number from 1. `None`: found by its usual names (`text`,
+    /// `body`, ...).
     pub text: Option<String>,
-    /// What documents are called by, beside their titles.
+    /// The column with the names of documents, by name, or in a table by number from 1; shown before the title.
     pub id: Option<String>,
-    /// Whether the first line of a table holds names.
+    /// Whether the first line of a table holds the names of the columns.
     pub header: Header,
-    /// What double quotes of a table are.
+    /// How double quotes in a table are read.
     pub quotes: Quotes,
 }
 
-/// The numbers of the columns that are wanted, counted from 0.
+/// The indices of the columns that are read, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Places {
+pub(super) struct ColumnIndices {
     pub text: usize,
     pub title: Option<usize>,
     pub id: Option<usize>,
 }
 
 impl Columns {
-    /// Finds the columns among those of a file, or says which there are.
-    pub(super) fn places(&self, path: &Path, names: &[String], rows: &[Vec<String>]) -> Result<Places> {
-        let title = find(names, TITLE).filter(|_| names.len() > 1);
-        let id = self.id.as_deref().map(|wanted| numbered(path, names, wanted, "names")).transpose()?;
-        let likely: Vec<usize> = TEXT.iter().filter_map(|name| find(names, name)).collect();
+    /// Returns the indices of the columns. `names` are those of the header, `rows` are the first rows. Fails if a
+    /// column does not exist, or if the text column is unknown; the error lists the columns.
+    pub(super) fn find_indices(&self, path: &Path, names: &[String], rows: &[Vec<String>]) -> Result<ColumnIndices> {
+        let title = find(names, TITLE_NAME).filter(|_| names.len() > 1);
+        let id = self.id.as_deref().map(|wanted| find_column(path, names, wanted, "id")).transpose()?;
+        let likely: Vec<usize> = TEXT_NAMES.iter().filter_map(|name| find(names, name)).collect();
         let text = match (&self.text, likely.as_slice()) {
-            (Some(wanted), _) => numbered(path, names, wanted, "texts")?,
+            (Some(wanted), _) => find_column(path, names, wanted, "text")?,
             (None, _) if names.len() == 1 => 0,
             (None, [text]) => *text,
-            (None, [text, ..]) if names[*text].eq_ignore_ascii_case(TEXT[0]) => *text,
-            _ => return Err(which(path, format!("has the columns {}", listed(names)), names, rows)),
+            // `text` takes precedence over the other usual names.
+            (None, [text, ..]) if names[*text].eq_ignore_ascii_case(TEXT_NAMES[0]) => *text,
+            _ => return Err(unknown_text_column(path, format!("has the columns {}", quoted_list(names)), names, rows)),
         };
         let by_name = self.text.as_ref().is_none_or(|wanted| find(names, wanted) == Some(text));
         let same = names.iter().filter(|name| **name == names[text]).count();
         if by_name && same > 1 {
-            return Err(which(path, format!("has {same} columns {}", listed(&names[text..=text])), names, rows));
+            return Err(unknown_text_column(
+                path,
+                format!("has {same} columns {}", quoted_list(&names[text..=text])),
+                names,
+                rows,
+            ));
         }
-        Ok(Places { text, title, id })
+        Ok(ColumnIndices { text, title, id })
     }
 
-    /// Whether the first row of a table holds names.
-    pub(super) fn are_named(&self, rows: &[Vec<String>]) -> bool {
-        self.header.is_there(rows, [&self.text, &self.id].into_iter().flatten())
+    /// Returns whether the first row of a table holds the names of the columns.
+    pub(super) fn has_header(&self, rows: &[Vec<String>]) -> bool {
+        self.header.is_header(rows, [&self.text, &self.id].into_iter().flatten())
     }
 
-    /// The other columns that the text could be in, by their names.
-    pub(super) fn others<'n>(&self, names: &'n [String], text: usize) -> Vec<&'n String> {
+    /// Returns the names of other columns that could hold the text.
+    pub(super) fn other_candidates<'n>(&self, names: &'n [String], text: usize) -> Vec<&'n String> {
         let is_other = |(at, name): &(usize, &String)| {
             let is_meant = match &self.text {
                 Some(wanted) => name.trim().eq_ignore_ascii_case(wanted.trim()),
@@ -67,37 +75,39 @@ impl Columns {
     }
 }
 
-/// The column of the text is not known, with the likeliest.
-fn which(path: &Path, problem: String, names: &[String], rows: &[Vec<String>]) -> Error {
-    Error::TextColumn { path: path.into(), problem, likely: typed(names, longest(names.len(), rows)) }
+/// Makes the error that the text column is unknown; it suggests the column with the most text.
+fn unknown_text_column(path: &Path, problem: String, names: &[String], rows: &[Vec<String>]) -> Error {
+    Error::TextColumn { path: path.into(), problem, likely: typeable_name(names, longest_column(names.len(), rows)) }
 }
 
-/// The column of the most text in these rows: the likeliest, and no column of labels.
-pub(super) fn longest(columns: usize, rows: &[Vec<String>]) -> usize {
+/// Returns the index of the column with the most characters in these rows: texts are longer than labels.
+pub(super) fn longest_column(columns: usize, rows: &[Vec<String>]) -> usize {
     let letters = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|text| text.chars().count()).sum::<usize>();
     (0..columns).rev().max_by_key(|&at| letters(at)).unwrap_or(0)
 }
 
-/// By name, or by number.
-fn numbered(path: &Path, names: &[String], wanted: &str, held: &str) -> Result<usize> {
+/// Returns the index of the column that a user names, by name or by number from 1. `role` is for the error.
+fn find_column(path: &Path, names: &[String], wanted: &str, role: &str) -> Result<usize> {
     let by_number =
         || wanted.parse::<usize>().ok().and_then(|number| number.checked_sub(1)).filter(|&at| at < names.len());
-    let missing = || Error::file(path, format!("has no column '{wanted}' of {held}; there are {}", listed(names)));
+    let missing =
+        || Error::file(path, format!("has no {role} column '{wanted}'; its columns are {}", quoted_list(names)));
     find(names, wanted).or_else(by_number).ok_or_else(missing)
 }
 
-/// A column as a user can type it: by its name, or by its number where that is long, odd, or another's, too.
-pub(super) fn typed(names: &[String], at: usize) -> String {
-    let easy = |name: &&String| {
+/// Returns a column as a user can name it in a shell: by name, or by number from 1 if the name is long, repeated,
+/// blank, or has control characters.
+pub(super) fn typeable_name(names: &[String], at: usize) -> String {
+    let is_easy_to_type = |name: &&String| {
         let is_short = name.chars().count() <= 40 && !name.contains(char::is_control);
         let is_only = names.iter().filter(|other| other == name).count() == 1;
         is_short && is_only && !name.trim().is_empty()
     };
-    names.get(at).filter(easy).map_or_else(|| (at + 1).to_string(), |name| quoted(name))
+    names.get(at).filter(is_easy_to_type).map_or_else(|| (at + 1).to_string(), |name| shell_quoted(name))
 }
 
-/// What a document is called by, from its name and its title.
-pub(super) fn label(id: Option<String>, title: Option<String>) -> Option<String> {
+/// Joins the name and the title of a document to its label.
+pub(super) fn id_and_title(id: Option<String>, title: Option<String>) -> Option<String> {
     match (id, title) {
         (Some(id), Some(title)) => Some(format!("{id}: {title}")),
         (one, other) => one.or(other),
@@ -112,24 +122,27 @@ mod tests {
     fn columns_are_found_by_name_and_by_number_or_listed() {
         let names = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
         let table = names(&["id", "Title", "Text", "body"]);
-        let places = |text: Option<&str>, id: Option<&str>, names: &[String]| {
-            Columns { text: text.map(String::from), id: id.map(String::from), ..Columns::default() }.places(
+        let indices = |text: Option<&str>, id: Option<&str>, names: &[String]| {
+            Columns { text: text.map(String::from), id: id.map(String::from), ..Columns::default() }.find_indices(
                 Path::new("f"),
                 names,
                 &[],
             )
         };
-        let found = places(None, None, &table).unwrap();
-        assert_eq!(found, Places { text: 2, title: Some(1), id: None });
-        assert_eq!(places(Some("4"), Some("id"), &table).unwrap(), Places { text: 3, title: Some(1), id: Some(0) });
-        assert_eq!(places(None, None, &names(&["anything"])).unwrap().text, 0);
+        let found = indices(None, None, &table).unwrap();
+        assert_eq!(found, ColumnIndices { text: 2, title: Some(1), id: None });
+        assert_eq!(
+            indices(Some("4"), Some("id"), &table).unwrap(),
+            ColumnIndices { text: 3, title: Some(1), id: Some(0) }
+        );
+        assert_eq!(indices(None, None, &names(&["anything"])).unwrap().text, 0);
         let error = Columns::default()
-            .places(Path::new("f"), &names(&["a", "free text"]), &[names(&["1", "a long one"])])
+            .find_indices(Path::new("f"), &names(&["a", "free text"]), &[names(&["1", "a long one"])])
             .unwrap_err();
         assert_eq!(error.to_string(), "f: has the columns 'a', 'free text'; say which holds the text");
         assert!(matches!(error, Error::TextColumn { likely, .. } if likely == "'free text'"));
-        assert!(places(Some("5"), None, &table).unwrap_err().to_string().contains("no column '5'"));
-        assert!(places(None, Some("x"), &table).unwrap_err().to_string().contains("'x' of names"));
+        assert!(indices(Some("5"), None, &table).unwrap_err().to_string().contains("no text column '5'"));
+        assert!(indices(None, Some("x"), &table).unwrap_err().to_string().contains("no id column 'x'"));
         use crate::data::corpora::names::{are_names, looks_like_names};
         assert!(are_names(&table) && !are_names(&names(&["a", "b"])) && !looks_like_names(&names(&["1", "text"])));
     }

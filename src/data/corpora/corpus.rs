@@ -1,4 +1,4 @@
-//! Documents to train on and to report on.
+//! A corpus: documents for training and for testing, over one vocabulary.
 
 use super::documents::Documents;
 use super::report::{LongestDocument, ReadingReport, TextReport};
@@ -6,36 +6,36 @@ use super::split::Split;
 use crate::data::identity::{ContentHash, Identity, words_hash};
 use crate::error::{Error, Result};
 
-/// Documents to train on and to report on, over one vocabulary.
+/// Documents for training and for testing, over one vocabulary.
 #[derive(Debug)]
 pub struct Corpus {
-    /// The words, by their numbers.
+    /// The words, by number.
     pub vocabulary: Vec<String>,
-    /// What is trained on.
+    /// The documents for training, including those for validation.
     pub train: Documents,
-    /// What results are reported on.
+    /// The documents held out for testing.
     pub test: Documents,
     parts: Parts,
     text: Option<TextReport>,
     notes: Vec<String>,
 }
 
-/// What says which documents are for testing.
+/// The origin of the division into training and test documents.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Parts {
-    /// Whoever made the corpus out of its parts.
+    /// The caller of [`Corpus::new`].
     Caller,
-    /// An archive.
+    /// The file of the corpus, which names both parts.
     Archive,
-    /// A split.
+    /// A split of all documents.
     Split(Split),
 }
 
 impl Corpus {
-    /// From its parts.
+    /// Makes a corpus from its parts.
     ///
     /// # Errors
-    /// When a document has a word beyond the vocabulary.
+    /// Fails if a document has a word number beyond the vocabulary.
     pub fn new(vocabulary: Vec<String>, train: Documents, test: Documents) -> Result<Self> {
         for documents in [&train, &test] {
             if let Some(word) = documents.largest_word().filter(|&word| word as usize >= vocabulary.len()) {
@@ -46,36 +46,38 @@ impl Corpus {
         Ok(Self { vocabulary, train, test, parts: Parts::Caller, text: None, notes: Vec::new() })
     }
 
+    /// Sets the origin of the parts, and the report on words of a text.
     pub(super) fn with_parts(self, parts: Parts, text: Option<TextReport>) -> Self {
         Self { parts, text, ..self }
     }
 
-    /// With what a user should know of how it was read.
+    /// Sets the notes about how the corpus was read, which are shown to the user.
     pub(super) fn with_notes(self, notes: Vec<String>) -> Self {
         Self { notes, ..self }
     }
 
-    /// What [`Self::with_parts`] said.
+    /// Returns the values of [`Self::with_parts`].
     pub(super) fn parts(&self) -> (Parts, Option<TextReport>) {
         (self.parts, self.text.clone())
     }
 
+    /// Returns the report on words of a text; `None` for counts.
     pub(super) fn text_report(&self) -> Option<&TextReport> {
         self.text.as_ref()
     }
 
-    /// Of each training document, whether it is for validation.
+    /// Returns for each training document whether it is used for validation.
     ///
     /// # Errors
-    /// When a document cannot be read.
+    /// Fails if a document cannot be read.
     pub fn validation(&self, split: &Split) -> Result<Vec<bool>> {
         split.validation(&self.train, self.parts == Parts::Archive)
     }
 
-    /// What was read, by one pass over the documents.
+    /// Summarises what was read, in one pass over the documents.
     ///
     /// # Errors
-    /// When a document cannot be read.
+    /// Fails if a document cannot be read.
     pub fn report(&self) -> Result<ReadingReport> {
         let (mut empty, mut longest) = (0, None);
         for part in [&self.train, &self.test] {
@@ -101,7 +103,7 @@ impl Corpus {
             split: match &self.parts {
                 Parts::Caller => "as given".into(),
                 Parts::Archive => "as the archive says".into(),
-                Parts::Split(split) => split.shown(),
+                Parts::Split(split) => split.describe(),
             },
             longest,
             text: self.text.clone(),
@@ -109,10 +111,10 @@ impl Corpus {
         })
     }
 
-    /// What these documents are: their words, and their counts of them.
+    /// Returns hashes and sizes that identify the documents: their words and their counts.
     ///
     /// # Errors
-    /// When a document on disk cannot be read.
+    /// Fails if a document on disk cannot be read.
     pub fn identity(&self) -> Result<Identity> {
         let mut content = ContentHash::default();
         for documents in [&self.train, &self.test] {
@@ -122,7 +124,7 @@ impl Corpus {
             examples: [self.train.len() as u64, 0, self.test.len() as u64],
             features: self.vocabulary.len() as u64,
             features_hash: words_hash(&self.vocabulary),
-            content_hash: content.shown(),
+            content_hash: content.to_text(),
         })
     }
 }

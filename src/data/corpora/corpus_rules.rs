@@ -1,21 +1,21 @@
-//! All that decides what a corpus is, beside its source.
+//! The rules that turn a source into a corpus.
 
 use super::columns::Columns;
 use super::rules::TextRules;
 use super::split::Split;
 
-/// How a source becomes a corpus.
+/// The rules by which a source becomes a corpus.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CorpusRules {
-    /// What a word of a text is, and which words the vocabulary has.
+    /// The rules for words of a text, and for the vocabulary.
     pub text: TextRules,
-    /// Which documents are held out.
+    /// The rule for documents that are held out.
     pub split: Split,
-    /// Which columns or fields of a table or of JSON lines hold what.
+    /// The columns or fields of a table or of JSON lines.
     pub columns: Columns,
 }
 
-/// Rules for text, and the defaults of the others.
+/// Takes the rules for text, with defaults for the split and the columns.
 impl From<&TextRules> for CorpusRules {
     fn from(text: &TextRules) -> Self {
         Self { text: text.clone(), ..Self::default() }

@@ -1,4 +1,4 @@
-//! Documents of another source, counted by a vocabulary that there is already.
+//! Counts the documents of a new source with an existing vocabulary.
 
 use super::lines::Origin;
 use super::texts::Texts;
@@ -6,33 +6,33 @@ use super::{Columns, CorpusSet, Document, Documents, Format, TextRules, Vocabula
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// All documents of a source in the words of a vocabulary, whether its own split would train on them or test.
+/// All documents of a source, both training and test part, counted with a given vocabulary.
 #[derive(Debug, Default)]
 pub struct Counted {
-    /// The documents, in order; one without a known word keeps its place.
+    /// The documents, in order; a document without a known word stays, empty.
     pub documents: Documents,
-    /// Words that the vocabulary does not have, each as often as it occurs; of text, those that pass the vocabulary's
-    /// rules.
+    /// The number of words that the vocabulary lacks, with repetitions. For text, only words that pass the vocabulary's
+    /// rules are counted.
     pub unknown: u64,
-    /// What a user should know of how the source was read.
+    /// Notes for the user about how the source was read.
     pub notes: Vec<String>,
 }
 
 impl Counted {
-    /// Cuts text by the vocabulary's rules, and finds the words of counts by their names; `columns` are those of a
-    /// table or of JSON lines. `folder` is where the files of named sets are looked for.
+    /// Reads a source. Text is cut by the vocabulary's rules; words of counts are matched by name. `columns` applies to
+    /// tables and JSON lines. `folder` holds the files of named sets.
     ///
     /// # Errors
-    /// When the source cannot be read, or has no word that the vocabulary has.
+    /// Fails if the source cannot be read, or if it has no word of the vocabulary.
     pub fn read(set: &CorpusSet, folder: Option<&Path>, columns: &Columns, vocabulary: &Vocabulary) -> Result<Self> {
         let counted = match set {
             CorpusSet::Path { path, format } => {
                 match Texts::open(Format::or_recognise(*format, path)?, Origin::File(path), columns)? {
-                    Some(texts) => Self::of_texts(&texts, vocabulary)?,
-                    None => Self::of_counts(set, folder, vocabulary)?,
+                    Some(texts) => Self::from_texts(&texts, vocabulary)?,
+                    None => Self::from_counts(set, folder, vocabulary)?,
                 }
             }
-            _ => Self::of_counts(set, folder, vocabulary)?,
+            _ => Self::from_counts(set, folder, vocabulary)?,
         };
         if counted.documents.tokens() == 0 {
             let problem = format!(
@@ -48,7 +48,8 @@ impl Counted {
         Ok(counted)
     }
 
-    fn of_texts(texts: &Texts<'_>, vocabulary: &Vocabulary) -> Result<Self> {
+    /// Counts the words of texts.
+    fn from_texts(texts: &Texts<'_>, vocabulary: &Vocabulary) -> Result<Self> {
         let mut counted = Self::default();
         counted.notes = texts.visit(&mut |text, _| {
             let encoded = vocabulary.encode(text);
@@ -58,7 +59,8 @@ impl Counted {
         Ok(counted)
     }
 
-    fn of_counts(set: &CorpusSet, folder: Option<&Path>, vocabulary: &Vocabulary) -> Result<Self> {
+    /// Translates the word numbers of a corpus of counts.
+    fn from_counts(set: &CorpusSet, folder: Option<&Path>, vocabulary: &Vocabulary) -> Result<Self> {
         let corpus = set.load(folder, &TextRules::default(), None)?;
         let numbers: Vec<Option<u32>> = corpus.vocabulary.iter().map(|word| vocabulary.number(word)).collect();
         let mut counted = Self::default();

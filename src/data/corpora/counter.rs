@@ -1,6 +1,6 @@
-//! Counts words, and makes a vocabulary of them.
+//! Counts words of texts, and selects a vocabulary from them.
 
-use super::report::{TextReport, nothing_left};
+use super::report::{TextReport, empty_vocabulary};
 use super::rules::{Rule, TextRules};
 use super::scripts::script;
 use super::vocabulary::Vocabulary;
@@ -8,30 +8,33 @@ use crate::error::Result;
 use std::collections::HashMap;
 use unicode_script::Script;
 
-/// The most different words that are counted at once: beyond it, the rarest are forgotten.
-const MOST_COUNTED: usize = 2_000_000;
+/// The most different words that are counted at the same time. Beyond it, the rarest words are dropped, to bound the
+/// memory.
+const MAX_COUNTED_WORDS: usize = 2_000_000;
 
-/// Counts in how many documents each word is, in memory that does not grow beyond a bound.
+/// Counts the documents that each word occurs in, in bounded memory.
 pub(super) struct Counter<'a> {
     rules: &'a TextRules,
-    words: HashMap<String, Seen>,
+    words: HashMap<String, WordCount>,
     documents: u64,
-    most: usize,
-    /// Words in at most so many documents may have been forgotten.
-    forgotten: u64,
-    /// All words, each as often as it occurs.
+    /// The most different words that are counted at the same time.
+    capacity: usize,
+    /// Words in at most this many documents may have been dropped.
+    dropped_below: u64,
+    /// The number of words so far, with repetitions.
     total: u64,
-    /// Those of them that a rule left out.
+    /// The number of words that each rule left out, with repetitions.
     lost: HashMap<Rule, u64>,
-    /// Words and their characters.
+    /// The number of words, and of their characters, per script.
     scripts: HashMap<Script, (u64, u64)>,
 }
 
-struct Seen {
+/// The counts of a word.
+struct WordCount {
     documents: u64,
-    /// The last of them, counted from 1.
+    /// The last document that has the word, counted from 1.
     last: u64,
-    /// How often it occurs.
+    /// The number of occurrences in all documents.
     count: u64,
 }
 
@@ -41,15 +44,15 @@ impl<'a> Counter<'a> {
             rules,
             words: HashMap::new(),
             documents: 0,
-            most: MOST_COUNTED,
-            forgotten: 0,
+            capacity: MAX_COUNTED_WORDS,
+            dropped_below: 0,
             total: 0,
             lost: HashMap::new(),
             scripts: HashMap::new(),
         }
     }
 
-    /// Counts a training document.
+    /// Counts the words of a training document.
     pub fn add(&mut self, text: &str) {
         self.documents += 1;
         let last = self.documents;
@@ -58,7 +61,7 @@ impl<'a> Counter<'a> {
             let (words, characters) = self.scripts.entry(script(&word)).or_default();
             *words += 1;
             *characters += word.chars().count() as u64;
-            if let Some(rule) = self.rules.refuses(&word) {
+            if let Some(rule) = self.rules.excluding_rule(&word) {
                 *self.lost.entry(rule).or_default() += 1;
                 continue;
             }
@@ -68,17 +71,17 @@ impl<'a> Counter<'a> {
                 seen.count += 1;
                 continue;
             }
-            if self.words.len() >= self.most {
-                self.forget();
+            if self.words.len() >= self.capacity {
+                self.drop_rarest();
             }
-            self.words.insert(word.into_owned(), Seen { documents: 1, last, count: 1 });
+            self.words.insert(word.into_owned(), WordCount { documents: 1, last, count: 1 });
         }
     }
 
-    /// Makes room: forgets the words of the fewest documents.
-    fn forget(&mut self) {
-        self.forgotten += 1;
-        let (rare, lost) = (self.forgotten, self.lost.entry(Rule::MinDocuments).or_default());
+    /// Drops the words of the fewest documents.
+    fn drop_rarest(&mut self) {
+        self.dropped_below += 1;
+        let (rare, lost) = (self.dropped_below, self.lost.entry(Rule::MinDocuments).or_default());
         self.words.retain(|_, seen| {
             let stays = seen.documents > rare;
             *lost += if stays { 0 } else { seen.count };
@@ -86,26 +89,26 @@ impl<'a> Counter<'a> {
         });
     }
 
-    /// The words that pass, in alphabetical order (of code points), and what became of all words.
+    /// Returns the words that pass the rules, sorted by code points, and the report on all words.
     ///
     /// # Errors
-    /// When there is none.
+    /// Fails if no word passes.
     pub fn vocabulary(self) -> Result<(Vocabulary, TextReport)> {
         let Self { rules, words, documents, total, mut lost, scripts, .. } = self;
-        let most = rules.max_share * documents as f64;
+        let max_documents = rules.max_share * documents as f64;
         let mut lose = |rule: Rule, count: u64| *lost.entry(rule).or_default() += count;
-        let mut passed: Vec<(String, Seen)> = Vec::new();
+        let mut passed: Vec<(String, WordCount)> = Vec::new();
         for (word, seen) in words {
             if seen.documents < rules.min_documents {
                 lose(Rule::MinDocuments, seen.count);
-            } else if seen.documents as f64 > most {
+            } else if seen.documents as f64 > max_documents {
                 lose(Rule::MaxShare, seen.count);
             } else {
                 passed.push((word, seen));
             }
         }
-        passed.sort_unstable_by(|(one, of_one), (other, of_other)| {
-            of_other.documents.cmp(&of_one.documents).then_with(|| one.cmp(other))
+        passed.sort_unstable_by(|(one, one_seen), (other, other_seen)| {
+            other_seen.documents.cmp(&one_seen.documents).then_with(|| one.cmp(other))
         });
         for (_, seen) in passed.drain(rules.max_words.min(passed.len())..) {
             lose(Rule::MaxWords, seen.count);
@@ -113,7 +116,7 @@ impl<'a> Counter<'a> {
         let kept = passed.iter().map(|(_, seen)| seen.count).sum();
         let report = TextReport::new(documents, total, kept, &lost).with_scripts(&scripts);
         if passed.is_empty() {
-            return Err(nothing_left(&report, rules));
+            return Err(empty_vocabulary(&report, rules));
         }
         let mut words: Vec<String> = passed.into_iter().map(|(word, _)| word).collect();
         words.sort_unstable();
@@ -130,13 +133,13 @@ mod tests {
     fn a_full_counter_forgets_the_rarest_words() {
         let rules = TextRules { min_documents: 2, max_share: 1.0, ..TextRules::default() };
         let mut counter = Counter::new(&rules);
-        counter.most = 4;
+        counter.capacity = 4;
         for text in ["water water rare", "water scarce", "water seldom", "water unique", "water single unique"] {
             counter.add(text);
             assert!(counter.words.len() <= 4);
         }
-        // `unique` was there when the table was full for the first time, in one document.
-        assert_eq!(counter.forgotten, 1);
+        // When the table was full for the first time, `unique` had occurred in one document.
+        assert_eq!(counter.dropped_below, 1);
         let (vocabulary, report) = counter.vocabulary().unwrap();
         assert_eq!(vocabulary.words(), ["unique", "water"]);
         assert_eq!((report.words, report.kept), (12, 8));

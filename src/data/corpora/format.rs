@@ -1,7 +1,7 @@
-//! The formats that corpora come in, and how they are recognised.
+//! The file formats of corpora, and their detection.
 
 use super::builder::is_store;
-use super::json::one_a_line;
+use super::json::conversion_command;
 use super::lines::Origin;
 use super::{tables, unpack};
 use crate::error::{Error, Result};
@@ -9,46 +9,47 @@ use crate::platform::open::kind;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-/// How a file or a folder holds a corpus. All but the last two may be gzipped.
+/// The format of a file or a folder with a corpus. All files but the last two formats may be gzipped.
 ///
-/// Text becomes words by [`TextRules`](super::TextRules), and must be UTF-8, or UTF-16 with a byte order mark; that
-/// mark and carriage returns are no part of it. Counts are taken as they are. The words of counts lie beside their
-/// file: in a file of the same name that ends in `.vocab` or `.tokens`, or in `vocab.txt` (`vocab.NAME.txt` beside
-/// `docword.NAME.txt`), a word a line; where there is none, words are called by their numbers. Titles, a line each, lie
-/// in a file that ends in `.titles`.
+/// Text is split into words by [`TextRules`](super::TextRules). It must be UTF-8, or UTF-16 with a byte order mark; the
+/// mark and carriage returns are removed. Counts are taken as they are. The words of counts are in a file beside: one
+/// of the same name that ends in `.vocab` or `.tokens`, or `vocab.txt` (`vocab.NAME.txt` beside `docword.NAME.txt`),
+/// with one word per line. Without such a file, words are named by their numbers. Titles, one per line, are in a file
+/// that ends in `.titles`.
 ///
-/// What is for testing is a matter of the [`Split`](super::Split), except in an archive or a store, which say
-/// themselves. Documents without words keep their places.
+/// A [`Split`](super::Split) chooses the documents for testing; only an archive or a store names them itself. Documents
+/// without words stay in the corpus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// A document a line.
+    /// One document per line.
     Text,
-    /// A folder: a document in each `.txt`, also in folders within, sorted by path.
+    /// A folder: one document in each `.txt` file, also in folders within, sorted by path.
     Folder,
-    /// A JSON object a line, its text in the field `text`, its title in `title` if it has one; blank lines are skipped.
+    /// One JSON object per line, with the text in the field `text`, and the title in `title` if there is one; blank
+    /// lines are skipped.
     JsonLines,
-    /// Comma-separated values, a document a row: the text in the column that [`Columns`](super::Columns) names, or in
-    /// the only one that has the name of one. Semicolons, tabs and vertical bars may stand for commas; fields may be in
-    /// double quotes, and then have line breaks.
+    /// Comma-separated values, one document per row. The text is in the column that [`Columns`](super::Columns) names,
+    /// or in the only column with a usual name for text. Semicolons, tabs and vertical bars may replace commas; fields
+    /// may be in double quotes, and then have line breaks.
     Csv,
-    /// The same with tabs.
+    /// A table as in [`Csv`](Self::Csv), with tabs.
     Tsv,
-    /// The bags of words of the UCI repository: three lines with the numbers of documents, words and entries, then
-    /// `document word count` a line, both counted from 1, sorted by document.
+    /// The bags of words of the UCI repository: three lines with the numbers of documents, words and entries, then one
+    /// `document word count` per line, both numbered from 1, sorted by document.
     Uci,
-    /// Blei's LDA-C: a document a line, `N word:count ...` with `N` entries, words counted from 0.
+    /// Blei's LDA-C: one document per line, `N word:count ...` with `N` entries, words numbered from 0.
     LdaC,
-    /// SVMlight, libsvm: a document a line, `label word:count ... # comment`, words counted from 1, or from 0 where a 0
-    /// occurs; the label is not used.
+    /// SVMlight and libsvm: one document per line, `label word:count ... # comment`, words numbered from 1, or from 0
+    /// if a word 0 occurs; the label is ignored.
     SvmLight,
-    /// NumPy's archive, see [`Corpus::read_npz`](super::Corpus::read_npz).
+    /// NumPy's archive; see [`Corpus::read_npz`](super::Corpus::read_npz).
     Npz,
-    /// A folder that an earlier [`load`](super::CorpusSet::load) has stored a corpus in.
+    /// A folder in which [`load`](super::CorpusSet::load) has stored a corpus.
     Store,
 }
 
 impl Format {
-    /// All of them.
+    /// All formats.
     pub const ALL: [Format; 10] = [
         Format::Text,
         Format::Folder,
@@ -62,7 +63,8 @@ impl Format {
         Format::Store,
     ];
 
-    /// What a user calls it: `text`, `folder`, `jsonl`, `csv`, `tsv`, `uci`, `ldac`, `svmlight`, `npz`, `store`.
+    /// Returns the format's name for users: `text`, `folder`, `jsonl`, `csv`, `tsv`, `uci`, `ldac`, `svmlight`, `npz`,
+    /// `store`.
     pub fn name(self) -> &'static str {
         match self {
             Format::Text => "text",
@@ -78,21 +80,23 @@ impl Format {
         }
     }
 
-    /// By its [`name`](Self::name).
+    /// Returns the format with this [`name`](Self::name); `None` if there is none.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
-    /// The format that was given, or else the one that is [recognised](Self::recognise).
+    /// Returns the given format, or else the one that [`recognise`](Self::recognise) finds. Fails if the path cannot be
+    /// read twice.
     pub(super) fn or_recognise(given: Option<Self>, path: &Path) -> Result<Self> {
-        must_be_read_twice(path)?;
+        check_rereadable(path)?;
         given.map_or_else(|| Self::recognise(path), Ok)
     }
 
-    /// From the start of a file, and from its name where the start says nothing; of a folder, from what it holds.
+    /// Detects the format from the beginning of a file, and from its name if the beginning is ambiguous; for a folder,
+    /// from its content.
     ///
     /// # Errors
-    /// When there is nothing of this name, or it is in no format that is known.
+    /// Fails if the path does not exist, or if its format is unknown.
     pub fn recognise(path: &Path) -> Result<Self> {
         if path.is_dir() {
             return Ok(if is_store(path) { Format::Store } else { Format::Folder });
@@ -117,23 +121,23 @@ impl Format {
             "txt" | "text" => Some(Format::Text),
             _ => None,
         };
-        // What is of one kind only needs no look at it; plain text may be any.
+        // Some names determine the format. `.txt`, `.csv` and `.tsv` files may hold other formats.
         if let Some(format) = by_name.filter(|format| !matches!(format, Format::Text | Format::Csv | Format::Tsv)) {
             return Ok(format);
         }
         let origin = Origin::File(path);
-        let start = unpack::started(path, origin.open()?)?.0;
-        if holds_arrays(&start) {
+        let start = unpack::read_start(path, origin.open()?)?.0;
+        if is_npz(&start) {
             return Ok(Format::Npz);
         }
-        let (start, _) = unpack::started(path, origin.open_text()?)?;
+        let (start, _) = unpack::read_start(path, origin.open_text()?)?;
         by_content(&start, by_name.is_some()).or(by_name).ok_or_else(|| {
             if start.trim_ascii_start().starts_with(b"[") {
                 return Error::file(
                     path,
                     format!(
                         "is a JSON list, which is not read; write each of its entries into a line of its own{}",
-                        one_a_line(path)
+                        conversion_command(path)
                     ),
                 );
             }
@@ -147,20 +151,20 @@ impl Format {
         })
     }
 
-    /// The format of standard input, by its start: a text a line, where that says nothing.
+    /// Detects the format of standard input from its beginning; one text per line if the beginning is ambiguous.
     ///
     /// # Errors
-    /// When it is no text.
+    /// Fails if the input is not text.
     pub(super) fn of_stream(origin: Origin<'_>) -> Result<Self> {
-        let start = unpack::started(origin.path(), origin.open()?)?.0;
-        if holds_arrays(&start) {
+        let start = unpack::read_start(origin.path(), origin.open()?)?.0;
+        if is_npz(&start) {
             return Ok(Format::Npz);
         }
-        let (start, _) = unpack::started(origin.path(), origin.open_text()?)?;
+        let (start, _) = unpack::read_start(origin.path(), origin.open_text()?)?;
         Ok(by_content(&start, true).unwrap_or(Format::Text))
     }
 
-    /// Where the words of a file of counts may lie, the likeliest first.
+    /// Returns paths where the words of a file of counts may be, the most likely first.
     pub(super) fn vocabularies(path: &Path) -> Vec<PathBuf> {
         let (folder, name) = plain_name(path);
         let beside = name.strip_prefix("docword.").map(|name| folder.join(format!("vocab.{name}")));
@@ -169,15 +173,15 @@ impl Format {
         beside.into_iter().chain(same).chain([folder.join("vocab.txt")]).flat_map(plain_or_gzipped).collect()
     }
 
-    /// Where the titles of a file of counts may lie.
+    /// Returns paths where the titles of a file of counts may be.
     pub(super) fn titles(path: &Path) -> Vec<PathBuf> {
         let (folder, name) = plain_name(path);
         plain_or_gzipped(folder.join(name).with_extension("titles")).into()
     }
 }
 
-/// Fails where a path leads to a pipe or a device: text is read twice, once to count words.
-fn must_be_read_twice(path: &Path) -> Result<()> {
+/// Checks that a path is not a pipe or a device: text is read twice, the first time to count words.
+fn check_rereadable(path: &Path) -> Result<()> {
     let Ok(found) = std::fs::metadata(path) else { return Ok(()) };
     let advice = match found.file_type() {
         found if found.is_file() || found.is_dir() => return Ok(()),
@@ -190,7 +194,7 @@ fn must_be_read_twice(path: &Path) -> Result<()> {
     Err(Error::file(path, format!("is {}, {advice}", kind(found.file_type()))))
 }
 
-/// The folder of a file, and its name without `.gz`.
+/// Returns the folder of a file, and its name without `.gz`.
 fn plain_name(path: &Path) -> (PathBuf, String) {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let name = name.strip_suffix(".gz").map(String::from).unwrap_or(name);
@@ -203,13 +207,13 @@ fn plain_or_gzipped(path: PathBuf) -> [PathBuf; 2] {
     [path, gzipped.into()]
 }
 
-/// Whether a file starts as an archive of NumPy does: its first entry is an array.
-fn holds_arrays(start: &[u8]) -> bool {
+/// Returns whether a file starts as an archive of NumPy: its first entry is an array.
+fn is_npz(start: &[u8]) -> bool {
     let length = start.get(26..28).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])));
     start.starts_with(b"PK\x03\x04") && start.get(30..30 + length).is_some_and(|name| name.ends_with(b".npy"))
 }
 
-/// From the first lines that are not blank. `strictly`: only where they cannot be text.
+/// Detects a format from the first lines that are not blank. If `strictly`, lines that could be text have no format.
 fn by_content(start: &[u8], strictly: bool) -> Option<Format> {
     let text = String::from_utf8_lossy(start);
     let mut lines = text.trim_start_matches('\u{feff}').lines().filter(|line| !line.trim().is_empty());
@@ -220,7 +224,7 @@ fn by_content(start: &[u8], strictly: bool) -> Option<Format> {
     let mut items = first.split_ascii_whitespace();
     let label = items.next().unwrap_or_default();
     let entries: Vec<bool> = items.take_while(|item| !item.starts_with('#')).map(is_entry).collect();
-    // The last entry may be cut off.
+    // The last entry may be truncated.
     let are_entries = entries.iter().rev().skip(1).all(|is_entry| *is_entry) && entries.first() == Some(&true);
     let numbers: Vec<&str> = lines.take(3).collect();
     let is_uci = is_number(first.trim())

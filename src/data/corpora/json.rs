@@ -1,23 +1,22 @@
-//! JSON lines: an object a line.
+//! Reads JSON lines: one object per line.
 
-use super::columns::{Columns, label};
+use super::columns::{Columns, id_and_title};
 use super::lines::{Lines, Origin};
-use super::names::{TITLE, listed};
+use super::names::{TITLE_NAME, quoted_list};
 use crate::error::Result;
-use crate::markup::{quoted, shell_word};
+use crate::markup::{shell_quoted, shell_word};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::path::Path;
 
-/// The field of the text, where none is named.
+/// The field of the text, if the user names none.
 const TEXT: &str = "text";
 
-/// Calls `each` with the text of every line, and what its document is called. Blank lines are skipped, other fields are
-/// left alone.
+/// Calls `each` with the text and the label of every line. Skips blank lines and ignores other fields.
 ///
 /// # Errors
-/// When a line is no object, or has no text; and those of `each`.
+/// Fails if a line is no object or has no text, and as `each` does.
 pub(super) fn visit(
     origin: Origin<'_>,
     columns: &Columns,
@@ -34,9 +33,9 @@ pub(super) fn visit(
     Ok(())
 }
 
-/// A command that makes lines of a JSON list of texts or of objects, as a sentence goes on; nothing where the file's
-/// name cannot be part of one.
-pub(super) fn one_a_line(path: &Path) -> String {
+/// Returns a command that converts a JSON list to lines, as the end of a sentence; empty if the file's name cannot be
+/// quoted for a shell.
+pub(super) fn conversion_command(path: &Path) -> String {
     const PROGRAM: &str = concat!(
         "import json, sys; ",
         r#"[print(json.dumps(x if isinstance(x, dict) else {"text": x})) for x in json.load(sys.stdin)]"#
@@ -49,17 +48,17 @@ pub(super) fn one_a_line(path: &Path) -> String {
     })
 }
 
-/// The text of a line, and what its document is called.
+/// Parses a line. Returns the text and the label of its document.
 fn parse<'a>(lines: &Lines<'_>, line: &'a str, columns: &Columns) -> Result<(Cow<'a, str>, Option<String>)> {
-    // An array would be taken for the fields in their order.
+    // serde would read a list as the fields in their order.
     if line.trim_start().starts_with('[') {
-        let advice = one_a_line(lines.path());
+        let advice = conversion_command(lines.path());
         return Err(lines.wrong(&format!(
-            "is no JSON object but a list; write each of its entries into a line of its own{advice}"
+            "is a JSON list, not an object; write each of its entries into a line of its own{advice}"
         )));
     }
     if !line.trim_start().starts_with('{') {
-        return Err(lines.wrong("is no JSON object"));
+        return Err(lines.wrong("is not a JSON object"));
     }
     let fields = Fields { text: columns.text.as_deref().unwrap_or(TEXT), id: columns.id.as_deref() };
     let mut json = serde_json::Deserializer::from_str(line);
@@ -68,7 +67,7 @@ fn parse<'a>(lines: &Lines<'_>, line: &'a str, columns: &Columns) -> Result<(Cow
         let problem = error.to_string();
         let problem = problem.split(" at line ").next().unwrap_or_default();
         lines.wrong(&format!(
-            "is no JSON object with a string `{}`: {} at byte {}",
+            "is not a JSON object with a string `{}`: {} at byte {}",
             fields.text,
             problem.chars().take(200).collect::<String>(),
             error.column()
@@ -76,17 +75,17 @@ fn parse<'a>(lines: &Lines<'_>, line: &'a str, columns: &Columns) -> Result<(Cow
     })?;
     let Found { text, title, id, others } = found;
     let Some(text) = text else {
-        let Some(other) = others.first() else { return Err(lines.wrong("is an object without a field of text")) };
+        let Some(other) = others.first() else { return Err(lines.wrong("is an object without a text field")) };
         let likely = others.iter().find(|name| *name != "id").unwrap_or(other);
-        let likely = quoted(&likely.escape_debug().to_string());
-        let problem = format!("has no field '{}', but {}", fields.text, listed(&others));
+        let likely = shell_quoted(&likely.escape_debug().to_string());
+        let problem = format!("has no field '{}', but {}", fields.text, quoted_list(&others));
         return Err(lines.without_text(&problem, likely));
     };
-    Ok((text, label(id.and_then(shown), title.and_then(shown))))
+    Ok((text, id_and_title(id.and_then(as_label), title.and_then(as_label))))
 }
 
-/// A title or a name: text, a number, or true or false.
-fn shown(value: Value) -> Option<String> {
+/// Returns a title or a name as text, if it is a string, a number or a boolean, and not blank.
+fn as_label(value: Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text,
         Value::Number(number) => number.to_string(),
@@ -96,19 +95,20 @@ fn shown(value: Value) -> Option<String> {
     Some(text).filter(|text| !text.trim().is_empty())
 }
 
-/// The fields that are wanted.
+/// The names of the fields to read.
 #[derive(Clone, Copy)]
 struct Fields<'f> {
     text: &'f str,
     id: Option<&'f str>,
 }
 
+/// The values that were read from a line.
 #[derive(Default)]
 struct Found<'a> {
     text: Option<Cow<'a, str>>,
     title: Option<Value>,
     id: Option<Value>,
-    /// Names of other fields that hold text.
+    /// Names of other fields.
     others: Vec<String>,
 }
 
@@ -137,7 +137,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
                 }
             } else if Some(&*name) == self.id {
                 found.id = Some(map.next_value()?);
-            } else if name == TITLE {
+            } else if name == TITLE_NAME {
                 found.title = Some(map.next_value()?);
             } else {
                 map.next_value::<IgnoredAny>()?;
@@ -148,7 +148,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
     }
 }
 
-/// A string, borrowed where it has no escapes.
+/// A string, borrowed from the line if it has no escapes.
 struct Text<'a>(Cow<'a, str>);
 
 impl<'de> serde::Deserialize<'de> for Text<'de> {

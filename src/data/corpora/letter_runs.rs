@@ -1,13 +1,13 @@
-//! Words as runs of letters: the rule of runs that were trained before words followed Unicode's segmentation, kept so
-//! that they read text as they did.
+//! Words as runs of letters: the segmentation of runs whose settings name none, kept so that they read text unchanged.
 //!
-//! A word is a run of alphabetic characters, with the accents U+0300..U+036F that follow them: digits, hyphens,
-//! underscores, and the vowel signs of most scripts of India end it. An apostrophe between two letters belongs to it.
+//! A word is a run of alphabetic characters, with the accents U+0300..U+036F that follow them. Digits, hyphens,
+//! underscores, and the vowel signs of most Indian scripts end a word. An apostrophe between two letters belongs to the
+//! word.
 
 use super::spelling::{is_apostrophe, without_possessive};
 use std::borrow::Cow;
 
-/// Every run of letters of a text.
+/// Iterates over the runs of letters of a text.
 pub(super) fn runs(text: &str, lower_case: bool) -> impl Iterator<Item = Cow<'_, str>> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -18,7 +18,7 @@ pub(super) fn runs(text: &str, lower_case: bool) -> impl Iterator<Item = Cow<'_,
     })
 }
 
-/// Where the word that a text starts with ends.
+/// Returns the length in bytes of the word at the start of a text.
 fn end_of_word(text: &str) -> usize {
     let mut characters = text.char_indices().peekable();
     while let Some((at, c)) = characters.next() {
@@ -30,6 +30,7 @@ fn end_of_word(text: &str) -> usize {
     text.len()
 }
 
+/// Returns the spelling of a word in the vocabulary.
 fn spell(word: &str, lower_case: bool) -> Cow<'_, str> {
     let is_plain = |byte: u8| byte.is_ascii() && !(lower_case && byte.is_ascii_uppercase());
     if word.bytes().all(is_plain) {
@@ -44,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_of_before_are_cut_as_they_were() {
+    fn letter_runs_are_cut_as_documented() {
         let words = |text: &'static str| runs(text, true).collect::<Vec<_>>();
         assert_eq!(
             words("Poisson-Gamma belief_networks, 2nd ed. (1996)!"),

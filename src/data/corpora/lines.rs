@@ -1,4 +1,4 @@
-//! Files and bytes as lines with numbers, plain or gzipped.
+//! Reads files and bytes as numbered lines, gzipped or not.
 
 use super::unpack::{self, to_utf8, unreadable};
 use crate::error::{Error, Result};
@@ -8,80 +8,88 @@ use flate2::bufread::MultiGzDecoder;
 use std::io::{BufRead, BufReader, Error as IoError, ErrorKind, Read};
 use std::path::Path;
 
-/// The longest line, and the longest file of one document, in bytes.
-pub(super) const LONGEST: u64 = budget::LINE;
+/// The most bytes of a line, and of a file that is one document.
+pub(super) const MAX_LINE_BYTES: u64 = budget::LINE;
 
-/// Where a corpus comes from; it can be read more than once.
+/// The origin of a corpus; it can be read repeatedly.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Origin<'a> {
     File(&'a Path),
-    /// Bytes, and what errors call them.
+    /// Bytes in memory, and their name in errors.
     Bytes(&'a Path, &'a [u8]),
 }
 
 impl<'a> Origin<'a> {
-    /// What errors call it.
+    /// Returns the path, or the name for errors.
     pub fn path(self) -> &'a Path {
         match self {
             Origin::File(path) | Origin::Bytes(path, _) => path,
         }
     }
 
-    /// From the start, unpacked.
+    /// Opens the origin at its start, decompressed.
     pub fn open(self) -> Result<Box<dyn BufRead + 'a>> {
         Ok(self.unpacked()?.0)
     }
 
-    /// The same, and how much of it there may be.
-    fn unpacked(self) -> Result<(Box<dyn BufRead + 'a>, Most)> {
+    /// Opens the origin, decompressed, and returns the limits on its content.
+    fn unpacked(self) -> Result<(Box<dyn BufRead + 'a>, Limits)> {
         let wrong = |error: std::io::Error| Error::file(self.path(), error);
-        let (mut reader, held): (Box<dyn BufRead + 'a>, u64) = match self {
+        let (mut reader, compressed_bytes): (Box<dyn BufRead + 'a>, u64) = match self {
             Origin::File(path) => {
                 let opened = open(path).map_err(wrong)?;
                 opened.hole().map_or(Ok(()), |problem| Err(Error::file(path, problem)))?;
-                let Opened { file, held, .. } = opened;
-                (Box::new(BufReader::with_capacity(1 << 16, file)), held)
+                let Opened { file, held: compressed_bytes, .. } = opened;
+                (Box::new(BufReader::with_capacity(1 << 16, file)), compressed_bytes)
             }
             Origin::Bytes(_, bytes) => (Box::new(bytes), bytes.len() as u64),
         };
         if !reader.fill_buf().map_err(wrong)?.starts_with(&[0x1f, 0x8b]) {
-            return Ok((reader, Most { line: LONGEST, lines: u64::MAX }));
+            return Ok((reader, Limits { line: MAX_LINE_BYTES, lines: u64::MAX }));
         }
-        let unpacked = Unpacked { source: MultiGzDecoder::new(reader), left: budget::most_text(held), held };
-        let most = Most { line: LONGEST.min(budget::most_text(held)), lines: budget::most_lines(held) };
-        Ok((Box::new(BufReader::with_capacity(1 << 16, unpacked)), most))
+        let unpacked = Unpacked {
+            source: MultiGzDecoder::new(reader),
+            bytes_left: budget::most_text(compressed_bytes),
+            compressed_bytes,
+        };
+        let limits = Limits {
+            line: MAX_LINE_BYTES.min(budget::most_text(compressed_bytes)),
+            lines: budget::most_lines(compressed_bytes),
+        };
+        Ok((Box::new(BufReader::with_capacity(1 << 16, unpacked)), limits))
     }
 
-    /// The same as text in UTF-8, each of whose lines ends with a line feed.
+    /// Opens the origin as text in UTF-8, with lines that end in line feeds.
     ///
     /// # Errors
-    /// When it is no text, or cannot be read.
+    /// Fails if the origin is not text, or cannot be read.
     pub fn open_text(self) -> Result<Box<dyn BufRead + 'a>> {
         unpack::text(self.path(), self.open()?)
     }
 
+    /// Opens the origin as lines.
     pub fn lines(self) -> Result<Lines<'a>> {
-        let (reader, most) = self.unpacked()?;
+        let (reader, limits) = self.unpacked()?;
         let reader = unpack::text(self.path(), reader)?;
-        Ok(Lines { origin: self, reader, line: Vec::new(), number: 0, most })
+        Ok(Lines { origin: self, reader, line: Vec::new(), number: 0, limits })
     }
 
-    /// An error at a line that is not UTF-8.
+    /// Makes the error that a line is not UTF-8.
     pub fn not_utf8(self, line: u64) -> Error {
         let example =
             to_utf8(self.path(), "latin1").map_or(String::new(), |command| format!(", for example with `{command}`"));
         Error::file(self.path(), format!("line {line} is not UTF-8; convert the file{example}"))
     }
 
-    /// The whole as one text.
-    pub fn whole(self) -> Result<String> {
+    /// Reads the whole origin as one text.
+    pub fn read_all(self) -> Result<String> {
         let wrong = |problem: String| Error::file(self.path(), problem);
         let mut bytes = Vec::new();
-        let (reader, most) = self.unpacked()?;
-        let read = unpack::text(self.path(), reader)?.take(most.line + 1).read_to_end(&mut bytes);
+        let (reader, limits) = self.unpacked()?;
+        let read = unpack::text(self.path(), reader)?.take(limits.line + 1).read_to_end(&mut bytes);
         read.map_err(|error| unreadable(self.path(), "", error))?;
-        if bytes.len() as u64 > most.line {
-            return Err(wrong(format!("is one document of more than {} bytes; cut it into parts", most.line)));
+        if bytes.len() as u64 > limits.line {
+            return Err(wrong(format!("is one document of more than {} bytes; cut it into parts", limits.line)));
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -94,49 +102,52 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// How much there may be, by what the file holds.
+/// Limits on the content, which depend on the size of the compressed file.
 #[derive(Debug, Clone, Copy)]
-struct Most {
-    /// Bytes of a line, and of a file that is one document.
+struct Limits {
+    /// Bytes per line, and per file that is one document.
     line: u64,
     lines: u64,
 }
 
-/// What compressed bytes unpack to, which ends in an error where it is many times as much.
+/// Decompresses bytes; fails if there are far more than compressed text would have.
 struct Unpacked<R> {
     source: MultiGzDecoder<R>,
-    left: u64,
-    held: u64,
+    bytes_left: u64,
+    compressed_bytes: u64,
 }
 
 impl<R: BufRead> Read for Unpacked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.source.read(buffer)?;
-        let Some(left) = self.left.checked_sub(read as u64) else {
-            let problem =
-                format!("{} compressed bytes unpack to more than {}", self.held, budget::most_text(self.held));
+        let Some(bytes_left) = self.bytes_left.checked_sub(read as u64) else {
+            let problem = format!(
+                "{} compressed bytes unpack to more than {}",
+                self.compressed_bytes,
+                budget::most_text(self.compressed_bytes)
+            );
             return Err(IoError::new(ErrorKind::FileTooLarge, problem));
         };
-        self.left = left;
+        self.bytes_left = bytes_left;
         Ok(read)
     }
 }
 
-/// Lines one after the other; a byte order mark, `\n` and `\r\n` are not part of them.
+/// Numbered lines, without byte order mark, `\n` and `\r\n`.
 pub(super) struct Lines<'a> {
     origin: Origin<'a>,
     reader: Box<dyn BufRead + 'a>,
     line: Vec<u8>,
     number: u64,
-    most: Most,
+    limits: Limits,
 }
 
 impl Lines<'_> {
-    /// Reads the next line; false at the end.
+    /// Reads the next line; returns `false` at the end.
     pub fn advance(&mut self) -> Result<bool> {
         self.line.clear();
         self.number += 1;
-        let Most { line, lines } = self.most;
+        let Limits { line, lines } = self.limits;
         let read = (&mut self.reader).take(line + 1).read_until(b'\n', &mut self.line);
         let read = read.map_err(|error| unreadable(self.origin.path(), &format!("line {} ", self.number), error))?;
         if read as u64 > line {
@@ -158,22 +169,22 @@ impl Lines<'_> {
         Ok(read > 0)
     }
 
-    /// The line that was read last.
+    /// Returns the line read last. Fails if it is not UTF-8.
     pub fn text(&self) -> Result<&str> {
         std::str::from_utf8(&self.line).map_err(|_| self.origin.not_utf8(self.number))
     }
 
-    /// What errors call their file.
+    /// Returns the path of the origin, or its name for errors.
     pub fn path(&self) -> &Path {
         self.origin.path()
     }
 
-    /// An error that names the file and the line.
+    /// Makes an error that names the file and the line.
     pub fn wrong(&self, problem: &str) -> Error {
         Error::file(self.path(), format!("line {} {problem}", self.number))
     }
 
-    /// An error at the last line, which has no text where one is expected, but perhaps in a field of another name.
+    /// Makes the error that the line read last has no text field; `likely` is the most likely one.
     pub fn without_text(&self, problem: &str, likely: String) -> Error {
         Error::TextColumn { path: self.path().into(), problem: format!("line {} {problem}", self.number), likely }
     }
@@ -183,15 +194,15 @@ impl Lines<'_> {
 mod tests {
     use super::*;
 
-    /// A command that is offered takes a file's name for a name, or is not offered.
+    /// A suggested command quotes the file's name; without a safe quotation, there is no suggestion.
     #[test]
-    fn latin1_is_converted_by_a_command_that_a_shell_reads_as_it_is_meant() {
+    fn the_suggested_latin1_command_is_quoted_for_a_shell() {
         let folder = tempfile::tempdir().unwrap();
-        let said = |name: &str| {
+        let message = |name: &str| {
             let path = folder.path().join(name);
             std::fs::write(&path, "").unwrap();
-            let said = Origin::File(&path).not_utf8(3).to_string();
-            said.replace(&format!("{}/", folder.path().display()), "")
+            let message = Origin::File(&path).not_utf8(3).to_string();
+            message.replace(&format!("{}/", folder.path().display()), "")
         };
         for (name, command) in [
             ("a.txt", "`mv a.txt a.txt.latin1 && iconv -f latin1 -t utf-8 a.txt.latin1 > a.txt`"),
@@ -201,10 +212,10 @@ mod tests {
                  | gzip > '$(x).txt.gz'`",
             ),
         ] {
-            assert!(said(name).ends_with(command), "{}", said(name));
+            assert!(message(name).ends_with(command), "{}", message(name));
         }
-        assert!(said("a\nb.txt").ends_with("line 3 is not UTF-8; convert the file"));
-        let said = Origin::Bytes(Path::new("standard input"), b"").not_utf8(3).to_string();
-        assert!(said.ends_with("with `iconv -f latin1 -t utf-8`"), "{said}");
+        assert!(message("a\nb.txt").ends_with("line 3 is not UTF-8; convert the file"));
+        let message = Origin::Bytes(Path::new("standard input"), b"").not_utf8(3).to_string();
+        assert!(message.ends_with("with `iconv -f latin1 -t utf-8`"), "{message}");
     }
 }

@@ -1,4 +1,4 @@
-//! Documents as counts of words, and corpora of them.
+//! Corpora of documents: reading text and counts, choosing a vocabulary, storing documents as counts of words.
 
 mod builder;
 mod columns;

@@ -1,7 +1,7 @@
-//! Names of columns: which are those of texts, and which could be names at all.
+//! Column names: the usual ones, and what a name looks like.
 
-/// Names of a column of texts, the likeliest first.
-pub(super) const TEXT: [&str; 12] = [
+/// Usual names of text columns, the most likely first.
+pub(super) const TEXT_NAMES: [&str; 12] = [
     "text",
     "body",
     "content",
@@ -16,32 +16,33 @@ pub(super) const TEXT: [&str; 12] = [
     "sentence",
 ];
 
-/// The name of a column of titles.
-pub(super) const TITLE: &str = "title";
+/// The name of the title column.
+pub(super) const TITLE_NAME: &str = "title";
 
-/// Whether a column of texts may be called so.
+/// Returns whether a name is a usual name of a text column.
 pub(super) fn is_text_name(name: &str) -> bool {
-    TEXT.iter().any(|known| name.trim().eq_ignore_ascii_case(known))
+    TEXT_NAMES.iter().any(|known| name.trim().eq_ignore_ascii_case(known))
 }
 
-/// Whether names look like those of a table with a column of texts.
+/// Returns whether fields look like the header of a table with a text column.
 pub(super) fn are_names(names: &[String]) -> bool {
     looks_like_names(names) && names.iter().any(|name| is_text_name(name))
 }
 
-/// Whether the first line of a table can be its header: short names, none twice, none a number.
+/// Returns whether fields look like a header: none is long, blank, repeated, or a number.
 pub(super) fn looks_like_names(names: &[String]) -> bool {
     let is_name = |name: &String| !name.trim().is_empty() && name.chars().count() <= 64 && name.parse::<f64>().is_err();
     names.iter().all(is_name) && (1..names.len()).all(|at| !names[..at].contains(&names[at]))
 }
 
+/// Returns the index of a name, compared exactly if possible, else without case and outer blanks.
 pub(super) fn find(names: &[String], wanted: &str) -> Option<usize> {
     let exactly = names.iter().position(|name| name == wanted);
     exactly.or_else(|| names.iter().position(|name| name.trim().eq_ignore_ascii_case(wanted)))
 }
 
-/// The start of a list of names.
-pub(super) fn listed(names: &[String]) -> String {
+/// Returns the first names of a list, as errors show them.
+pub(super) fn quoted_list(names: &[String]) -> String {
     let shown = |name: &String| {
         let start: String = name.chars().filter(|c| !c.is_control()).take(30).collect();
         if start.chars().count() < name.chars().count() { format!("'{start}…'") } else { format!("'{start}'") }

@@ -1,4 +1,4 @@
-//! Corpora in NumPy's archives.
+//! Reads corpora from NumPy's archives.
 
 use super::corpus::Parts;
 use super::vocabulary::flaw;
@@ -8,20 +8,21 @@ use crate::formats::npz::Archive;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-/// See [`Corpus::read_npz`].
+/// Reads an archive; its arrays are described at [`Corpus::read_npz`].
 pub(super) fn read(path: &Path, mut archive: Archive<'_, impl Read + Seek>) -> Result<Corpus> {
     let (_, vocabulary) = archive.bytes("vocab")?;
     let vocabulary = String::from_utf8(vocabulary)
         .map_err(|error| Error::file(path, format!("array 'vocab' must be UTF-8, but {}", error.utf8_error())))?;
     let vocabulary: Vec<String> = vocabulary.split('\n').map(String::from).collect();
     if let Some(flaw) = flaw(&vocabulary) {
-        return Err(Error::file(path, format!("array 'vocab': {}", flaw.shown(|number| format!("word {number}")))));
+        return Err(Error::file(path, format!("array 'vocab': {}", flaw.describe(|number| format!("word {number}")))));
     }
     let train = documents(&mut archive, path, "train", vocabulary.len())?;
     let test = documents(&mut archive, path, "test", vocabulary.len())?;
     Ok(Corpus::new(vocabulary, train, test)?.with_parts(Parts::Archive, None))
 }
 
+/// Reads the documents of one part, `train` or `test`, and checks their indices.
 fn documents(
     archive: &mut Archive<'_, impl Read + Seek>,
     path: &Path,

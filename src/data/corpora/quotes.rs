@@ -1,15 +1,16 @@
-//! Double quotes of a table.
+//! Checks the double quotes of a table.
 //!
-//! A quote at the start of a field begins a quoted one, which ends at the next quote that stands alone, be it in
-//! another row. So a text that only begins with a quote swallows all rows up to the next one. Programs that read tables
-//! say nothing (Python's csv, Excel) or notice the end of the file (pandas); here, every row is watched:
+//! A quote at the start of a field opens a quoted field. The field ends at the next single quote, possibly in another
+//! row. So if a text merely begins with a quote, the field takes in all rows up to the next quote. Other readers do not
+//! report this (Python's csv, Excel), or only at the end of the file (pandas). The reader here checks every row:
 //!
 //! ```text
-//! the file ends within a quoted field                              an error
-//! its quote is in another line, and does not end the field         an error
-//! all lines of a row read as rows of their own, ten or more        an error; of fields between tabs, two or more
-//! the same, of fewer lines, or ten or more of a single column      counted for the report
-//! its quote is in the same line, and does not end the field        what follows is part of the field
+//! the file ends within a quoted field                                 an error
+//! the next quote is in another line, and does not end the field       an error
+//! every line of a row reads as a row: ten lines or more;              an error
+//! with tabs between fields, two lines or more
+//! the same for fewer lines, or ten or more in a table of one column   counted, and reported as a note
+//! the next quote is in the same line, and does not end the field      the rest belongs to the field
 //! ```
 
 use crate::choice::choices;
@@ -19,33 +20,33 @@ use std::rc::Rc;
 
 choices! {
     "quotes";
-    /// What double quotes of a table are.
+    /// How double quotes in a table are read.
     #[derive(Default)]
     pub enum Quotes {
-        /// They stand around a field, and one in a field is doubled; a field that begins with one must end with one
+        /// Quotes enclose a field, and a quote inside is doubled; a field that begins with a quote must end with one
         #[default]
         Paired = "paired",
-        /// They stand around a field, whatever rows this takes: the rule of runs from before there was another
+        /// Quotes enclose a field, over any number of rows, without checks, as in runs without this setting
         Any = "any",
-        /// They are letters, as in tables that have no line breaks and no separators in texts
+        /// Quotes are ordinary letters, in tables whose texts have no line breaks and no separators
         Text = "text",
     }
 }
 
-/// So many lines of a row that read as rows are no chance.
-const SWALLOWED: u64 = 10;
+/// The fewest lines of a row that are an error if each reads as a row: chance makes hardly so many.
+const MANY_LINES: u64 = 10;
 
-/// What was seen of a table so far.
+/// The findings about a table so far.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
-    /// Why the table cannot be right.
+pub(super) struct Findings {
+    /// Why the quotes cannot be right.
     pub problem: Option<String>,
-    /// Rows of several lines, all of which read as rows, and the line of the first.
+    /// The number of quoted rows whose lines all read as rows, and the first line of the first.
     doubtful: (u64, u64),
 }
 
-impl Seen {
-    /// What a user should look at.
+impl Findings {
+    /// Returns a note for the user about doubtful rows.
     pub fn note(&self) -> Option<String> {
         let (count, line) = self.doubtful;
         (count > 0).then(|| {
@@ -58,38 +59,38 @@ impl Seen {
     }
 }
 
-/// Where in a field a reader is.
+/// The position of the reader in a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Start,
     Plain,
     Quoted,
-    /// After a quote in a quoted field.
+    /// After a quote in a quoted field, which ends the field unless another quote follows.
     Closed,
 }
 
-/// Bytes of a table, on their way to what reads them.
-pub(super) struct Watched<R> {
+/// Passes the bytes of a table on to a reader, and checks their quotes.
+pub(super) struct CheckedQuotes<R> {
     reader: R,
     delimiter: u8,
     state: State,
-    /// Fields of the first row, once it is known.
+    /// Number of fields in the first row, once it is known.
     columns: Option<usize>,
-    /// Those of this row so far.
+    /// Number of fields of the current row so far.
     fields: usize,
-    /// This line, counted from 1, its bytes, and the line that the row began in.
+    /// The number of the current line from 1, its bytes, and the first line of the current row.
     number: u64,
     line: Vec<u8>,
-    began: u64,
-    /// The line in which the last quoted field began.
-    opened: u64,
-    /// Whether all lines of the row so far read as rows.
+    row_line: u64,
+    /// The line in which the last quoted field was opened.
+    quote_line: u64,
+    /// Whether all lines of the current row so far read as rows.
     are_rows: bool,
-    seen: Rc<RefCell<Seen>>,
+    findings: Rc<RefCell<Findings>>,
 }
 
-impl<R: Read> Watched<R> {
-    pub fn new(reader: R, delimiter: u8, seen: Rc<RefCell<Seen>>) -> Self {
+impl<R: Read> CheckedQuotes<R> {
+    pub fn new(reader: R, delimiter: u8, findings: Rc<RefCell<Findings>>) -> Self {
         let (columns, line) = (None, Vec::new());
         Self {
             reader,
@@ -99,30 +100,30 @@ impl<R: Read> Watched<R> {
             fields: 1,
             number: 1,
             line,
-            began: 1,
-            opened: 0,
+            row_line: 1,
+            quote_line: 0,
             are_rows: true,
-            seen,
+            findings,
         }
     }
 
-    /// Looks at a byte.
-    fn watch(&mut self, byte: u8) -> Result<(), String> {
-        let ends = matches!(byte, b'\n' | b'\r');
-        if !ends {
+    /// Checks the next byte.
+    fn check_byte(&mut self, byte: u8) -> Result<(), String> {
+        let is_line_end = matches!(byte, b'\n' | b'\r');
+        if !is_line_end {
             self.line.push(byte);
         }
         self.state = match self.state {
-            // A byte order mark is no part of the first field.
+            // A byte order mark does not belong to the first field.
             State::Start if self.number == 1 && self.fields == 1 && is_mark(&self.line) => State::Start,
             State::Start if byte == b'"' => {
-                self.opened = self.number;
+                self.quote_line = self.number;
                 State::Quoted
             }
             State::Quoted if byte == b'"' => State::Closed,
             State::Closed if byte == b'"' => State::Quoted,
             State::Quoted => State::Quoted,
-            _ if ends => {
+            _ if is_line_end => {
                 self.end_row()?;
                 State::Start
             }
@@ -130,12 +131,11 @@ impl<R: Read> Watched<R> {
                 self.fields += 1;
                 State::Start
             }
-            State::Closed if self.number > self.opened => {
+            State::Closed if self.number > self.quote_line => {
                 return Err(format!(
-                    "line {} begins a field with a double quote, and the next one, in line {}, does not end that \
-                     field, so that all between \
-                     them would be one text",
-                    self.opened, self.number
+                    "line {} begins a field with a double quote, and the next quote, in line {}, does not end that \
+                    field, so that everything between them would be one text",
+                    self.quote_line, self.number
                 ));
             }
             _ => State::Plain,
@@ -147,72 +147,74 @@ impl<R: Read> Watched<R> {
             self.number += 1;
             self.line.clear();
             if self.state == State::Start {
-                self.began = self.number;
+                self.row_line = self.number;
             }
         }
         Ok(())
     }
 
-    /// Whether the line reads as a row: a quote that its line does not close is a letter.
+    /// Returns whether the current line reads as a row; an unclosed quote counts as a letter.
     fn is_row(&self) -> bool {
         let line = self.line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&self.line);
         !line.is_empty() && Some(fields(line, self.delimiter)) == self.columns
     }
 
+    /// Ends a row, and checks whether its lines read as rows.
     fn end_row(&mut self) -> Result<(), String> {
         if self.fields == 1 && self.line.is_empty() {
             return Ok(());
         }
-        let (lines, are_rows) = (self.number - self.began + 1, self.are_rows && self.is_row());
+        let (lines, are_rows) = (self.number - self.row_line + 1, self.are_rows && self.is_row());
         let columns = *self.columns.get_or_insert(self.fields);
         (self.fields, self.are_rows) = (1, true);
-        // A text alone in its row may well have line breaks.
-        let fewest = if columns > 1 { 2 } else { SWALLOWED };
+        // In a table of one column, a text may well have line breaks.
+        let fewest = if columns > 1 { 2 } else { MANY_LINES };
         if lines < fewest || !are_rows {
             return Ok(());
         }
-        if columns > 1 && (lines >= SWALLOWED || self.delimiter == b'\t') {
+        if columns > 1 && (lines >= MANY_LINES || self.delimiter == b'\t') {
             return Err(format!(
                 "lines {} to {} are one row by their double quotes, but each of them reads as a row of its own",
-                self.began, self.number
+                self.row_line, self.number
             ));
         }
-        let doubtful = &mut self.seen.borrow_mut().doubtful;
-        *doubtful = (doubtful.0 + 1, if doubtful.0 == 0 { self.began } else { doubtful.1 });
+        let doubtful = &mut self.findings.borrow_mut().doubtful;
+        *doubtful = (doubtful.0 + 1, if doubtful.0 == 0 { self.row_line } else { doubtful.1 });
         Ok(())
     }
 
-    fn end(&self) -> Result<(), String> {
+    /// Ends the file, and checks that no quote is open.
+    fn end_file(&self) -> Result<(), String> {
         match self.state {
             State::Quoted => Err(format!(
-                "line {} begins a field with a double quote that nothing closes, so that all up to the end of the \
-                 file would be one \
-                 text",
-                self.opened
+                "line {} begins a field with a double quote that nothing closes, so that everything up to the end of \
+                the file would be one text",
+                self.quote_line
             )),
             _ => Ok(()),
         }
     }
 }
 
-impl<R: Read> Read for Watched<R> {
+impl<R: Read> Read for CheckedQuotes<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.reader.read(buffer)?;
-        let watched = if read == 0 { self.end() } else { buffer[..read].iter().try_for_each(|&byte| self.watch(byte)) };
-        watched.map_err(|problem| {
-            self.seen.borrow_mut().problem = Some(problem.clone());
+        let checked =
+            if read == 0 { self.end_file() } else { buffer[..read].iter().try_for_each(|&byte| self.check_byte(byte)) };
+        checked.map_err(|problem| {
+            self.findings.borrow_mut().problem = Some(problem.clone());
             Error::other(problem)
         })?;
         Ok(read)
     }
 }
 
-/// Whether bytes begin a byte order mark, and are not all that there is.
+/// Returns whether bytes are the beginning of a byte order mark.
 fn is_mark(line: &[u8]) -> bool {
     !line.is_empty() && "\u{feff}".as_bytes().starts_with(line)
 }
 
-/// Fields of a line by itself.
+/// Returns the number of fields of a line that is read as a row.
 fn fields(line: &[u8], delimiter: u8) -> usize {
     let (mut rest, mut count) = (line, 1);
     loop {
@@ -225,7 +227,7 @@ fn fields(line: &[u8], delimiter: u8) -> usize {
     }
 }
 
-/// Where a quoted field ends, behind its closing quote, if it does on its line.
+/// Returns the end of a quoted field, after its closing quote; `None` if it does not end in its line.
 fn quoted_end(field: &[u8], delimiter: u8) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -243,10 +245,13 @@ fn quoted_end(field: &[u8], delimiter: u8) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn read(table: &str, delimiter: u8) -> Seen {
-        let seen = Rc::new(RefCell::new(Seen::default()));
-        let _ = std::io::copy(&mut Watched::new(table.as_bytes(), delimiter, Rc::clone(&seen)), &mut std::io::sink());
-        seen.take()
+    fn read(table: &str, delimiter: u8) -> Findings {
+        let findings = Rc::new(RefCell::new(Findings::default()));
+        let _ = std::io::copy(
+            &mut CheckedQuotes::new(table.as_bytes(), delimiter, Rc::clone(&findings)),
+            &mut std::io::sink(),
+        );
+        findings.take()
     }
 
     #[test]
@@ -266,30 +271,31 @@ mod tests {
             "id,text\n1,\"Great\" product\n2,5\" pipe\n",
             "text\n\"a\nb\nc\n\nd\ne\nf\ng\nh\ni\nj\nk\nl\"\n",
         ] {
-            let seen = read(table, b',');
-            assert_eq!((seen.problem.as_deref(), seen.note()), (None, None), "{table}");
+            let findings = read(table, b',');
+            assert_eq!((findings.problem.as_deref(), findings.note()), (None, None), "{table}");
         }
     }
 
     #[test]
-    fn quotes_that_swallow_rows_are_a_problem() {
+    fn quotes_that_take_in_rows_are_a_problem() {
         let rows = |count: usize| (3..3 + count).map(|number| format!("{number},words\n")).collect::<String>();
-        let said = |table: &str, delimiter| read(table, delimiter).problem.unwrap_or_default();
+        let problem_of = |table: &str, delimiter| read(table, delimiter).problem.unwrap_or_default();
         let open = format!("id,text\n1,words\n2,\"a text\n{}", rows(40));
-        assert!(said(&open, b',').starts_with("line 3 begins a field with a double quote that nothing closes"));
+        assert!(problem_of(&open, b',').starts_with("line 3 begins a field with a double quote that nothing closes"));
         let twice = format!("{open}50,\"another\n");
-        let expected = "line 3 begins a field with a double quote, and the next one, in line 44, does not end";
-        assert!(said(&twice, b',').starts_with(expected), "{}", said(&twice, b','));
+        let expected = "line 3 begins a field with a double quote, and the next quote, in line 44, does not end";
+        assert!(problem_of(&twice, b',').starts_with(expected), "{}", problem_of(&twice, b','));
         let ended = format!("{open}50,another\"\n");
-        assert!(said(&ended, b',').starts_with("lines 3 to 44 are one row"), "{}", said(&ended, b','));
+        assert!(problem_of(&ended, b',').starts_with("lines 3 to 44 are one row"), "{}", problem_of(&ended, b','));
         let few = format!("id,text\n1,words\n2,\"a text\n{}50,another\"\n", rows(2));
-        let seen = read(&few, b',');
+        let findings = read(&few, b',');
         assert!(
-            seen.problem.is_none() && seen.note().unwrap().contains("rows of their own: 1, the first from line 3"),
-            "{seen:?}"
+            findings.problem.is_none()
+                && findings.note().unwrap().contains("rows of their own: 1, the first from line 3"),
+            "{findings:?}"
         );
         let alone = format!("text\nwords\n\"a text\n{}another\"\n", "words\n".repeat(20));
         assert!(read(&alone, b',').note().unwrap().contains("rows of their own: 1, the first from line 3"));
-        assert!(said(&few.replace(',', "\t"), b'\t').starts_with("lines 3 to 6 are one row"));
+        assert!(problem_of(&few.replace(',', "\t"), b'\t').starts_with("lines 3 to 6 are one row"));
     }
 }

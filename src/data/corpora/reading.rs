@@ -1,4 +1,4 @@
-//! Corpora from files and bytes.
+//! Reads corpora from files and bytes, and texts one by one.
 
 use super::columns::Columns;
 use super::corpus::Corpus;
@@ -11,21 +11,21 @@ use crate::formats::npz::Archive;
 use std::path::Path;
 
 impl Corpus {
-    /// An `.npz` of compressed sparse rows: `{train,test}_{ptr,words,counts}`, and `vocab`, the bytes of a list joined
-    /// by newlines.
+    /// Reads an `.npz` of compressed sparse rows: the arrays `{train,test}_{ptr,words,counts}`, and `vocab`, the bytes
+    /// of the words joined by newlines.
     ///
     /// # Errors
-    /// When the file is missing, truncated or malformed; the message names it, and the array.
+    /// Fails if the file is missing, truncated or malformed; the message names the file and the array.
     pub fn read_npz(path: &Path) -> Result<Self> {
         npz::read(path, Archive::open(path)?)
     }
 
-    /// From the bytes of a file, plain or gzipped, in any [`Format`] but those that are folders. `name` is what errors
-    /// call it; `words` are the bytes of the file of words that lies beside a file of counts; `rules` are how it is
-    /// read: those for text alone will do.
+    /// Reads a corpus from the bytes of a file, gzipped or not, in any [`Format`] that is not a folder. Errors call it
+    /// `name`. `words` are the bytes of the file of words that accompanies a file of counts. `rules` may be rules for
+    /// text alone.
     ///
     /// # Errors
-    /// As [`CorpusSet::load`](super::CorpusSet::load).
+    /// Fails as [`CorpusSet::load`](super::CorpusSet::load) does.
     pub fn parse(
         format: Format,
         name: &Path,
@@ -37,12 +37,12 @@ impl Corpus {
     }
 }
 
-/// Calls `each` with every text of a source, and what its document is called, if anything: of a file with a text a
-/// line, a table, JSON lines, a folder of `.txt` files, or standard input (`-`); a format may stand before the path, as
-/// in `csv:PATH`. Returns what a user should know of how the source was read.
+/// Calls `each` with the text and the label of every document of a source: a file with one text per line, a table, JSON
+/// lines, a folder of `.txt` files, or standard input (`-`). A format may precede the path, as in `csv:PATH`. Returns
+/// notes for the user about how the source was read.
 ///
 /// # Errors
-/// When the source cannot be read or holds no text, and those of `each`.
+/// Fails if the source cannot be read or holds no text, and as `each` does.
 pub fn visit_texts(
     source: &CorpusSet,
     columns: &Columns,

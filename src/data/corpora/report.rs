@@ -1,4 +1,4 @@
-//! What was read of a corpus, and what of it was left out by which rule.
+//! Reports what was read of a corpus, and which rules left words out.
 
 use super::rules::{Rule, TextRules};
 use super::scripts::SEGMENTERS;
@@ -7,89 +7,90 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use unicode_script::Script;
 
-/// What was read.
+/// A summary of a corpus that was read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ReadingReport {
-    /// Documents that were read.
+    /// Number of documents.
     pub documents: u64,
-    /// Those of them that are for testing.
+    /// Number of documents held out for testing.
     pub held_out: u64,
-    /// Those of the others that choose the best epoch and are not trained on; none where whoever read them knows of no
+    /// Number of documents that choose the best epoch and are not trained on; `None` if the corpus is not read for
     /// training.
     pub validation: Option<u64>,
-    /// Those that have no word of the vocabulary.
+    /// Number of documents without a word of the vocabulary.
     pub empty: u64,
-    /// Words of all documents that the vocabulary has, each as often as it occurs.
+    /// Number of words in all documents that the vocabulary has, with repetitions.
     pub words: u64,
-    /// Words of the vocabulary.
+    /// Number of words in the vocabulary.
     pub vocabulary: u64,
-    /// How documents were held out.
+    /// The rule by which documents were held out.
     pub split: String,
-    /// The document of the most words.
+    /// The document with the most words.
     pub longest: Option<LongestDocument>,
-    /// What was taken for granted of counts: from which number words are counted, and where their names come from.
+    /// Assumptions about counts: the number of the first word, and the origin of the words' names.
     pub notes: Vec<String>,
-    /// What became of the words of text; none where counts of words were read.
+    /// The report on words of text; `None` for counts.
     pub text: Option<TextReport>,
 }
 
-/// The document of the most words.
+/// The document with the most words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LongestDocument {
-    /// Its title, or how it starts; none where its source has no text.
+    /// The document's title, or its beginning; `None` if its source has no text.
     pub label: Option<String>,
-    /// Its words.
+    /// Number of words, with repetitions.
     pub words: u64,
 }
 
-/// Words of the training documents, each as often as it occurs.
+/// The report on words of the training documents, counted with repetitions.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TextReport {
-    /// Training documents.
+    /// Number of training documents.
     pub documents: u64,
-    /// All words.
+    /// Number of all words.
     pub words: u64,
-    /// Those that the vocabulary has.
+    /// Number of words that are in the vocabulary.
     pub kept: u64,
-    /// Those that a rule left out, by the first rule that did; a rule that left out none is not here.
+    /// Numbers of words that each rule left out; a word counts for the first rule that applies. Rules without words are
+    /// not listed.
     pub lost: Vec<Loss>,
-    /// By script, that of the most words first.
+    /// Words per script, the most frequent script first.
     pub scripts: Vec<ScriptReport>,
 }
 
-/// What a rule left out.
+/// The words that a rule left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
-    /// The rule.
+    /// The rule that left the words out.
     pub rule: Rule,
-    /// Words, each as often as it occurs.
+    /// Number of words, with repetitions.
     pub words: u64,
 }
 
-/// The words of a script.
+/// The words of one script.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScriptReport {
-    /// Unicode's name.
+    /// The name of the script in Unicode.
     pub script: String,
-    /// Words, each as often as it occurs.
+    /// Number of words, with repetitions.
     pub words: u64,
-    /// Their mean number of characters.
+    /// Mean number of characters per word.
     pub mean_length: f64,
 }
 
-/// Characters of a mean word beyond which a script without spaces was not segmented; words of a segmenter have two in
-/// Chinese, and five, with marks, in Thai.
-fn longest_mean(script: Script) -> f64 {
+/// Returns the mean number of characters per word beyond which text without spaces was not segmented. Segmented words
+/// have about two characters in Chinese, and five, with marks, in Thai.
+fn longest_segmented_mean(script: Script) -> f64 {
     match script {
         Script::Han | Script::Hiragana | Script::Katakana => 4.5,
         _ => 11.0,
     }
 }
 
-/// Of the words of a script, at least this share must be of one that is worth a warning.
-const NOTABLE: f64 = 0.05;
+/// The least share of a script in the words for a warning about it.
+const NOTABLE_SHARE: f64 = 0.05;
 
 impl TextReport {
     pub(super) fn new(documents: u64, words: u64, kept: u64, lost: &HashMap<Rule, u64>) -> Self {
@@ -98,7 +99,7 @@ impl TextReport {
         Self { documents, words, kept, lost, scripts: Vec::new() }
     }
 
-    /// Adds scripts: words and their characters.
+    /// Adds the scripts, each with its number of words and of their characters.
     pub(super) fn with_scripts(mut self, scripts: &HashMap<Script, (u64, u64)>) -> Self {
         self.scripts = scripts
             .iter()
@@ -112,8 +113,8 @@ impl TextReport {
         self
     }
 
-    /// What to do about words that are whole sentences.
-    fn segmented(&self) -> String {
+    /// Returns advice for text without spaces between words.
+    fn segmenting_advice(&self) -> String {
         let found = |(script, _): &&(Script, &str)| self.scripts.iter().any(|found| found.script == script.full_name());
         match SEGMENTERS.iter().find(found) {
             Some((script, programs)) => format!(
@@ -125,27 +126,27 @@ impl TextReport {
         }
     }
 
-    /// Sentences about what a user may not have meant.
+    /// Returns warnings: a rule that left out most words, and text that is not segmented.
     fn warnings(&self, rules: &TextRules, named: &dyn Fn(&str, &str) -> String) -> Vec<String> {
-        let half = |loss: &&Loss| 2 * loss.words > self.words;
+        let is_majority = |loss: &&Loss| 2 * loss.words > self.words;
         let mut warnings: Vec<String> = self
             .lost
             .iter()
-            .filter(half)
+            .filter(is_majority)
             .map(|loss| {
                 let relaxed = loss.rule.relaxed();
                 let advice = relaxed.map_or(String::new(), |(setting, value)| {
                     format!("; {} leaves none out for it", named(setting, value))
                 });
-                format!("{} of {} words {}{advice}", loss.words, self.words, loss.rule.shown(rules))
+                format!("{} of {} words {}{advice}", loss.words, self.words, loss.rule.reason(rules))
             })
             .collect();
         for (script, programs) in SEGMENTERS {
             let name = script.full_name();
             let found = self.scripts.iter().find(|found| found.script == name);
             if let Some(found) = found
-                && found.words as f64 > NOTABLE * self.words as f64
-                && found.mean_length > longest_mean(script)
+                && found.words as f64 > NOTABLE_SHARE * self.words as f64
+                && found.mean_length > longest_segmented_mean(script)
             {
                 warnings.push(format!(
                     "words in {name} script have {:.0} characters on average: it is written without spaces between \
@@ -160,8 +161,8 @@ impl TextReport {
 }
 
 impl Rule {
-    /// What a rule does to a word, as a sentence goes on.
-    fn shown(self, rules: &TextRules) -> String {
+    /// Returns what a rule says of the words that it leaves out, as the end of a sentence.
+    fn reason(self, rules: &TextRules) -> String {
         let TextRules { min_letters, min_documents, max_share, max_words, .. } = rules;
         match self {
             Rule::MinLetters => format!("have fewer than {min_letters} letters (min-letters)"),
@@ -175,7 +176,7 @@ impl Rule {
         }
     }
 
-    /// The rule's setting, and the value by which it leaves out no word.
+    /// Returns the rule's setting, and the value with which it leaves out no word; `None` if there is no such value.
     fn relaxed(self) -> Option<(&'static str, &'static str)> {
         match self {
             Rule::MinLetters => Some(("min_letters", "1")),
@@ -187,8 +188,8 @@ impl Rule {
     }
 }
 
-/// Why no word is left, and the settings by which words are.
-pub(super) fn nothing_left(report: &TextReport, rules: &TextRules) -> Error {
+/// Makes the error that the vocabulary is empty, with the settings that would keep words.
+pub(super) fn empty_vocabulary(report: &TextReport, rules: &TextRules) -> Error {
     let TextReport { documents, words, lost, .. } = report;
     if *documents == 0 {
         let problem = "all documents are held out for testing, and none is left to train on".into();
@@ -201,12 +202,12 @@ pub(super) fn nothing_left(report: &TextReport, rules: &TextRules) -> Error {
     }
     let mut lost = lost.clone();
     lost.sort_by_key(|loss| std::cmp::Reverse(loss.words));
-    let causes: Vec<String> = lost.iter().map(|loss| format!("{} {}", loss.words, loss.rule.shown(rules))).collect();
-    // What an earlier rule took was not put to the later ones, which may take it too.
+    let causes: Vec<String> = lost.iter().map(|loss| format!("{} {}", loss.words, loss.rule.reason(rules))).collect();
+    // Words that one rule left out were not tested by later rules, which may leave them out, too.
     let relaxed_by = |rule: &Rule| rule.relaxed().is_some() && lost.iter().any(|loss| loss.rule == *rule);
     let relaxed = Rule::ALL.into_iter().skip_while(|rule| !relaxed_by(rule)).filter_map(Rule::relaxed).collect();
     let is_long = lost.iter().any(|loss| loss.rule == Rule::Longest);
-    let advice = if is_long { format!("; {}", report.segmented()) } else { String::new() };
+    let advice = if is_long { format!("; {}", report.segmenting_advice()) } else { String::new() };
     let problem = format!(
         "no word is left for the vocabulary: of {words} words in {documents} training documents, {}{advice}",
         causes.join(", ")
@@ -215,7 +216,7 @@ pub(super) fn nothing_left(report: &TextReport, rules: &TextRules) -> Error {
 }
 
 impl ReadingReport {
-    /// What was read, in a few lines.
+    /// Returns the summary as a few sentences.
     pub fn sentences(&self, rules: &TextRules) -> Vec<String> {
         let Self { documents, held_out, validation, empty, words, vocabulary, split, longest, notes, text } = self;
         let validating =
@@ -232,7 +233,7 @@ impl ReadingReport {
                 text.kept, text.words
             );
             for loss in &text.lost {
-                line.push_str(&format!(", {} {}", loss.words, loss.rule.shown(rules)));
+                line.push_str(&format!(", {} {}", loss.words, loss.rule.reason(rules)));
             }
             lines.push(line);
             if text.scripts.len() > 1 || text.scripts.first().is_some_and(|found| found.script != "Latin") {
@@ -242,17 +243,17 @@ impl ReadingReport {
             }
         }
         lines.extend(notes.iter().cloned());
-        let mut line = format!("vocabulary of {vocabulary} words, {words} of them in the documents");
+        let mut line = format!("vocabulary of {vocabulary} words, which occur {words} times in the documents");
         if let Some(LongestDocument { label, words }) = longest {
             let label = label.as_ref().map_or(String::new(), |label| format!(": {label}"));
-            line.push_str(&format!("; the longest document has {words}{label}"));
+            line.push_str(&format!("; the longest document has {words} words{label}"));
         }
         lines.push(line);
         lines
     }
 
-    /// Sentences about what a user may not have meant: a rule that took more than half, text that is not segmented,
-    /// parts without a document. `named` is how a user gives a setting a value.
+    /// Returns warnings: a rule that left out more than half of the words, text that is not segmented, parts without a
+    /// document. `named` formats a setting with a value, as the user would set it.
     pub fn warnings(&self, rules: &TextRules, named: &dyn Fn(&str, &str) -> String) -> Vec<String> {
         let mut warnings = self.text.as_ref().map_or_else(Vec::new, |text| text.warnings(rules, named));
         if 2 * self.empty > self.documents {

@@ -1,14 +1,14 @@
-//! Documents in memory: compressed sparse rows, and their labels.
+//! Documents in memory as compressed sparse rows, and their labels.
 
 use crate::error::{Error, Result};
 
-/// A document: its different words, ascending, each with its count.
+/// A document: its distinct words in ascending order, each with its count.
 pub type Document = Vec<(u32, u32)>;
 
 /// Documents as compressed sparse rows.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    /// Where each document's entries end.
+    /// The end of each document's entries.
     ends: Vec<usize>,
     words: Vec<u32>,
     counts: Vec<u32>,
@@ -16,7 +16,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Adds a [`tidy`] document.
+    /// Adds a document that [`tidy`] has sorted.
     pub fn push(&mut self, document: &[(u32, u32)], label: Option<&str>) {
         if let Some(label) = label {
             self.labels.set(self.ends.len(), label);
@@ -30,17 +30,19 @@ impl Rows {
         self.ends.len()
     }
 
+    /// Returns a document by its index; `None` if there is none.
     pub fn get(&self, number: usize) -> Option<Document> {
         let end = *self.ends.get(number)?;
         let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
         Some(self.words[start..end].iter().copied().zip(self.counts[start..end].iter().copied()).collect())
     }
 
+    /// Returns the label of a document; `None` if it has none.
     pub fn label(&self, number: usize) -> Option<&str> {
         self.labels.get(number)
     }
 
-    /// Gives every word the number before its own.
+    /// Subtracts one from every word number.
     pub fn count_words_from_zero(&mut self) {
         for word in &mut self.words {
             *word = word.saturating_sub(1);
@@ -48,7 +50,7 @@ impl Rows {
     }
 }
 
-/// Short texts, one after the other; documents after the last that has one take no room.
+/// Labels, concatenated. Documents after the last labelled one take no memory.
 #[derive(Debug, Default)]
 struct Labels {
     text: String,
@@ -56,7 +58,7 @@ struct Labels {
 }
 
 impl Labels {
-    /// For a document beyond all that have one.
+    /// Sets the label of a document, which must come after all labelled documents.
     fn set(&mut self, number: usize, label: &str) {
         self.ends.resize(number, self.text.len());
         self.text.push_str(label);
@@ -70,10 +72,10 @@ impl Labels {
     }
 }
 
-/// Sorts the entries of a document, adds up those of the same word, and drops those without a count.
+/// Sorts the entries of a document, adds up entries of the same word, and drops entries with a count of zero.
 ///
 /// # Errors
-/// When a word occurs more than `u32::MAX` times.
+/// Fails if a word occurs more than `u32::MAX` times.
 pub(super) fn tidy(mut entries: Document) -> Result<Document> {
     entries.retain(|(_, count)| *count > 0);
     entries.sort_unstable();

@@ -1,4 +1,4 @@
-//! How text becomes words, and which of them a vocabulary has.
+//! The rules that split text into words, and select the words of a vocabulary.
 
 use super::spelling::is_letter;
 use super::stop_words::is_stop_word;
@@ -10,43 +10,43 @@ use std::borrow::Cow;
 
 choices! {
     "segmentation";
-    /// Where words begin and end.
+    /// The rule for where words begin and end.
     #[derive(Default)]
     pub enum Segmentation {
         /// By Unicode's rules (UAX 29), in one normal form
         #[default]
         Unicode = "unicode",
-        /// Runs of letters: the rule of runs that were trained before there was another
+        /// Runs of letters, as in runs without this setting
         Letters = "letters",
     }
 }
 
-/// What counts as a word, and which words a vocabulary keeps.
+/// The rules for what a word is, and which words a vocabulary keeps.
 ///
-/// Words follow Unicode's rules for their boundaries (UAX 29), have at least one letter, and are compared in normal
-/// form C: hyphens and underscores end a word, an apostrophe between two letters belongs to it (`don't`, written with
-/// `'` also where the text has `’`), and an English possessive `'s` at its end is cut off. Soft hyphens, marks of
-/// direction and the like are dropped. Words of more than 64 letters are encodings and not words, and are left out.
-/// Nothing is stemmed. Thai, Lao, Khmer, Burmese, Chinese and Japanese, which have no spaces between words, need a
-/// segmenter before; what it puts spaces between is taken as it is.
+/// Words are bounded by Unicode's rules (UAX 29), have at least one letter, and are compared in normal form C. Hyphens
+/// and underscores end a word. An apostrophe between two letters belongs to it (`don't`, written with `'` also if the
+/// text has `’`), and an English possessive `'s` at its end is removed. Soft hyphens, marks of direction and similar
+/// characters are dropped. Words of more than 64 letters are taken for encoded data, and are left out. There is no
+/// stemming. Thai, Lao, Khmer, Burmese, Chinese and Japanese, which have no spaces between words, need a segmenter
+/// first; what it separates by spaces counts as words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TextRules {
-    /// Where words begin and end.
+    /// The rule for where words begin and end.
     pub segmentation: Segmentation,
-    /// Whether `Word` and `word` are the same.
+    /// Whether words are converted to lower case.
     pub lower_case: bool,
-    /// Words of fewer letters are left out. Letters of scripts without upper and lower case count twice, since these
-    /// leave vowels out, or write a syllable or a word with a character: with 3, words of two such letters are kept,
-    /// and those of one are not.
+    /// The fewest letters of a word. Letters of scripts without upper and lower case count twice, since these scripts
+    /// leave out vowels, or write a syllable or a word with one character: with 3, words of two such letters are kept,
+    /// words of one are not.
     pub min_letters: usize,
-    /// Whether common English words, from a list of the crate's own, are left out.
+    /// Whether common English words, from the crate's list, are left out.
     pub stop_words: bool,
-    /// Words in fewer training documents are left out of the vocabulary.
+    /// The fewest training documents that a word of the vocabulary must occur in.
     pub min_documents: u64,
-    /// Words in a larger share of the training documents are left out of the vocabulary.
+    /// The largest share of the training documents that a word of the vocabulary may occur in.
     pub max_share: f64,
-    /// The most words of a vocabulary; those in the most training documents are kept, of equals the alphabetically
+    /// The most words of a vocabulary. Words in the most training documents are kept; among equals, the alphabetically
     /// first.
     pub max_words: usize,
 }
@@ -69,35 +69,37 @@ impl Default for TextRules {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
-    /// Fewer letters than `min_letters`.
+    /// The word has fewer letters than `min_letters`.
     MinLetters,
-    /// More than 64 letters.
+    /// The word has more than 64 letters.
     Longest,
-    /// English words of every text.
+    /// The word is a common English word.
     StopWords,
-    /// In fewer documents than `min_documents`.
+    /// The word is in fewer documents than `min_documents`.
     MinDocuments,
-    /// In a larger share of documents than `max_share`.
+    /// The word is in a larger share of documents than `max_share`.
     MaxShare,
-    /// Beyond the `max_words` words of the most documents.
+    /// The word is not among the `max_words` words in the most documents.
     MaxWords,
 }
 
 impl Rule {
-    /// All of them, in the order in which they are looked at.
+    /// All rules, in the order in which they are applied.
     pub const ALL: [Rule; 6] =
         [Rule::MinLetters, Rule::Longest, Rule::StopWords, Rule::MinDocuments, Rule::MaxShare, Rule::MaxWords];
 }
 
-/// The most letters of a word.
-const LONGEST: usize = 64;
+/// The most letters of a word: longer ones are encoded data, or text without spaces.
+const MAX_LETTERS: usize = 64;
 
 impl TextRules {
+    /// Checks that the rules can let a word pass.
+    ///
     /// # Errors
-    /// When no word could pass; the message names the rule.
+    /// Fails if no word could pass; the message names the rule.
     pub fn check(&self) -> Result<()> {
-        if self.min_letters > LONGEST {
-            return Err(Error::parameter("min-letters", self.min_letters, format!("at most {LONGEST}")));
+        if self.min_letters > MAX_LETTERS {
+            return Err(Error::parameter("min-letters", self.min_letters, format!("at most {MAX_LETTERS}")));
         }
         if !(self.max_share > 0.0 && self.max_share <= 1.0) {
             return Err(Error::parameter("max-share", self.max_share, "above 0 and at most 1"));
@@ -108,12 +110,12 @@ impl TextRules {
         Ok(())
     }
 
-    /// The words of a text in order, without those that these rules leave out.
+    /// Iterates over the words of a text in order, without those that the rules leave out.
     pub fn words<'t>(&self, text: &'t str) -> impl Iterator<Item = Cow<'t, str>> + use<'t, '_> {
-        self.runs(text).filter(|word| self.refuses(word).is_none())
+        self.runs(text).filter(|word| self.excluding_rule(word).is_none())
     }
 
-    /// Every word of a text, spelt as these rules want it.
+    /// Iterates over all words of a text, in the spelling that the rules determine.
     pub(super) fn runs<'t>(&self, text: &'t str) -> Box<dyn Iterator<Item = Cow<'t, str>> + 't> {
         match self.segmentation {
             Segmentation::Unicode => Box::new(segments::words(text, self.lower_case)),
@@ -121,13 +123,13 @@ impl TextRules {
         }
     }
 
-    /// The rule that leaves a word out of every vocabulary, if one does.
-    pub(super) fn refuses(&self, word: &str) -> Option<Rule> {
+    /// Returns the rule that leaves a word out of every vocabulary; `None` if no rule does.
+    pub(super) fn excluding_rule(&self, word: &str) -> Option<Rule> {
         let letters = self.letters(word);
         let is_stop_word = || if self.lower_case { is_stop_word(word) } else { is_stop_word(&word.to_lowercase()) };
         if letters.counted < self.min_letters {
             Some(Rule::MinLetters)
-        } else if letters.written > LONGEST {
+        } else if letters.written > MAX_LETTERS {
             Some(Rule::Longest)
         } else if self.stop_words && is_stop_word() {
             Some(Rule::StopWords)
@@ -136,13 +138,14 @@ impl TextRules {
         }
     }
 
+    /// Counts the letters of a word; stops after the most that a word may have.
     fn letters(&self, word: &str) -> Letters {
         if self.segmentation == Segmentation::Letters {
-            let letters = word.chars().filter(|c| c.is_alphabetic()).take(LONGEST + 1).count();
+            let letters = word.chars().filter(|c| c.is_alphabetic()).take(MAX_LETTERS + 1).count();
             return Letters { written: letters, counted: letters };
         }
         let mut letters = Letters { written: 0, counted: 0 };
-        for c in word.chars().filter(|&c| is_letter(c)).take(LONGEST + 1) {
+        for c in word.chars().filter(|&c| is_letter(c)).take(MAX_LETTERS + 1) {
             letters.written += 1;
             letters.counted += if c.is_ascii() || c.is_lowercase() || c.is_uppercase() { 1 } else { 2 };
         }
@@ -150,7 +153,7 @@ impl TextRules {
     }
 }
 
-/// Letters of a word: those that it is written with, and as `min_letters` counts them.
+/// Numbers of letters of a word: those written, and those counted for `min_letters`.
 struct Letters {
     written: usize,
     counted: usize,
@@ -170,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_leaves_out_what_it_says() {
+    fn every_rule_leaves_out_the_words_it_names() {
         let text = "The THE cat is on a mat isn't it";
         check(&every_word(), text, &["the", "the", "cat", "is", "on", "a", "mat", "isn't", "it"]);
         check(&TextRules::default(), text, &["cat", "mat"]);
@@ -178,14 +181,14 @@ mod tests {
         check(&TextRules { lower_case: false, ..every_word() }, "The the", &["The", "the"]);
         check(&TextRules { lower_case: false, ..TextRules::default() }, "The Cat", &["Cat"]);
         check(&TextRules::default(), "ab 中文 的 घर में 학교 물 ბი בית", &["中文", "घर", "학교", "בית"]);
-        let old = TextRules { segmentation: Segmentation::Letters, ..TextRules::default() };
-        check(&old, "घर 中文 abc2def", &["abc", "def"]);
+        let letter_runs = TextRules { segmentation: Segmentation::Letters, ..TextRules::default() };
+        check(&letter_runs, "घर 中文 abc2def", &["abc", "def"]);
         let long = "x".repeat(64);
         check(&every_word(), &format!("{long} {long}x"), &[&long]);
     }
 
     #[test]
-    fn rules_that_let_nothing_pass_are_refused() {
+    fn rules_without_any_possible_word_are_refused() {
         for (rules, part) in [
             (TextRules { min_letters: 65, ..TextRules::default() }, "min-letters is 65"),
             (TextRules { max_share: 0.0, ..TextRules::default() }, "max-share is 0"),

@@ -1,10 +1,10 @@
-//! The scripts of words.
+//! Determines the script of a word.
 
 use super::spelling::is_letter;
 use unicode_normalization::char::is_combining_mark;
 use unicode_script::{Script, UnicodeScript};
 
-/// A script without spaces between words, and programs that put them there.
+/// Scripts without spaces between words, and programs that insert spaces.
 pub(super) const SEGMENTERS: [(Script, &str); 7] = [
     (Script::Han, "jieba or MeCab"),
     (Script::Hiragana, "MeCab"),
@@ -15,20 +15,22 @@ pub(super) const SEGMENTERS: [(Script, &str); 7] = [
     (Script::Myanmar, "pyidaungsu"),
 ];
 
-/// Others, without a segmenter that is widely used.
+/// Further scripts without spaces, for which no segmenter is widely used.
 const UNSPACED: [Script; 5] = [Script::Tai_Le, Script::New_Tai_Lue, Script::Tai_Tham, Script::Tai_Viet, Script::Ahom];
 
-/// Whether a character is a letter, or a mark on one, of a script that is written without spaces between words.
+/// Returns whether a character is a letter, or a mark on a letter, of a script without spaces between words.
 pub(super) fn is_unspaced(c: char) -> bool {
     if c < '\u{e00}' || !(c.is_alphabetic() || is_combining_mark(c)) {
         return false;
     }
     let script = c.script();
-    // The long vowel of Japanese belongs to two scripts.
-    matches!(c, '\u{30fc}' | '\u{ff70}') || SEGMENTERS.iter().any(|(of, _)| *of == script) || UNSPACED.contains(&script)
+    // The mark of long vowels in Japanese belongs to two scripts.
+    matches!(c, '\u{30fc}' | '\u{ff70}')
+        || SEGMENTERS.iter().any(|(unspaced, _)| *unspaced == script)
+        || UNSPACED.contains(&script)
 }
 
-/// The script of a word, by its first letter that has one of its own.
+/// Returns the script of a word: that of its first letter whose script is specific.
 pub(super) fn script(word: &str) -> Script {
     if word.is_ascii() {
         return Script::Latin;

@@ -1,12 +1,11 @@
-//! Words of any script, by Unicode's rules for their boundaries (UAX 29), with two changes that the rules leave to
-//! whoever uses them:
+//! Splits text of any script into words, by Unicode's rules for word boundaries (UAX 29), with two changes:
 //!
-//! - Thai, Lao, Khmer, Burmese, Chinese and Japanese are written without spaces between words. Where the rules cut
-//!   these after every character, a run of them stays whole: text that a segmenter has put spaces into comes out as it
-//!   is, and other text in pieces so long that the report of what was read notices them.
+//! - Thai, Lao, Khmer, Burmese, Chinese and Japanese have no spaces between words. The rules would split them after
+//!   every character; here, a run of such letters stays together. So segmented text is split at its spaces, and other
+//!   text gives words so long that the reading report warns of them.
 //! - Connectors such as the underscore end a word.
 //!
-//! What has no letter, such as a number, is no word.
+//! A segment without a letter, such as a number, is not a word.
 
 use super::scripts::is_unspaced;
 use super::spelling::{is_letter, is_turkic, spell};
@@ -15,7 +14,7 @@ use std::iter::Peekable;
 use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::{UWordBoundIndices, UnicodeSegmentation};
 
-/// Every word of a text.
+/// Iterates over the words of a text.
 pub(super) fn words(text: &str, lower_case: bool) -> impl Iterator<Item = Cow<'_, str>> {
     let turkic = lower_case && is_turkic(text);
     let runs = Runs { text, segments: text.split_word_bound_indices().peekable() };
@@ -23,7 +22,7 @@ pub(super) fn words(text: &str, lower_case: bool) -> impl Iterator<Item = Cow<'_
     parts.map(move |part| spell(part, lower_case, turkic))
 }
 
-/// Segments of UAX 29, those of scripts without spaces put together again.
+/// Iterates over the segments of UAX 29, with adjacent segments of scripts without spaces joined.
 struct Runs<'t> {
     text: &'t str,
     segments: Peekable<UWordBoundIndices<'t>>,
@@ -44,12 +43,13 @@ impl<'t> Iterator for Runs<'t> {
     }
 }
 
+/// Returns whether a text ends with a letter of a script without spaces.
 fn ends_unspaced(text: &str) -> bool {
     !text.ends_with(|c: char| c.is_ascii())
         && text.chars().rev().find(|&c| !is_combining_mark(c) || is_unspaced(c)).is_some_and(is_unspaced)
 }
 
-/// Underscores, and what joins words like them.
+/// Returns whether a character is an underscore, or joins words as an underscore does.
 fn is_connector(c: char) -> bool {
     matches!(
         c,

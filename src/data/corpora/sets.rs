@@ -1,11 +1,11 @@
-//! The corpora that a run can name.
+//! The corpora that a run can name, and how they are loaded.
 
 use super::builder::{self, CorpusBuilder};
 use super::columns::Columns;
 use super::corpus_rules::CorpusRules;
-use super::counts::{self, Beside};
+use super::counts::{self, Companions};
 use super::header::Header;
-use super::lines::{LONGEST, Origin};
+use super::lines::{MAX_LINE_BYTES, Origin};
 use super::quotes::Quotes;
 use super::rules::Segmentation;
 use super::split::SplitRule;
@@ -18,12 +18,12 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-/// A corpus by name.
+/// The source of a corpus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CorpusSet {
-    /// 395 Reuters news documents of 1996 and 1997 with 4,258 words and their titles, which come with the crate.
+    /// 395 Reuters news documents of 1996 and 1997 with 4,258 words and their titles, built into the crate.
     Reuters395,
-    /// 20Newsgroups in the vocabulary of the ProdLDA papers: 11,258 and 7,487 documents, 1,995 words.
+    /// 20 Newsgroups with the vocabulary of the ProdLDA papers: 11,258 and 7,487 documents, 1,995 words.
     TwentyNews,
     /// Reuters-21578, ModApte split: 7,758 and 3,005 documents, 2,000 words.
     Reuters21578,
@@ -31,21 +31,21 @@ pub enum CorpusSet {
     Rcv1Sample,
     /// A file or a folder.
     Path {
-        /// Where it is.
+        /// The path.
         path: PathBuf,
-        /// Its format; recognised from its name and its content where there is none.
+        /// The format; `None`: detected from name and content.
         format: Option<Format>,
     },
-    /// Standard input, which is read once: text, or counts without a vocabulary beside them.
+    /// Standard input, which is read once: text, or counts without a vocabulary beside.
     StandardInput {
-        /// Its format; recognised from its start where there is none.
+        /// The format; `None`: detected from the beginning.
         format: Option<Format>,
     },
 }
 
 impl CorpusSet {
-    /// From `reuters-395`, `20news`, `reuters21578`, `rcv1-sample`, a path, `-` for standard input, or a format before
-    /// one of these: `svmlight:PATH`.
+    /// Parses `reuters-395`, `20news`, `reuters21578`, `rcv1-sample`, a path, or `-` for standard input. A format may
+    /// precede a path or `-`, as in `svmlight:PATH`.
     pub fn from_name(name: &str) -> Self {
         match name {
             "reuters-395" => CorpusSet::Reuters395,
@@ -64,35 +64,36 @@ impl CorpusSet {
         }
     }
 
-    /// A name of a corpus as it is, and a path made absolute, where the current folder is known and both are UTF-8.
+    /// Makes the path in the name of a corpus absolute, if the current folder is known and both are UTF-8. Other names
+    /// stay.
     pub fn absolute_name(name: &str) -> String {
         let CorpusSet::Path { path, format } = Self::from_name(name) else { return name.into() };
         let Some(path) = absolute_text(&path) else { return name.into() };
         format.map_or(path.clone(), |format| format!("{}:{path}", format.name()))
     }
 
-    /// Reads the corpus. `folder` is where the files of the named sets are looked for, and its subfolder `text`;
-    /// `rules` are how it is read: rules for text alone will do.
+    /// Reads the corpus. The files of named sets are searched for in `folder` and in its subfolder `text`. `rules` may
+    /// be rules for text alone.
     ///
     /// With a folder `store`, documents are written to it as they are read (`train.documents`, `test.documents`,
-    /// `documents.vocabulary`), and only what was used last is in memory: beside the counts for a vocabulary, some 30
-    /// MB, whatever the size of the corpus. Text is read twice, counts once; archives, which hold their arrays whole,
-    /// are read into memory first. The folder is a corpus of its own afterwards. When the same corpus is loaded by the
-    /// same rules into it again, it opens at once, and its source is not read, nor needed; a file that is there must
-    /// not have changed.
+    /// `documents.vocabulary`), so that only the last blocks are in memory, besides the counts for a vocabulary: some
+    /// 30 MB for a corpus of any size. Text is read twice, counts once; archives are first read into memory.
+    /// Afterwards, the folder is a corpus itself. If the same corpus is loaded again with the same rules and the same
+    /// store, the store is opened at once. The source is not read then and may be missing, but if it is a file that
+    /// exists, it must be unchanged.
     ///
     /// # Errors
-    /// When a file is missing, truncated or malformed, or no document or no word is left; the message names the file,
-    /// and the line where there is one. Also when the store holds another corpus.
+    /// Fails if a file is missing, truncated or malformed, if no document or no word is left, or if the store holds
+    /// another corpus. The message names the file, and the line if there is one.
     pub fn load(&self, folder: Option<&Path>, rules: impl Into<CorpusRules>, store: Option<&Path>) -> Result<Corpus> {
         let rules = rules.into();
         rules.split.check()?;
         if let Some(store) = store {
             let (source, state) = (self.source(&rules), self.state());
-            if builder::holds(store, &source, state.as_deref())? {
+            if builder::is_store_of(store, &source, state.as_deref())? {
                 return builder::open(store, rules.split);
             }
-            builder::begin(store, &source, state.as_deref())?;
+            builder::start_store(store, &source, state.as_deref())?;
         }
         match self {
             CorpusSet::Reuters395 => reuters(&rules, store),
@@ -107,7 +108,7 @@ impl CorpusSet {
         }
     }
 
-    /// Whether the source says itself which documents are for testing.
+    /// Returns whether the source itself names the documents for testing.
     fn is_archive(&self) -> bool {
         match self {
             CorpusSet::TwentyNews | CorpusSet::Reuters21578 | CorpusSet::Rcv1Sample => true,
@@ -116,18 +117,18 @@ impl CorpusSet {
         }
     }
 
-    /// Whether the source is a table, as far as it is there.
+    /// Returns whether the source is a table; `false` if it does not exist.
     fn is_table(&self) -> bool {
         let CorpusSet::Path { path, format } = self else { return false };
         let format = format.or_else(|| Format::recognise(path).ok());
         matches!(format, Some(Format::Csv | Format::Tsv))
     }
 
-    /// As [`load`](Self::load), but writes nothing: a store that holds this corpus whole is opened; where there is
-    /// none, the documents are read into memory.
+    /// Loads the corpus as [`load`](Self::load) does, but writes nothing. A store that holds this whole corpus is
+    /// opened; otherwise, the documents are read into memory.
     ///
     /// # Errors
-    /// As `load`.
+    /// Fails as `load` does.
     pub fn load_without_writing(
         &self,
         folder: Option<&Path>,
@@ -136,14 +137,14 @@ impl CorpusSet {
     ) -> Result<Corpus> {
         let rules = rules.into();
         match store {
-            Some(store) if builder::holds(store, &self.source(&rules), self.state().as_deref())? => {
+            Some(store) if builder::is_store_of(store, &self.source(&rules), self.state().as_deref())? => {
                 builder::open(store, rules.split)
             }
             _ => self.load(folder, rules, None),
         }
     }
 
-    /// Size and time of change of a corpus that is one file, where it is found.
+    /// Returns the size and the modification time of the source, if it is an existing file.
     fn state(&self) -> Option<String> {
         let CorpusSet::Path { path, .. } = self else { return None };
         let found = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
@@ -151,7 +152,7 @@ impl CorpusSet {
         Some(format!("bytes: {}\nchanged at: {}\n", found.len(), changed.as_secs()))
     }
 
-    /// What a store says of where its documents come from.
+    /// Returns the description of source and rules that a store holds.
     fn source(&self, rules: &CorpusRules) -> String {
         let corpus = match self {
             CorpusSet::Reuters395 => "reuters-395".into(),
@@ -170,14 +171,14 @@ impl CorpusSet {
             "corpus: {corpus}\nlower case: {lower_case}\nletters: {min_letters}\nstop words left out: {stop_words}\n\
              documents of a word: {min_documents}\nshare of documents: {max_share}\nwords: {max_words}\n"
         );
-        // Stores of before say nothing of what there was no choice of.
+        // Settings at their former values are left out, so that stores without these lines still match.
         if *segmentation != Segmentation::Letters {
             source.push_str("segmentation: unicode\n");
         }
         if self.is_archive() {
-            source.push_str(&format!("{}\n", builder::GIVEN));
+            source.push_str(&format!("{}\n", builder::SPLIT_OF_SOURCE));
         } else if split.rule != SplitRule::EveryTenth {
-            source.push_str(&format!("split: {}\n", split.shown()));
+            source.push_str(&format!("split: {}\n", split.describe()));
         }
         for (name, column) in [("text", &columns.text), ("id", &columns.id)] {
             if let Some(column) = column {
@@ -194,6 +195,7 @@ impl CorpusSet {
     }
 }
 
+/// Loads a corpus from a path in a known format.
 fn load(format: Format, path: &Path, rules: &CorpusRules, store: Option<&Path>) -> Result<Corpus> {
     let origin = Origin::File(path);
     let builder = || CorpusBuilder::new(rules.split, store);
@@ -206,14 +208,14 @@ fn load(format: Format, path: &Path, rules: &CorpusRules, store: Option<&Path>) 
         _ => {
             let first = |paths: Vec<PathBuf>| paths.into_iter().find(|path| path.is_file());
             let (words, titles) = (first(Format::vocabularies(path)), first(Format::titles(path)));
-            let beside =
-                Beside { words: words.as_deref().map(Origin::File), titles: titles.as_deref().map(Origin::File) };
-            counts::read(format, origin, &beside, builder()?)
+            let companions =
+                Companions { words: words.as_deref().map(Origin::File), titles: titles.as_deref().map(Origin::File) };
+            counts::read(format, origin, &companions, builder()?)
         }
     }
 }
 
-/// See [`Corpus::parse`].
+/// Reads a corpus as [`Corpus::parse`] does.
 pub(super) fn parse(
     format: Format,
     name: &Path,
@@ -232,11 +234,11 @@ pub(super) fn parse(
     if format == Format::Npz {
         return npz::read(name, Archive::new(name, Cursor::new(bytes))?);
     }
-    let beside = Beside { words: words.map(|words| Origin::Bytes(name, words)), titles: None };
-    counts::read(format, origin, &beside, builder)
+    let companions = Companions { words: words.map(|words| Origin::Bytes(name, words)), titles: None };
+    counts::read(format, origin, &companions, builder)
 }
 
-/// See [`visit_texts`](super::visit_texts).
+/// Visits texts as [`visit_texts`](super::visit_texts) does.
 pub(super) fn visit_texts(
     source: &CorpusSet,
     columns: &Columns,
@@ -255,25 +257,24 @@ pub(super) fn visit_texts(
         }
     };
     let Some(texts) = Texts::open(format, origin, columns)? else {
-        let problem = "holds no texts; give a text a line, a table (.csv, .tsv), .jsonl, or a folder of .txt files";
+        let problem = "holds no texts; give a file of lines, a table (.csv, .tsv), .jsonl, or a folder of .txt files";
         return Err(Error::file(origin.path(), problem));
     };
     texts.visit(each)
 }
 
-/// What errors call standard input.
+/// The name of standard input in errors.
 const STANDARD_INPUT: &str = "standard input";
 
-/// Standard input, which cannot be read twice, in memory; and its format, recognised from its start where none is
-/// given.
+/// Reads standard input into memory, since it cannot be read twice, and detects its format if none is given.
 fn standard_input(format: Option<Format>) -> Result<(Vec<u8>, Format)> {
     let mut bytes = Vec::new();
-    let most = 4 * LONGEST;
+    let max_bytes = 4 * MAX_LINE_BYTES;
     let wrong = |problem: String| Error::file(STANDARD_INPUT, problem);
-    let read = std::io::stdin().lock().take(most + 1).read_to_end(&mut bytes);
+    let read = std::io::stdin().lock().take(max_bytes + 1).read_to_end(&mut bytes);
     read.map_err(|error| Error::caused(STANDARD_INPUT, "cannot be read", error))?;
-    if bytes.len() as u64 > most {
-        return Err(wrong(format!("holds more than {most} bytes; write it to a file, and name that")));
+    if bytes.len() as u64 > max_bytes {
+        return Err(wrong(format!("holds more than {max_bytes} bytes; write it to a file, and name that")));
     }
     let recognise = || Format::of_stream(Origin::Bytes(Path::new(STANDARD_INPUT), &bytes));
     let format = format.map_or_else(recognise, Ok)?;
@@ -284,7 +285,7 @@ fn archive(path: &Path, store: Option<&Path>) -> Result<Corpus> {
     stored(Corpus::read_npz(path)?, store)
 }
 
-/// A corpus that was read into memory, in a store where one is asked for.
+/// Copies a corpus from memory into a store, if one is given.
 fn stored(corpus: Corpus, store: Option<&Path>) -> Result<Corpus> {
     match store {
         Some(folder) => builder::store(corpus, folder),
@@ -300,11 +301,11 @@ fn reuters(rules: &CorpusRules, store: Option<&Path>) -> Result<Corpus> {
         include_bytes!("../reuters/reuters.titles.gz"),
     ];
     let origin = |bytes| Origin::Bytes(name, bytes);
-    let beside = Beside { words: Some(origin(words)), titles: Some(origin(titles)) };
-    counts::read(Format::LdaC, origin(counts), &beside, CorpusBuilder::new(rules.split, store)?)
+    let companions = Companions { words: Some(origin(words)), titles: Some(origin(titles)) };
+    counts::read(Format::LdaC, origin(counts), &companions, CorpusBuilder::new(rules.split, store)?)
 }
 
-/// The file of a named set.
+/// Returns the path of a named set's file.
 fn find(folder: Option<&Path>, set: &str, name: &str) -> Result<PathBuf> {
     const SOURCE: &str = "an .npz of compressed sparse rows: {train,test}_{ptr,words,counts}, and 'vocab', the bytes \
         of a list joined by newlines";

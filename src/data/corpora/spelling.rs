@@ -1,13 +1,13 @@
-//! The spelling by which words are compared: one normal form, without what only says how a word is set.
+//! The spelling of words in a vocabulary: one normal form, without characters that only concern typesetting.
 //!
 //! ```text
-//! dropped   soft hyphens, marks of direction, variation selectors, the Arabic stretching bar, Armenian marks of
+//! dropped   soft hyphens, marks of text direction, variation selectors, the Arabic stretching bar, Armenian marks of
 //!           emphasis and question
-//! joiners   U+200C and U+200D stay where UAX 31 lets identifiers have them: after a virama, and U+200C between letters
+//! joiners   U+200C and U+200D stay where UAX 31 allows them in identifiers: after a virama, and U+200C between letters
 //!           of a script that joins them
-//! form      Unicode's normal form C: an accent that follows its letter and one that is part of it are the same
-//! case      lower, by Unicode's full mapping; I is lowered to a dotless i in Turkic text; a dotted capital I is an i,
-//!           whatever its text
+//! form      Unicode's normal form C: an accent after its letter and an accented letter are equal
+//! case      lower, by Unicode's full mapping; in Turkic text, I becomes a dotless i; a dotted capital I becomes an i
+//!           in every text
 //! ```
 
 use std::borrow::Cow;
@@ -15,22 +15,22 @@ use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 use unicode_script::{Script, UnicodeScript};
 
-/// The class of viramas, which take the vowel from the consonant before them.
+/// The combining class of viramas, which suppress the vowel of the consonant before them.
 const VIRAMA: u8 = 9;
 
-/// Of so many words with a letter, at least one has a letter that only Turkic languages have, where a text is in one.
+/// A text is Turkic if at least one of so many words has a letter that only Turkic languages have.
 const TURKIC: usize = 20;
 
 pub(super) fn is_apostrophe(c: char) -> bool {
     matches!(c, '\'' | '\u{2019}')
 }
 
-/// Alphabetic, and no mark.
+/// Returns whether a character is alphabetic and not a mark.
 pub(super) fn is_letter(c: char) -> bool {
     c.is_alphabetic() && (c.is_ascii() || !is_combining_mark(c))
 }
 
-/// A word without the English ending of possession.
+/// Removes the English possessive endings of a word.
 pub(super) fn without_possessive(mut word: &str) -> &str {
     while let Some(owner) = word.strip_suffix(['s', 'S']).and_then(|word| word.strip_suffix(is_apostrophe)) {
         word = owner;
@@ -38,8 +38,8 @@ pub(super) fn without_possessive(mut word: &str) -> &str {
     word
 }
 
-/// Whether a text is in Turkish or a language that shares its two letters i: an English text that names Istanbul as the
-/// Turks do is not.
+/// Returns whether a text is in Turkish, or in another language with dotless i and dotted capital I. An English text
+/// that spells İstanbul as in Turkish is not.
 pub(super) fn is_turkic(text: &str) -> bool {
     const OWN: [char; 2] = ['ı', 'İ'];
     if !text.contains(OWN) && !text.contains("I\u{307}") {
@@ -53,7 +53,7 @@ pub(super) fn is_turkic(text: &str) -> bool {
     own * TURKIC >= words
 }
 
-/// A word as it is compared with others.
+/// Returns the spelling of a word by which words are compared.
 pub(super) fn spell(word: &str, lower_case: bool, turkic: bool) -> Cow<'_, str> {
     if word.is_ascii() {
         let word = without_possessive(trimmed(word));
@@ -63,39 +63,39 @@ pub(super) fn spell(word: &str, lower_case: bool, turkic: bool) -> Cow<'_, str> 
             (true, true) => Cow::Owned(word.replace('I', "ı").to_lowercase()),
         };
     }
-    let mut plain = String::with_capacity(word.len());
+    let mut spelled = String::with_capacity(word.len());
     let mut characters = word.chars().peekable();
     while let Some(c) = characters.next() {
         let keeps = match c {
-            '\u{200c}' | '\u{200d}' => joins(&plain, c, characters.peek().copied()),
+            '\u{200c}' | '\u{200d}' => is_significant_joiner(&spelled, c, characters.peek().copied()),
             c => !is_ignored(c),
         };
         if keeps {
-            plain.push(if c == '\u{2019}' { '\'' } else { c });
+            spelled.push(if c == '\u{2019}' { '\'' } else { c });
         }
     }
-    let plain = composed(without_possessive(trimmed(&plain)).to_string());
+    let spelled = composed(without_possessive(trimmed(&spelled)).to_string());
     if !lower_case {
-        return Cow::Owned(plain);
+        return Cow::Owned(spelled);
     }
-    let plain = plain.replace('İ', "i");
-    let plain = if turkic { plain.replace('I', "ı") } else { plain };
-    Cow::Owned(composed(plain.to_lowercase().replace("i\u{307}", "i")))
+    let spelled = spelled.replace('İ', "i");
+    let spelled = if turkic { spelled.replace('I', "ı") } else { spelled };
+    Cow::Owned(composed(spelled.to_lowercase().replace("i\u{307}", "i")))
 }
 
-/// In normal form C.
+/// Converts a text to normal form C.
 fn composed(text: String) -> String {
     if is_nfc(&text) { text } else { text.nfc().collect() }
 }
 
-/// From its first letter or digit, without what ends it that is neither of these, nor a mark or joiner of theirs.
+/// Trims a word: it starts with a letter or digit, and ends with a letter, a digit, or a mark or joiner on them.
 fn trimmed(word: &str) -> &str {
     let starts = |c: char| c.is_alphanumeric() && !is_combining_mark(c);
     let ends = |c: char| c.is_alphanumeric() || is_combining_mark(c) || matches!(c, '\u{200c}' | '\u{200d}');
     word.trim_start_matches(|c| !starts(c)).trim_end_matches(|c| !ends(c))
 }
 
-/// Characters that say how a word is set, broken or stressed, and not which it is.
+/// Returns whether a character only concerns typesetting, line breaks or stress.
 fn is_ignored(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{640}' | '\u{61c}' | '\u{55b}' | '\u{55c}' | '\u{55e}' | '\u{180b}'..='\u{180f}'
@@ -104,8 +104,8 @@ fn is_ignored(c: char) -> bool {
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0100}'..='\u{e01ef}')
 }
 
-/// Whether a joiner between `before` and `after` tells words apart.
-fn joins(before: &str, joiner: char, after: Option<char>) -> bool {
+/// Returns whether a joiner between `before` and `after` distinguishes words.
+fn is_significant_joiner(before: &str, joiner: char, after: Option<char>) -> bool {
     let Some(last) = before.chars().next_back() else { return false };
     if canonical_combining_class(last) == VIRAMA {
         return true;
@@ -115,7 +115,7 @@ fn joins(before: &str, joiner: char, after: Option<char>) -> bool {
     joiner == '\u{200c}' && joined(letter) && joined(after)
 }
 
-/// Whether letters of its script are joined in print, too.
+/// Returns whether the letters of a character's script are joined in print.
 fn is_cursive(c: char) -> bool {
     matches!(
         c.script(),
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_sets_a_word_is_no_part_of_it() {
+    fn typesetting_characters_are_dropped() {
         check("Donau\u{ad}dampf\u{ad}schiff", "donaudampfschiff");
         check("\u{200f}שלום\u{200e}", "שלום");
         check("كتـــاب", "كتاب");
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn joiners_stay_where_they_tell_words_apart() {
+    fn joiners_stay_where_they_distinguish_words() {
         check("می\u{200c}خواهم", "می\u{200c}خواهم");
         check("ශ්\u{200d}රී", "ශ්\u{200d}රී");
         check("അവന്\u{200d}", "അവന്\u{200d}");

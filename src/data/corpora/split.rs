@@ -1,9 +1,8 @@
-//! Which documents are held out: for testing, and for choosing the best epoch.
+//! Chooses the documents held out for testing, and those for choosing the best epoch.
 //!
-//! A document is held out when a hash of the seed and of its own content falls below a share of all hashes. So neither
-//! the order of documents nor those that are added later move one that is there already from one part to the other, and
-//! two documents with the same content are in the same part: a model is never tested on what it was trained on. The
-//! shares are met up to chance.
+//! A document is held out if a hash of the seed and of its content falls below a share of all hashes. So a document
+//! stays in its part if documents are reordered or added, and documents with the same content are in the same part: no
+//! model is tested on a document that it was trained on. The shares are met up to chance.
 
 use super::Document;
 use super::documents::Documents;
@@ -12,34 +11,34 @@ use crate::error::{Error, Result};
 
 choices! {
     "split";
-    /// By what documents are held out.
+    /// The rule by which documents are held out.
     #[derive(Default)]
     pub enum SplitRule {
         /// By a hash of the seed and of each document's content
         #[default]
         Seed = "seed",
-        /// Every tenth document for testing, every twentieth of the others for validation: the rule of old runs
+        /// Every tenth for testing, every twentieth of the others for validation, as in runs without this setting
         EveryTenth = "every-tenth",
     }
 }
 
-/// Which documents are held out, where their source does not say so itself.
+/// How documents are held out, if their source does not say so itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Split {
-    /// By what.
+    /// The rule.
     pub rule: SplitRule,
-    /// Where it starts.
+    /// The seed of the hash.
     pub seed: u64,
-    /// Share of the documents that are for testing.
+    /// Share of the documents for testing.
     pub test_share: f64,
-    /// Share of the others that are for validation.
+    /// Share of the remaining documents for validation.
     pub validation_share: f64,
 }
 
-/// Of so many documents the last is for testing, by position.
+/// The period of [`SplitRule::EveryTenth`] for testing: the last of so many documents.
 const TEST_PERIOD: u64 = 10;
 
-/// Of so many training documents the last is for validation, by position.
+/// The period of [`SplitRule::EveryTenth`] for validation: the last of so many training documents.
 const VALIDATION_PERIOD: usize = 20;
 
 impl Default for Split {
@@ -49,13 +48,16 @@ impl Default for Split {
 }
 
 impl Split {
-    /// Every tenth document for testing.
+    /// Makes a split by [`SplitRule::EveryTenth`].
     pub fn every_tenth() -> Self {
         Self { rule: SplitRule::EveryTenth, ..Self::default() }
     }
 
+    /// Checks the shares.
+    ///
     /// # Errors
-    /// When a share is none, or leaves nothing to train on.
+    /// Fails if a share is not from 0 to 0.9, or if a share other than the default is combined with the rule
+    /// every-tenth.
     pub fn check(&self) -> Result<()> {
         for (name, share, own) in [
             ("test-share", self.test_share, Self::default().test_share),
@@ -65,13 +67,13 @@ impl Split {
                 return Err(Error::parameter(name, share, "from 0 to 0.9"));
             }
             if self.rule == SplitRule::EveryTenth && share != own {
-                return Err(Error::parameter(name, share, format!("{own} where the split is every-tenth")));
+                return Err(Error::parameter(name, share, format!("{own} with the split every-tenth")));
             }
         }
         Ok(())
     }
 
-    /// Whether a text, at a position counted from 0, is for testing. White space does not count.
+    /// Returns whether a text, at a position counted from 0, is for testing. White space is ignored.
     pub(super) fn tests_text(&self, position: u64, text: &str) -> bool {
         self.tests(position, |hasher| {
             for word in text.split_whitespace() {
@@ -81,7 +83,7 @@ impl Split {
         })
     }
 
-    /// Whether a document, its words ascending as its file counts them, is for testing.
+    /// Returns whether a document, with ascending words numbered as in its file, is for testing.
     pub(super) fn tests_document(&self, position: u64, document: &[(u32, u32)]) -> bool {
         self.tests(position, |hasher| add_document(hasher, document))
     }
@@ -93,22 +95,22 @@ impl Split {
         }
     }
 
-    /// Whether content is among a share of all.
+    /// Returns whether content is in a share of all contents, drawn by hash.
     fn draws(&self, part: &str, share: f64, content: impl FnOnce(&mut blake3::Hasher)) -> bool {
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("gengs {part} {} ", self.seed).as_bytes());
         content(&mut hasher);
         let mut start = [0; 8];
         start.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-        // 53 bits, as many as a share has.
+        // 53 bits, the precision of the share.
         ((u64::from_le_bytes(start) >> 11) as f64) < share * (1u64 << 53) as f64
     }
 
-    /// Of each training document, whether it is for validation. `by_position`: every so many documents, where the
-    /// source says itself what is for testing, and its documents stay where they are.
+    /// Returns for each training document whether it is for validation. `by_position` is for sources that name the
+    /// documents for testing themselves: documents at equal distances are for validation.
     ///
     /// # Errors
-    /// When a document cannot be read.
+    /// Fails if a document cannot be read.
     pub fn validation(&self, train: &Documents, by_position: bool) -> Result<Vec<bool>> {
         let every = |period: usize| (0..train.len()).map(|number| number % period == period - 1).collect();
         match self.rule {
@@ -125,8 +127,8 @@ impl Split {
         }
     }
 
-    /// What a store of documents, and a report, say of it.
-    pub(super) fn shown(&self) -> String {
+    /// Returns a description of the split for stores and reports.
+    pub(super) fn describe(&self) -> String {
         match self.rule {
             SplitRule::Seed => format!("share {} for testing by seed {}", self.test_share, self.seed),
             SplitRule::EveryTenth => "every tenth document for testing".into(),
@@ -155,7 +157,7 @@ mod tests {
         let texts: Vec<String> = (0..10_000).map(|number| format!("document {number} of many")).collect();
         let split = Split::default();
         let chosen = held_out(&split, &texts);
-        // A standard deviation is 30.
+        // The standard deviation is 30.
         assert!((900..1100).contains(&chosen.len()), "{}", chosen.len());
         let mut backwards: Vec<String> = texts.iter().rev().cloned().collect();
         backwards.extend((0..3000).map(|number| format!("{number} more")));
@@ -169,7 +171,7 @@ mod tests {
             held_out(&Split::every_tenth(), &texts)[..2],
             texts[9..20].iter().step_by(10).cloned().collect::<Vec<_>>()
         );
-        // Pinned: runs are evaluated on what their split held out.
+        // Pinned: a change would move documents of existing runs between the parts.
         let first: Vec<&str> = chosen.iter().take(4).map(|text| text.split(' ').nth(1).unwrap()).collect();
         assert_eq!(first, ["49", "60", "66", "70"]);
     }
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_that_leave_nothing_are_refused() {
+    fn shares_without_documents_are_refused() {
         let refused = |split: Split| split.check().unwrap_err().to_string();
         assert!(refused(Split { test_share: 1.0, ..Split::default() }).contains("test-share is 1"));
         assert!(refused(Split { validation_share: f64::NAN, ..Split::default() }).contains("validation-share is NaN"));

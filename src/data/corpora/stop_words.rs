@@ -1,12 +1,12 @@
-//! English words that say nothing of what a text is about: articles, pronouns, prepositions, conjunctions, auxiliaries,
-//! and a few adverbs and verbs that stand in texts of every kind. The list is our own.
+//! English words without a topic of their own: articles, pronouns, prepositions, conjunctions, auxiliaries, and a few
+//! adverbs and verbs that occur in texts of every kind. The list was made for this crate.
 
-/// Whether a word, in lower case, is one of them.
+/// Returns whether a word, in lower case, is in the list.
 pub(super) fn is_stop_word(word: &str) -> bool {
     STOP_WORDS.binary_search(&word).is_ok()
 }
 
-/// Ascending.
+/// The words, in ascending order.
 #[rustfmt::skip]
 const STOP_WORDS: [&str; 295] = [
     "a", "about", "above", "across", "after", "again", "against", "ain't", "all", "almost", "along", "already",
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_sorted_so_that_it_can_be_searched() {
+    fn the_list_is_sorted_for_binary_search() {
         assert!(STOP_WORDS.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(is_stop_word("the") && is_stop_word("don't") && !is_stop_word("poisson"));
     }

@@ -1,9 +1,9 @@
-//! Tables: CSV and TSV, a document a row.
+//! Reads tables, CSV and TSV, with one document per row.
 
-use super::columns::{Columns, Places, label, longest};
-use super::lines::{LONGEST, Origin};
-use super::names::{are_names, listed};
-use super::quotes::{Quotes, Seen, Watched};
+use super::columns::{ColumnIndices, Columns, id_and_title, longest_column};
+use super::lines::{MAX_LINE_BYTES, Origin};
+use super::names::{are_names, quoted_list};
+use super::quotes::{CheckedQuotes, Findings, Quotes};
 use super::unpack;
 use crate::error::{Error, Result};
 use csv::{ByteRecord, Reader, ReaderBuilder};
@@ -12,13 +12,13 @@ use std::io::Read;
 use std::path::Path;
 use std::rc::Rc;
 
-/// What may stand between the fields of a table, the likeliest first.
+/// The possible delimiters of fields, the most likely first.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-/// Rows by which a table is known.
-const LOOKED_AT: usize = 20;
+/// The number of rows from which a table's format is detected.
+const DETECTION_ROWS: usize = 20;
 
-/// Whether a text starts as a table with a header does that names a column of texts: every row has as many fields.
+/// Returns whether a text starts as a table whose header names a text column: every row has as many fields.
 pub(super) fn is_table(start: &[u8]) -> bool {
     DELIMITERS.iter().any(|&delimiter| {
         let rows = rows(start, delimiter, Quotes::Any);
@@ -28,27 +28,30 @@ pub(super) fn is_table(start: &[u8]) -> bool {
     })
 }
 
-/// The first rows of a table, without the last one, which may be cut off, where the start is not all of it.
+/// Returns the first rows of a table. The last row is left out if `start` is only a part of the table and may end in
+/// it.
 fn rows(start: &[u8], delimiter: u8, quotes: Quotes) -> Vec<Vec<String>> {
-    let whole = (start.len() as u64) < unpack::START;
+    let is_complete = (start.len() as u64) < unpack::DETECTION_BYTES;
     let mut reader = reader(start, delimiter, quotes);
     let records = reader.byte_records().map_while(|record| record.ok());
     let field = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let mut rows: Vec<Vec<String>> = records.take(LOOKED_AT).map(|record| record.iter().map(field).collect()).collect();
-    if !whole && rows.len() > 1 && rows.len() < LOOKED_AT {
+    let mut rows: Vec<Vec<String>> =
+        records.take(DETECTION_ROWS).map(|record| record.iter().map(field).collect()).collect();
+    if !is_complete && rows.len() > 1 && rows.len() < DETECTION_ROWS {
         rows.pop();
     }
     rows
 }
 
-/// Rows may have other numbers of fields than the header; the visit says where.
+/// Makes a reader. It accepts rows with other numbers of fields than the header; `Table::row` reports them.
 fn reader<R: Read>(reader: R, delimiter: u8, quotes: Quotes) -> Reader<R> {
     let quoting = quotes != Quotes::Text;
     ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).quoting(quoting).from_reader(reader)
 }
 
-/// What separates fields: that by which the header has the most, of those by which the first rows have as many as it.
-/// Where none is by its quotes, a quote may swallow rows, and what separates fields is known by the lines.
+/// Detects the delimiter: the one with the most fields in the header, among those with equal numbers of fields in the
+/// first rows. If the quotes let none fit, an unclosed quote may take in rows; then the delimiter is detected with
+/// quotes as letters.
 fn delimiter(start: &[u8], quotes: Quotes) -> u8 {
     let by_lines = (quotes == Quotes::Paired).then_some(Quotes::Text);
     let found = std::iter::once(quotes).chain(by_lines).find_map(|quotes| {
@@ -65,61 +68,62 @@ fn delimiter(start: &[u8], quotes: Quotes) -> u8 {
     found.unwrap_or(DELIMITERS[0])
 }
 
-/// Calls `each` with the text of every row, and what its document is called. `separated` is what separates fields,
-/// where the format says so. Returns what a user should know of how the table was read.
+/// Calls `each` with the text and the label of every row. `given_delimiter` is the delimiter, if the format determines
+/// it. Returns notes for the user about how the table was read.
 ///
 /// # Errors
-/// When there is no column of texts, a row has other fields than the header, or a quoted field does not end; and those
-/// of `each`.
+/// Fails if there is no text column, if a row has another number of fields than the header, or if a quoted field does
+/// not end; and as `each` does.
 pub(super) fn visit(
     origin: Origin<'_>,
-    separated: Option<u8>,
+    given_delimiter: Option<u8>,
     columns: &Columns,
     each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>,
 ) -> Result<Vec<String>> {
-    let (start, rest) = unpack::started(origin.path(), origin.open_text()?)?;
+    let (start, rest) = unpack::read_start(origin.path(), origin.open_text()?)?;
     let quotes = columns.quotes;
-    let delimiter = separated.unwrap_or_else(|| delimiter(&start, quotes));
+    let delimiter = given_delimiter.unwrap_or_else(|| delimiter(&start, quotes));
     let rows = rows(&start, delimiter, quotes);
-    let has_header = columns.are_named(&rows);
-    let (left, seen) = (Rc::new(Cell::new(LONGEST)), Rc::new(RefCell::new(Seen::default())));
-    let metered = Metered { reader: rest, left: Rc::clone(&left) };
+    let has_header = columns.has_header(&rows);
+    let (bytes_left, findings) = (Rc::new(Cell::new(MAX_LINE_BYTES)), Rc::new(RefCell::new(Findings::default())));
+    let limited = LimitedRows { reader: rest, bytes_left: Rc::clone(&bytes_left) };
     let source: Box<dyn Read + '_> = match quotes {
-        Quotes::Paired => Box::new(Watched::new(metered, delimiter, Rc::clone(&seen))),
-        Quotes::Any | Quotes::Text => Box::new(metered),
+        Quotes::Paired => Box::new(CheckedQuotes::new(limited, delimiter, Rc::clone(&findings))),
+        Quotes::Any | Quotes::Text => Box::new(limited),
     };
     let mut reader = reader(source, delimiter, quotes);
     let mut table = Table { origin, columns, rows: &rows[usize::from(has_header).min(rows.len())..], layout: None };
     let mut record = ByteRecord::new();
     loop {
-        left.set(LONGEST);
-        let more = reader.read_byte_record(&mut record).map_err(|error| match seen.borrow_mut().problem.take() {
-            Some(problem) => Error::Quotes { path: origin.path().into(), problem },
-            None => Error::caused(origin.path(), "cannot be read", error),
-        })?;
-        if !more {
+        bytes_left.set(MAX_LINE_BYTES);
+        let has_row =
+            reader.read_byte_record(&mut record).map_err(|error| match findings.borrow_mut().problem.take() {
+                Some(problem) => Error::Quotes { path: origin.path().into(), problem },
+                None => Error::caused(origin.path(), "cannot be read", error),
+            })?;
+        if !has_row {
             break;
         }
         table.row(&record, has_header, each)?;
     }
     let layout = table.layout.map(|layout| layout.note(columns, has_header));
-    Ok(layout.into_iter().chain(seen.borrow().note()).collect())
+    Ok(layout.into_iter().chain(findings.borrow().note()).collect())
 }
 
-/// A table that is being read.
+/// The state of reading a table.
 struct Table<'a> {
     origin: Origin<'a>,
     columns: &'a Columns,
     /// The first rows, without the header.
     rows: &'a [Vec<String>],
-    /// Known with the first line.
+    /// The columns; known after the first line.
     layout: Option<Layout>,
 }
 
-/// Which columns there are, and which are wanted.
+/// The names of all columns, and the indices of those that are read.
 struct Layout {
     names: Vec<String>,
-    places: Places,
+    indices: ColumnIndices,
 }
 
 impl Table<'_> {
@@ -140,20 +144,20 @@ impl Table<'_> {
             none => {
                 let first: Vec<String> = fields.iter().map(ToString::to_string).collect();
                 if !has_header && self.columns.text.is_none() && first.len() > 1 {
-                    return Err(headless(self.origin.path(), &first, self.rows));
+                    return Err(no_header(self.origin.path(), &first, self.rows));
                 }
-                // Columns without names have their numbers.
+                // Columns without names are named by their numbers.
                 let names =
                     if has_header { first } else { (1..=first.len()).map(|number| number.to_string()).collect() };
-                let places = self.columns.places(self.origin.path(), &names, self.rows)?;
-                let layout = none.insert(Layout { names, places });
+                let indices = self.columns.find_indices(self.origin.path(), &names, self.rows)?;
+                let layout = none.insert(Layout { names, indices });
                 if has_header {
                     return Ok(());
                 }
                 layout
             }
         };
-        let Layout { names, places } = layout;
+        let Layout { names, indices } = layout;
         if fields.len() != names.len() {
             return Err(wrong(format!(
                 "line {line} has {} fields, but the first has {}; a field that holds a separator or a line break must \
@@ -162,53 +166,50 @@ impl Table<'_> {
                 names.len()
             )));
         }
-        let filled = |at: usize| Some(fields[at].to_string()).filter(|field| !field.trim().is_empty());
-        let label = label(places.id.and_then(filled), places.title.and_then(filled));
-        each(fields[places.text], label.as_deref())
+        let nonblank = |at: usize| Some(fields[at].to_string()).filter(|field| !field.trim().is_empty());
+        let label = id_and_title(indices.id.and_then(nonblank), indices.title.and_then(nonblank));
+        each(fields[indices.text], label.as_deref())
     }
 }
 
 impl Layout {
-    /// Where the text is, and what the first line was taken for.
+    /// Returns a note about the text column, and about the role of the first line.
     fn note(self, columns: &Columns, has_header: bool) -> String {
-        let Self { names, places } = self;
-        let place = format!("the text is in column {} of {}", places.text + 1, names.len());
+        let Self { names, indices } = self;
+        let place = format!("the text is in column {} of {}", indices.text + 1, names.len());
         if !has_header {
-            return format!(
-                "{place}; line 1 is a document and holds no names of columns (header 'yes' takes it for these)"
-            );
+            return format!("{place}; line 1 is a document (header 'yes' makes it the names of the columns)");
         }
-        let others: Vec<String> = columns.others(&names, places.text).into_iter().cloned().collect();
+        let others: Vec<String> = columns.other_candidates(&names, indices.text).into_iter().cloned().collect();
         let others = match others.as_slice() {
             [] => String::new(),
-            others => format!(", and not in {}, which could be meant, too", listed(others)),
+            others => format!(", not in {}, which could also be meant", quoted_list(others)),
         };
-        let name = listed(&names[places.text..=places.text]);
-        format!("{place}, {name}{others}; line 1 holds the names of columns (header 'no' takes it for a document)")
+        let name = quoted_list(&names[indices.text..=indices.text]);
+        format!("{place}, {name}{others}; line 1 holds the names of the columns (header 'no' makes it a document)")
     }
 }
 
-/// A table whose first line is no header, so that columns are told by their numbers.
-fn headless(path: &Path, fields: &[String], rows: &[Vec<String>]) -> Error {
-    let problem = format!("its first line is no header ({}), unless header is 'yes'", listed(fields));
-    Error::TextColumn { path: path.into(), problem, likely: (longest(fields.len(), rows) + 1).to_string() }
+/// Makes the error that the first line of a table is no header, so that the text column must be named by number.
+fn no_header(path: &Path, fields: &[String], rows: &[Vec<String>]) -> Error {
+    let problem = format!("its first line is no header ({}), unless header is 'yes'", quoted_list(fields));
+    Error::TextColumn { path: path.into(), problem, likely: (longest_column(fields.len(), rows) + 1).to_string() }
 }
 
-/// A reader that ends with an error where a row takes too long: a quote that is not closed would take the rest of the
-/// file.
-struct Metered<R> {
+/// A reader that fails if a row is too long: an unclosed quote would take in the rest of the file.
+struct LimitedRows<R> {
     reader: R,
-    left: Rc<Cell<u64>>,
+    bytes_left: Rc<Cell<u64>>,
 }
 
-impl<R: Read> Read for Metered<R> {
+impl<R: Read> Read for LimitedRows<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.reader.read(buffer)?;
-        match self.left.get().checked_sub(read as u64) {
-            Some(left) => self.left.set(left),
+        match self.bytes_left.get().checked_sub(read as u64) {
+            Some(bytes_left) => self.bytes_left.set(bytes_left),
             None => {
                 return Err(std::io::Error::other(format!(
-                    "a row is longer than {LONGEST} bytes; is a quote not closed?"
+                    "a row is longer than {MAX_LINE_BYTES} bytes; is a quote not closed?"
                 )));
             }
         }

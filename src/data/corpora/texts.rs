@@ -1,4 +1,4 @@
-//! Corpora of text: a document a line, a row of a table, JSON a line, or a document a file.
+//! Reads corpora of text: one document per line, per table row, per JSON line, or per file.
 
 use super::builder::CorpusBuilder;
 use super::columns::Columns;
@@ -9,38 +9,38 @@ use super::{Corpus, Format, json, tables};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// Texts that can be read twice: once to count words, once to write documents.
+/// Texts that can be read twice: first to count words, then to write documents.
 pub(super) enum Texts<'a> {
     Lines(Origin<'a>),
     JsonLines(Origin<'a>, &'a Columns),
-    /// With what separates fields, where the format says so.
+    /// A table, with its delimiter; `None`: the delimiter is detected.
     Table(Origin<'a>, Option<u8>, &'a Columns),
-    /// The files that are read of a folder, and how many are not, since their endings have capitals.
+    /// A folder, its `.txt` files, and the number of files left out because their ending is not in lower case.
     Files {
         folder: &'a Path,
         files: Vec<PathBuf>,
-        capitals: usize,
+        skipped_uppercase: usize,
     },
 }
 
 impl<'a> Texts<'a> {
-    /// The texts of a source in this format; `None` where it holds no text.
+    /// Opens the texts of a source in a format; `None` for a format of counts.
     ///
     /// # Errors
-    /// When a folder cannot be listed or holds no text, or columns are named where there are none.
+    /// Fails if a folder cannot be listed or holds no text, or if columns are named for a format without columns.
     pub fn open(format: Format, origin: Origin<'a>, columns: &'a Columns) -> Result<Option<Self>> {
         let texts = match format {
             Format::Csv => Texts::Table(origin, None, columns),
             Format::Tsv => Texts::Table(origin, Some(b'\t'), columns),
             Format::JsonLines => Texts::JsonLines(origin, columns),
             Format::Text => Texts::Lines(origin),
-            Format::Folder => Self::of_folder(origin.path())?,
+            Format::Folder => Self::from_folder(origin.path())?,
             _ => return Ok(None),
         };
         if matches!(texts, Texts::Lines(_) | Texts::Files { .. }) && (columns.text.is_some() || columns.id.is_some()) {
             let problem = format!(
-                "is read as {}, without columns; for a table, name the format: csv:{}",
-                if format == Format::Folder { "a folder of texts" } else { "a text a line" },
+                "is read as {}, which has no columns; to read a table, write csv:{}",
+                if format == Format::Folder { "a folder of texts" } else { "one text per line" },
                 origin.path().display()
             );
             return Err(Error::file(origin.path(), problem));
@@ -48,9 +48,9 @@ impl<'a> Texts<'a> {
         Ok(Some(texts))
     }
 
-    /// All `.txt` and `.txt.gz` files in a folder and the folders in it, sorted by their paths.
-    fn of_folder(folder: &'a Path) -> Result<Self> {
-        let (mut files, mut capitals) = (Vec::new(), Vec::new());
+    /// Lists all `.txt` and `.txt.gz` files in a folder and in the folders in it, sorted by path.
+    fn from_folder(folder: &'a Path) -> Result<Self> {
+        let (mut files, mut skipped_uppercase) = (Vec::new(), Vec::new());
         let mut folders = vec![folder.to_path_buf()];
         while let Some(folder) = folders.pop() {
             let wrong = |error: std::io::Error| Error::caused(&folder, "cannot be listed", error);
@@ -59,30 +59,30 @@ impl<'a> Texts<'a> {
                 let (path, kind) = (entry.path(), entry.file_type().map_err(wrong)?);
                 let name = entry.file_name();
                 let name = name.to_string_lossy();
-                // Links to folders are not followed: they may lead back.
+                // Links to folders are not followed, since they may form a cycle.
                 if kind.is_dir() {
                     folders.push(path);
                 } else if is_text(&name) && path.is_file() {
                     files.push(path);
                 } else if is_text(&name.to_lowercase()) && path.is_file() {
-                    capitals.push(path);
+                    skipped_uppercase.push(path);
                 }
             }
         }
         if files.is_empty() {
-            let problem = match capitals.first().and_then(|path| path.file_name()) {
+            let problem = match skipped_uppercase.first().and_then(|path| path.file_name()) {
                 None => String::new(),
                 Some(name) => {
-                    format!("; '{}' is none, since its ending has capitals: rename it", name.to_string_lossy())
+                    format!("; the ending of '{}' is not in lower case: rename it to .txt", name.to_string_lossy())
                 }
             };
-            return Err(Error::file(folder, format!("holds no .txt file, each of which would be a document{problem}")));
+            return Err(Error::file(folder, format!("holds no .txt file (each would be one document){problem}")));
         }
         files.sort_unstable();
-        Ok(Texts::Files { folder, files, capitals: capitals.len() })
+        Ok(Texts::Files { folder, files, skipped_uppercase: skipped_uppercase.len() })
     }
 
-    /// Calls `each` with every text and its title, if it has one. Returns what a user should know of how they were
+    /// Calls `each` with every text and its title, if there is one. Returns notes for the user about how the texts were
     /// read.
     pub fn visit(&self, each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>) -> Result<Vec<String>> {
         match self {
@@ -94,14 +94,15 @@ impl<'a> Texts<'a> {
             }
             Texts::JsonLines(origin, columns) => json::visit(*origin, columns, each)?,
             Texts::Table(origin, separated, columns) => return tables::visit(*origin, *separated, columns, each),
-            Texts::Files { folder, files, capitals } => {
+            Texts::Files { folder, files, skipped_uppercase } => {
                 for path in files {
                     let name = path.strip_prefix(folder).unwrap_or(path).to_string_lossy();
-                    each(&Origin::File(path).whole()?, Some(&name))?;
+                    each(&Origin::File(path).read_all()?, Some(&name))?;
                 }
-                if *capitals > 0 {
+                if *skipped_uppercase > 0 {
                     return Ok(vec![format!(
-                        "files that are left out, since they end in .TXT: {capitals}; rename them to .txt"
+                        "files left out because their ending is not in lower case: {skipped_uppercase}; rename them to \
+                         .txt"
                     )]);
                 }
             }
@@ -109,7 +110,7 @@ impl<'a> Texts<'a> {
         Ok(Vec::new())
     }
 
-    /// What a document is shown as: its title, or how it starts; of a file, its name and how it starts.
+    /// Returns the label of a document: its title, else its beginning; for a file, its name and its beginning.
     fn label(&self, text: &str, title: Option<&str>) -> String {
         match (self, title.filter(|title| !title.trim().is_empty())) {
             (Texts::Files { .. }, Some(name)) => label(&format!("{name}: {text}")),
@@ -118,41 +119,42 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// Whether a file of this name is a document of a folder.
+/// Returns whether a file of a folder is a document, by its name.
 fn is_text(name: &str) -> bool {
     name.ends_with(".txt") || name.ends_with(".txt.gz")
 }
 
-/// A corpus by the rules; `name` is what errors call it.
+/// Reads a corpus: counts words, selects the vocabulary, and encodes the documents. Errors call the corpus `name`.
 pub(super) fn read(name: &Path, texts: &Texts<'_>, rules: &CorpusRules, mut builder: CorpusBuilder) -> Result<Corpus> {
-    let CorpusRules { text: words, split, .. } = rules;
-    words.check()?;
-    let mut counter = Counter::new(words);
-    let mut position = 0;
+    let CorpusRules { text: text_rules, split, .. } = rules;
+    text_rules.check()?;
+    let mut counter = Counter::new(text_rules);
+    let mut documents = 0;
     let notes = texts.visit(&mut |text, _| {
-        if !split.tests_text(position, text) {
+        if !split.tests_text(documents, text) {
             counter.add(text);
         }
-        position += 1;
+        documents += 1;
         Ok(())
     })?;
-    if position == 0 {
+    if documents == 0 {
         return Err(Error::file(name, "holds no document"));
     }
-    let (vocabulary, report) = counter.vocabulary().map_err(|error| error.of_file(name))?;
+    let (vocabulary, report) = counter.vocabulary().map_err(|error| error.in_file(name))?;
     texts.visit(&mut |text, title| {
         builder.push_text(text, vocabulary.encode(text).document, &texts.label(text, title))
     })?;
-    if builder.len() != position {
+    if builder.len() != documents {
         return Err(Error::file(name, "changed while it was read"));
     }
+    // Word numbers of a vocabulary start at 0.
     Ok(builder.finish(vocabulary.into_words(), 0, Some(report))?.with_notes(notes))
 }
 
-/// The most characters of a label.
-const LABEL: usize = 80;
+/// The most characters of a label, so that it fits in a line.
+const LABEL_CHARACTERS: usize = 80;
 
-/// A text in short: its first 80 characters, white space made one blank.
+/// Shortens a text to its first [`LABEL_CHARACTERS`] characters; runs of white space become one blank.
 pub(super) fn label(text: &str) -> String {
     let mut label = String::new();
     let mut characters = 0;
@@ -162,7 +164,7 @@ pub(super) fn label(text: &str) -> String {
             characters += 1;
         }
         for character in word.chars() {
-            if characters >= LABEL {
+            if characters >= LABEL_CHARACTERS {
                 label.truncate(label.trim_end().len());
                 label.push('…');
                 return label;

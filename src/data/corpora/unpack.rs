@@ -1,18 +1,17 @@
-//! The bytes of a source of text as UTF-8, whatever they were: unpacked, decoded from UTF-16, with line feeds at the
-//! ends of lines.
+//! Converts the bytes of a text source to UTF-8: decodes UTF-16, and makes all lines end in line feeds.
 
 use crate::error::{Error, Result};
 use crate::markup::shell_word;
 use std::io::{BufRead, BufReader, Chain, Cursor, Error as IoError, ErrorKind, Read};
 use std::path::Path;
 
-/// How much of a source is looked at.
-pub(super) const START: u64 = 1 << 16;
+/// The number of bytes from which a format is detected.
+pub(super) const DETECTION_BYTES: u64 = 1 << 16;
 
-/// A source whose start was looked at, and that start.
-pub(super) type Started<'a> = Chain<Cursor<Vec<u8>>, Box<dyn BufRead + 'a>>;
+/// A source whose first bytes have been read, with these bytes put back.
+pub(super) type WithStart<'a> = Chain<Cursor<Vec<u8>>, Box<dyn BufRead + 'a>>;
 
-/// That reading failed at a place in a file, and what to do.
+/// Makes the error that a file cannot be read at a place, with advice.
 pub(super) fn unreadable(path: &Path, place: &str, error: IoError) -> Error {
     let advice = match error.kind() {
         ErrorKind::FileTooLarge => "unpack the file first, if you trust it",
@@ -21,26 +20,26 @@ pub(super) fn unreadable(path: &Path, place: &str, error: IoError) -> Error {
     Error::caused(path, format!("{place}cannot be read; {advice}"), error)
 }
 
-/// Reads the start of a source, and puts it before the rest again.
-pub(super) fn started<'a>(path: &Path, mut reader: Box<dyn BufRead + 'a>) -> Result<(Vec<u8>, Started<'a>)> {
+/// Reads the first bytes of a source, and returns them with the whole source.
+pub(super) fn read_start<'a>(path: &Path, mut reader: Box<dyn BufRead + 'a>) -> Result<(Vec<u8>, WithStart<'a>)> {
     let mut start = Vec::new();
-    let read = reader.by_ref().take(START).read_to_end(&mut start);
+    let read = reader.by_ref().take(DETECTION_BYTES).read_to_end(&mut start);
     read.map_err(|error| unreadable(path, "", error))?;
     Ok((start.clone(), Cursor::new(start).chain(reader)))
 }
 
-/// The text of a source.
+/// Opens the text of a source as UTF-8.
 ///
 /// # Errors
-/// When it is no text: the message says what it is.
+/// Fails if the source is not text; the message says what it is.
 pub(super) fn text<'a>(path: &Path, reader: Box<dyn BufRead + 'a>) -> Result<Box<dyn BufRead + 'a>> {
-    let (start, reader) = started(path, reader)?;
+    let (start, reader) = read_start(path, reader)?;
     if is_utf32(&start) {
         let example =
             to_utf8(path, "utf-32").map_or(String::new(), |command| format!(", for example with `{command}`"));
         return Err(Error::file(path, format!("is UTF-32, which is not read; convert the file to UTF-8{example}")));
     }
-    if let Some(kind) = no_text(&start) {
+    if let Some(kind) = not_text(&start) {
         return Err(Error::file(path, kind));
     }
     let decoded = match start.as_slice() {
@@ -50,17 +49,17 @@ pub(super) fn text<'a>(path: &Path, reader: Box<dyn BufRead + 'a>) -> Result<Box
     };
     let Some(unit) = decoded else { return Ok(with_line_feeds(&start, reader)) };
     let (start, reader) =
-        started(path, Box::new(BufReader::new(Utf16 { reader, unit, high: None, left: Vec::new() })))?;
+        read_start(path, Box::new(BufReader::new(Utf16 { reader, unit, high: None, decoded: Vec::new() })))?;
     Ok(with_line_feeds(&start, reader))
 }
 
-/// Whether text is in UTF-32, by its byte order mark; that of UTF-16 is its first half.
+/// Returns whether text is in UTF-32, by its byte order mark, which begins with the mark of UTF-16.
 fn is_utf32(start: &[u8]) -> bool {
     start.starts_with(&[0xff, 0xfe, 0, 0]) || start.starts_with(&[0, 0, 0xfe, 0xff])
 }
 
-/// A command by which a file keeps its name, since what it is read as may depend on that, and becomes UTF-8; the one of
-/// before lies beside it under a name that nothing reads. `None` where its name cannot be part of a command.
+/// Returns a command that converts a file to UTF-8 under the same name, since its format may depend on the name. The
+/// original is kept beside it under another ending. `None` if the name cannot be quoted for a shell.
 pub(super) fn to_utf8(path: &Path, encoding: &str) -> Option<String> {
     let convert = format!("iconv -f {encoding} -t utf-8");
     if !path.is_file() {
@@ -76,7 +75,8 @@ pub(super) fn to_utf8(path: &Path, encoding: &str) -> Option<String> {
     })
 }
 
-/// Files of old Macs, and of some programs still, end lines with carriage returns alone.
+/// Replaces carriage returns by line feeds if lines end with carriage returns only, as on old Macs and from some
+/// programs.
 fn with_line_feeds<'a>(start: &[u8], reader: impl BufRead + 'a) -> Box<dyn BufRead + 'a> {
     if start.contains(&b'\r') && !start.contains(&b'\n') {
         return Box::new(BufReader::new(LineFeeds(reader)));
@@ -84,31 +84,31 @@ fn with_line_feeds<'a>(start: &[u8], reader: impl BufRead + 'a) -> Box<dyn BufRe
     Box::new(reader)
 }
 
-/// What a file is that is no text, and what to do about it.
-fn no_text(start: &[u8]) -> Option<&'static str> {
+/// Returns what a file is that is not text, and what to do about it; `None` if it may be text.
+fn not_text(start: &[u8]) -> Option<&'static str> {
     let zeros = start.iter().filter(|byte| **byte == 0).count();
     if start.starts_with(b"PK\x03\x04") {
         return Some(
-            "is a zip archive, as .docx, .xlsx, .odt and .epub files are, and no text; save it as plain text or as \
-             CSV in the program that it is of",
+            "is a zip archive, as .docx, .xlsx, .odt and .epub files are, not text; save it as plain text or as \
+             CSV in its own program",
         );
     }
     if start.starts_with(b"%PDF-") {
-        return Some("is a PDF and no text; save it as plain text first");
+        return Some("is a PDF, not text; save it as plain text first");
     }
     if start.starts_with(b"\xd0\xcf\x11\xe0") {
-        return Some("is a document of Microsoft Office and no text; save it as plain text or as CSV there");
+        return Some("is a document of Microsoft Office, not text; save it as plain text or as CSV");
     }
     if !start.starts_with(&[0xff, 0xfe]) && !start.starts_with(&[0xfe, 0xff]) && 4 * zeros > start.len() {
         return Some(
-            "is no text in UTF-8: a quarter of its bytes are zeros, as in UTF-16 without a byte order mark, or in a \
+            "is not text in UTF-8: a quarter of its bytes are zeros, as in UTF-16 without a byte order mark, or in a \
              file of a program",
         );
     }
     None
 }
 
-/// Carriage returns as line feeds.
+/// Reads bytes with carriage returns replaced by line feeds.
 struct LineFeeds<R>(R);
 
 impl<R: Read> Read for LineFeeds<R> {
@@ -119,46 +119,46 @@ impl<R: Read> Read for LineFeeds<R> {
     }
 }
 
-/// UTF-16 as UTF-8; a half of a pair that is alone becomes U+FFFD.
+/// Reads UTF-16 as UTF-8; an unpaired surrogate becomes U+FFFD.
 struct Utf16<R> {
     reader: R,
     unit: fn([u8; 2]) -> u16,
-    /// The first half of a pair.
+    /// The first half of a surrogate pair at the end of the bytes read so far.
     high: Option<u16>,
-    /// Bytes that are decoded, the next one last.
-    left: Vec<u8>,
+    /// Decoded bytes in reverse order, so that the next one is last.
+    decoded: Vec<u8>,
 }
 
-/// Bytes that are decoded at once.
-const PIECE: usize = 1 << 13;
+/// The number of bytes that are decoded at a time.
+const CHUNK_BYTES: usize = 1 << 13;
 
 impl<R: Read> Utf16<R> {
-    /// Decodes some bytes; nothing is left at the end.
+    /// Decodes the next bytes; at the end, `decoded` stays empty.
     fn fill(&mut self) -> std::io::Result<()> {
-        let mut bytes = Vec::with_capacity(PIECE);
-        self.reader.by_ref().take(PIECE as u64).read_to_end(&mut bytes)?;
+        let mut bytes = Vec::with_capacity(CHUNK_BYTES);
+        self.reader.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut bytes)?;
         let mut units: Vec<u16> = self.high.take().into_iter().collect();
         units.extend(bytes.chunks_exact(2).map(|pair| (self.unit)([pair[0], pair[1]])));
-        if bytes.len() == PIECE {
+        if bytes.len() == CHUNK_BYTES {
             self.high = units.pop_if(|last| (0xd800..0xdc00).contains(last));
         }
         let text: String = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
-        self.left = text.into_bytes();
+        self.decoded = text.into_bytes();
         if bytes.len() % 2 == 1 {
-            self.left.extend("\u{fffd}".bytes());
+            self.decoded.extend("\u{fffd}".bytes());
         }
-        self.left.reverse();
+        self.decoded.reverse();
         Ok(())
     }
 }
 
 impl<R: Read> Read for Utf16<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if self.left.is_empty() {
+        if self.decoded.is_empty() {
             self.fill()?;
         }
-        let count = buffer.len().min(self.left.len());
-        for (to, byte) in buffer.iter_mut().zip(self.left.drain(self.left.len() - count..).rev()) {
+        let count = buffer.len().min(self.decoded.len());
+        for (to, byte) in buffer.iter_mut().zip(self.decoded.drain(self.decoded.len() - count..).rev()) {
             *to = byte;
         }
         Ok(count)
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn utf16_of_any_length_is_text() {
-        // A pair at every place, so that some are at the end of a piece.
+        // A pair at every position, so that some lie across the end of a chunk.
         let wanted = "a😀".repeat(20_000);
         let units: Vec<u16> = format!("\u{feff}{wanted}").encode_utf16().collect();
         let little: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_of_lines_are_line_feeds_and_what_is_no_text_is_named() {
+    fn lines_end_in_line_feeds_and_other_files_are_named() {
         assert_eq!(read(b"one\rtwo\r").unwrap(), "one\ntwo\n");
         assert_eq!(read(b"one\r\ntwo\rthree\n").unwrap(), "one\r\ntwo\rthree\n");
         for (bytes, part) in [

@@ -1,4 +1,4 @@
-//! Words and their numbers.
+//! Vocabularies: words and their numbers.
 
 use super::lines::Origin;
 use super::{Document, TextRules};
@@ -7,31 +7,31 @@ use crate::platform::files::write_file;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Words by their numbers, and the rules by which a text was, and will be, cut into them.
+/// Words by number, and the rules by which text is split into words.
 #[derive(Debug, Clone)]
 pub struct Vocabulary {
     words: Vec<String>,
     numbers: HashMap<String, u32>,
-    /// Of words that come from elsewhere and are spelt in another way than the rules want them, by this spelling: the
-    /// first of each.
-    respelt: HashMap<String, u32>,
+    /// Numbers by spelling, for words of foreign vocabularies that the rules spell differently; the first of equal
+    /// spellings.
+    numbers_by_spelling: HashMap<String, u32>,
     rules: TextRules,
 }
 
 /// A text as a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
-    /// The words that the vocabulary has.
+    /// The words of the text that the vocabulary has, with their counts.
     pub document: Document,
-    /// How many words, each as often as it occurs, pass the rules but are not in the vocabulary.
+    /// The number of words that pass the rules but are not in the vocabulary, with repetitions.
     pub unknown: u64,
 }
 
 impl Vocabulary {
-    /// From words, the first of which has number 0.
+    /// Makes a vocabulary from words; the first has number 0.
     ///
     /// # Errors
-    /// When there is no word, or one is empty, has a line break, or is there twice.
+    /// Fails if there is no word, or if a word is empty, has a line break, or is repeated.
     pub fn new(words: Vec<String>, rules: TextRules) -> Result<Self> {
         if words.is_empty() {
             return Err(Error::parameter("size of a vocabulary", 0, "at least 1"));
@@ -45,61 +45,61 @@ impl Vocabulary {
             return Err(Error::parameter(name, format!("{:?}", words[number]), allowed));
         }
         let numbers: HashMap<String, u32> = (0..).zip(&words).map(|(number, word)| (word.clone(), number)).collect();
-        let mut respelt = HashMap::new();
+        let mut numbers_by_spelling = HashMap::new();
         for (number, word) in (0..).zip(&words) {
             let mut runs = rules.runs(word);
             if let (Some(spelt), None) = (runs.next(), runs.next())
                 && spelt != word.as_str()
             {
-                respelt.entry(spelt.into_owned()).or_insert(number);
+                numbers_by_spelling.entry(spelt.into_owned()).or_insert(number);
             }
         }
-        Ok(Self { words, numbers, respelt, rules })
+        Ok(Self { words, numbers, numbers_by_spelling, rules })
     }
 
-    /// From a text file with one word a line.
+    /// Reads a vocabulary from a text file with one word per line.
     ///
     /// # Errors
-    /// When it cannot be read, or holds no vocabulary; the message names it.
+    /// Fails if the file cannot be read, or holds no vocabulary; the message names the file.
     pub fn read(path: &Path, rules: TextRules) -> Result<Self> {
         Self::new(read_words(Origin::File(path))?, rules).map_err(|error| Error::file(path, error))
     }
 
-    /// To a text file with one word a line.
+    /// Writes the words to a text file, one per line.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Fails if the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         write_words(path, &self.words)
     }
 
-    /// The words, by their numbers.
+    /// Returns the words, by number.
     pub fn words(&self) -> &[String] {
         &self.words
     }
 
-    /// The words alone.
+    /// Returns the words, by number, without the rules.
     pub fn into_words(self) -> Vec<String> {
         self.words
     }
 
-    /// How many words there are.
+    /// Returns the number of words.
     pub fn len(&self) -> usize {
         self.words.len()
     }
 
-    /// Never: there is at least one.
+    /// Returns `false`: there is at least one word.
     pub fn is_empty(&self) -> bool {
         false
     }
 
-    /// The number of a word, spelt as the vocabulary has it, or else as the rules want it.
+    /// Returns the number of a word, in the spelling of the vocabulary or in that of the rules.
     pub fn number(&self, word: &str) -> Option<u32> {
-        self.numbers.get(word).or_else(|| self.respelt.get(word)).copied()
+        self.numbers.get(word).or_else(|| self.numbers_by_spelling.get(word)).copied()
     }
 
-    /// A text as a document. A word of the vocabulary counts even where the rules would leave it out of a new one,
-    /// since vocabularies come from elsewhere, too.
+    /// Counts the words of a text. A word of the vocabulary is counted even if the rules would exclude it, since the
+    /// vocabulary may come from elsewhere.
     pub fn encode(&self, text: &str) -> Encoded {
         let mut counts: HashMap<u32, u32> = HashMap::new();
         let mut unknown = 0;
@@ -108,7 +108,7 @@ impl Vocabulary {
                 let count = counts.entry(number).or_default();
                 *count = count.saturating_add(1);
             } else {
-                unknown += u64::from(self.rules.refuses(&word).is_none());
+                unknown += u64::from(self.rules.excluding_rule(&word).is_none());
             }
         }
         let mut document: Document = counts.into_iter().collect();
@@ -117,19 +117,18 @@ impl Vocabulary {
     }
 }
 
-/// A word that no vocabulary can have, by its number.
+/// A fault of a list of words, with word numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// It is empty, or takes more than a line.
+    /// The word is empty, or contains a line break.
     Broken(usize),
-    /// It is there twice: its first number, and its second.
+    /// The word occurs twice: its first and its second number.
     Repeated(usize, usize),
 }
 
 impl Flaw {
-    /// What is wrong, as a sentence goes on after the name of the words' file; `place` shows where in it a word of a
-    /// number is.
-    pub fn shown(self, place: impl Fn(usize) -> String) -> String {
+    /// Returns the fault as the end of a sentence. `place` says where in its file the word of a number is.
+    pub fn describe(self, place: impl Fn(usize) -> String) -> String {
         match self {
             Flaw::Broken(number) => format!("{} is empty or has a line break, but must hold a word", place(number)),
             Flaw::Repeated(first, second) => format!(
@@ -142,7 +141,7 @@ impl Flaw {
     }
 }
 
-/// The first flaw of a list of words.
+/// Returns the first fault of a list of words.
 pub(super) fn flaw(words: &[String]) -> Option<Flaw> {
     let mut numbers: HashMap<&str, usize> = HashMap::with_capacity(words.len());
     words.iter().enumerate().find_map(|(number, word)| {
@@ -153,7 +152,7 @@ pub(super) fn flaw(words: &[String]) -> Option<Flaw> {
     })
 }
 
-/// The lines of a file of words.
+/// Reads a file of words, one per line.
 pub(super) fn read_words(origin: Origin<'_>) -> Result<Vec<String>> {
     let mut lines = origin.lines()?;
     let mut words = Vec::new();
@@ -167,6 +166,7 @@ pub(super) fn read_words(origin: Origin<'_>) -> Result<Vec<String>> {
     Ok(words)
 }
 
+/// Writes a file of words, one per line.
 pub(super) fn write_words(path: &Path, words: &[String]) -> Result<()> {
     let mut text = words.join("\n");
     text.push('\n');

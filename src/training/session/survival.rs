@@ -1,4 +1,5 @@
-//! Runs whose files fail at every operation in turn, and runs with steps that are not finite, on a task of two numbers.
+//! Tests of runs whose file operations fail one after the other, and of runs with steps that are not finite. The task
+//! is a line with two parameters.
 
 use crate::error::{Error, Result};
 use crate::nn::Adam;
@@ -20,9 +21,9 @@ struct LineSettings {
     epochs: usize,
     checkpoint_every: Interval,
     on_nan: OnNan,
-    /// A step, counted over the run, whose loss is NaN.
+    /// The number of a step, counted over the run, whose loss is NaN.
     nan_loss_at: Option<usize>,
-    /// One whose loss is finite, but whose gradient is not.
+    /// The number of a step whose loss is finite, but whose gradient is not.
     nan_gradient_at: Option<usize>,
 }
 
@@ -71,7 +72,7 @@ impl Record for LineRecord {
     }
 }
 
-/// A line through five noisy points.
+/// A line fitted to five noisy points.
 struct Line {
     store: VarStore,
     slope: Tensor,
@@ -106,14 +107,14 @@ impl TrainTask for Line {
     }
 
     fn step(&mut self, settings: &LineSettings, plan: &StepContext<'_>) -> Result<Tensor> {
-        // Noise that is a function of the step, without the generator that all tests of a process share.
+        // The noise depends only on the step, not on the generator that all tests of a process share.
         let x = plan.indices.to_kind(Kind::Float) + (plan.seed as f64).sin();
         let mut loss = (&x * &self.slope + &self.offset - &x * 2.0 - 1.0).square().sum(Kind::Float);
         if settings.nan_loss_at == Some(plan.done) {
             loss *= f64::NAN;
         }
         if settings.nan_gradient_at == Some(plan.done) {
-            // The root of zero is finite, and its derivative is not.
+            // The square root of zero is finite, but its derivative is not.
             loss += (&self.slope * 0.0).sqrt().sum(Kind::Float);
         }
         self.adam.minimize(&loss, false)?;
@@ -132,57 +133,60 @@ impl TrainTask for Line {
     }
 }
 
-/// Steps of an epoch of five points, two at a time.
+/// The number of steps per epoch, for five points in batches of two.
 const STEPS: usize = 3;
 
-/// The bits of all that a session trains.
+/// Returns the bits of all variables of a session, by name.
 fn bits(session: &mut Session<Line>) -> Vec<(String, Vec<u32>)> {
     let contents = session.task.contents().into_iter();
     let bits = |tensor: &Tensor| Vec::<f32>::try_from(tensor.detach()).unwrap().into_iter().map(f32::to_bits).collect();
     contents.map(|(name, tensor)| (name, bits(&tensor))).collect()
 }
 
-/// A run to its end or its first error; how many steps it told of, and what it came to.
+/// Trains a run to its end or to its first error. Returns the last step that was reported, and the session or the
+/// error.
 fn run(session: Result<Session<Line>>) -> (usize, Result<Session<Line>>) {
-    let told = Rc::new(RefCell::new(0));
+    let reported = Rc::new(RefCell::new(0));
     let on_step = |report: &StepReport| {
-        *told.borrow_mut() = (report.epoch - 1) * STEPS + report.step;
+        *reported.borrow_mut() = (report.epoch - 1) * STEPS + report.step;
         Control::Continue
     };
     let outcome = session.and_then(|mut session| session.run(on_step, |_| ()).map(|_| session));
-    let told = *told.borrow();
-    (told, outcome)
+    let reported = *reported.borrow();
+    (reported, outcome)
 }
 
+/// Returns the number of steps that a session has made.
 fn done(session: &Session<Line>) -> usize {
     session.progress().epochs * STEPS + session.progress().steps
 }
 
-/// The farthest of the checkpoints that can be read.
+/// Returns the number of steps of the newest readable checkpoint.
 fn newest(folder: &Path) -> Option<usize> {
     let read = |name: &str| Checkpoint::read(&folder.join(name)).ok();
     let checkpoints = ["last.safetensors", "best.safetensors"].into_iter().filter_map(read);
     checkpoints.map(|checkpoint| checkpoint.progress().epochs * STEPS + checkpoint.progress().steps).max()
 }
 
-/// Lets the n-th operation on files fail, for every n; returns how many there are.
+/// Lets the n-th file operation fail, for every n, and checks that the run can be resumed to the same result. Returns
+/// the number of operations.
 fn fail_everywhere(fault: Fault) -> usize {
     let settings = || LineSettings { checkpoint_every: Interval::Steps(1), ..LineSettings::default() };
-    // In memory, where the machine has such a folder: nothing here depends on a disk, and a real one takes its time to
+    // In memory, if the machine has such a folder: the test does not depend on a disk, and a disk would take time to
     // sync.
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
-    let (_, whole) = run(Session::start(settings(), &folder.path().join("whole"), Device::Cpu));
-    let mut whole = whole.unwrap();
+    let (_, uninterrupted) = run(Session::start(settings(), &folder.path().join("whole"), Device::Cpu));
+    let mut uninterrupted = uninterrupted.unwrap();
     for n in 0.. {
         let out = folder.path().join(n.to_string());
         fault::after(n, fault);
-        let (told, outcome) = run(Session::start(settings(), &out, Device::Cpu));
+        let (reported, outcome) = run(Session::start(settings(), &out, Device::Cpu));
         if !fault::end() {
             assert!(outcome.is_ok());
             return n;
         }
-        // The temporary file of a write that failed could not be removed: no harm, and no error of its own.
+        // If the temporary file of a failed write could not be removed, that does no harm and is no error.
         let Err(error) = outcome else { panic!("operation {n} failed unnoticed") };
         let text = error.to_string();
         assert!(text.contains("cannot be") && text.lines().count() == 1, "{n}: {text}");
@@ -192,28 +196,28 @@ fn fail_everywhere(fault: Fault) -> usize {
         }
         let again = if out.join("config.toml").exists() {
             let newest = newest(&out).expect("a run has a checkpoint");
-            // A step was told of when its checkpoint was there.
-            assert!(newest >= told, "{n}: {newest} steps of {told} are left");
+            // A step is reported only after its checkpoint is written.
+            assert!(newest >= reported, "{n}: {newest} steps of {reported} are left");
             let session = Session::<Line>::resume(&out, None, None, Device::Cpu).unwrap();
             assert_eq!(done(&session), newest, "{n}");
             assert!(session.warnings().is_empty(), "{n}: {:?}", session.warnings());
             Ok(session)
         } else {
-            assert_eq!(told, 0);
+            assert_eq!(reported, 0);
             Session::start(settings(), &out, Device::Cpu)
         };
         let mut again = run(again).1.unwrap();
-        assert_eq!(bits(&mut again), bits(&mut whole), "{n}");
-        assert_eq!(again.records(), whole.records(), "{n}");
+        assert_eq!(bits(&mut again), bits(&mut uninterrupted), "{n}");
+        assert_eq!(again.records(), uninterrupted.records(), "{n}");
         let (kept, _) = RunFolder::open::<LineSettings>(&out).unwrap();
-        assert_eq!(kept.records::<LineRecord>(METRICS).unwrap(), whole.records(), "{n}");
+        assert_eq!(kept.records::<LineRecord>(METRICS).unwrap(), uninterrupted.records(), "{n}");
         assert!(out.join("best.safetensors").exists());
     }
     unreachable!()
 }
 
 #[test]
-fn a_run_killed_between_any_two_operations_goes_on_as_if_it_had_not_been() {
+fn a_run_killed_between_any_two_operations_resumes_to_the_same_result() {
     let operations = fail_everywhere(Fault::Dead);
     println!("killed at each of {operations} operations on files");
     assert!(operations > 100, "{operations}");
@@ -245,12 +249,12 @@ fn a_step_that_is_not_finite_stops_the_run_before_it_changes_anything() {
         let text = error.unwrap_err().to_string();
         assert!(text.starts_with(&format!("{what} is not finite at epoch 2, step 2")), "{text}");
         assert_eq!(*before.borrow(), 4);
-        // The checkpoint of the step before it holds what the session still has.
+        // The checkpoint of the step before holds the current state of the session.
         let found = bits(&mut session);
         drop(session);
         let mut kept = Session::<Line>::resume(&out, None, None, Device::Cpu).unwrap();
         assert_eq!((done(&kept), bits(&mut kept)), (4, found));
-        // The same step again, and this time it is left out.
+        // After resuming with OnNan::Skip, the step is skipped.
         drop(kept);
         let kept = Session::<Line>::resume_with(&out, Device::Cpu, |settings| {
             settings.on_nan = OnNan::Skip;
@@ -264,15 +268,15 @@ fn a_step_that_is_not_finite_stops_the_run_before_it_changes_anything() {
 }
 
 #[test]
-fn a_step_that_is_left_out_changes_nothing_and_a_run_with_one_is_resumed_exactly() {
+fn a_skipped_step_changes_nothing_and_a_run_with_one_is_resumed_exactly() {
     let folder = tempfile::tempdir().unwrap();
     for (i, (nan_loss_at, nan_gradient_at)) in [(Some(4), None), (None, Some(4))].into_iter().enumerate() {
         let settings = LineSettings { nan_loss_at, nan_gradient_at, on_nan: OnNan::Skip, ..LineSettings::default() };
         let out = |name: &str| folder.path().join(format!("{name}-{i}"));
-        let mut whole = run(Session::start(settings.clone(), &out("whole"), Device::Cpu)).1.unwrap();
+        let mut uninterrupted = run(Session::start(settings.clone(), &out("whole"), Device::Cpu)).1.unwrap();
         let stop_after = |session: &mut Session<Line>, steps: usize| {
-            let made = |report: &StepReport| (report.epoch - 1) * STEPS + report.step;
-            let stop = |report: &StepReport| if made(report) < steps { Control::Continue } else { Control::Stop };
+            let steps_made = |report: &StepReport| (report.epoch - 1) * STEPS + report.step;
+            let stop = |report: &StepReport| if steps_made(report) < steps { Control::Continue } else { Control::Stop };
             assert_eq!(session.run(stop, |_| ()).unwrap(), Control::Stop);
             assert_eq!(done(session), steps);
         };
@@ -284,12 +288,12 @@ fn a_step_that_is_left_out_changes_nothing_and_a_run_with_one_is_resumed_exactly
         stop_after(&mut session, 5);
         assert_eq!(bits(&mut session), before);
         assert_eq!((session.progress().updates, session.progress().skipped_steps), (4, 1));
-        // A loss that is not finite is in no mean; that of a gradient is.
+        // The mean leaves out losses that are not finite, but includes finite losses whose gradient is not.
         assert_eq!(session.progress().uncounted_examples, if i == 0 { 2 } else { 0 });
         drop(session);
         let mut stopped = run(Session::resume(&out("stopped"), None, None, Device::Cpu)).1.unwrap();
-        assert_eq!(bits(&mut stopped), bits(&mut whole));
-        assert_eq!(stopped.records(), whole.records());
+        assert_eq!(bits(&mut stopped), bits(&mut uninterrupted));
+        assert_eq!(stopped.records(), uninterrupted.records());
     }
 }
 
@@ -297,22 +301,22 @@ fn a_step_that_is_left_out_changes_nothing_and_a_run_with_one_is_resumed_exactly
 fn a_run_stopped_at_an_epochs_last_step_has_the_same_record() {
     let folder = tempfile::tempdir().unwrap();
     let out = |name: &str| folder.path().join(name);
-    let whole = run(Session::start(LineSettings::default(), &out("whole"), Device::Cpu)).1.unwrap();
+    let uninterrupted = run(Session::start(LineSettings::default(), &out("whole"), Device::Cpu)).1.unwrap();
     let mut session = Session::<Line>::start(LineSettings::default(), &out("stopped"), Device::Cpu).unwrap();
     let stop = |report: &StepReport| if report.step == STEPS { Control::Stop } else { Control::Continue };
     session.run(stop, |_| ()).unwrap();
     drop(session);
     let stopped = run(Session::resume(&out("stopped"), None, None, Device::Cpu)).1.unwrap();
-    assert_eq!(stopped.records(), whole.records());
-    assert_eq!(whole.records()[2].temperature, 0.5);
+    assert_eq!(stopped.records(), uninterrupted.records());
+    assert_eq!(uninterrupted.records()[2].temperature, 0.5);
 }
 
 #[test]
-fn an_epoch_of_which_no_step_is_left_ends_the_run() {
+fn an_epoch_without_a_finite_step_ends_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let settings = LineSettings { on_nan: OnNan::Skip, ..LineSettings::default() };
     let mut session = Session::<Line>::start(settings, &folder.path().join("run"), Device::Cpu).unwrap();
-    // A parameter that is infinite makes all losses so.
+    // An infinite parameter makes every loss infinite.
     let _ = tch::no_grad(|| session.task.slope.fill_(f64::INFINITY));
     let text = session.run(|_| Control::Continue, |_| ()).unwrap_err().to_string();
     assert!(text.starts_with("parameter slope") && matches!(session.progress().epochs, 0), "{text}");
@@ -332,7 +336,7 @@ fn a_folder_is_one_sessions_at_a_time() {
         let Err(error @ Error::InUse { .. }) = second else { panic!("two sessions in one folder") };
         assert!(error.to_string().contains(&message), "{error}");
     }
-    // Readers are not kept out.
+    // Reading a run needs no lock.
     Session::<Line>::load(&out, "last", None, Device::Cpu).unwrap();
     drop(first);
     Session::<Line>::resume(&out, None, None, Device::Cpu).unwrap();

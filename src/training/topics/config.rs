@@ -1,4 +1,4 @@
-//! Everything that a run is made of; what `config.toml` holds.
+//! The settings of a topic run, as `config.toml` holds them.
 
 use crate::data::{Columns, Corpus, CorpusRules, CorpusSet, Header, Quotes, Segmentation, Split, SplitRule, TextRules};
 use crate::error::{Error, Result};
@@ -15,91 +15,91 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TopicsTrainConfig {
-    /// The name of a corpus, or a path.
+    /// The name of a corpus, or its path.
     pub corpus: String,
-    /// Where the files of the named corpora lie.
+    /// The folder with the files of named corpora.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
-    /// A folder that the documents are kept in while they are trained on, in place of memory.
+    /// The folder that holds the documents during training; default: they are in memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<PathBuf>,
     /// The column of a table, or the field of JSON lines, that holds the text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_column: Option<String>,
-    /// The column or field that documents are called by.
+    /// The column or field with the names of documents.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_column: Option<String>,
     /// Whether the first line of a table holds the names of its columns.
     pub header: Header,
-    /// What double quotes of a table are.
+    /// How double quotes in a table are read.
     pub quotes: Quotes,
-    /// By what documents are held out for testing and for validation, where their source does not say so itself.
+    /// The rule for holding out documents for testing and validation, if their source does not say so itself.
     pub split: SplitRule,
-    /// Share of the documents that are for testing.
+    /// Share of the documents for testing.
     pub test_share: f64,
-    /// Share of the others that are for validation.
+    /// Share of the remaining documents for validation.
     pub validation_share: f64,
-    /// Topics of each layer, from the lowest.
+    /// Number of topics of each layer, from the lowest.
     pub topics: Vec<i64>,
-    /// The posterior of a count.
+    /// The posterior of the counts.
     pub family: Family,
-    /// What the encoder puts out.
+    /// Whether the encoder computes parameters of the family, or logits of the atoms.
     pub inference: Inference,
-    /// The law of words given topics.
+    /// The likelihood of words given topics.
     pub likelihood: Likelihood,
-    /// Mean of each count at the start.
+    /// Mean of each count before training.
     pub prior: f64,
-    /// Atoms of each count's window, from zero.
+    /// Number of atoms in the window of each count, from zero.
     pub truncation: i64,
-    /// By what the gradient goes through the counts: an estimator of one sample.
+    /// The estimator of the gradient through the counts, one that takes one sample.
     pub estimator: EstimatorKind,
-    /// Temperature, from the first to the last step.
+    /// The schedule of the temperature, from the first to the last step.
     pub temperature: Schedule,
-    /// Width of the encoder.
+    /// Width of the encoder's hidden layers.
     pub hidden: i64,
-    /// Share of hidden units that a step leaves out.
+    /// Share of the hidden units that are dropped in a step.
     pub dropout: f64,
-    /// Mean share of a document's words that the encoder does not see in a step.
+    /// Mean share of a document's words that are hidden from the encoder in a step.
     pub word_dropout: f64,
-    /// Scale of normalised outputs at the start.
+    /// Scale of the encoder's normalised outputs before training.
     pub gain: f64,
-    /// Words of the largest vocabulary that a step looks at whole; of a larger one, it looks at the words of its
+    /// Size of the largest vocabulary that every step uses in full. With a larger one, a step uses the words of its
     /// documents and a sample of the others.
     pub vocabulary_sample: i64,
-    /// Strength of the normal prior on the weights of words, `decay * w^2` nats each, where topics multiply.
+    /// Strength of the normal prior on the word weights of log-linear topics: `decay * w^2` nats per weight.
     pub decay: f64,
-    /// Nats a document for two topics of the same words, where topics multiply: the weight of the squared cosine of
-    /// their positive weights.
+    /// Penalty for similar log-linear topics, in nats per document for two topics with the same words: the weight of
+    /// the squared cosine of their positive weights.
     pub separation: f64,
     /// Passes over the training documents.
     pub epochs: usize,
-    /// Documents a step.
+    /// Documents per step.
     pub batch_size: i64,
-    /// Adam's learning rate in the first half of the run; then it falls linearly, to a fiftieth.
+    /// Adam's learning rate in the first half of the run; it then falls linearly, to a fiftieth.
     pub lr: f64,
     /// Epochs over which the weight of the KL grows from 0 to 1.
     pub kl_warmup: f64,
-    /// Share of the run over which the weight of the KL of a layer grows from 0 to 1: linearly of the first layer above
-    /// the lowest, of the second as the square, and so on. A layer that does not say anything yet costs less than those
-    /// below it, and learns to.
+    /// Share of the run over which the weight of the upper layers' KL grows from 0 to 1: linearly for the first layer
+    /// above the lowest, quadratically for the second, and so on. So layers that are not yet informative cost less than
+    /// the layers below, and can learn.
     pub upper_warmup: f64,
     /// How often a checkpoint is written.
     pub checkpoint_every: Interval,
-    /// What to do about a step that is not finite.
+    /// How to handle a step that is not finite.
     pub on_nan: OnNan,
-    /// Whether the run keeps no text of documents: `tree` then shows none.
+    /// Whether the run keeps no text of documents; `tree` then shows none.
     pub no_text: bool,
-    /// A file that the weights of a new run come from.
+    /// The file of a new run's initial weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init_from: Option<PathBuf>,
-    /// Whether the best epoch is the one of the lowest bound of counts a word, as in runs of before, and not of the
-    /// lowest perplexity of tokens: for a Poisson law these differ, and the best epoch of such a run, which goes on, is
-    /// known by the first.
+    /// Whether the best epoch has the lowest bound on the counts per word, instead of the lowest perplexity of tokens.
+    /// For a Poisson likelihood these differ. Runs whose settings lack `header` select by counts, and keep doing so
+    /// when they are resumed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub selects_by_counts: bool,
-    /// Where all randomness starts.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// What a word of a text is, and which words the vocabulary has.
+    /// The rules for words of a text, and for the vocabulary.
     pub text: TextRules,
 }
 
@@ -148,43 +148,43 @@ impl Default for TopicsTrainConfig {
 }
 
 impl TopicsTrainConfig {
-    /// The corpus: from the store, where that holds it whole, else in memory. Writes nothing.
+    /// Loads the corpus: from the store if it holds the whole corpus, else into memory. Writes nothing.
     ///
     /// # Errors
-    /// When a file is missing or malformed; the message names it.
+    /// Fails if a file is missing or malformed; the message names it.
     pub fn load(&self) -> Result<Corpus> {
         let (set, folder) = (CorpusSet::from_name(&self.corpus), self.data_dir.as_deref());
         set.load_without_writing(folder, self.corpus_rules(), self.store.as_deref())
     }
 
-    /// Writes the store, where the settings name one that does not hold the corpus yet.
+    /// Writes the store, if the settings name one that does not hold the corpus yet.
     ///
     /// # Errors
-    /// As [`load`](Self::load), and when a file cannot be written.
+    /// Fails as [`load`](Self::load) does, and if a file cannot be written.
     pub fn write_store(&self) -> Result<()> {
         let Some(store) = &self.store else { return Ok(()) };
         let set = CorpusSet::from_name(&self.corpus);
         set.load(self.data_dir.as_deref(), self.corpus_rules(), Some(store)).map(|_| ())
     }
 
-    /// How the corpus is read.
+    /// Returns the rules by which the corpus is read.
     pub fn corpus_rules(&self) -> CorpusRules {
         CorpusRules { text: self.text.clone(), split: self.document_split(), columns: self.columns() }
     }
 
-    /// Which documents are held out.
+    /// Returns the split into training, validation and test documents.
     pub fn document_split(&self) -> Split {
         let Self { split: rule, seed, test_share, validation_share, .. } = *self;
         Split { rule, seed, test_share, validation_share }
     }
 
-    /// Where the text of a table is, and how the table is written.
+    /// Returns the columns of a table to read, and how the table is written.
     pub fn columns(&self) -> Columns {
         let Self { text_column, id_column, header, quotes, .. } = self;
         Columns { text: text_column.clone(), id: id_column.clone(), header: *header, quotes: *quotes }
     }
 
-    /// The model's shape for a vocabulary of this size.
+    /// Returns the architecture of the model for a vocabulary of this size.
     pub fn model(&self, words: i64) -> TopicsConfig {
         let Self {
             family, inference, likelihood, prior, hidden, dropout, word_dropout, gain, vocabulary_sample, ..
@@ -206,13 +206,13 @@ impl TopicsTrainConfig {
         }
     }
 
-    /// The weights of the KL of so many layers, from the lowest, after a fraction of the run.
+    /// Returns the weights of the KL of the layers, from the lowest, after a fraction of the run.
     pub fn kl_weights(&self, layers: usize, fraction: f64) -> Vec<f64> {
         let grown = if fraction < self.upper_warmup { fraction / self.upper_warmup } else { 1.0 };
         (0..layers).map(|above| grown.powi(above as i32)).collect()
     }
 
-    /// The learning rate after a fraction of the run.
+    /// Returns the learning rate after a fraction of the run.
     pub fn learning_rate(&self, fraction: f64) -> f64 {
         self.lr * (2.0 * (1.0 - fraction)).clamp(0.02, 1.0)
     }
@@ -281,8 +281,8 @@ impl Settings for TopicsTrainConfig {
         [&mut self.data_dir, &mut self.store, &mut self.init_from].into_iter().for_each(absolute);
     }
 
-    /// Runs of before held out every tenth document, took runs of letters for words, read tables by other rules, and
-    /// knew no perplexity of tokens.
+    /// Sets what runs did before these settings existed: they held out every tenth document, took runs of letters for
+    /// words, read tables by other rules, and selected Poisson models by the bound on the counts.
     fn keep_old_ways(&mut self, saved: &toml::Table) {
         if !saved.contains_key("split") {
             self.split = SplitRule::EveryTenth;

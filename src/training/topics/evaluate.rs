@@ -1,4 +1,4 @@
-//! What a topic model is worth: bounds, completion, coherence, diversity.
+//! Evaluates a topic model: likelihood bounds, completion, coherence, diversity.
 
 use super::TopicsReport;
 use super::batch::batches;
@@ -7,52 +7,53 @@ use crate::error::{Error, Result};
 use crate::models::{BagOfWordsBatch, TopicModel};
 use crate::random;
 use crate::topic_metrics::{Completion, Halves, LayerSummary, ParentCoherence, split};
-use crate::training::ranges::all_finite;
+use crate::training::ranges::check_finite;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// Measures on test documents with a word, from hard samples; lists have one value a layer, from the lowest.
+/// Results on the test documents that have a word, from hard samples. Lists have one value per layer, from the lowest.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TopicsEvaluation {
-    /// Perplexity of the second halves of documents, given their first halves.
+    /// Perplexity of the second halves of documents given their first halves.
     pub completion_perplexity: f64,
-    /// `exp` of the mean over documents of the negative ELBO a token, of the tokens given how many there are:
-    /// comparable between laws of words.
+    /// `exp` of the mean over documents of the negative ELBO divided by the document's tokens. The ELBO bounds the
+    /// probability of the tokens given their number, so that all likelihoods are comparable.
     pub elbo_perplexity_document: f64,
-    /// `exp` of the negative ELBO of all documents over their tokens.
+    /// `exp` of the negative ELBO of all documents divided by the number of their tokens.
     pub elbo_perplexity_word: f64,
-    /// As `elbo_perplexity_document`, of the importance-weighted bound.
+    /// Perplexity by document as in `elbo_perplexity_document`, from the importance-weighted bound.
     pub iwae_perplexity_document: f64,
-    /// As `elbo_perplexity_word`, of the importance-weighted bound.
+    /// Perplexity by word as in `elbo_perplexity_word`, from the importance-weighted bound.
     pub iwae_perplexity_word: f64,
-    /// Samples a document behind the bounds.
+    /// Samples per document in the bounds.
     pub importance_samples: i64,
-    /// KL a document in nats, all layers.
+    /// KL in nats per document, summed over all layers.
     pub kl: f64,
-    /// Mean NPMI of topics over their top 10 words, by the documents that were trained on.
+    /// Mean NPMI of the topics over their top 10 words, from the training documents.
     pub npmi: Vec<Option<f64>>,
-    /// Distinct words among the top 25 of a layer's topics.
+    /// Distinct words among the top 25 of a layer's topics, divided by 25 times their number.
     pub diversity: Vec<f64>,
     /// Mean NPMI of a layer's topics with the topics above them, for each layer but the top one.
     pub parent_npmi: Vec<ParentCoherence>,
-    /// Topics whose posterior mean varies over the documents, with a variance above 0.01.
+    /// Number of topics whose posterior mean has a variance above 0.01 over the documents.
     pub active_topics: Vec<i64>,
-    /// Documents with a word.
+    /// Number of documents with a word.
     pub documents: u64,
-    /// Their tokens.
+    /// Number of tokens of these documents.
     pub tokens: u64,
 }
 
-/// The threshold of Burda et al. (arXiv 1509.00519) on the variance of a posterior mean.
-const ACTIVE: f64 = 0.01;
+/// The variance of a posterior mean above which a topic is active (Burda et al., arXiv 1509.00519).
+const ACTIVE_VARIANCE: f64 = 0.01;
 
-/// Hard samples behind the probabilities that complete a document.
+/// Hard samples per document over which the word probabilities for completion are averaged.
 const COMPLETION_SAMPLES: i64 = 20;
 
-/// Evaluates a model on test documents, `batch_size` at a time, from `seed` on: the same numbers at every call.
+/// Evaluates a model on the test documents of a corpus, in batches of `batch_size`. The same `seed` gives the same
+/// results.
 ///
 /// # Errors
-/// When there are no documents to measure, `samples` is below 1, or a result is not finite.
+/// Fails if no test document has a word, if `samples` is below 1, or if a result is not finite.
 pub fn evaluate_topics(
     model: &TopicModel,
     corpus: &Corpus,
@@ -62,17 +63,17 @@ pub fn evaluate_topics(
     device: Device,
 ) -> Result<TopicsEvaluation> {
     if corpus.test.tokens() == 0 {
-        return Err(nothing_held_out(corpus));
+        return Err(no_test_documents(corpus));
     }
     let tree = TopicsReport::new(model, corpus, 0, device)?.tree(corpus)?;
     evaluate_documents(model, &corpus.test, &tree.layers, samples, batch_size, seed, device)
 }
 
-/// The same on any documents in the model's words; `layers` are the topics as the documents that were trained on show
-/// them.
+/// Evaluates a model on any documents counted with its vocabulary. `layers` are the coherence and diversity of the
+/// topics, from the training documents.
 ///
 /// # Errors
-/// As [`evaluate_topics`].
+/// Fails as [`evaluate_topics`] does.
 pub fn evaluate_documents(
     model: &TopicModel,
     documents: &Documents,
@@ -99,7 +100,7 @@ pub fn evaluate_documents(
     }
     let completion = complete(model, documents, batch_size, device)?.perplexity()?;
     let means: Vec<Tensor> = means.iter().map(|means| Tensor::cat(means, 0).to_kind(Kind::Double)).collect();
-    let active = |means: &Tensor| means.var_dim(0, false, false).gt(ACTIVE).sum(Kind::Int64).int64_value(&[]);
+    let active = |means: &Tensor| means.var_dim(0, false, false).gt(ACTIVE_VARIANCE).sum(Kind::Int64).int64_value(&[]);
     let [neg_elbo, neg_iwae, kl] = sums.total;
     let [document_elbo, document_iwae, _] = sums.per_token.map(|sum| (sum / sums.documents.max(1.0)).exp());
     let per_word = |sum: f64| (sum / sums.tokens.max(1.0)).exp();
@@ -111,7 +112,7 @@ pub fn evaluate_documents(
         ("iwae_perplexity_word", per_word(neg_iwae)),
         ("kl", kl),
     ];
-    all_finite(&named)?;
+    check_finite(&named)?;
     Ok(TopicsEvaluation {
         completion_perplexity: completion,
         elbo_perplexity_document: document_elbo,
@@ -129,8 +130,8 @@ pub fn evaluate_documents(
     })
 }
 
-/// Why there is nothing to report on.
-fn nothing_held_out(corpus: &Corpus) -> Error {
+/// Makes the error that there is no test document with a word.
+fn no_test_documents(corpus: &Corpus) -> Error {
     let (test, train) = (corpus.test.len(), corpus.train.len());
     let found = match test {
         0 => format!("none of {} documents is held out for testing", train),
@@ -139,16 +140,19 @@ fn nothing_held_out(corpus: &Corpus) -> Error {
     Error::EmptyPart { problem: format!("there is nothing to evaluate on: {found}"), held_out: true }
 }
 
-/// Sums of bounds over documents: negative ELBO and negative importance-weighted bound of their tokens, KL.
+/// Sums over documents of the negative ELBO, the negative importance-weighted bound (both of the tokens), and the KL.
 #[derive(Debug, Default)]
 struct Sums {
+    /// The sums of the values.
     total: [f64; 3],
+    /// The sums of the values divided by the document's number of tokens.
     per_token: [f64; 3],
     documents: f64,
     tokens: f64,
 }
 
 impl Sums {
+    /// Adds the values of a batch, each `[documents]`.
     fn add(&mut self, bags: &BagOfWordsBatch, parts: [&Tensor; 3]) {
         let sum = |tensor: &Tensor| tensor.sum(Kind::Double).double_value(&[]);
         for (i, part) in parts.into_iter().enumerate() {
@@ -160,7 +164,7 @@ impl Sums {
     }
 }
 
-/// Completion of the documents with more than one token, split from seed 0.
+/// Completes the documents with more than one token, which are split by seed 0.
 fn complete(model: &TopicModel, documents: &Documents, batch_size: usize, device: Device) -> Result<Completion> {
     let halves = documents.iter().enumerate().filter_map(|(number, document)| match document {
         Ok(document) => split(&document, 0, number as u64).map(Ok),

@@ -1,4 +1,4 @@
-//! Topic models in training: settings, steps, records, evaluation.
+//! Topic models as a training task: settings, steps, records, evaluation.
 
 mod batch;
 mod config;
@@ -26,13 +26,13 @@ pub use words::read_run_words;
 use crate::error::Result;
 use tch::{Device, Kind, Tensor};
 
-/// Rows of probabilities as plain numbers, each summing to one in float64.
+/// Returns the rows of a matrix `[rows, columns]` as probabilities in float64, each row normalised to sum one.
 fn rows(tensor: &Tensor) -> Result<Vec<Vec<f64>>> {
     let tensor = tensor.to_kind(Kind::Double);
-    plain(&(&tensor / tensor.sum_dim_intlist(-1, true, None::<Kind>)))
+    to_vectors(&(&tensor / tensor.sum_dim_intlist(-1, true, None::<Kind>)))
 }
 
-/// A matrix as plain numbers.
-fn plain(tensor: &Tensor) -> Result<Vec<Vec<f64>>> {
+/// Returns a matrix `[rows, columns]` as vectors of float64.
+fn to_vectors(tensor: &Tensor) -> Result<Vec<Vec<f64>>> {
     Ok(Vec::<Vec<f64>>::try_from(&tensor.to_kind(Kind::Double).to_device(Device::Cpu))?)
 }

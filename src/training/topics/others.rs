@@ -1,4 +1,4 @@
-//! Documents that a run was not trained on, out of any source.
+//! Documents of another source, without those that a run was trained on.
 
 use super::task::TRAINED_ON;
 use super::trained::TrainedTopics;
@@ -9,26 +9,27 @@ use crate::training::run_folder::RunFolder;
 use std::collections::HashSet;
 use std::path::Path;
 
-/// Documents of a source in a run's own words.
+/// Documents of a source, counted with the vocabulary of a run.
 #[derive(Debug)]
 pub struct OtherDocuments {
-    /// Those that the run was not trained on.
+    /// The documents that the run was not trained on.
     pub documents: Documents,
-    /// How many others there were; a document is known by its counts of words. `None` where the run does not know what
-    /// it was trained on.
+    /// Number of documents left out because a training document has the same counts of words. `None` if the run does
+    /// not record its training documents.
     pub left_out: Option<usize>,
-    /// Words that the vocabulary does not have.
+    /// Number of words that the vocabulary lacks, with repetitions.
     pub unknown: u64,
-    /// What a user should know of how the source was read.
+    /// Notes for the user about how the source was read.
     pub notes: Vec<String>,
 }
 
 impl OtherDocuments {
-    /// Counts the documents of a source by the vocabulary and the rules of a run; `columns` are those of a table or of
+    /// Counts the documents of a source with the vocabulary and the rules of a run. `columns` applies to tables and
     /// JSON lines.
     ///
     /// # Errors
-    /// When the source cannot be read, or has no word of the run's; or when the run's record of its data is damaged.
+    /// Fails if the source cannot be read, if it has no word of the vocabulary, or if the run's record of its data is
+    /// damaged.
     pub fn read(
         corpus: &str,
         data_dir: Option<&Path>,
@@ -43,15 +44,15 @@ impl OtherDocuments {
             return Ok(Self { documents, left_out: None, unknown, notes });
         };
         let trained_on: HashSet<i64> = Vec::<i64>::try_from(&hashes.reshape([-1]))?.into_iter().collect();
-        let (mut others, mut left_out) = (Documents::new(), 0);
+        let (mut new, mut left_out) = (Documents::new(), 0);
         for document in documents.iter() {
             let document = document?;
             if trained_on.contains(&document_hash(&document)) {
                 left_out += 1;
             } else {
-                others.push(document)?;
+                new.push(document)?;
             }
         }
-        Ok(Self { documents: others, left_out: Some(left_out), unknown, notes })
+        Ok(Self { documents: new, left_out: Some(left_out), unknown, notes })
     }
 }

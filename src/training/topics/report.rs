@@ -1,8 +1,7 @@
-//! What the topics of a model are: their words, how much of the corpus they account for, and documents that are typical
-//! of them.
+//! Describes the topics of a model: their words, their shares of the corpus, and typical documents.
 
 use super::batch::batches;
-use super::{plain, rows};
+use super::{rows, to_vectors};
 use crate::data::Corpus;
 use crate::error::Result;
 use crate::models::TopicModel;
@@ -11,38 +10,40 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use tch::{Device, Kind, no_grad_guard};
 
-/// Documents at once.
+/// Documents per batch.
 const BATCH: usize = 500;
 
-/// The topics of a model, seen with the documents that it was trained on. As a record, it leaves out what is large or
-/// of use only beside these documents.
+/// The topics of a model, measured on its training documents. Large fields, and fields that are useful only with these
+/// documents, are not serialised.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TopicsReport {
-    /// For each layer from the lowest, and each topic, the shares of words, which sum to one ([`TopicModel::topics`]).
+    /// Words of each topic, `[layers][topics][words]`, layers from the lowest: shares that sum to one
+    /// ([`TopicModel::topics`]).
     #[serde(skip)]
     pub topics: Vec<Vec<Vec<f64>>>,
-    /// For each layer from the lowest, and each topic, its mean count.
+    /// Mean count of each topic over the documents, `[layers][topics]`.
     pub prevalence: Vec<Vec<f64>>,
-    /// For each layer from the lowest, and each topic, the share of all tokens that are attributed to it
-    /// ([`TopicModel::attribute`]); what is left of a layer is the background's.
+    /// Share of all tokens that are attributed to each topic ([`TopicModel::attribute`]), `[layers][topics]`. The rest
+    /// of a layer belongs to the background.
     pub token_share: Vec<Vec<f64>>,
-    /// For each layer from the lowest, and each topic, the share of the documents with a word in which more tokens are
-    /// attributed to it than to any other of its layer.
+    /// Share of the documents with a word to which each topic contributes more tokens than any other topic of its
+    /// layer, `[layers][topics]`.
     pub document_share: Vec<Vec<f64>>,
-    /// By layer and topic, the numbers of the training documents with the largest counts of it, and these.
+    /// For each layer and topic, the training documents with the largest posterior mean counts: their indices and these
+    /// counts.
     #[serde(skip)]
     pub examples: HashMap<(usize, usize), Vec<(usize, f64)>>,
-    /// For each layer but the top one, the weights from the topics above, `[upper][lower]`.
+    /// Weights between each layer and the layer above, `[layers - 1][upper][lower]`.
     #[serde(skip)]
     pub weights: Vec<Vec<Vec<f64>>>,
 }
 
 impl TopicsReport {
-    /// One pass over the training documents, which keeps `examples` documents of each topic.
+    /// Passes once over the training documents; `examples` documents of each topic are kept.
     ///
     /// # Errors
-    /// When a document cannot be read.
+    /// Fails if a document cannot be read.
     pub fn new(model: &TopicModel, corpus: &Corpus, examples: usize, device: Device) -> Result<Self> {
         let _guard = no_grad_guard();
         let mut evidence = model.evidence();
@@ -57,27 +58,27 @@ impl TopicsReport {
             seen += numbers.len() as f64;
             length += bags.lengths.sum(Kind::Double).double_value(&[]);
             for (layer, attributed) in model.attribute(&bags, &means)?.iter().enumerate() {
-                for of_document in plain(attributed)? {
-                    let mut most = (None, 0.0);
-                    for (topic, &count) in of_document.iter().enumerate() {
+                for tokens_of_topics in to_vectors(attributed)? {
+                    let mut largest_count = (None, 0.0);
+                    for (topic, &count) in tokens_of_topics.iter().enumerate() {
                         tokens[layer][topic] += count;
-                        if count > most.1 {
-                            most = (Some(topic), count);
+                        if count > largest_count.1 {
+                            largest_count = (Some(topic), count);
                         }
                     }
-                    if let (Some(topic), _) = most {
+                    if let (Some(topic), _) = largest_count {
                         largest[layer][topic] += 1.0;
                     }
                 }
             }
             for (layer, means) in means.iter().enumerate() {
-                for (counts, &number) in plain(means)?.iter().zip(&numbers) {
+                for (counts, &number) in to_vectors(means)?.iter().zip(&numbers) {
                     for (topic, &count) in counts.iter().enumerate() {
                         sums[layer][topic] += count;
                         let best = best.entry((layer, topic)).or_default();
-                        let place = best.partition_point(|(_, other)| *other >= count);
-                        if place < examples {
-                            best.insert(place, (number, count));
+                        let rank = best.partition_point(|(_, other)| *other >= count);
+                        if rank < examples {
+                            best.insert(rank, (number, count));
                             best.truncate(examples);
                         }
                     }
@@ -90,14 +91,14 @@ impl TopicsReport {
         };
         let (prevalence, document_share, token_share) =
             (shares(sums, seen), shares(largest, seen), shares(tokens, length));
-        let weights = model.weights().iter().map(plain).collect::<Result<_>>()?;
+        let weights = model.weights().iter().map(to_vectors).collect::<Result<_>>()?;
         Ok(Self { topics, prevalence, token_share, document_share, examples: best, weights })
     }
 
-    /// The hierarchy, with coherences by the training documents.
+    /// Builds the hierarchy, with coherence from the training documents.
     ///
     /// # Errors
-    /// When a document cannot be read.
+    /// Fails if a document cannot be read.
     pub fn tree(&self, corpus: &Corpus) -> Result<Tree> {
         let layers = self.topics.iter().zip(&self.token_share).zip(&self.document_share);
         let layers: Vec<Layer<'_>> = layers

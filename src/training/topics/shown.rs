@@ -1,5 +1,5 @@
-//! What `topics` and `tree` show of a checkpoint, kept in the run folder: they need no documents then, and the folder
-//! may be moved.
+//! The topics of a checkpoint, stored in the run folder, so that `topics` and `tree` need no documents and the folder
+//! can be moved.
 
 use super::report::TopicsReport;
 use super::words::read_run_words;
@@ -15,40 +15,40 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use tch::{Device, Kind, Tensor};
 
-/// Documents that are shown with a topic.
+/// The number of documents that are shown with a topic.
 const EXAMPLES: usize = 3;
 
-/// Words of a document that has no text of its own.
+/// The number of words that are shown of a document without text.
 const WORDS_SHOWN: usize = 12;
 
-/// What is shown of the topics of a checkpoint.
+/// The topics of a checkpoint, as they are stored and shown.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TopicsShown {
-    /// The topics and their shares; of its documents and weights there is none.
+    /// The topics and their shares, without examples and weights.
     pub report: TopicsReport,
-    /// Coherence by the training documents, by layer and topic.
+    /// Coherence from the training documents, `[layers][topics]`.
     pub npmi: Vec<Vec<Option<f64>>>,
     /// The hierarchy.
     pub tree: Tree,
-    /// Typical documents by layer and topic; none where the run keeps no text.
-    #[serde(with = "by_place")]
+    /// Typical documents by layer and topic; empty if the run keeps no text.
+    #[serde(with = "map_as_list")]
     pub examples: HashMap<(usize, usize), Vec<Example>>,
-    /// Training documents.
+    /// Number of training documents.
     pub documents: usize,
-    /// Their words, each as often as it occurs.
+    /// Number of their words, with repetitions.
     pub tokens: u64,
-    /// The words by their numbers.
+    /// The words, by number.
     #[serde(skip)]
     pub vocabulary: Vec<String>,
-    /// The checkpoint that this is of.
+    /// The mark of the checkpoint from which the topics were computed.
     checkpoint: String,
 }
 
 impl TopicsShown {
-    /// Of a model and the documents that it was trained on; `text` says whether documents are shown.
+    /// Computes the topics from a model and its training documents; `text` says whether example documents are included.
     ///
     /// # Errors
-    /// When a document cannot be read.
+    /// Fails if a document cannot be read.
     pub fn new(model: &TopicModel, corpus: &Corpus, text: bool, device: Device) -> Result<Self> {
         let examples = if text { EXAMPLES } else { 0 };
         let report = TopicsReport::new(model, corpus, examples, device)?;
@@ -57,16 +57,16 @@ impl TopicsShown {
             .iter()
             .map(|topics| corpus.train.with_all(|documents| Ok(coherence(topics, documents, COHERENCE_WORDS)?.topics)));
         let npmi = npmi.collect::<Result<_>>()?;
-        let mut shown = HashMap::new();
+        let mut texts_by_topic = HashMap::new();
         for (&place, documents) in report.examples.iter().filter(|(_, documents)| !documents.is_empty()) {
             let texts =
                 documents.iter().map(|&(number, weight)| Ok(Example { text: text_of(corpus, number)?, weight }));
-            shown.insert(place, texts.collect::<Result<Vec<_>>>()?);
+            texts_by_topic.insert(place, texts.collect::<Result<Vec<_>>>()?);
         }
         Ok(Self {
             npmi,
             tree: report.tree(corpus)?,
-            examples: shown,
+            examples: texts_by_topic,
             documents: corpus.train.len(),
             tokens: corpus.train.tokens(),
             vocabulary: corpus.vocabulary.clone(),
@@ -75,11 +75,11 @@ impl TopicsShown {
         })
     }
 
-    /// What the run keeps for its checkpoint `best` or `last`; `None` where it keeps nothing, or that of an earlier
-    /// checkpoint, since it has not come to its end.
+    /// Reads the stored topics for the checkpoint `best` or `last`. Returns `None` if there are none, or if they belong
+    /// to an earlier checkpoint because the run has been resumed and is not finished.
     ///
     /// # Errors
-    /// When a file is damaged.
+    /// Fails if a file is damaged.
     pub fn read(folder: &RunFolder, name: &str) -> Result<Option<Self>> {
         let file = file_name(name);
         let found = side_file::read::<Self>(folder, &file)?;
@@ -100,6 +100,7 @@ impl TopicsShown {
         Ok(Some(shown))
     }
 
+    /// Stores the topics for a checkpoint.
     pub(super) fn write(&mut self, folder: &RunFolder, name: &str, checkpoint: &Checkpoint) -> Result<()> {
         self.checkpoint = checkpoint.mark().into();
         let named = self.report.topics.iter().enumerate().map(|(layer, topics)| {
@@ -109,7 +110,7 @@ impl TopicsShown {
         side_file::write(folder, &file_name(name), self, named.collect())
     }
 
-    /// Whether every topic has its numbers, and a share of every word.
+    /// Returns whether sizes of topics, shares and vocabulary match.
     fn fits(&self) -> bool {
         let Self { report, npmi, vocabulary, tree, .. } = self;
         let topics: Vec<usize> = report.topics.iter().map(Vec::len).collect();
@@ -128,7 +129,7 @@ fn layer_name(layer: usize) -> String {
     format!("layer{layer}")
 }
 
-/// A document's label, or its most frequent words where its source has no text.
+/// Returns a document's label, or its most frequent words if its source has no text.
 fn text_of(corpus: &Corpus, number: usize) -> Result<String> {
     if let Some(label) = corpus.train.label(number)? {
         return Ok(label);
@@ -139,8 +140,8 @@ fn text_of(corpus: &Corpus, number: usize) -> Result<String> {
     Ok(words.collect::<Vec<_>>().join(" "))
 }
 
-/// A map by layer and topic as a list: JSON's names are text.
-mod by_place {
+/// Serialises a map by layer and topic as a list, since keys of JSON objects are text.
+mod map_as_list {
     use super::{BTreeMap, Example, HashMap};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

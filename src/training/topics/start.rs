@@ -1,4 +1,4 @@
-//! What a topic model starts from, by its training documents.
+//! Initialises a topic model from its training documents.
 
 use crate::data::{Corpus, Document};
 use crate::error::Result;
@@ -6,13 +6,15 @@ use crate::models::TopicsStart;
 use crate::topic_metrics::{Clusters, Merged};
 use tch::{Device, Kind, Tensor};
 
-/// Documents that are grouped, at most: groups of more are no better, and grouping takes longer than an epoch.
-const GROUPED: usize = 20_000;
+/// The most documents that are clustered. More do not improve the clusters, and clustering them takes longer than an
+/// epoch.
+const MAX_CLUSTERED: usize = 20_000;
 
-/// Share of the corpus' own frequencies in the words of a group at the start: no word is impossible in a topic.
+/// The weight of the corpus frequencies in the initial words of a topic, so that no word has probability zero.
 const SMOOTHING: f64 = 0.01;
 
-/// Without a look at documents: uniform words, no directions; of the right shapes, to be overwritten by a checkpoint.
+/// Returns initial values of the right shapes without reading documents: uniform words, no directions. A checkpoint
+/// overwrites them.
 pub(in crate::training) fn blank(words: i64, topics: &[i64], device: Device) -> TopicsStart {
     let float = (Kind::Float, device);
     TopicsStart {
@@ -26,9 +28,9 @@ pub(in crate::training) fn blank(words: i64, topics: &[i64], device: Device) -> 
     }
 }
 
-/// From groups of the training documents with these numbers, and from no others: what a model starts from, its
-/// validation must not know.
-pub(super) fn of_corpus(
+/// Clusters the training documents with these indices, and returns the initial values of the model. Validation
+/// documents must not be among them.
+pub(super) fn from_corpus(
     corpus: &Corpus,
     numbers: &[usize],
     topics: &[i64],
@@ -37,7 +39,7 @@ pub(super) fn of_corpus(
 ) -> Result<TopicsStart> {
     let words = corpus.vocabulary.len();
     let documents = numbers.len();
-    // Half a token more of each word: none is impossible.
+    // Half a token more of each word, so that none has frequency zero.
     let (mut frequencies, mut holders, mut tokens) = (vec![0.5; words], vec![0.0; words], 0.0);
     for &number in numbers {
         for (word, count) in corpus.train.get(number)? {
@@ -48,7 +50,7 @@ pub(super) fn of_corpus(
     }
     let total: f64 = frequencies.iter().sum();
     let idf: Vec<f64> = holders.iter().map(|&holders: &f64| (documents as f64 / holders.max(1.0)).ln()).collect();
-    let step = documents.div_ceil(GROUPED).max(1);
+    let step = documents.div_ceil(MAX_CLUSTERED).max(1);
     let grouped = numbers.iter().step_by(step).map(|&number| corpus.train.get(number));
     let grouped: Vec<Document> = grouped.collect::<Result<_>>()?;
     let clusters = Clusters::of_documents(&grouped, words, topics[0] as usize, seed)?;
@@ -56,10 +58,10 @@ pub(super) fn of_corpus(
     let flat: Vec<f64> = clusters.counts.iter().flatten().copied().collect();
     let counts = Tensor::from_slice(&flat).reshape([topics[0], words as i64]);
     let frequencies = Tensor::from_slice(&frequencies) / total;
-    // Groups without documents have the words of all.
+    // Clusters without documents get the words of the whole corpus.
     let sizes = counts.sum_dim_intlist(-1, true, None::<Kind>).clamp_min(1.0);
-    let of_groups = &counts + &frequencies * &sizes * SMOOTHING;
-    let of_groups = &of_groups / of_groups.sum_dim_intlist(-1, true, None::<Kind>);
+    let topic_words = &counts + &frequencies * &sizes * SMOOTHING;
+    let topic_words = &topic_words / topic_words.sum_dim_intlist(-1, true, None::<Kind>);
 
     let (mut directions, mut sizes) = (vec![clusters.directions()], clusters.sizes());
     let mut groups = Vec::new();
@@ -80,7 +82,7 @@ pub(super) fn of_corpus(
         idf: float(Tensor::from_slice(&idf)),
         documents: float(Tensor::from_slice(&holders)),
         length: tokens / documents.max(1) as f64,
-        topics: float(of_groups.tr()),
+        topics: float(topic_words.tr()),
         directions: directions.iter().map(matrix).collect(),
         groups,
     })

@@ -1,11 +1,11 @@
-//! A topic model, its corpus, and what trains it.
+//! A topic model as a training task: model, corpus and optimiser.
 
 use super::batch::{bags, batches};
 use super::config::TopicsTrainConfig;
 use super::record::TopicsRecord;
 use super::rows;
 use super::shown::TopicsShown;
-use super::start::{blank, of_corpus};
+use super::start::{blank, from_corpus};
 use super::words::read_run_words;
 use crate::data::{Corpus, Identity, ReadingReport, TextRules, document_hash};
 use crate::error::{Error, Result};
@@ -27,21 +27,21 @@ use std::collections::{BTreeMap, HashSet};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
 
-/// Documents of a validation batch.
+/// Documents per validation batch.
 const VALIDATION_BATCH: usize = 500;
 
-/// The name of the hashes of training documents in what a run keeps of its data.
+/// The name of the training documents' hashes in the record of a run's data.
 pub(super) const TRAINED_ON: &str = "trained_on";
 
 /// A topic model in training.
 #[derive(Debug)]
 pub struct TopicsTask {
     corpus: Corpus,
-    /// Of each training document, whether it is for validation.
+    /// For each training document, whether it is used for validation.
     validates: Vec<bool>,
-    /// Training documents that are not for validation alone.
+    /// The number of training documents that the model is fitted to.
     fitted: i64,
-    /// What was read, once somebody asked.
+    /// The reading report; computed on first use.
     reading: OnceCell<ReadingReport>,
     /// Whether the run keeps no text of documents.
     no_text: bool,
@@ -51,20 +51,20 @@ pub struct TopicsTask {
 }
 
 impl TopicsTask {
-    /// The model.
+    /// Returns the model.
     pub fn model(&self) -> &TopicModel {
         &self.model
     }
 
-    /// The documents.
+    /// Returns the corpus.
     pub fn corpus(&self) -> &Corpus {
         &self.corpus
     }
 
-    /// What was read; the first call passes over the documents.
+    /// Returns the reading report. The first call passes over all documents.
     ///
     /// # Errors
-    /// When a document cannot be read.
+    /// Fails if a document cannot be read.
     pub fn reading(&self) -> Result<&ReadingReport> {
         if let Some(known) = self.reading.get() {
             return Ok(known);
@@ -74,19 +74,20 @@ impl TopicsTask {
         Ok(self.reading.get_or_init(|| reading))
     }
 
-    /// The training documents that are for validation; where none is, all are for both.
+    /// Iterates over the documents for validation: all training documents if none is held out for it.
     fn validation(&self) -> impl Iterator<Item = usize> {
         let all = !self.validates.contains(&true);
         (0..self.validates.len()).filter(move |&number| all || self.validates[number])
     }
 
-    /// The training documents that are not for validation alone.
+    /// Iterates over the documents that the model is fitted to.
     fn fitted(&self) -> impl Iterator<Item = usize> {
         (0..self.validates.len()).filter(|&number| !self.validates[number])
     }
 
-    /// Means over the validation documents: negative ELBO and KL a document, and negative ELBO a token of each: of its
-    /// tokens, or of their counts.
+    /// Returns means over the validation documents: negative ELBO and KL per document, and the negative ELBO divided by
+    /// the document's number of tokens. The latter is the ELBO of the counts if `of_counts`, else of the tokens given
+    /// their number.
     fn validate(&self, seed: i64, of_counts: bool) -> Result<[f64; 3]> {
         let _generator = random::seeded(seed);
         let documents = self.validation().map(|number| self.corpus.train.get(number));
@@ -105,7 +106,7 @@ impl TopicsTask {
     }
 }
 
-/// Of each training document, whether it is for validation; none where no word would be left to train on.
+/// Returns for each training document whether it is used for validation. None is if no word would be left to train on.
 fn validation(config: &TopicsTrainConfig, corpus: &Corpus) -> Result<Vec<bool>> {
     let mut validates = corpus.validation(&config.document_split())?;
     let mut fitted = corpus.train.iter().zip(&validates).filter(|(_, validates)| !**validates);
@@ -119,7 +120,7 @@ fn validation(config: &TopicsTrainConfig, corpus: &Corpus) -> Result<Vec<bool>> 
     Ok(validates)
 }
 
-/// A model, its parameters and its optimiser.
+/// Makes a model, its variables and its optimiser.
 fn build(
     config: &TopicsTrainConfig,
     words: i64,
@@ -157,7 +158,7 @@ impl TrainTask for TopicsTask {
         config.write_store()
     }
 
-    /// Documents in a store come in another order than those in memory.
+    /// Checks that a store named by the settings is used: the order of documents in memory differs.
     fn check_outside(&self, config: &TopicsTrainConfig) -> Result<()> {
         match &config.store {
             Some(store) if !self.corpus.train.are_on_disk() => Err(Error::NotInStore { path: store.clone() }),
@@ -165,12 +166,12 @@ impl TrainTask for TopicsTask {
         }
     }
 
-    /// Starts topics from groups of documents.
+    /// Initialises topics from clusters of documents.
     fn init_from_data(&mut self, config: &TopicsTrainConfig) -> Result<()> {
         let _guard = LibtorchOnOneThread::new();
         let device = self.device();
         let numbers: Vec<usize> = self.fitted().collect();
-        let start = of_corpus(&self.corpus, &numbers, &config.topics, config.seed, device)?;
+        let start = from_corpus(&self.corpus, &numbers, &config.topics, config.seed, device)?;
         let _generator = random::seeded(config.seed as i64);
         (self.store, self.model, self.adam) = build(config, self.corpus.vocabulary.len() as i64, &start, device)?;
         Ok(())
@@ -180,7 +181,8 @@ impl TrainTask for TopicsTask {
         self.corpus.identity().map(Some)
     }
 
-    /// A hash of each training document that has a word, ascending: `eval` of other documents leaves these out.
+    /// Returns a hash of each training document that has a word, ascending. `eval` leaves these documents out when it
+    /// evaluates other documents.
     fn kept_of_data(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut hashes = Vec::new();
         for document in self.corpus.train.iter() {
@@ -194,7 +196,7 @@ impl TrainTask for TopicsTask {
         Ok(BTreeMap::from([(TRAINED_ON.to_string(), Tensor::from_slice(&hashes))]))
     }
 
-    /// The run's words are those of its first day, and their order is that of the model's weights.
+    /// Compares the words with those stored at the start of the run, whose order is that of the model's weights.
     fn mismatch(&self, folder: &RunFolder) -> Result<Option<String>> {
         if !folder.file(VOCABULARY).exists() {
             return Ok(None);
@@ -226,7 +228,7 @@ impl TrainTask for TopicsTask {
         vec![&mut self.adam]
     }
 
-    /// The numbers of the documents that are not for validation.
+    /// Returns the indices of the documents that the model is fitted to.
     fn order(&self, seed: u64, epoch: usize) -> Tensor {
         let order = self.corpus.train.order(seed, epoch).into_iter();
         Tensor::from_slice(&order.filter(|&number| !self.validates[number as usize]).collect::<Vec<i64>>())
@@ -238,11 +240,11 @@ impl TrainTask for TopicsTask {
         let straight = Pathwise::Relaxed { temperature: plan.temperature, forward: Forward::StraightThrough };
         let how = config.estimator.pathwise(plan.temperature).unwrap_or(straight);
         let elbo = self.model.pathwise_elbo(&bags, how, plan.key)?;
-        let of_layers: Vec<Tensor> = elbo.kl.iter().map(|kl| kl.sum(None::<Kind>)).collect();
-        let weights = config.kl_weights(of_layers.len(), plan.fraction).into_iter();
+        let kl_of_layers: Vec<Tensor> = elbo.kl.iter().map(|kl| kl.sum(None::<Kind>)).collect();
+        let weights = config.kl_weights(kl_of_layers.len(), plan.fraction).into_iter();
         let kl_weight = plan.warmup(config.kl_warmup);
-        let weighted: Tensor = of_layers.iter().zip(weights).map(|(kl, weight)| kl * (weight * kl_weight)).sum();
-        let kl: Tensor = of_layers.iter().sum();
+        let weighted: Tensor = kl_of_layers.iter().zip(weights).map(|(kl, weight)| kl * (weight * kl_weight)).sum();
+        let kl: Tensor = kl_of_layers.iter().sum();
         let reconstruction = elbo.reconstruction.sum(None::<Kind>);
         let penalty = elbo.weight_penalty * (config.decay / self.examples() as f64) + elbo.overlap * config.separation;
         let loss = (&reconstruction + weighted) / bags.len() as f64 + penalty;
@@ -270,8 +272,8 @@ impl TrainTask for TopicsTask {
         })
     }
 
-    /// How the posterior means of validation documents are distributed, over documents and topics, and how much topics
-    /// differ, by layer, as far as these documents tell.
+    /// Logs histograms of the posterior means over validation documents and topics, and the diversity of topics, for
+    /// each layer. The diversity is estimated from one batch of validation documents.
     fn log_items(&self, _: &TopicsTrainConfig) -> Result<Vec<(String, LogItem)>> {
         let _guard = LibtorchOnOneThread::new();
         let numbers: Vec<i64> = self.validation().take(VALIDATION_BATCH).map(|number| number as i64).collect();
@@ -288,7 +290,7 @@ impl TrainTask for TopicsTask {
         Ok(log_items)
     }
 
-    /// Writes the vocabulary and what was read, which do not change, once.
+    /// Writes the vocabulary and the reading report once; they do not change.
     fn save_extra_files(&self, folder: &RunFolder) -> Result<()> {
         let write = |name: &str, content: &dyn Fn() -> Result<String>| {
             if folder.file(name).symlink_metadata().is_ok() {
@@ -306,7 +308,7 @@ impl TrainTask for TopicsTask {
         })
     }
 
-    /// Keeps what `topics` and `tree` show of both checkpoints.
+    /// Stores the topics of both checkpoints for `topics` and `tree`.
     fn finish(&mut self, config: &TopicsTrainConfig, folder: &RunFolder) -> Result<()> {
         let _guard = LibtorchOnOneThread::new();
         let last = Checkpoint::read(&folder.file("last.safetensors"))?;

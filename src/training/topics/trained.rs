@@ -1,8 +1,8 @@
-//! A trained model by itself, for new documents: no corpus is read.
+//! A trained model for new documents, loaded without its corpus.
 
 use super::config::TopicsTrainConfig;
-use super::plain;
 use super::start::blank;
+use super::to_vectors;
 use super::words::read_run_words;
 use crate::data::Vocabulary;
 use crate::error::Result;
@@ -14,41 +14,41 @@ use std::path::Path;
 use tch::nn::VarStore;
 use tch::{Device, no_grad_guard};
 
-/// The model of a run with its vocabulary.
+/// The model of a run, with its vocabulary.
 #[derive(Debug)]
 pub struct TrainedTopics {
     /// The settings of the run.
     pub config: TopicsTrainConfig,
-    /// The words, and the rules by which text is cut into them.
+    /// The words, and the rules by which text is split into words.
     pub vocabulary: Vocabulary,
-    /// The parameters.
+    /// The variables of the model.
     pub store: VarStore,
     /// The model.
     pub model: TopicModel,
 }
 
-/// What a text is about.
+/// The topics of a text.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Inferred {
-    /// Words of the text that the vocabulary has, each as often as it occurs.
+    /// Number of words of the text that the vocabulary has, with repetitions.
     pub tokens: u64,
-    /// Words that pass the rules, but that the vocabulary does not have.
+    /// Number of words that pass the rules but are not in the vocabulary, with repetitions.
     pub unknown: u64,
-    /// Posterior means of the counts of each layer's topics, from the lowest. A count has no unit that topics share:
-    /// see `shares`.
+    /// Posterior means of the topics' counts, `[layers][topics]`, layers from the lowest. Counts of different topics
+    /// have different units; compare topics by `shares`.
     pub counts: Vec<Vec<f64>>,
-    /// For each layer from the lowest, and each topic, the share of the known words that are attributed to it
-    /// ([`TopicModel::attribute`]); what is left of a layer belongs to no topic.
+    /// Share of the known words that are attributed to each topic ([`TopicModel::attribute`]), `[layers][topics]`. The
+    /// rest of a layer belongs to no topic.
     pub shares: Vec<Vec<f64>>,
-    /// For each layer from the lowest, the topic of the largest share; none where no word is attributed to any.
+    /// The topic of the largest share of each layer, from the lowest; `None` if no word is attributed to a topic.
     pub largest: Vec<Option<usize>>,
 }
 
 impl TrainedTopics {
-    /// From a run folder and its checkpoint `best` or `last`.
+    /// Loads the model from a run folder, at its checkpoint `best` or `last`.
     ///
     /// # Errors
-    /// When there is no run, or no such checkpoint, or they do not fit together.
+    /// Fails if there is no run or no such checkpoint, or if they do not match.
     pub fn load(run: &Path, checkpoint: &str, device: Device) -> Result<Self> {
         let (folder, config) = RunFolder::open::<TopicsTrainConfig>(run)?;
         let vocabulary = read_run_words(&folder, config.text.clone())?;
@@ -62,11 +62,11 @@ impl TrainedTopics {
         Ok(Self { config, vocabulary, store, model })
     }
 
-    /// The topics of texts, in one pass; a text without a known word has the counts of a document of which nothing is
-    /// known.
+    /// Infers the topics of texts, in one batch. For a text without a known word, the counts are those of an empty
+    /// document.
     ///
     /// # Errors
-    /// When a tensor cannot be made.
+    /// Fails if a tensor cannot be allocated.
     pub fn infer<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Inferred>> {
         let _guard = no_grad_guard();
         if texts.is_empty() {
@@ -78,12 +78,13 @@ impl TrainedTopics {
         let means = self.model.infer(&bags)?;
         let attributed = self.model.attribute(&bags, &means)?;
         let [means, attributed] =
-            [means, attributed].map(|layers| layers.iter().map(plain).collect::<Result<Vec<_>>>());
+            [means, attributed].map(|layers| layers.iter().map(to_vectors).collect::<Result<Vec<_>>>());
         let (means, attributed) = (means?, attributed?);
         let inferred = encoded.iter().enumerate().map(|(i, encoded)| {
             let tokens: u64 = encoded.document.iter().map(|&(_, count)| u64::from(count)).sum();
-            let of_layer = |layer: &Vec<Vec<f64>>| layer[i].iter().map(|part| part / tokens.max(1) as f64).collect();
-            let shares: Vec<Vec<f64>> = attributed.iter().map(of_layer).collect();
+            let shares_of_layer =
+                |layer: &Vec<Vec<f64>>| layer[i].iter().map(|part| part / tokens.max(1) as f64).collect();
+            let shares: Vec<Vec<f64>> = attributed.iter().map(shares_of_layer).collect();
             Inferred {
                 tokens,
                 unknown: encoded.unknown,
@@ -96,7 +97,7 @@ impl TrainedTopics {
     }
 }
 
-/// The place of the largest of some shares, the first of equals; none where all are zero.
+/// Returns the index of the largest share, the first among equals; `None` if all are zero.
 fn largest(shares: &[f64]) -> Option<usize> {
     let positive = shares.iter().enumerate().filter(|(_, share)| **share > 0.0);
     positive.rev().max_by(|(_, one), (_, other)| one.total_cmp(other)).map(|(topic, _)| topic)

@@ -1,4 +1,4 @@
-//! Everything that a run is made of; what `config.toml` holds.
+//! The settings of a VAE run, as `config.toml` holds them.
 
 use crate::data::ImageSet;
 use crate::error::{Error, Result};
@@ -15,31 +15,31 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// `mnist-5k`, `mnist`, `static-mnist`, `omniglot`, or a path.
+    /// The image set: `mnist-5k`, `mnist`, `static-mnist`, `omniglot`, or a path.
     pub dataset: String,
-    /// Where the files of the named sets lie.
+    /// The folder with the files of named sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
     /// Law of the latents.
     pub family: Family,
-    /// What the encoder puts out.
+    /// Whether the encoder computes parameters of the family, or logits of the atoms.
     pub inference: Inference,
-    /// Mean of the prior; absent: 2, or 1/2 for the Bernoulli.
+    /// Mean of the prior; default: 2, or 1/2 for the Bernoulli.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prior: Option<f64>,
-    /// The window; absent: 12 atoms, or 2 for the Bernoulli.
+    /// The window of the latents; default: 12 atoms, or 2 for the Bernoulli.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncation: Option<TruncationSetting>,
-    /// How the gradient goes through the latents.
+    /// The estimator of the gradient through the latents.
     pub estimator: EstimatorKind,
-    /// Samples an image and step; absent: as few as the estimator works with, one or two.
+    /// Samples per image and step; default: the fewest that the estimator allows, one or two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<i64>,
-    /// Steps between two looks at the gradients of the estimators in `diagnose`; 0 is never.
+    /// Steps between two measurements of the gradients of the estimators in `diagnose`; 0: no measurements.
     pub diagnose_every: usize,
-    /// Estimators that are looked at.
+    /// The estimators whose gradients are measured.
     pub diagnose: Vec<EstimatorKind>,
-    /// Temperature, from the first to the last step.
+    /// The schedule of the temperature, from the first to the last step.
     pub temperature: Schedule,
     /// Number of latents.
     pub latents: i64,
@@ -47,7 +47,7 @@ pub struct TrainConfig {
     pub hidden: Vec<i64>,
     /// Passes over the training images.
     pub epochs: usize,
-    /// Images a step.
+    /// Images per step.
     pub batch_size: i64,
     /// Adam's learning rate.
     pub lr: f64,
@@ -55,12 +55,12 @@ pub struct TrainConfig {
     pub kl_warmup: f64,
     /// How often a checkpoint is written.
     pub checkpoint_every: Interval,
-    /// What to do about a step that is not finite.
+    /// How to handle a step that is not finite.
     pub on_nan: OnNan,
-    /// The file that the first weights came from; a run that is resumed does not need it.
+    /// The file of the initial weights; a resumed run does not need it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init_from: Option<PathBuf>,
-    /// Where all randomness starts.
+    /// The seed of all random numbers.
     pub seed: u64,
 }
 
@@ -93,22 +93,22 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// Samples an image and step.
+    /// Returns the number of samples per image and step.
     pub fn samples(&self) -> i64 {
         self.samples.unwrap_or(self.estimator.fewest_samples())
     }
 
-    /// Whether the gradient goes through one sample an image, which the model draws itself.
+    /// Whether the gradient goes through one sample per image, which the model draws itself.
     pub(super) fn is_pathwise(&self) -> bool {
         self.samples() == 1 && self.estimator.pathwise(1.0).is_some()
     }
 
-    /// The image set.
+    /// Returns the image set.
     pub fn image_set(&self) -> ImageSet {
         ImageSet::from_name(&self.dataset)
     }
 
-    /// The model's shape for images of this many pixels.
+    /// Returns the architecture of the model for images of this many pixels.
     pub fn vae(&self, pixels: i64) -> VaeConfig {
         let atoms = if self.family == Family::Bernoulli { 2 } else { 12 };
         let truncation = self.truncation.unwrap_or(TruncationSetting::Atoms(atoms)).into();
@@ -220,7 +220,7 @@ impl Settings for TrainConfig {
     }
 }
 
-/// Fails for estimators that cannot be looked at.
+/// Checks that all estimators can be measured.
 fn check_diagnosed(kinds: &[EstimatorKind]) -> Result<()> {
     match kinds.iter().find(|kind| matches!(kind, EstimatorKind::Exact | EstimatorKind::Vimco)) {
         None => Ok(()),

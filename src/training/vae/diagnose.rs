@@ -1,9 +1,9 @@
-//! How good the encoder's gradient is, for any estimators, on a batch of a run.
+//! Measures the encoder's gradient by any estimators, on a batch of a run.
 //!
-//! For each estimator some independent estimates of the gradient of the batch's mean reconstruction, in all parameters
-//! of the encoder (the KL is exact, and the same for all): their variance, and the angle between each and a reference,
-//! which is the mean of many samples of the leave-one-out score function. Two halves of the reference tell by their own
-//! angle how far it can be trusted.
+//! Each estimator makes some independent estimates of the gradient of the batch's mean reconstruction in all parameters
+//! of the encoder. (The KL is exact, and equal for all estimators.) The results are the variance of the estimates, and
+//! their angle to a reference: the mean of many samples of the leave-one-out score function. The angle between two
+//! halves of the reference shows how accurate the reference is.
 
 use super::config::TrainConfig;
 use crate::autograd;
@@ -15,12 +15,12 @@ use crate::training::ranges::number;
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Kind, Tensor};
 
-/// A line of `gradients.jsonl`: one estimator at one step. A number that is not finite is null there.
+/// One estimator at one step, a line of `gradients.jsonl`. A number that is not finite is null there.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GradientRecord {
     /// The epoch, counted from 1.
     pub epoch: usize,
-    /// The step in it, counted from 1.
+    /// The step in the epoch, counted from 1.
     pub step: usize,
     /// The estimator.
     pub estimator: EstimatorKind,
@@ -33,30 +33,30 @@ pub struct GradientRecord {
     /// Squared length of the reference.
     #[serde(deserialize_with = "number_or_null")]
     pub reference_square: f64,
-    /// Cosine of the angle between the reference's halves.
+    /// Cosine of the angle between the two halves of the reference.
     #[serde(deserialize_with = "number_or_null")]
     pub reference_cosine: f64,
-    /// Samples an image behind the reference.
+    /// Samples per image in the reference.
     pub reference_samples: i64,
 }
 
-/// A number that JSON cannot hold is written as null: NaN, as of the angle to a reference of length zero.
+/// Reads a number that JSON may hold as null: NaN, such as the angle to a reference of length zero.
 fn number_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
-/// The name of an optimiser's steps beside what it learned.
+/// The name of an optimiser's number of steps, among the contents of a checkpoint.
 const STEPS: &str = "steps";
 
-/// Estimates of each estimator.
+/// The number of estimates of each estimator, from which the variance is computed.
 const ESTIMATES: usize = 10;
 
-/// Samples of one call of the reference, and calls.
+/// The reference: samples per image of one call, and the number of calls.
 const REFERENCE_SAMPLES: i64 = 20;
 const REFERENCE_CALLS: usize = 24;
 
-/// The estimators of a run that are looked at. Their control variates learn from the batches that are looked at; that
-/// of the run's own estimator is the run's, and stays as it is.
+/// The estimators that a run measures. Their control variates learn from the measured batches. The run's own estimator
+/// is measured as it is, and does not learn here.
 #[derive(Debug)]
 pub(super) struct Diagnosis {
     estimators: Vec<(EstimatorKind, Box<dyn Estimator>)>,
@@ -70,8 +70,8 @@ impl Diagnosis {
         Ok(Self { estimators })
     }
 
-    /// What the estimators have learned from the batches so far, for a checkpoint: tensors that share their memory,
-    /// named after each.
+    /// Returns the variables that the estimators have learned, for a checkpoint. Their names begin with the
+    /// estimator's; the tensors share memory.
     pub fn contents(&mut self) -> Vec<(String, Tensor)> {
         let each = self.estimators.iter_mut().filter_map(|(kind, estimator)| Some((*kind, estimator.learned()?)));
         each.flat_map(|(kind, learned)| {
@@ -83,10 +83,10 @@ impl Diagnosis {
         .collect()
     }
 
-    /// As they were at a checkpoint; one of before kept nothing of them, and they start anew.
+    /// Restores the variables from a checkpoint. If the checkpoint has none, the estimators start anew.
     ///
     /// # Errors
-    /// When it is of another model.
+    /// Fails if the checkpoint belongs to another model.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         for (kind, estimator) in &mut self.estimators {
             let Some(learned) = estimator.learned() else { continue };
@@ -94,7 +94,7 @@ impl Diagnosis {
             let Some(steps) = checkpoint.tensor(&format!("{prefix}{STEPS}")) else { continue };
             let steps = steps.double_value(&[]);
             number("steps of what looks at gradients", steps, 0.0..=9e15)?;
-            // In range, as was checked.
+            // The check above ensures that the number is in range.
             learned.adam.set_steps(steps as i64);
             let named = Checkpoint::contents(&learned.store, &learned.adam);
             checkpoint
@@ -103,8 +103,9 @@ impl Diagnosis {
         Ok(())
     }
 
-    /// Estimates each gradient on a batch, in these parameters of the encoder.
-    pub fn look(
+    /// Measures each estimator on a batch `x` `[B, pixels]`: gradients in the parameters `encoder`. `own` is the run's
+    /// own estimator.
+    pub fn measure(
         &mut self,
         vae: &Vae,
         x: &Tensor,
@@ -156,7 +157,7 @@ impl Diagnosis {
     }
 }
 
-/// Gradients `[calls, parameters]` of the mean reconstruction of a batch.
+/// Estimates the gradient of the mean reconstruction of a batch, `[calls, parameters]`.
 fn estimates(
     vae: &Vae,
     x: &Tensor,

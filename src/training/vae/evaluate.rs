@@ -1,4 +1,4 @@
-//! Evaluation on hard samples.
+//! Evaluates a VAE with hard samples.
 
 use crate::data::Images;
 use crate::error::{Error, Result};
@@ -6,42 +6,42 @@ use crate::models::Vae;
 use crate::random;
 use crate::relaxation::Forward;
 use crate::sampler::{Backend, NoiseKey};
-use crate::training::ranges::all_finite;
+use crate::training::ranges::check_finite;
 use serde::Serialize;
 use tch::{Kind, Tensor, no_grad_guard};
 
-/// What a model is worth, in nats an image; from hard samples unless the name says relaxed.
+/// Results in nats per image, from hard samples unless the name says relaxed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Evaluation {
     /// Negative ELBO, averaged over the importance samples.
     pub neg_elbo: f64,
-    /// Its reconstruction part.
+    /// The reconstruction part of the negative ELBO.
     pub reconstruction: f64,
-    /// Its KL part, exact.
+    /// The KL part of the negative ELBO, exact.
     pub kl: f64,
     /// Negative importance-weighted bound (Burda et al., arXiv 1509.00519).
     pub neg_iwae: f64,
-    /// Samples an image.
+    /// Samples per image.
     pub importance_samples: i64,
-    /// Latent coordinates whose posterior mean varies over the images, with a variance above 0.01 (the same source).
+    /// Number of latents whose posterior mean has a variance above 0.01 over the images (same source).
     pub active_units: i64,
-    /// Negative ELBO with relaxed samples at the run's last temperature: what training sees.
+    /// Negative ELBO with relaxed samples at the run's last temperature, as in training.
     pub neg_elbo_relaxed: f64,
-    /// Images.
+    /// Number of images.
     pub examples: i64,
-    /// What drew the relaxed samples; nothing without images.
+    /// The backend that drew the relaxed samples; `None` without images.
     pub drawn_by: Option<Backend>,
 }
 
-/// The threshold of Burda et al. on the variance of a posterior mean.
-const ACTIVE: f64 = 0.01;
+/// The variance of a posterior mean above which a latent is active (Burda et al.).
+const ACTIVE_VARIANCE: f64 = 0.01;
 
-/// Evaluates a model on images, `batch_size` at a time, from `seed` on: the same numbers at every call. Intensities are
-/// binarised by a fixed key: the images are the same whatever the seed and the batches are, on which only the noise of
-/// the samples depends.
+/// Evaluates a model on images, in batches of `batch_size`. The same `seed` gives the same results. Intensities are
+/// binarised with a fixed key, so the images do not depend on the seed and the batch size; only the noise of the
+/// samples does.
 ///
 /// # Errors
-/// When there are no images, `samples` or the temperature is not allowed, or a result is not finite.
+/// Fails if there are no images, if `samples` or the temperature is not allowed, or if a result is not finite.
 pub fn evaluate(
     vae: &Vae,
     images: &Images,
@@ -63,7 +63,7 @@ pub fn evaluate(
         let end = (start + batch_size).min(examples);
         let x = images.fixed_batch(start, end)?;
         let bound = vae.importance_bound(&x, samples)?;
-        // No training step has this number.
+        // A step number that no training step has.
         let key = NoiseKey { first_row: start as u32, ..NoiseKey::new(seed as u64, u64::MAX) };
         let relaxed = vae.relaxed_elbo(&x, temperature, Forward::Soft, Some(key))?;
         let parts = [bound.elbo.reconstruction, bound.elbo.kl, bound.neg_iwae, relaxed.reconstruction + relaxed.kl];
@@ -80,14 +80,14 @@ pub fn evaluate(
         ("neg_iwae", neg_iwae),
         ("neg_elbo_relaxed", neg_elbo_relaxed),
     ];
-    all_finite(&named)?;
+    check_finite(&named)?;
     Ok(Evaluation {
         neg_elbo: reconstruction + kl,
         reconstruction,
         kl,
         neg_iwae,
         importance_samples: samples,
-        active_units: variance.gt(ACTIVE).sum(Kind::Int64).int64_value(&[]),
+        active_units: variance.gt(ACTIVE_VARIANCE).sum(Kind::Int64).int64_value(&[]),
         neg_elbo_relaxed,
         examples,
         drawn_by: vae.drawn_by().filter(|_| examples > 0),

@@ -1,4 +1,4 @@
-//! VAEs in training: settings, steps, records, evaluation, pictures.
+//! VAEs as a training task: settings, steps, records, evaluation, pictures.
 
 mod config;
 mod diagnose;

@@ -1,4 +1,4 @@
-//! Grids of images as PNG: of samples, and of test images above their reconstructions.
+//! Draws grids of images as PNG: samples, and test images above their reconstructions.
 
 use crate::data::{Dataset, Images, Pixels};
 use crate::error::{Error, Result};
@@ -10,23 +10,23 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-/// Pixels between two images of a grid.
+/// Pixels between two images of a grid, and around it.
 const GAP: i64 = 2;
 
-/// Grey of the gaps, from 0 (black) to 1.
+/// Grey value of the gaps, from 0 (black) to 1.
 const GREY: f64 = 0.35;
 
 /// Columns and rows of the pictures at the end of a run.
 const COLUMNS: i64 = 10;
 const ROWS: i64 = 10;
 
-/// Test images that are shown above their reconstructions, at most.
+/// The most test images that are shown above their reconstructions.
 const PAIRS: i64 = COLUMNS * ROWS / 2;
 
-/// The name of the bytes of these images in what a run keeps of its data; behind it, what a byte means.
+/// The name of the shown images in the record of a run's data; a suffix names the meaning of a byte.
 const SHOWN: &str = "shown";
 
-/// Test images that are shown above their reconstructions; a run keeps them.
+/// The test images that are shown above their reconstructions; the run folder keeps them.
 #[derive(Debug)]
 pub struct ShownImages {
     images: Images,
@@ -35,16 +35,16 @@ pub struct ShownImages {
 }
 
 impl ShownImages {
-    /// Spread over the test set, which may be sorted.
-    pub fn of(data: &Dataset) -> Self {
+    /// Selects test images at equal distances, since the test set may be sorted.
+    pub fn from_data(data: &Dataset) -> Self {
         Self { images: data.test.spread(PAIRS), shape: data.shape }
     }
 
-    /// Those of a run; `None` for a run of before, which keeps none.
+    /// Reads the images that a run folder keeps; `None` if it keeps none.
     ///
     /// # Errors
-    /// When its file is damaged.
-    pub fn of_run(run: &RunFolder, device: Device) -> Result<Option<Self>> {
+    /// Fails if the file is damaged.
+    pub fn from_run(run: &RunFolder, device: Device) -> Result<Option<Self>> {
         let Some(DataRecord { tensors, .. }) = DataRecord::read(run)? else { return Ok(None) };
         for pixels in [Pixels::Binary, Pixels::Intensity] {
             let Some(tensor) = tensors.get(&name(pixels)) else { continue };
@@ -56,18 +56,20 @@ impl ShownImages {
         Ok(None)
     }
 
-    /// Pixels of an image.
+    /// Returns the number of pixels per image.
     pub fn size(&self) -> i64 {
         self.images.size()
     }
 
-    pub(super) fn kept(&self) -> BTreeMap<String, Tensor> {
+    /// Returns the images by name, `[N, height, width]`, as the record of a run's data holds them.
+    pub(super) fn to_tensors(&self) -> BTreeMap<String, Tensor> {
         let (bytes, pixels) = self.images.content();
         let (height, width) = self.shape;
         BTreeMap::from([(name(pixels), bytes.to_device(Device::Cpu).reshape([-1, height, width]))])
     }
 }
 
+/// Returns the name of the images in the record of a run's data.
 fn name(pixels: Pixels) -> String {
     let meaning = match pixels {
         Pixels::Binary => "binary",
@@ -76,10 +78,10 @@ fn name(pixels: Pixels) -> String {
     format!("{SHOWN}.{meaning}")
 }
 
-/// Draws a grid of samples, and one of test images above their reconstructions.
+/// Draws two pictures: a grid of samples, and test images above their reconstructions.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// Fails if a file cannot be written.
 pub fn draw_pictures(vae: &Vae, shown: &ShownImages, samples: &Path, reconstructions: &Path) -> Result<()> {
     for (path, png) in [samples, reconstructions].into_iter().zip(pictures(vae, shown)?) {
         write(path, &png)?;
@@ -87,7 +89,7 @@ pub fn draw_pictures(vae: &Vae, shown: &ShownImages, samples: &Path, reconstruct
     Ok(())
 }
 
-/// The same two as PNGs.
+/// Draws the pictures of [`draw_pictures`] as PNGs in memory.
 pub(super) fn pictures(vae: &Vae, shown: &ShownImages) -> Result<[Vec<u8>; 2]> {
     let samples = grid_png(&vae.generate(COLUMNS * ROWS)?, shown.shape, COLUMNS)?;
     let pairs = shown.images.len();
@@ -103,10 +105,10 @@ pub(super) fn pictures(vae: &Vae, shown: &ShownImages) -> Result<[Vec<u8>; 2]> {
     Ok([samples, grid_png(&Tensor::cat(&rows, 0), shown.shape, COLUMNS)?])
 }
 
-/// Writes images as [`grid_png`] draws them.
+/// Writes a grid of images as [`grid_png`] draws it.
 ///
 /// # Errors
-/// When the shape does not fit, or the file cannot be written.
+/// Fails if the shape does not match, or if the file cannot be written.
 pub fn write_grid(path: &Path, images: &Tensor, shape: (i64, i64), columns: i64) -> Result<()> {
     write(path, &grid_png(images, shape, columns)?)
 }
@@ -115,11 +117,11 @@ fn write(path: &Path, png: &[u8]) -> Result<()> {
     replace(path, png).map_err(|error| Error::caused(path, "the picture cannot be written", error))
 }
 
-/// Images `[N, height * width]` with values in `[0, 1]` (1 is white) as a grid with `columns` columns, in the PNG
-/// format.
+/// Draws images `[N, height * width]` with values in `[0, 1]` (1 is white) as a grid with `columns` columns. Returns a
+/// PNG.
 ///
 /// # Errors
-/// When the shape does not fit.
+/// Fails if the shape does not match.
 pub fn grid_png(images: &Tensor, shape: (i64, i64), columns: i64) -> Result<Vec<u8>> {
     let (height, width) = shape;
     let size = images.size();

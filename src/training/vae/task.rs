@@ -1,4 +1,4 @@
-//! A VAE, its images, and what trains it.
+//! A VAE as a training task: model, images and optimiser.
 
 use super::config::TrainConfig;
 use super::diagnose::{Diagnosis, GradientRecord};
@@ -24,45 +24,46 @@ use std::collections::BTreeMap;
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// Importance samples behind the validation result that chooses the best epoch.
+/// Samples per image of the validation result that selects the best epoch.
 const VALIDATION_SAMPLES: i64 = 1;
 
-/// Images of a validation batch.
+/// Images per validation batch.
 const VALIDATION_BATCH: i64 = 500;
 
 /// A VAE in training.
 #[derive(Debug)]
 pub struct VaeTask {
     data: Dataset,
-    /// The images that the best epoch is chosen by, as they are evaluated.
+    /// The validation images, binarised.
     validation: Images,
     store: VarStore,
     vae: Vae,
     adam: Adam,
-    /// Of the latents' gradient, where the relaxed sample itself is not differentiated.
+    /// The estimator of the latents' gradient; `None` if the relaxed sample itself is differentiated.
     estimator: Option<Box<dyn Estimator>>,
-    /// What looks at gradients, if anything, and what it has found.
+    /// The estimators that are measured, if there are any; and the results.
     diagnosis: Option<Diagnosis>,
     gradients: Vec<GradientRecord>,
 }
 
 impl VaeTask {
-    /// The model.
+    /// Returns the model.
     pub fn vae(&self) -> &Vae {
         &self.vae
     }
 
-    /// The images.
+    /// Returns the images.
     pub fn data(&self) -> &Dataset {
         &self.data
     }
 
-    /// What drew the last relaxed sample; nothing before the first step.
+    /// Returns the backend that drew the last relaxed sample; `None` before the first step.
     pub fn drawn_by(&self) -> Option<Backend> {
         self.vae.drawn_by()
     }
 
-    /// The batch's negative ELBO with a gradient by the run's estimator, and what of it the graph does not hold.
+    /// Returns the negative ELBO of a batch with a gradient by the run's estimator, and the sparse product whose
+    /// gradient is not in the graph, if there is one.
     fn elbo(
         &mut self,
         x: &Tensor,
@@ -79,6 +80,7 @@ impl VaeTask {
         self.vae.pathwise_elbo_sparse(x, how, Some(key))
     }
 
+    /// Measures the gradients of the estimators on the batch of a step.
     fn diagnose(&mut self, plan: &StepContext<'_>) -> Result<()> {
         let _generator = random::seeded(plan.seed);
         let x = self.data.train.batch(plan.indices);
@@ -88,7 +90,7 @@ impl VaeTask {
         encoder.sort_by(|a, b| a.0.cmp(&b.0));
         let encoder: Vec<Tensor> = encoder.into_iter().map(|(_, parameter)| parameter).collect();
         let at = (plan.temperature, plan.epoch, plan.step + 1);
-        self.gradients.extend(diagnosis.look(&self.vae, &x, &encoder, self.estimator.as_mut(), at)?);
+        self.gradients.extend(diagnosis.measure(&self.vae, &x, &encoder, self.estimator.as_mut(), at)?);
         Ok(())
     }
 }
@@ -108,7 +110,8 @@ impl TrainTask for VaeTask {
             None
         } else {
             let (kind, setting) = (config.estimator, vae.estimator_setting(config.temperature.first));
-            // Tried on one image first, so that one that does not fit the latents leaves no run behind.
+            // Tried on one image first, so that no run folder is created for an estimator that does not fit the
+            // latents.
             let image = data.train.batch(&Tensor::zeros([1], (Kind::Int64, device)));
             vae.estimated_elbo(&image, kind.build(&setting)?.as_mut(), config.samples())?;
             Some(kind.build(&setting)?)
@@ -122,9 +125,9 @@ impl TrainTask for VaeTask {
         self.data.identity().map(Some)
     }
 
-    /// The test images that pictures show.
+    /// Returns the test images that the pictures show.
     fn kept_of_data(&self) -> Result<BTreeMap<String, Tensor>> {
-        Ok(ShownImages::of(&self.data).kept())
+        Ok(ShownImages::from_data(&self.data).to_tensors())
     }
 
     fn examples(&self) -> i64 {
@@ -144,7 +147,7 @@ impl TrainTask for VaeTask {
         if self.diagnosis.is_some() && plan.done.is_multiple_of(config.diagnose_every) {
             self.diagnose(plan)?;
         }
-        // Whatever was looked at before: images and estimators draw what the step's seed says.
+        // Seeded after the measurement, so that images and estimators do not depend on it.
         let _generator = random::seeded(plan.seed);
         let x = self.data.train.batch(plan.indices);
         let (elbo, product) = self.elbo(&x, config, plan.temperature, plan.key)?;
@@ -178,14 +181,13 @@ impl TrainTask for VaeTask {
         })
     }
 
-    /// Pictures as at the end, and how the posterior means of validation images are distributed, over images and
-    /// latents.
+    /// Logs the pictures, and a histogram of the posterior means over validation images and latents.
     fn log_items(&self, _: &TrainConfig) -> Result<Vec<(String, LogItem)>> {
         let _guard = no_grad_guard();
         let count = VALIDATION_BATCH.min(self.data.validation.len());
         let x = self.data.validation.batch(&Tensor::arange(count, (Kind::Int64, self.device())));
         let means = self.vae.posterior(&x)?.mean();
-        let [samples, reconstructions] = pictures(&self.vae, &ShownImages::of(&self.data))?;
+        let [samples, reconstructions] = pictures(&self.vae, &ShownImages::from_data(&self.data))?;
         Ok(vec![
             ("posterior/mean".into(), LogItem::Histogram(means)),
             ("pictures/samples".into(), LogItem::Picture(samples)),
@@ -223,9 +225,9 @@ impl TrainTask for VaeTask {
         Ok(())
     }
 
-    /// Draws pictures of samples and of reconstructions.
+    /// Draws the pictures of samples and of reconstructions.
     fn finish(&mut self, _: &TrainConfig, folder: &RunFolder) -> Result<()> {
-        let shown = ShownImages::of(&self.data);
+        let shown = ShownImages::from_data(&self.data);
         let [samples, reconstructions] = PICTURES.map(|name| folder.file(name));
         draw_pictures(&self.vae, &shown, &samples, &reconstructions)
     }

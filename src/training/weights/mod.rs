@@ -1,21 +1,21 @@
-//! Weights that come from and go to PyTorch.
+//! Weights from and to PyTorch.
 //!
-//! [`read`] recognises a file by its content:
+//! [`read`] detects the format of a file from its content:
 //!
-//! | file | what is taken |
+//! | file | what is read |
 //! |---|---|
-//! | safetensors, from anybody | every tensor |
-//! | a checkpoint of ours | the parameters |
-//! | `torch.save(model.state_dict(), ...)`, or of any dict of tensors; also as PyTorch before 1.6 wrote it | every tensor |
+//! | any safetensors file | every tensor |
+//! | a checkpoint of this library | the parameters |
+//! | `torch.save(model.state_dict(), ...)`, or any dict of tensors; also from PyTorch before 1.6 | every tensor |
 //! | `torch.jit.script(model).save(...)` or `torch.jit.trace` | parameters and buffers |
 //! | `torch.save` of a checkpoint with the weights inside, or of a whole module | refused, with the Python command that converts it |
 //!
-//! Reading runs no code: pickles are read as data, and of a TorchScript file only the tensors are. (To *run* a
-//! TorchScript module, as `tch::CModule` does, is to run a program of whoever wrote it.) Sizes are checked before
-//! memory is taken: what a file asks for is bounded by ten times its length and 64 MiB.
+//! Reading runs no code: pickles are read as data, and of a TorchScript file only the tensors are read. (To run a
+//! TorchScript module, as `tch::CModule` does, is to run a program from whoever wrote the file.) Sizes are checked
+//! before memory is allocated: a file can claim at most ten times its length and 64 MiB.
 //!
-//! [`load_into`] puts tensors into a model, all or none. [`write_safetensors`] and what is in [`export`](crate::export)
-//! go the other way.
+//! [`load_into`] copies tensors into a model, all or none. [`write_safetensors`] and the functions in
+//! [`export`](crate::export) write weights.
 
 mod topic_model;
 
@@ -37,17 +37,17 @@ use std::path::Path;
 use tch::nn::VarStore;
 use tch::{Device, Tensor, no_grad_guard};
 
-/// What PyTorch puts in front of the names of a wrapped model.
+/// Prefixes that PyTorch adds to the names of a wrapped model.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
-/// Names that a message lists before it only counts.
+/// The most names that a message lists.
 const LISTED: usize = 3;
 
-/// The named tensors of a file, in their own kinds, on a device.
+/// Reads the named tensors of a file to a device, with their element types.
 ///
 /// # Errors
-/// When the file is missing, damaged, or holds no named tensors; where Python can convert it, the message says with
-/// which command.
+/// Fails if the file is missing, damaged, or has no named tensors. If Python can convert the file, the message has the
+/// command.
 pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
     let bytes = open::whole(path, budget::WEIGHTS).map_err(|error| Error::file(path, error))?;
     let damaged = |problem: String| Problem::Damaged(format!("not a whole file of weights ({problem}); get it again"));
@@ -57,7 +57,7 @@ pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
         pytorch::from_legacy(&bytes)
     } else if safetensors::is_one(&bytes) {
         match Checkpoint::is_one(&bytes) {
-            // Whole, or refused: it says itself what it should hold.
+            // A checkpoint is read whole or refused: it has a checksum and a list of its contents.
             true => return parameters(Checkpoint::from_bytes(path, &bytes)?, device),
             false => safetensors::read(&bytes),
         }
@@ -86,13 +86,14 @@ pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
     named.into_iter().map(|(name, tensor)| Ok((name, tensor.f_to_device(device)?))).collect()
 }
 
-/// The parameters of a checkpoint, on a device.
+/// Returns the parameters of a checkpoint on a device.
 fn parameters(checkpoint: Checkpoint, device: Device) -> Result<Vec<(String, Tensor)>> {
     let named = checkpoint.into_parameters();
     named.into_iter().map(|(name, tensor)| Ok((name, tensor.f_to_device(device)?))).collect()
 }
 
-/// The list of a checkpoint in several safetensors files (`model.safetensors.index.json`), which is no weights itself.
+/// Returns the problem of an index of several safetensors files (`model.safetensors.index.json`), which has no weights
+/// itself; `None` if the bytes are no such index.
 fn parts(bytes: &[u8]) -> Option<Problem> {
     #[derive(serde::Deserialize)]
     struct Index {
@@ -112,8 +113,8 @@ fn parts(bytes: &[u8]) -> Option<Problem> {
     })
 }
 
-/// The command line that runs Python code on a file, and leaves what it makes beside it; `None` where the file's name
-/// cannot be part of one.
+/// Returns a command line that runs Python code on a file and writes the result beside it; `None` if the file's name
+/// cannot be quoted for a shell.
 fn command(path: &Path, code: &str) -> Option<String> {
     let mut name = path.file_stem().unwrap_or_default().to_os_string();
     name.push("-weights.pt");
@@ -121,16 +122,16 @@ fn command(path: &Path, code: &str) -> Option<String> {
     Some(format!("python -c \"import sys, torch; {code}\" {words}"))
 }
 
-/// Copies tensors into the variables of a store, after all of them were checked: every name of the one is a name of the
-/// other, with the same shape, and all numbers are finite. Floating-point numbers of other kinds are converted to the
-/// variable's (float64, float16 and bfloat16 to float32, say).
+/// Copies tensors into the variables of a store, after checking all of them: both must have the same names and shapes,
+/// and all numbers must be finite. Floating-point tensors are converted to the type of the variable, such as float64 to
+/// float32.
+///
+/// If all names begin with a prefix that PyTorch adds to a wrapped model (`module.`, `_orig_mod.`) and the model's
+/// names do not, the prefix is removed. The returned sentence says so; it is `None` otherwise.
 ///
 /// # Errors
-/// When anything does not fit; one sentence lists all of it, and nothing was copied. `source` is the file that it
-/// names.
-///
-/// Where all names begin with what PyTorch puts in front of those of a wrapped model (`module.`, `_orig_mod.`) and the
-/// model's do not, that is taken off, and what is returned says so.
+/// Fails if a tensor does not fit. One sentence lists all problems, and nothing is copied. `source` is the file that
+/// the message names.
 pub fn load_into(store: &VarStore, tensors: &[(String, Tensor)], source: &Path) -> Result<Option<String>> {
     let variables: BTreeMap<String, Tensor> = store.variables().into_iter().collect();
     let prefix = prefix(tensors, |name| variables.contains_key(name));
@@ -176,8 +177,8 @@ pub fn load_into(store: &VarStore, tensors: &[(String, Tensor)], source: &Path) 
     Ok((!prefix.is_empty()).then(note))
 }
 
-/// What every name has in front that PyTorch puts there: `module.` by DataParallel and its kin, `_orig_mod.` by
-/// torch.compile; nothing where a model has a variable of one of these names.
+/// Returns the prefix of PyTorch that all names have: `module.` from DataParallel and similar wrappers, `_orig_mod.`
+/// from torch.compile. It is empty if the model has a variable with one of these names.
 fn prefix(tensors: &[(String, Tensor)], is_variable: impl Fn(&str) -> bool) -> String {
     let mut prefix = String::new();
     if tensors.iter().any(|(name, _)| is_variable(name)) {
@@ -191,7 +192,7 @@ fn prefix(tensors: &[(String, Tensor)], is_variable: impl Fn(&str) -> bool) -> S
     prefix
 }
 
-/// A tensor by the name that it has without such a prefix.
+/// Returns a tensor by its name without a prefix of PyTorch.
 fn named<'a>(tensors: &'a [(String, Tensor)], name: &str) -> Option<&'a Tensor> {
     let prefix = prefix(tensors, |found| found == name);
     let found = tensors.iter().find(|(found, _)| found.strip_prefix(&prefix) == Some(name));
@@ -201,15 +202,15 @@ fn named<'a>(tensors: &'a [(String, Tensor)], name: &str) -> Option<&'a Tensor> 
 /// A model with the weights of a file.
 #[derive(Debug)]
 pub struct FromFile<M> {
-    /// Where the weights lie.
+    /// The store of the model's variables.
     pub store: VarStore,
     /// The model.
     pub model: M,
-    /// What was done to the names of the weights, in a sentence.
+    /// A sentence about a prefix that was removed from the names of the weights.
     pub note: Option<String>,
 }
 
-/// The first few, and how many more there are.
+/// Lists the first few names and the number of the others; `None` without names.
 fn listed(names: Vec<String>) -> Option<String> {
     let more = names.len().saturating_sub(LISTED);
     let first = names.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -220,11 +221,11 @@ fn listed(names: Vec<String>) -> Option<String> {
     }
 }
 
-/// A VAE of a run's architecture with the weights of a file. The images' size is that of the file's
+/// Makes a VAE of a run's architecture with the weights of a file. The size of the images is that of the file's
 /// `encoder.0.weight`.
 ///
 /// # Errors
-/// As [`read`] and [`load_into`].
+/// Fails as [`read`] and [`load_into`] do.
 pub fn read_vae(config: &TrainConfig, path: &Path, device: Device) -> Result<FromFile<Vae>> {
     let tensors = read(path, device)?;
     let first = named(&tensors, "encoder.0.weight").map(Tensor::size);

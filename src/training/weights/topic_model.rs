@@ -1,4 +1,4 @@
-//! A topic model from a checkpoint by itself.
+//! Reads the weights of a topic model without its corpus.
 
 use super::{FromFile, load_into, named, read};
 use crate::error::{Error, Result};
@@ -10,11 +10,11 @@ use std::path::Path;
 use tch::nn::VarStore;
 use tch::{Device, Tensor};
 
-/// A topic model of a run's architecture with the weights of a file. The vocabulary's size is that of the file's
-/// `words.bias`; no corpus is read.
+/// Makes a topic model of a run's architecture with the weights of a file. The size of the vocabulary is that of the
+/// file's `words.bias`.
 ///
 /// # Errors
-/// As [`read`] and [`load_into`].
+/// Fails as [`read`] and [`load_into`] do.
 pub fn read_topics(config: &TopicsTrainConfig, path: &Path, device: Device) -> Result<FromFile<TopicModel>> {
     let tensors = read(path, device)?;
     let bias = named(&tensors, "words.bias").map(Tensor::size);

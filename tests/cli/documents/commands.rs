@@ -244,14 +244,14 @@ fn tests_that_are_named_are_there() {
 fn help_says_how_programs_end_and_what_may_be_given() {
     let sentences = [
         ("gengs-vae", "", "Exit codes: 0 done; 1 failed"),
-        ("gengs-topics", "", "130, 143, 129 stopped by Ctrl-C, by kill, by a closed terminal"),
+        ("gengs-topics", "", "130 stopped by Ctrl-C, 143 by kill, 129 by a closed terminal"),
         ("gengs-gradients", "", "3 certify refuted a claim"),
         ("gengs-gradients", "certify", "0.02 is recommended"),
-        ("gengs-vae", "train", "--threads, --device, --quiet, --json hold for this call alone"),
-        ("gengs-vae", "eval", "for mnist-5k on the test images"),
+        ("gengs-vae", "train", "--threads, --device, --quiet and --json hold for this call only"),
+        ("gengs-vae", "eval", "or on the test images of mnist-5k"),
         ("gengs-topics", "train", "any file but .npz may be gzipped"),
-        ("gengs-topics", "train", "typical documents in 'tree' and the longest in the report have this name"),
-        ("gengs-topics", "train", "295 common English words are left out"),
+        ("gengs-topics", "train", "which 'tree' shows for typical documents and the report for the longest one"),
+        ("gengs-topics", "train", "Whether to leave out 295 common English words"),
     ];
     for (program, command, sentence) in sentences {
         let help = helps()[&(program, command)].split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,8 +1,8 @@
-//! Documents as the bytes of a block, and back.
+//! Encodes documents as the bytes of a block, and decodes them.
 
 use super::super::rows::Rows;
 
-/// Appends a tidy document.
+/// Appends a document, sorted by [`tidy`](super::super::rows::tidy), to a block.
 pub(super) fn encode(block: &mut Vec<u8>, document: &[(u32, u32)], label: Option<&str>) {
     push(block, document.len() as u64);
     let mut before = 0;
@@ -16,7 +16,7 @@ pub(super) fn encode(block: &mut Vec<u8>, document: &[(u32, u32)], label: Option
     block.extend(label.as_bytes());
 }
 
-/// The documents of a block, if it is whole; `first_word` is subtracted from each word.
+/// Decodes the documents of a block, and subtracts `first_word` from each word. Returns `None` if the block is damaged.
 pub(super) fn decode(mut bytes: &[u8], documents: u32, first_word: u32) -> Option<Rows> {
     let mut rows = Rows::default();
     let mut document = Vec::new();
@@ -37,6 +37,7 @@ pub(super) fn decode(mut bytes: &[u8], documents: u32, first_word: u32) -> Optio
     bytes.is_empty().then_some(rows)
 }
 
+/// Appends a number with 7 bits per byte, the lowest first.
 fn push(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
@@ -45,6 +46,7 @@ fn push(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number as u8);
 }
 
+/// Removes a number from the start of the bytes; `None` if it is incomplete.
 fn pop(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for place in 0..10 {

@@ -1,4 +1,4 @@
-//! The hash of the documents of a store, kept beside its file so that opening it does not read it whole.
+//! The hash of the documents of a store. It is stored beside the file, so that opening a store need not read it whole.
 
 use super::Store;
 use crate::data::corpora::Document;
@@ -8,10 +8,10 @@ use crate::platform::files::write_file;
 use crate::platform::open;
 use std::path::{Path, PathBuf};
 
-/// Bytes of the longest file beside a store that is looked at.
-const LONGEST: u64 = 256;
+/// The most bytes of a hash file; they are far shorter.
+const MAX_HASH_FILE_BYTES: u64 = 256;
 
-/// The hash of documents, of which there are so many.
+/// Computes the hash of `count` documents.
 pub(in crate::data::corpora) fn hash(
     count: usize,
     documents: impl Iterator<Item = Result<Document>>,
@@ -21,38 +21,39 @@ pub(in crate::data::corpora) fn hash(
     for document in documents {
         hash.add_document(&document?);
     }
-    Ok(hash.shown())
+    Ok(hash.to_text())
 }
 
 impl Store {
-    /// The hash that was written beside the file, if it is that of this file: its line starts with the checksum of the
-    /// file's header, which holds that of the index, which holds those of all blocks. Stores of before have none.
+    /// Returns the hash stored beside the file, if it belongs to this file: its line starts with the checksum of the
+    /// file's header, which covers the checksums of the index and so of all blocks. `None` if the hash file is missing.
     pub fn known_hash(&self) -> Option<String> {
-        let path = beside(&self.path);
-        let line = open::text(&path, LONGEST).ok()?;
-        let (of, hash) = line.trim_end().split_once(' ')?;
-        (of == self.mark() && hash.starts_with("blake3:")).then(|| hash.to_string())
+        let path = hash_path(&self.path);
+        let line = open::text(&path, MAX_HASH_FILE_BYTES).ok()?;
+        let (mark, hash) = line.trim_end().split_once(' ')?;
+        (mark == self.mark() && hash.starts_with("blake3:")).then(|| hash.to_string())
     }
 
-    /// Reads all documents once, a block at a time, and writes their hash beside the file.
-    pub(super) fn keep_hash(&self) -> Result<()> {
+    /// Reads all documents once, block by block, and writes their hash beside the file.
+    pub(super) fn write_hash(&self) -> Result<()> {
         let mut hash = ContentHash::default();
         hash.add_count(self.len());
         for block in &self.blocks {
             let rows = self.read(block)?;
             (0..rows.len()).filter_map(|number| rows.get(number)).for_each(|document| hash.add_document(&document));
         }
-        let line = format!("{} {}\n", self.mark(), hash.shown());
-        write_file(&beside(&self.path), line.as_bytes())
+        let line = format!("{} {}\n", self.mark(), hash.to_text());
+        write_file(&hash_path(&self.path), line.as_bytes())
     }
 
+    /// Returns the checksum of the header, in hexadecimal.
     fn mark(&self) -> String {
         format!("{:08x}", super::crc(&self.header.to_bytes()))
     }
 }
 
-/// Where the hash of a file of documents lies.
-fn beside(path: &Path) -> PathBuf {
+/// Returns the path of the hash of a file of documents.
+fn hash_path(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".hash");
     path.with_file_name(name)

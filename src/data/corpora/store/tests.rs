@@ -1,7 +1,7 @@
 use super::*;
 use crate::data::Documents;
 
-/// Documents whose labels take most of the room.
+/// Makes a store of documents with labels of `label` bytes.
 fn filled(folder: &Path, documents: u32, label: usize) -> Store {
     let mut writer = Writer::create(&folder.join("documents")).unwrap();
     for number in 0..documents {
@@ -15,13 +15,13 @@ fn filled(folder: &Path, documents: u32, label: usize) -> Store {
 fn an_epoch_reads_every_block_once_and_keeps_a_bounded_number() {
     let folder = tempfile::tempdir().unwrap();
     let store = filled(folder.path(), 12_000, 1000);
-    assert!(store.blocks.len() > KEPT + MIXED, "{} blocks", store.blocks.len());
+    assert!(store.blocks.len() > CACHED_BLOCKS + MIXED_BLOCKS, "{} blocks", store.blocks.len());
     let order = store.order(3, 1);
     for &number in &order {
         let expected =
             (0..5).map(|word| (word * 20_000 + number as u32 % 97, 1 + (number as u32 + word) % 300)).collect();
         assert_eq!(store.with(number as usize, Rows::get).unwrap(), Some(expected));
-        assert!(store.cache.lock().unwrap().blocks.len() <= KEPT);
+        assert!(store.cache.lock().unwrap().blocks.len() <= CACHED_BLOCKS);
     }
     assert_eq!(store.cache.lock().unwrap().reads, store.blocks.len() as u64);
     let mut sorted = order.clone();

@@ -1,4 +1,4 @@
-//! Writes a file of documents, a block at a time.
+//! Writes a file of documents, block by block.
 
 use super::{Block, HEADER, Header, Store, block, crc};
 use crate::data::corpora::Document;
@@ -8,20 +8,20 @@ use crate::platform::files::NewFile;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// Bytes at which a block is written: a seek costs as much as reading so many, and 32 decoded blocks are about 30 MB.
-const BLOCK: usize = 1 << 17;
+/// The fewest bytes of a block: for smaller blocks, seeks would dominate reading. 32 decoded blocks take about 30 MB.
+const MIN_BLOCK_BYTES: usize = 1 << 17;
 
-/// A file that is being written, beside its place.
+/// Writes a file under a temporary name; [`finish`](Self::finish) renames it.
 pub(crate) struct Writer {
     path: PathBuf,
     file: BufWriter<NewFile>,
     header: Header,
     index: Vec<Block>,
-    /// The block that is being filled, and its documents.
+    /// The bytes of the current block, and its number of documents.
     block: Vec<u8>,
     documents: u32,
-    /// Where it will lie.
-    at: u64,
+    /// The offset of the current block.
+    offset: u64,
 }
 
 impl Writer {
@@ -30,10 +30,11 @@ impl Writer {
         let mut file = created.map_err(|error| wrong(path, error))?;
         file.write_all(&[0; HEADER]).map_err(|error| wrong(path, error))?;
         let header = Header::default();
-        let at = HEADER as u64;
-        Ok(Self { path: path.into(), file, header, index: vec![], block: vec![], documents: 0, at })
+        let offset = HEADER as u64;
+        Ok(Self { path: path.into(), file, header, index: vec![], block: vec![], documents: 0, offset })
     }
 
+    /// Adds a document, and writes the block if it is full.
     pub fn push(&mut self, entries: Document, label: Option<&str>) -> Result<()> {
         let document = tidy(entries)?;
         block::encode(&mut self.block, &document, label);
@@ -41,7 +42,7 @@ impl Writer {
         self.header.documents += 1;
         self.header.tokens += document.iter().map(|(_, count)| u64::from(*count)).sum::<u64>();
         self.header.words = self.header.words.max(document.last().map_or(0, |(word, _)| u64::from(*word) + 1));
-        if self.block.len() >= BLOCK { self.end_block() } else { Ok(()) }
+        if self.block.len() >= MIN_BLOCK_BYTES { self.end_block() } else { Ok(()) }
     }
 
     pub fn largest_word(&self) -> Option<u32> {
@@ -53,15 +54,15 @@ impl Writer {
             return Err(Error::file(&self.path, "a document takes more than 4 GiB; cut it into parts"));
         };
         let first = self.header.documents - u64::from(self.documents);
-        self.index.push(Block { at: self.at, bytes, first, documents: self.documents, crc: crc(&self.block) });
+        self.index.push(Block { offset: self.offset, bytes, first, documents: self.documents, crc: crc(&self.block) });
         self.file.write_all(&self.block).map_err(|error| wrong(&self.path, error))?;
-        self.at += u64::from(bytes);
+        self.offset += u64::from(bytes);
         self.documents = 0;
         self.block.clear();
         Ok(())
     }
 
-    /// Puts the file into its place and opens it; `first_word` is the number that its words are counted from.
+    /// Writes index and header, renames the file and opens it. `first_word` is the number of the first word, 0 or 1.
     pub fn finish(mut self, first_word: u32) -> Result<Store> {
         if self.documents > 0 {
             self.end_block()?;
@@ -70,7 +71,7 @@ impl Writer {
         self.header = Header {
             first_word,
             blocks: self.index.len() as u64,
-            index: self.at,
+            index: self.offset,
             index_crc: crc(&index),
             ..self.header
         };
@@ -84,7 +85,7 @@ impl Writer {
             .and_then(NewFile::put_in_place);
         written.map_err(|error| wrong(&path, error))?;
         let store = Store::open(&path)?;
-        store.keep_hash()?;
+        store.write_hash()?;
         Ok(store)
     }
 }
