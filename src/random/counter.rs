@@ -113,31 +113,16 @@ impl NoiseKey {
     pub(crate) fn words(&self, blocks: &Lanes<u32>, latents: &Lanes<u32>, rows: &Lanes<u32>) -> Words {
         let key = [self.seed as u32, (self.seed >> 32) as u32 ^ (self.step >> 32) as u32];
         let rows = each(|i| self.first_row.wrapping_add(rows[i]));
-        philox::<LANES>([*blocks, *latents, rows, [self.step as u32; LANES]], key)
+        philox([*blocks, *latents, rows, [self.step as u32; LANES]], key)
     }
 }
 
-/// Latents that share a block of random words where each takes one number of 64 bits.
-pub(crate) const LATENTS_PER_BLOCK: usize = 2;
-
 impl NoiseKey {
-    /// One uniform number inside (0, 1) for each lane, of 64 bits: block 0 of the number of the latent's pair holds
-    /// those of both.
+    /// Returns one uniform number inside (0, 1) of 64 bits per lane: the first of the latent's block 0.
     #[inline(always)]
     pub(crate) fn uniforms(&self, latents: &Lanes<u32>, rows: &Lanes<u32>) -> Lanes<f64> {
-        let key = [self.seed as u32, (self.seed >> 32) as u32 ^ (self.step >> 32) as u32];
-        let step = [self.step as u32; LANES];
-        let pairs = each(|i| latents[i] / LATENTS_PER_BLOCK as u32);
-        let rows_of_batch = each(|i| self.first_row.wrapping_add(rows[i]));
-        let follow = each(|i| latents[0].wrapping_add(i as u32));
-        if latents[0] % LATENTS_PER_BLOCK as u32 == 0 && *latents == follow && *rows == [rows[0]; LANES] {
-            // Most often: eight blocks serve all lanes.
-            let pairs = each(|i| pairs[0].wrapping_add(i as u32));
-            let words = philox::<{ LANES / LATENTS_PER_BLOCK }>([[0; LANES], pairs, rows_of_batch, step], key);
-            return each(|i| f64::uniform(&words, i % LATENTS_PER_BLOCK, i / LATENTS_PER_BLOCK));
-        }
-        let words = philox::<LANES>([[0; LANES], pairs, rows_of_batch, step], key);
-        each(|i| f64::uniform(&words, latents[i] as usize % LATENTS_PER_BLOCK, i))
+        let words = self.words(&[0; LANES], latents, rows);
+        each(|i| f64::uniform(&words, 0, i))
     }
 }
 
@@ -151,9 +136,9 @@ pub(crate) fn block_of(atom: i64, a_block: i64) -> u32 {
 /// The rounds of Philox4x32-10.
 pub(crate) const ROUNDS: usize = 10;
 
-/// Computes Philox4x32 on one counter for each of the first `COUNT` lanes, a multiple of eight.
+/// Computes Philox4x32 on one counter per lane.
 #[inline(always)]
-fn philox<const COUNT: usize>(mut counter: Words, mut key: [u32; 2]) -> Words {
+fn philox(mut counter: Words, mut key: [u32; 2]) -> Words {
     const LOW: u64 = 0xffff_ffff;
     // As many lanes as fit in registers: with more, each round would go through memory.
     const AT_ONCE: usize = 8;
@@ -162,7 +147,7 @@ fn philox<const COUNT: usize>(mut counter: Words, mut key: [u32; 2]) -> Words {
         *keys = key.map(u64::from);
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
     }
-    for first in (0..COUNT).step_by(AT_ONCE) {
+    for first in (0..LANES).step_by(AT_ONCE) {
         // Words lie in the low halves of 64 bits, where vector instructions multiply them. The high halves are ignored.
         let mut wide = [[0; AT_ONCE]; 4];
         for (wide, words) in wide.iter_mut().zip(&counter) {
@@ -190,31 +175,18 @@ fn philox<const COUNT: usize>(mut counter: Words, mut key: [u32; 2]) -> Words {
 
 #[cfg(test)]
 mod tests {
-    use super::{LANES, Lanes, NoiseKey, each, philox};
+    use super::{LANES, philox};
 
     /// The known answers that the authors publish with their Random123 library.
     #[test]
     fn known_answers() {
-        let block = |counter: [u32; 4], key: [u32; 2]| {
-            philox::<LANES>(counter.map(|word| [word; LANES]), key).map(|word| word[3])
-        };
+        let block =
+            |counter: [u32; 4], key: [u32; 2]| philox(counter.map(|word| [word; LANES]), key).map(|word| word[3]);
         assert_eq!(block([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
         assert_eq!(block([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
         assert_eq!(
             block([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
             [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
         );
-    }
-
-    /// Lanes that follow one another share blocks, others do not: the numbers are the same.
-    #[test]
-    fn uniform_numbers_do_not_depend_on_the_lanes() {
-        let key = NoiseKey { first_row: 3, ..NoiseKey::new(5, 1 << 33) };
-        let follow = key.uniforms(&each(|i| 6 + i as u32), &[9; LANES]);
-        for shift in 1..LANES {
-            let lanes: Lanes<u32> = each(|i| 6 + ((i + shift) % LANES) as u32);
-            let found = key.uniforms(&lanes, &[9; LANES]);
-            assert_eq!(found, each(|i| follow[(i + shift) % LANES]));
-        }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::platform::device::is_host;
-use crate::random::counter::{LATENTS_PER_BLOCK, NoiseKey, ROUNDS};
+use crate::random::counter::{NoiseKey, ROUNDS};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// Returns the noise of [`NoiseKey::gumbel_at`] on any device: by the CPU's loop on the host, otherwise by tensor
@@ -29,10 +29,8 @@ pub(crate) fn uniform_on(key: &NoiseKey, (first, count): (i64, i64), latents: i6
     let integers = (Kind::Int64, device);
     let number = Tensor::f_arange_start(first, first + count, integers)?.unsqueeze(-1);
     let row = low(&(number.divide_scalar_mode(latents, "floor") + i64::from(key.first_row)));
-    let (latent, both) = (number.remainder(latents), LATENTS_PER_BLOCK as i64);
-    let pair = latent.divide_scalar_mode(both, "floor");
-    let [even, odd] = uniforms(&words(key, &Tensor::f_zeros([1, 1], integers)?, &pair, &row));
-    Ok(even.where_self(&latent.remainder(both).eq(0), &odd).squeeze_dim(-1))
+    let words = words(key, &Tensor::f_zeros([1, 1], integers)?, &number.remainder(latents), &row);
+    Ok(uniforms(&words)[0].squeeze_dim(-1))
 }
 
 /// Returns the two float64 numbers of each block of words.

@@ -104,7 +104,6 @@ where
         }
     }
 
-
     fn fill_weights(&self, lanes: &mut LaneBlock, precision: f64, with_logs: bool) -> bool {
         let (recurrences, law) = (self, PhantomData);
         if self.parameters > 1 {

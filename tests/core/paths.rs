@@ -296,10 +296,9 @@ fn reference(c: &Combination, (lo, hi): (i64, i64), given: &Given) -> Result<(Fo
     let z = match c.order {
         None => Relaxation::new(&q, c.temperature)?.forward(c.forward).rsample_with_noise(&noise)?,
         Some(order) => {
-            // The uniform numbers behind the noise of atoms 0 and 1 of a latent are those of a pair of latents.
-            let noise = c.key.gumbel_from(0, &[rows, (latents + 1) / 2, 2], Kind::Double)?;
-            let uniform = -(-(-noise).exp()).expm1().reshape([rows, 2 * ((latents + 1) / 2)]).narrow(1, 0, latents);
-            finite_order(&q, lo, order, &uniform.reshape(&c.shape))
+            // The uniform number behind the noise of atom 0.
+            let noise = c.key.gumbel_from(0, &[rows, latents, 1], Kind::Double)?;
+            finite_order(&q, lo, order, &-(-(-noise).exp()).expm1().reshape(&c.shape))
         }
     };
     let kl = prior.map(|prior| q.kl(&prior)).transpose()?;
