@@ -45,19 +45,47 @@ impl Trained {
     /// When the device cannot be used, or those of [`Loaded::read`].
     pub fn load<T: TrainTask>(&self, change: impl FnOnce(&mut T::Settings)) -> Result<(T, T::Settings, Device)> {
         let device = self.common.prepare()?;
-        let CheckpointArgs { run, checkpoint } = &self.checkpoint_args;
-        let (folder, _) = RunFolder::open::<T::Settings>(run)?;
-        self.checkpoint_args.check(&folder)?;
-        let Loaded { task, settings, warnings } = Loaded::<T>::read(run, checkpoint, device, |settings| {
-            change(settings);
-            set_data_dir(settings, self.data_dir.as_deref());
+        let (folder, _) = RunFolder::open::<T::Settings>(&self.checkpoint_args.run)?;
+        let (task, settings) = self.read(&folder, device, change, |settings: &T::Settings| {
             name_outside(&self.common, &folder, settings);
         })?;
-        warn(&warnings);
         Ok((task, settings, device))
     }
 
-    /// The run's folder, its settings with the folder of data that was given, and the device.
+    /// As [`load`](Self::load), of a run that [`settings`](Self::settings) has opened, and whose links it has named.
+    ///
+    /// # Errors
+    /// Those of [`Loaded::read`].
+    pub fn load_opened<T: TrainTask>(
+        &self,
+        folder: &RunFolder,
+        device: Device,
+        change: impl FnOnce(&mut T::Settings),
+    ) -> Result<(T, T::Settings)> {
+        self.read(folder, device, change, |settings| self.name_data(settings))
+    }
+
+    /// The model with its data; `name` says which paths are opened.
+    fn read<T: TrainTask>(
+        &self,
+        folder: &RunFolder,
+        device: Device,
+        change: impl FnOnce(&mut T::Settings),
+        name: impl FnOnce(&T::Settings),
+    ) -> Result<(T, T::Settings)> {
+        self.checkpoint_args.check(folder)?;
+        let checkpoint = &self.checkpoint_args.checkpoint;
+        let Loaded { task, settings, warnings } = Loaded::<T>::read(folder.path(), checkpoint, device, |settings| {
+            change(settings);
+            set_data_dir(settings, self.data_dir.as_deref());
+            name(settings);
+        })?;
+        warn(&warnings);
+        Ok((task, settings))
+    }
+
+    /// The run's folder, its settings with the folder of data that was given, and the device. Says where the links in
+    /// the folder lead.
     ///
     /// # Errors
     /// When the device cannot be used, or there is no run.
@@ -191,7 +219,9 @@ impl Export {
             .flatten()
             .try_for_each(|path| must_not_be_data(path, &settings))?;
         let checkpoint = self.checkpoint_args.file(&folder)?;
-        let FromFile { store, model, .. } = read(&settings, &checkpoint, device)?;
+        let found = read(&settings, &checkpoint, device)?;
+        found.check_run(&settings)?;
+        let FromFile { store, model, .. } = found;
         let target = &self.target;
         if let Some(path) = &target.torchscript {
             torchscript(path, &store, &model, &settings)?;

@@ -1,9 +1,11 @@
-//! Checkpoints: one safetensors file with PyTorch's parameter names, the optimiser's state, and progress as metadata.
+//! Checkpoints: one safetensors file with PyTorch's parameter names, the optimiser's state, and as metadata progress
+//! and the settings that the weights are bound to.
 //!
 //! A file is written beside its place, synced, and renamed into it, so that a reader sees the old or the new one,
 //! whole. A checksum of all that it holds tells damage that leaves the format intact; files from before there were
-//! checksums are read without.
+//! checksums are read without, and so are those from before they held settings.
 
+use super::bound_settings::BoundValues;
 use crate::error::{Cause, Error, Result};
 use crate::formats::safetensors::{bytes_of, fits};
 use crate::nn::Adam;
@@ -52,6 +54,9 @@ pub struct Progress {
 
 const PROGRESS: &str = "gengs.progress";
 
+/// The name of the bound settings in the metadata.
+const SETTINGS: &str = "gengs.settings";
+
 /// The name of the checksum in the metadata.
 const CHECKSUM: &str = "gengs.crc32";
 
@@ -95,6 +100,8 @@ pub struct Checkpoint {
     path: PathBuf,
     tensors: BTreeMap<String, Tensor>,
     progress: Progress,
+    /// The settings that it is bound to, where it knows them.
+    bound: Option<BoundValues>,
     /// The checksum of all that it holds.
     mark: String,
 }
@@ -112,6 +119,16 @@ impl Checkpoint {
     /// # Errors
     /// When the file cannot be written; what stood at `path` is then still there.
     pub fn write(path: &Path, named: &[(String, Tensor)], progress: &Progress) -> Result<()> {
+        Self::write_bound(path, named, progress, None)
+    }
+
+    /// The same, with the settings that the weights are bound to.
+    pub(super) fn write_bound(
+        path: &Path,
+        named: &[(String, Tensor)],
+        progress: &Progress,
+        bound: Option<&BoundValues>,
+    ) -> Result<()> {
         let failed = |cause: Cause| {
             let kept = if path.exists() { "the one before it is kept" } else { "there is none before it" };
             Error::caused(path, format!("the checkpoint cannot be written, and {kept}"), cause)
@@ -127,11 +144,13 @@ impl Checkpoint {
             })
             .collect::<Result<BTreeMap<_, _>>>()?;
         let progress = serde_json::to_string(progress).map_err(|error| failed(error.into()))?;
-        let metadata = HashMap::from([
-            (CHECKSUM.to_string(), checksum(&progress, &views)),
+        let bound = bound.map(serde_json::to_string).transpose().map_err(|error| failed(error.into()))?;
+        let mut metadata = HashMap::from([
+            (CHECKSUM.to_string(), checksum(&progress, bound.as_deref(), &views)),
             (PROGRESS.to_string(), progress),
             ("gengs.version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
         ]);
+        metadata.extend(bound.map(|bound| (SETTINGS.to_string(), bound)));
         let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| failed(error.into()))?;
         replace(path, &bytes).map_err(|error| failed(error.into()))
     }
@@ -166,6 +185,8 @@ impl Checkpoint {
         let text = text.ok_or_else(|| damaged("it has no record of progress"))?;
         let progress: Progress = serde_json::from_str(text).map_err(|error| unreadable(error.into()))?;
         progress.check().map_err(|problem| damaged(&problem))?;
+        let settings = metadata.and_then(|metadata| metadata.get(SETTINGS)).map(String::as_str);
+        let bound = settings.map(serde_json::from_str).transpose().map_err(|error| unreadable(error.into()))?;
         let file = SafeTensors::deserialize(bytes).map_err(|error| unreadable(error.into()))?;
         let views: BTreeMap<&str, TensorView<'_>> = file.iter().collect();
         if let Some((name, view)) = views.iter().find(|(_, view)| view.dtype() != Dtype::F32) {
@@ -175,7 +196,7 @@ impl Checkpoint {
         if expected.is_none() && text.contains(SINCE_CHECKSUMS) {
             return Err(damaged("its checksum is missing"));
         }
-        let mark = checksum(text, &views);
+        let mark = checksum(text, settings, &views);
         if expected.is_some_and(|expected| *expected != mark) {
             return Err(damaged("its checksum is another one than when it was written"));
         }
@@ -189,7 +210,17 @@ impl Checkpoint {
             }
             tensors.insert(name.to_string(), tensor);
         }
-        Ok(Self { path: path.to_path_buf(), tensors, progress, mark })
+        Ok(Self { path: path.to_path_buf(), tensors, progress, bound, mark })
+    }
+
+    /// The file that it was read from.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The settings that it is bound to; `None` where it does not know them.
+    pub(super) fn bound(&self) -> Option<&BoundValues> {
+        self.bound.as_ref()
     }
 
     /// The parameters of the model, without the optimiser's state and what an estimator learned.
@@ -197,9 +228,11 @@ impl Checkpoint {
         self.tensors.into_iter().filter(|(name, _)| !NO_PARAMETERS.iter().any(|prefix| name.starts_with(prefix)))
     }
 
-    /// How the tensors of another checkpoint differ from its own, if they do.
+    /// How the settings or the tensors of another checkpoint differ from its own, if they do.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        difference(&self.tensors, &other.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect())
+        let settings = self.bound.as_ref().zip(other.bound.as_ref()).and_then(|(own, other)| own.difference(other));
+        let tensors = || other.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        settings.or_else(|| difference(&self.tensors, &tensors()))
     }
 
     /// How far the run had come.
@@ -295,10 +328,13 @@ pub(super) fn not_finite(contents: Vec<(String, Tensor)>) -> Option<String> {
     contents.into_iter().find(|(_, tensor)| !finite(tensor)).map(|(name, _)| format!("parameter {name}"))
 }
 
-/// The checksum of names, shapes and numbers, in the order of the names, and of progress.
-fn checksum(progress: &str, views: &BTreeMap<&str, TensorView<'_>>) -> String {
+/// The checksum of names, shapes and numbers, in the order of the names, of progress, and of the bound settings.
+fn checksum(progress: &str, bound: Option<&str>, views: &BTreeMap<&str, TensorView<'_>>) -> String {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(progress.as_bytes());
+    if let Some(bound) = bound {
+        hasher.update(format!("\n{bound}").as_bytes());
+    }
     for (name, view) in views {
         hasher.update(format!("\n{name} {:?}\n", view.shape()).as_bytes());
         hasher.update(view.data());

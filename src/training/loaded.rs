@@ -1,5 +1,6 @@
 //! A task at a checkpoint of a run, with the data that the run was trained on.
 
+use super::bound_settings::check_settings;
 use super::checkpoint::Checkpoint;
 use super::data_record::{check_data, other_data, unreadable_data};
 use super::run_folder::RunFolder;
@@ -25,16 +26,18 @@ impl<T: TrainTask> Loaded<T> {
     /// From a run folder and its checkpoint `best` or `last`; `change` says where the data are now.
     ///
     /// # Errors
-    /// When there is no run or no such checkpoint, and [`Error::OtherData`](crate::Error::OtherData) where the data are
-    /// not those of the run.
+    /// When there is no run or no such checkpoint, [`Error::OtherSettings`](crate::Error::OtherSettings) where the
+    /// checkpoint was trained with others, and [`Error::OtherData`](crate::Error::OtherData) where the data are not those
+    /// of the run.
     pub fn read(path: &Path, checkpoint: &str, device: Device, change: impl FnOnce(&mut T::Settings)) -> Result<Self> {
         let (folder, mut settings) = RunFolder::open::<T::Settings>(path)?;
         change(&mut settings);
         let checkpoint = Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?;
+        let mut warnings: Vec<String> = check_settings(&checkpoint, &settings)?.into_iter().collect();
         let mut task = blank::<T>(&settings, device).map_err(|error| unreadable_data(&settings, error))?;
-        let warning = recognise(&folder, &settings, &task)?;
+        warnings.extend(recognise(&folder, &settings, &task)?);
         restore(&mut task, &checkpoint)?;
-        Ok(Self { task, settings, warnings: warning.into_iter().collect() })
+        Ok(Self { task, settings, warnings })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Training: the loop, schedules, checkpoints, the run folder, events for TensorBoard, weights that come from and go to
 //! PyTorch; and what is trained, with its settings and its evaluation.
 
+mod bound_settings;
 mod checkpoint;
 mod checkpoint_interval;
 mod data_record;
@@ -25,6 +26,7 @@ mod vae;
 pub mod weights;
 
 pub use crate::formats::tensorboard::EventWriter;
+pub use bound_settings::BoundSettings;
 pub use checkpoint::{Checkpoint, Progress};
 pub use checkpoint_interval::{Interval, OnNan};
 pub use data_record::{DataRecord, check_data, must_not_be_data};

@@ -3,6 +3,7 @@
 //! All randomness of a step is a function of (seed, epoch, step), so that a run that is stopped and resumed goes on
 //! exactly as one that was not.
 
+use super::bound_settings::{BoundValues, check_settings};
 use super::checkpoint::{Checkpoint, Progress, not_finite};
 use super::checkpoint_interval::{Interval, OnNan};
 use super::data_record::{DataRecord, unreadable_data};
@@ -100,7 +101,7 @@ impl<T: TrainTask> Session<T> {
     ///
     /// # Errors
     /// When there is no run, another process trains in it, no checkpoint can be read, what it holds is not what the
-    /// settings describe, or the data are not those of the run; and those of `change`.
+    /// settings describe, the settings that it is bound to or the data are not those of the run; and those of `change`.
     pub fn resume_with(
         path: &Path,
         device: Device,
@@ -112,6 +113,7 @@ impl<T: TrainTask> Session<T> {
         settings.check()?;
         settings.make_absolute();
         let Recovered { checkpoint, best_lost, mut warnings } = recovery::newest(&folder)?;
+        warnings.extend(check_settings(&checkpoint, &settings)?);
         let progress = checkpoint.progress();
         let (fewest, epochs) = (progress.epochs + usize::from(progress.steps > 0), settings.loop_config().epochs);
         if epochs < fewest {
@@ -391,12 +393,13 @@ impl<T: TrainTask> Session<T> {
         self.events.sync()?;
         self.folder.write_records(METRICS, &self.records)?;
         self.task.save_extra_files(&self.folder)?;
+        let bound = BoundValues::of(&self.settings)?;
         if let Some((contents, progress)) = &self.best {
-            Checkpoint::write(&self.folder.file(BEST), contents, progress)?;
+            Checkpoint::write_bound(&self.folder.file(BEST), contents, progress, bound.as_ref())?;
             self.best = None;
         }
         let contents = self.task.contents();
-        Checkpoint::write(&self.folder.file(LAST), &contents, &self.progress)?;
+        Checkpoint::write_bound(&self.folder.file(LAST), &contents, &self.progress, bound.as_ref())?;
         self.saved = Instant::now();
         Ok(())
     }

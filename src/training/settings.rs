@@ -1,5 +1,6 @@
 //! The settings of a run.
 
+use super::bound_settings::BoundSettings;
 use super::checkpoint_interval::{Interval, OnNan};
 use super::ranges::{integer, number};
 use super::schedule::Schedule;
@@ -107,6 +108,9 @@ pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
 
     /// What a user calls its data.
     const DATA: DataWords = DataWords { setting: "", examples: "examples", features: "numbers" };
+
+    /// The settings that the weights are bound to: checkpoints hold them, and are refused where they differ.
+    const BOUND: BoundSettings = BoundSettings { of_model: &[], of_run: &[] };
 
     /// Fails when a setting is out of its range; the model checks its own.
     ///

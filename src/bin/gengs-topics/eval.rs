@@ -86,6 +86,7 @@ impl Eval {
             None => self.own_documents(),
         };
         match (own, &self.corpus) {
+            (Err(error @ Error::OtherSettings { .. }), _) => Err(error.into()),
             (Err(error), Some(corpus)) if self.weights.is_none() => self.other_documents(corpus).with_context(|| {
                 // Of an error of reading it, the other sentence tells; what that advises is for training.
                 let reason = if let Error::OtherData { difference, .. } = error {

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use clap::Args;
+use gengs::Error;
 use gengs::cli::{Trained, print_line};
 use gengs::models::Inference;
 use gengs::topic_metrics::page::{About, html};
@@ -60,13 +61,16 @@ fn shown(trained: &Trained, corpus: Option<&str>, text: bool) -> anyhow::Result<
     if let Some(shown) = TopicsShown::read(&folder, &trained.checkpoint_args.checkpoint)? {
         return Ok((shown, config));
     }
-    let (task, config, _) = trained.load::<TopicsTask>(|config| place(config, corpus)).with_context(|| {
-        let run = folder.path().display();
-        format!(
-            "{run} keeps no topics of this checkpoint, as a run does at its end (train --resume), and its \
-            documents are needed"
-        )
-    })?;
+    let (task, config) = match trained.load_opened::<TopicsTask>(&folder, device, |config| place(config, corpus)) {
+        Err(error @ Error::OtherSettings { .. }) => return Err(error.into()),
+        loaded => loaded.with_context(|| {
+            let run = folder.path().display();
+            format!(
+                "{run} keeps no topics of this checkpoint, as a run does at its end (train --resume), and its \
+                documents are needed"
+            )
+        })?,
+    };
     Ok((TopicsShown::new(task.model(), task.corpus(), text && !config.no_text, device)?, config))
 }
 

@@ -1,6 +1,7 @@
 //! What `topics` and `tree` show of a checkpoint, kept in the run folder: they need no documents then, and the folder
 //! may be moved.
 
+use super::config::TopicsTrainConfig;
 use super::report::TopicsReport;
 use super::words::read_run_words;
 use crate::data::{Corpus, TextRules};
@@ -8,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::models::TopicModel;
 use crate::topic_metrics::page::Example;
 use crate::topic_metrics::{COHERENCE_WORDS, Tree, coherence};
+use crate::training::bound_settings::check_settings;
 use crate::training::checkpoint::Checkpoint;
 use crate::training::run_folder::RunFolder;
 use crate::training::side_file;
@@ -79,12 +81,14 @@ impl TopicsShown {
     /// checkpoint, since it has not come to its end.
     ///
     /// # Errors
-    /// When a file is damaged.
+    /// When a file is damaged, or the run's settings are not those that the checkpoint was trained with.
     pub fn read(folder: &RunFolder, name: &str) -> Result<Option<Self>> {
         let file = file_name(name);
         let found = side_file::read::<Self>(folder, &file)?;
         let Some((mut shown, tensors)) = found else { return Ok(None) };
         let checkpoint = Checkpoint::read(&folder.file(&format!("{name}.safetensors")))?;
+        let (_, settings) = RunFolder::open::<TopicsTrainConfig>(folder.path())?;
+        check_settings(&checkpoint, &settings)?;
         if shown.checkpoint != checkpoint.mark() {
             return Ok(None);
         }

@@ -8,6 +8,7 @@ use crate::data::Vocabulary;
 use crate::error::Result;
 use crate::models::{BagOfWordsBatch, TopicModel};
 use crate::random;
+use crate::training::bound_settings::check_settings;
 use crate::training::checkpoint::Checkpoint;
 use crate::training::run_folder::RunFolder;
 use std::path::Path;
@@ -51,6 +52,8 @@ impl TrainedTopics {
     /// When there is no run, or no such checkpoint, or they do not fit together.
     pub fn load(run: &Path, checkpoint: &str, device: Device) -> Result<Self> {
         let (folder, config) = RunFolder::open::<TopicsTrainConfig>(run)?;
+        let checkpoint = Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?;
+        check_settings(&checkpoint, &config)?;
         let vocabulary = read_run_words(&folder, config.text.clone())?;
         let words = vocabulary.len() as i64;
         let shape = config.model(words);
@@ -58,7 +61,7 @@ impl TrainedTopics {
         let store = VarStore::new(device);
         let _generator = random::hold();
         let model = TopicModel::new(&store.root(), &shape, &blank(words, &config.topics, device))?;
-        Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?.restore(&store)?;
+        checkpoint.restore(&store)?;
         Ok(Self { config, vocabulary, store, model })
     }
 

@@ -4,6 +4,7 @@ use crate::data::ImageSet;
 use crate::error::{Error, Result};
 use crate::estimators::EstimatorKind;
 use crate::models::{Family, Inference, LatentConfig, VaeConfig};
+use crate::training::bound_settings::BoundSettings;
 use crate::training::checkpoint_interval::{Interval, OnNan};
 use crate::training::ranges::{integer, number};
 use crate::training::schedule::{Schedule, TruncationSetting};
@@ -117,6 +118,11 @@ impl Settings for TrainConfig {
     const PROGRAM: &'static str = "gengs-vae";
 
     const DATA: DataWords = DataWords { setting: "dataset", examples: "images", features: "pixels an image" };
+
+    const BOUND: BoundSettings = BoundSettings {
+        of_model: &["family", "inference", "prior", "truncation", "latents", "hidden"],
+        of_run: &["temperature", "seed"],
+    };
 
     fn check(&self) -> Result<()> {
         self.loop_config().check()?;

@@ -22,8 +22,9 @@ mod topic_model;
 pub use crate::formats::safetensors::write_safetensors;
 pub use topic_model::read_topics;
 
-use super::TrainConfig;
+use super::bound_settings::BoundValues;
 use super::checkpoint::Checkpoint;
+use super::{Settings, TrainConfig};
 use crate::error::{Error, Result};
 use crate::formats::pytorch::{self, Problem};
 use crate::formats::safetensors;
@@ -33,7 +34,7 @@ use crate::nn::is_finite;
 use crate::platform::{budget, open};
 use crate::random;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tch::nn::VarStore;
 use tch::{Device, Tensor, no_grad_guard};
 
@@ -49,6 +50,11 @@ const LISTED: usize = 3;
 /// When the file is missing, damaged, or holds no named tensors; where Python can convert it, the message says with
 /// which command.
 pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
+    read_bound(path, device).map(|(named, _)| named)
+}
+
+/// The same, with the settings that a checkpoint is bound to.
+fn read_bound(path: &Path, device: Device) -> Result<(Vec<(String, Tensor)>, Option<BoundValues>)> {
     let bytes = open::whole(path, budget::WEIGHTS).map_err(|error| Error::file(path, error))?;
     let damaged = |problem: String| Problem::Damaged(format!("not a whole file of weights ({problem}); get it again"));
     let named = if bytes.starts_with(b"PK\x03\x04") {
@@ -58,7 +64,11 @@ pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
     } else if safetensors::is_one(&bytes) {
         match Checkpoint::is_one(&bytes) {
             // Whole, or refused: it says itself what it should hold.
-            true => return parameters(Checkpoint::from_bytes(path, &bytes)?, device),
+            true => {
+                let checkpoint = Checkpoint::from_bytes(path, &bytes)?;
+                let bound = checkpoint.bound().cloned();
+                return Ok((on_device(checkpoint.into_parameters(), device)?, bound));
+            }
             false => safetensors::read(&bytes),
         }
     } else if let Some(problem) = parts(&bytes) {
@@ -83,12 +93,10 @@ pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
             None => Error::file(path, format!("{what}; rename the file to have the command that converts it")),
         },
     })?;
-    named.into_iter().map(|(name, tensor)| Ok((name, tensor.f_to_device(device)?))).collect()
+    Ok((on_device(named, device)?, None))
 }
 
-/// The parameters of a checkpoint, on a device.
-fn parameters(checkpoint: Checkpoint, device: Device) -> Result<Vec<(String, Tensor)>> {
-    let named = checkpoint.into_parameters();
+fn on_device(named: impl IntoIterator<Item = (String, Tensor)>, device: Device) -> Result<Vec<(String, Tensor)>> {
     named.into_iter().map(|(name, tensor)| Ok((name, tensor.f_to_device(device)?))).collect()
 }
 
@@ -198,6 +206,9 @@ fn named<'a>(tensors: &'a [(String, Tensor)], name: &str) -> Option<&'a Tensor> 
     found.map(|(_, tensor)| tensor)
 }
 
+/// A file, and the settings that its weights are bound to, where it is a checkpoint that knows them.
+type Source = (PathBuf, Option<BoundValues>);
+
 /// A model with the weights of a file.
 #[derive(Debug)]
 pub struct FromFile<M> {
@@ -207,6 +218,26 @@ pub struct FromFile<M> {
     pub model: M,
     /// What was done to the names of the weights, in a sentence.
     pub note: Option<String>,
+    source: Source,
+}
+
+impl<M> FromFile<M> {
+    /// Fails where the file is a checkpoint of a run with other settings, also of those that do not change the model:
+    /// for who takes it for a run's own.
+    ///
+    /// # Errors
+    /// [`Error::OtherSettings`], with the first that differs.
+    pub fn check_run(&self, settings: &impl Settings) -> Result<()> {
+        let (path, bound) = &self.source;
+        bound.as_ref().map_or(Ok(()), |bound| bound.check_run(settings, path))
+    }
+}
+
+/// The tensors of a file, and the settings that they are bound to, whose model must be that of a run's settings.
+fn read_for(settings: &impl Settings, path: &Path, device: Device) -> Result<(Vec<(String, Tensor)>, Source)> {
+    let (tensors, bound) = read_bound(path, device)?;
+    bound.as_ref().map_or(Ok(()), |bound| bound.check_model(settings, path))?;
+    Ok((tensors, (path.into(), bound)))
 }
 
 /// The first few, and how many more there are.
@@ -224,9 +255,9 @@ fn listed(names: Vec<String>) -> Option<String> {
 /// `encoder.0.weight`.
 ///
 /// # Errors
-/// As [`read`] and [`load_into`].
+/// As [`read`] and [`load_into`], and [`Error::OtherSettings`] for a checkpoint whose model has other settings.
 pub fn read_vae(config: &TrainConfig, path: &Path, device: Device) -> Result<FromFile<Vae>> {
-    let tensors = read(path, device)?;
+    let (tensors, source) = read_for(config, path, device)?;
     let first = named(&tensors, "encoder.0.weight").map(Tensor::size);
     let Some(&[_, pixels]) = first.as_deref() else {
         return Err(Error::file(
@@ -238,5 +269,5 @@ pub fn read_vae(config: &TrainConfig, path: &Path, device: Device) -> Result<Fro
     let _generator = random::hold();
     let model = Vae::new(&store.root(), &config.vae(pixels))?;
     let note = load_into(&store, &tensors, path)?;
-    Ok(FromFile { store, model, note })
+    Ok(FromFile { store, model, note, source })
 }
