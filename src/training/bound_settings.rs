@@ -1,29 +1,12 @@
-//! The settings that a run's weights are bound to. Each checkpoint holds them, so that an edit of `config.toml` does not
-//! give the weights another meaning where their shapes happen to fit.
+//! The settings that a run's weights are bound to. Each checkpoint holds them, so that an edit of `config.toml` gives
+//! the weights no other meaning where their shapes happen to fit.
 
-use super::checkpoint::Checkpoint;
-use super::settings::Settings;
+use super::settings::{BoundSettings, Settings};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// The names of the settings that a task's weights are bound to, as they stand in `config.toml`. A table stands for all
-/// settings in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BoundSettings {
-    /// Those that say what the weights mean: with another value, the same numbers are another model.
-    pub of_model: &'static [&'static str],
-    /// Others that a run keeps from its first day: what it draws, holds out, and is evaluated by.
-    pub of_run: &'static [&'static str],
-}
-
-impl BoundSettings {
-    fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.of_model.iter().chain(self.of_run).copied()
-    }
-}
 
 /// The values of bound settings: by name, with a dot between a table and a setting in it. A setting that may be absent,
 /// and is, has the value null.
@@ -103,25 +86,6 @@ fn insert(values: &mut BTreeMap<String, Value>, name: String, value: &Value) {
         value => {
             values.insert(name, value.clone());
         }
-    }
-}
-
-/// Compares the settings of a run with those that its checkpoint was trained with. Returns a warning where the
-/// checkpoint does not know these.
-///
-/// # Errors
-/// [`Error::OtherSettings`] where they differ.
-pub(super) fn check_settings<S: Settings>(checkpoint: &Checkpoint, settings: &S) -> Result<Option<String>> {
-    let path = checkpoint.path();
-    match checkpoint.bound() {
-        Some(bound) => bound.check_run(settings, path).map(|()| None),
-        None => Ok(BoundValues::of(settings)?.map(|_| {
-            format!(
-                "{}: was written before checkpoints knew their settings; those of config.toml are taken to be what it \
-                 was trained with",
-                path.display()
-            )
-        })),
     }
 }
 

@@ -6,6 +6,7 @@
 //! checksums are read without, and so are those from before they held settings.
 
 use super::bound_settings::BoundValues;
+use super::settings::Settings;
 use crate::error::{Cause, Error, Result};
 use crate::formats::safetensors::{bytes_of, fits};
 use crate::nn::Adam;
@@ -213,14 +214,25 @@ impl Checkpoint {
         Ok(Self { path: path.to_path_buf(), tensors, progress, bound, mark })
     }
 
-    /// The file that it was read from.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// The settings that it is bound to; `None` where it does not know them.
     pub(super) fn bound(&self) -> Option<&BoundValues> {
         self.bound.as_ref()
+    }
+
+    /// Compares the settings of a run with those that it is bound to. Returns a warning where it does not know these.
+    ///
+    /// # Errors
+    /// [`Error::OtherSettings`] where they differ.
+    pub(super) fn check_settings<S: Settings>(&self, settings: &S) -> Result<Option<String>> {
+        if let Some(bound) = &self.bound {
+            return bound.check_run(settings, &self.path).map(|()| None);
+        }
+        let path = self.path.display();
+        let warning = format!(
+            "{path}: was written before checkpoints knew their settings; those of config.toml are taken to be what it \
+             was trained with"
+        );
+        Ok(BoundValues::of(settings)?.map(|_| warning))
     }
 
     /// The parameters of the model, without the optimiser's state and what an estimator learned.

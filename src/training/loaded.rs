@@ -1,6 +1,5 @@
 //! A task at a checkpoint of a run, with the data that the run was trained on.
 
-use super::bound_settings::check_settings;
 use super::checkpoint::Checkpoint;
 use super::data_record::{check_data, other_data, unreadable_data};
 use super::run_folder::RunFolder;
@@ -27,13 +26,12 @@ impl<T: TrainTask> Loaded<T> {
     ///
     /// # Errors
     /// When there is no run or no such checkpoint, [`Error::OtherSettings`](crate::Error::OtherSettings) where the
-    /// checkpoint was trained with others, and [`Error::OtherData`](crate::Error::OtherData) where the data are not those
-    /// of the run.
+    /// checkpoint was trained with others, and [`Error::OtherData`](crate::Error::OtherData) where the data are others.
     pub fn read(path: &Path, checkpoint: &str, device: Device, change: impl FnOnce(&mut T::Settings)) -> Result<Self> {
         let (folder, mut settings) = RunFolder::open::<T::Settings>(path)?;
         change(&mut settings);
         let checkpoint = Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?;
-        let mut warnings: Vec<String> = check_settings(&checkpoint, &settings)?.into_iter().collect();
+        let mut warnings: Vec<String> = checkpoint.check_settings(&settings)?.into_iter().collect();
         let mut task = blank::<T>(&settings, device).map_err(|error| unreadable_data(&settings, error))?;
         warnings.extend(recognise(&folder, &settings, &task)?);
         restore(&mut task, &checkpoint)?;

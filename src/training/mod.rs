@@ -26,7 +26,6 @@ mod vae;
 pub mod weights;
 
 pub use crate::formats::tensorboard::EventWriter;
-pub use bound_settings::BoundSettings;
 pub use checkpoint::{Checkpoint, Progress};
 pub use checkpoint_interval::{Interval, OnNan};
 pub use data_record::{DataRecord, check_data, must_not_be_data};
@@ -36,7 +35,7 @@ pub use run_files::{GRADIENTS, METRICS, RUN_FILES, RunFile, must_not_be_of_a_run
 pub use run_folder::{RunFolder, read_settings};
 pub use schedule::{Schedule, TruncationSetting};
 pub use session::Session;
-pub use settings::{DataWords, LoopConfig, Settings};
+pub use settings::{BoundSettings, DataWords, LoopConfig, Settings};
 pub use step_context::StepContext;
 pub use step_metrics::{Reduction, StepMeans, StepMetric};
 pub use step_report::{Control, StepReport};

@@ -3,7 +3,7 @@
 //! All randomness of a step is a function of (seed, epoch, step), so that a run that is stopped and resumed goes on
 //! exactly as one that was not.
 
-use super::bound_settings::{BoundValues, check_settings};
+use super::bound_settings::BoundValues;
 use super::checkpoint::{Checkpoint, Progress, not_finite};
 use super::checkpoint_interval::{Interval, OnNan};
 use super::data_record::{DataRecord, unreadable_data};
@@ -113,7 +113,7 @@ impl<T: TrainTask> Session<T> {
         settings.check()?;
         settings.make_absolute();
         let Recovered { checkpoint, best_lost, mut warnings } = recovery::newest(&folder)?;
-        warnings.extend(check_settings(&checkpoint, &settings)?);
+        warnings.extend(checkpoint.check_settings(&settings)?);
         let progress = checkpoint.progress();
         let (fewest, epochs) = (progress.epochs + usize::from(progress.steps > 0), settings.loop_config().epochs);
         if epochs < fewest {

@@ -1,6 +1,5 @@
 //! The settings of a run.
 
-use super::bound_settings::BoundSettings;
 use super::checkpoint_interval::{Interval, OnNan};
 use super::ranges::{integer, number};
 use super::schedule::Schedule;
@@ -99,6 +98,23 @@ pub struct DataWords {
     pub examples: &'static str,
     /// What an example is made of.
     pub features: &'static str,
+}
+
+/// The names of the settings that a task's weights are bound to, as they stand in `config.toml`. A table stands for all
+/// settings in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BoundSettings {
+    /// Those that say what the weights mean: with another value, the same numbers are another model.
+    pub of_model: &'static [&'static str],
+    /// Others that a run keeps from its first day: what it draws, holds out, and is evaluated by.
+    pub of_run: &'static [&'static str],
+}
+
+impl BoundSettings {
+    /// All of them.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.of_model.iter().chain(self.of_run).copied()
+    }
 }
 
 /// Everything that a run is made of; what `config.toml` holds.

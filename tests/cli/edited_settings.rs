@@ -63,7 +63,7 @@ const IMAGES: Edited = Edited {
 
 const WORDS: Edited = Edited {
     program: "gengs-topics",
-    training: &["--topics", "2", "--hidden", "2", "--corpus", "words.ldac"],
+    training: &["--topics", "2", "--hidden", "2", "--split", "every-tenth", "--corpus", "words.ldac"],
     bound: &[
         ("topics", "[2, 1]"),
         ("family", "'geometric'"),
@@ -74,7 +74,7 @@ const WORDS: Edited = Edited {
         ("hidden", "3"),
         ("temperature", "0.5"),
         ("seed", "1"),
-        ("split", "'every-tenth'"),
+        ("split", "'seed'"),
         ("test_share", "0.2"),
         ("validation_share", "0.2"),
         ("selects_by_counts", "true"),

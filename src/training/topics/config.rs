@@ -3,11 +3,10 @@
 use crate::data::{Columns, Corpus, CorpusRules, CorpusSet, Header, Quotes, Segmentation, Split, SplitRule, TextRules};
 use crate::error::{Error, Result};
 use crate::models::{Family, Inference, Likelihood, TopicsConfig};
-use crate::training::bound_settings::BoundSettings;
 use crate::training::checkpoint_interval::{Interval, OnNan};
 use crate::training::ranges::{integer, number};
 use crate::training::schedule::Schedule;
-use crate::training::settings::{DataWords, LoopConfig, Settings, absolute};
+use crate::training::settings::{BoundSettings, DataWords, LoopConfig, Settings, absolute};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

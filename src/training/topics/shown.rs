@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::models::TopicModel;
 use crate::topic_metrics::page::Example;
 use crate::topic_metrics::{COHERENCE_WORDS, Tree, coherence};
-use crate::training::bound_settings::check_settings;
 use crate::training::checkpoint::Checkpoint;
 use crate::training::run_folder::RunFolder;
 use crate::training::side_file;
@@ -88,7 +87,7 @@ impl TopicsShown {
         let Some((mut shown, tensors)) = found else { return Ok(None) };
         let checkpoint = Checkpoint::read(&folder.file(&format!("{name}.safetensors")))?;
         let (_, settings) = RunFolder::open::<TopicsTrainConfig>(folder.path())?;
-        check_settings(&checkpoint, &settings)?;
+        checkpoint.check_settings(&settings)?;
         if shown.checkpoint != checkpoint.mark() {
             return Ok(None);
         }

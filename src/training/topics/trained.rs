@@ -8,7 +8,6 @@ use crate::data::Vocabulary;
 use crate::error::Result;
 use crate::models::{BagOfWordsBatch, TopicModel};
 use crate::random;
-use crate::training::bound_settings::check_settings;
 use crate::training::checkpoint::Checkpoint;
 use crate::training::run_folder::RunFolder;
 use std::path::Path;
@@ -53,7 +52,7 @@ impl TrainedTopics {
     pub fn load(run: &Path, checkpoint: &str, device: Device) -> Result<Self> {
         let (folder, config) = RunFolder::open::<TopicsTrainConfig>(run)?;
         let checkpoint = Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?;
-        check_settings(&checkpoint, &config)?;
+        checkpoint.check_settings(&config)?;
         let vocabulary = read_run_words(&folder, config.text.clone())?;
         let words = vocabulary.len() as i64;
         let shape = config.model(words);

@@ -4,11 +4,10 @@ use crate::data::ImageSet;
 use crate::error::{Error, Result};
 use crate::estimators::EstimatorKind;
 use crate::models::{Family, Inference, LatentConfig, VaeConfig};
-use crate::training::bound_settings::BoundSettings;
 use crate::training::checkpoint_interval::{Interval, OnNan};
 use crate::training::ranges::{integer, number};
 use crate::training::schedule::{Schedule, TruncationSetting};
-use crate::training::settings::{DataWords, LoopConfig, Settings, absolute};
+use crate::training::settings::{BoundSettings, DataWords, LoopConfig, Settings, absolute};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

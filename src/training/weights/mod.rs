@@ -26,7 +26,7 @@ use super::bound_settings::BoundValues;
 use super::checkpoint::Checkpoint;
 use super::{Settings, TrainConfig};
 use crate::error::{Error, Result};
-use crate::formats::pytorch::{self, Problem};
+use crate::formats::pytorch::{self, Named, Problem};
 use crate::formats::safetensors;
 use crate::markup::shell_word;
 use crate::models::Vae;
@@ -54,7 +54,7 @@ pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
 }
 
 /// The same, with the settings that a checkpoint is bound to.
-fn read_bound(path: &Path, device: Device) -> Result<(Vec<(String, Tensor)>, Option<BoundValues>)> {
+fn read_bound(path: &Path, device: Device) -> Result<(Named, Option<BoundValues>)> {
     let bytes = open::whole(path, budget::WEIGHTS).map_err(|error| Error::file(path, error))?;
     let damaged = |problem: String| Problem::Damaged(format!("not a whole file of weights ({problem}); get it again"));
     let named = if bytes.starts_with(b"PK\x03\x04") {
@@ -96,7 +96,7 @@ fn read_bound(path: &Path, device: Device) -> Result<(Vec<(String, Tensor)>, Opt
     Ok((on_device(named, device)?, None))
 }
 
-fn on_device(named: impl IntoIterator<Item = (String, Tensor)>, device: Device) -> Result<Vec<(String, Tensor)>> {
+fn on_device(named: impl IntoIterator<Item = (String, Tensor)>, device: Device) -> Result<Named> {
     named.into_iter().map(|(name, tensor)| Ok((name, tensor.f_to_device(device)?))).collect()
 }
 
@@ -234,7 +234,7 @@ impl<M> FromFile<M> {
 }
 
 /// The tensors of a file, and the settings that they are bound to, whose model must be that of a run's settings.
-fn read_for(settings: &impl Settings, path: &Path, device: Device) -> Result<(Vec<(String, Tensor)>, Source)> {
+fn read_for(settings: &impl Settings, path: &Path, device: Device) -> Result<(Named, Source)> {
     let (tensors, bound) = read_bound(path, device)?;
     bound.as_ref().map_or(Ok(()), |bound| bound.check_model(settings, path))?;
     Ok((tensors, (path.into(), bound)))
