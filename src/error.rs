@@ -62,6 +62,18 @@ pub enum Error {
         /// Atoms of the second distribution.
         right: String,
     },
+    /// A run's settings differ from those that its weights were trained with.
+    #[error("{}: {}", path_text(path), in_one_line(&other_settings(setting, trained.as_deref(), found.as_deref())))]
+    OtherSettings {
+        /// The file of the weights.
+        path: PathBuf,
+        /// The setting, with a dot between a table and a setting in it.
+        setting: String,
+        /// Its value in training; `None` if it had none.
+        trained: Option<String>,
+        /// Its value in the run's settings; `None` if they lack it.
+        found: Option<String>,
+    },
     /// The data differ from those that a run was trained on.
     #[error("{} is not what the run was trained on: it has {}", in_one_line(data), in_one_line(difference))]
     OtherData {
@@ -269,6 +281,19 @@ impl From<tch::TchError> for Error {
 /// Returns a path as text for a message.
 fn path_text(path: &std::path::Path) -> String {
     in_one_line(&path.display().to_string())
+}
+
+/// Returns the sentence for a setting that differs from that in training.
+fn other_settings(setting: &str, trained: Option<&str>, found: Option<&str>) -> String {
+    let (trained, mend) = match trained {
+        Some(value) => (format!("with {setting} {value}"), "put it back"),
+        None => (format!("without {setting}"), "take it out"),
+    };
+    let found = found.map_or("has none".into(), |value| format!("says {value}"));
+    format!(
+        "its weights were trained {trained}, but config.toml {found}: {mend}, or use the weights with the settings of \
+         their own run"
+    )
 }
 
 /// What is wrong with a file: a message, and the underlying error if the message does not already say it.

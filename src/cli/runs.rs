@@ -45,16 +45,44 @@ impl Trained {
     /// Fails if the device cannot be used, and as [`Loaded::read`] does.
     pub fn load<T: TrainTask>(&self, change: impl FnOnce(&mut T::Settings)) -> Result<(T, T::Settings, Device)> {
         let device = self.common.prepare()?;
-        let CheckpointArgs { run, checkpoint } = &self.checkpoint_args;
-        let (folder, _) = RunFolder::open::<T::Settings>(run)?;
-        self.checkpoint_args.check(&folder)?;
-        let Loaded { task, settings, warnings } = Loaded::<T>::read(run, checkpoint, device, |settings| {
-            change(settings);
-            set_data_dir(settings, self.data_dir.as_deref());
+        let (folder, _) = RunFolder::open::<T::Settings>(&self.checkpoint_args.run)?;
+        let (task, settings) = self.read(&folder, device, change, |settings: &T::Settings| {
             report_outside_paths(&self.common, &folder, settings);
         })?;
-        warn(&warnings);
         Ok((task, settings, device))
+    }
+
+    /// Does the same as [`load`](Self::load) for a run that [`settings`](Self::settings) has opened and whose links it
+    /// has reported.
+    ///
+    /// # Errors
+    /// Fails as [`Loaded::read`] does.
+    pub fn load_opened<T: TrainTask>(
+        &self,
+        folder: &RunFolder,
+        device: Device,
+        change: impl FnOnce(&mut T::Settings),
+    ) -> Result<(T, T::Settings)> {
+        self.read(folder, device, change, |settings| self.report_data_paths(settings))
+    }
+
+    /// Reads the model with its data; `report` prints the paths that are opened.
+    fn read<T: TrainTask>(
+        &self,
+        folder: &RunFolder,
+        device: Device,
+        change: impl FnOnce(&mut T::Settings),
+        report: impl FnOnce(&T::Settings),
+    ) -> Result<(T, T::Settings)> {
+        self.checkpoint_args.check(folder)?;
+        let checkpoint = &self.checkpoint_args.checkpoint;
+        let Loaded { task, settings, warnings } = Loaded::<T>::read(folder.path(), checkpoint, device, |settings| {
+            change(settings);
+            set_data_dir(settings, self.data_dir.as_deref());
+            report(settings);
+        })?;
+        warn(&warnings);
+        Ok((task, settings))
     }
 
     /// Reads the run's settings, with `--data-dir` in them, and returns them with the run's folder and the device.
@@ -194,7 +222,9 @@ impl Export {
             .flatten()
             .try_for_each(|path| must_not_be_data(path, &settings))?;
         let checkpoint = self.checkpoint_args.file(&folder)?;
-        let FromFile { store, model, .. } = read(&settings, &checkpoint, device)?;
+        let found = read(&settings, &checkpoint, device)?;
+        found.check_run(&settings)?;
+        let FromFile { store, model, .. } = found;
         let target = &self.target;
         if let Some(path) = &target.torchscript {
             torchscript(path, &store, &model, &settings)?;

@@ -1,9 +1,12 @@
-//! Checkpoints: one safetensors file with PyTorch's parameter names, the optimiser's state, and progress as metadata.
+//! Checkpoints: one safetensors file with PyTorch's parameter names, the optimiser's state, and as metadata progress
+//! and the settings that the weights are bound to.
 //!
 //! A file is written under a temporary name, synced, and renamed, so that a reader sees the old or the new file whole.
-//! A checksum over the contents detects damage that leaves the format intact. Files without a checksum, from versions
-//! that wrote none, are read unchecked.
+//! A checksum over the contents detects damage that leaves the format intact. Files without a checksum or without the
+//! settings, from versions that wrote none, are read unchecked.
 
+use super::bound_settings::BoundValues;
+use super::settings::Settings;
 use crate::error::{Cause, Error, Result};
 use crate::formats::safetensors::{bytes_of, fits};
 use crate::nn::Adam;
@@ -53,6 +56,9 @@ pub struct Progress {
 /// The key of the progress in the metadata.
 const PROGRESS: &str = "gengs.progress";
 
+/// The key of the bound settings in the metadata.
+const SETTINGS: &str = "gengs.settings";
+
 /// The key of the checksum in the metadata.
 const CHECKSUM: &str = "gengs.crc32";
 
@@ -96,6 +102,8 @@ pub struct Checkpoint {
     path: PathBuf,
     tensors: BTreeMap<String, Tensor>,
     progress: Progress,
+    /// The settings that the checkpoint is bound to; `None` if it has none.
+    bound: Option<BoundValues>,
     /// The checksum, which identifies the checkpoint.
     mark: String,
 }
@@ -113,6 +121,16 @@ impl Checkpoint {
     /// # Errors
     /// Fails if the file cannot be written; an existing file at `path` then stays.
     pub fn write(path: &Path, named: &[(String, Tensor)], progress: &Progress) -> Result<()> {
+        Self::write_bound(path, named, progress, None)
+    }
+
+    /// The same, with the settings that the weights are bound to.
+    pub(super) fn write_bound(
+        path: &Path,
+        named: &[(String, Tensor)],
+        progress: &Progress,
+        bound: Option<&BoundValues>,
+    ) -> Result<()> {
         let failed = |cause: Cause| {
             let kept = if path.exists() { "the one before it is kept" } else { "there is none before it" };
             Error::caused(path, format!("the checkpoint cannot be written, and {kept}"), cause)
@@ -128,11 +146,13 @@ impl Checkpoint {
             })
             .collect::<Result<BTreeMap<_, _>>>()?;
         let progress = serde_json::to_string(progress).map_err(|error| failed(error.into()))?;
-        let metadata = HashMap::from([
-            (CHECKSUM.to_string(), checksum(&progress, &views)),
+        let bound = bound.map(serde_json::to_string).transpose().map_err(|error| failed(error.into()))?;
+        let mut metadata = HashMap::from([
+            (CHECKSUM.to_string(), checksum(&progress, bound.as_deref(), &views)),
             (PROGRESS.to_string(), progress),
             ("gengs.version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
         ]);
+        metadata.extend(bound.map(|bound| (SETTINGS.to_string(), bound)));
         let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| failed(error.into()))?;
         replace(path, &bytes).map_err(|error| failed(error.into()))
     }
@@ -167,6 +187,8 @@ impl Checkpoint {
         let text = text.ok_or_else(|| damaged("it has no record of progress"))?;
         let progress: Progress = serde_json::from_str(text).map_err(|error| unreadable(error.into()))?;
         progress.check().map_err(|problem| damaged(&problem))?;
+        let settings = metadata.and_then(|metadata| metadata.get(SETTINGS)).map(String::as_str);
+        let bound = settings.map(serde_json::from_str).transpose().map_err(|error| unreadable(error.into()))?;
         let file = SafeTensors::deserialize(bytes).map_err(|error| unreadable(error.into()))?;
         let views: BTreeMap<&str, TensorView<'_>> = file.iter().collect();
         if let Some((name, view)) = views.iter().find(|(_, view)| view.dtype() != Dtype::F32) {
@@ -176,7 +198,7 @@ impl Checkpoint {
         if expected.is_none() && text.contains(SINCE_CHECKSUMS) {
             return Err(damaged("its checksum is missing"));
         }
-        let mark = checksum(text, &views);
+        let mark = checksum(text, settings, &views);
         if expected.is_some_and(|expected| *expected != mark) {
             return Err(damaged("its checksum is another one than when it was written"));
         }
@@ -190,7 +212,28 @@ impl Checkpoint {
             }
             tensors.insert(name.to_string(), tensor);
         }
-        Ok(Self { path: path.to_path_buf(), tensors, progress, mark })
+        Ok(Self { path: path.to_path_buf(), tensors, progress, bound, mark })
+    }
+
+    /// The settings that it is bound to; `None` where it does not know them.
+    pub(super) fn bound(&self) -> Option<&BoundValues> {
+        self.bound.as_ref()
+    }
+
+    /// Compares the settings of a run with those that it is bound to. Returns a warning where it does not know these.
+    ///
+    /// # Errors
+    /// [`Error::OtherSettings`] where they differ.
+    pub(super) fn check_settings<S: Settings>(&self, settings: &S) -> Result<Option<String>> {
+        if let Some(bound) = &self.bound {
+            return bound.check_run(settings, &self.path).map(|()| None);
+        }
+        let path = self.path.display();
+        let warning = format!(
+            "{path}: was written before checkpoints knew their settings; those of config.toml are taken to be what it \
+             was trained with"
+        );
+        Ok(BoundValues::of(settings)?.map(|_| warning))
     }
 
     /// Returns the parameters of the model, without the optimiser's state and the variables of estimators.
@@ -198,9 +241,11 @@ impl Checkpoint {
         self.tensors.into_iter().filter(|(name, _)| !NO_PARAMETERS.iter().any(|prefix| name.starts_with(prefix)))
     }
 
-    /// Describes how the tensors of another checkpoint differ; `None` if names and shapes are equal.
+    /// Describes how the settings or the tensors of another checkpoint differ; `None` if they are equal.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        difference(&self.tensors, &other.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect())
+        let settings = self.bound.as_ref().zip(other.bound.as_ref()).and_then(|(own, other)| own.difference(other));
+        let tensors = || other.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        settings.or_else(|| difference(&self.tensors, &tensors()))
     }
 
     /// Returns the progress of the run at this checkpoint.
@@ -296,10 +341,14 @@ pub(super) fn not_finite(contents: Vec<(String, Tensor)>) -> Option<String> {
     contents.into_iter().find(|(_, tensor)| !finite(tensor)).map(|(name, _)| format!("parameter {name}"))
 }
 
-/// Computes the checksum of the progress, and of names, shapes and elements of the tensors, ordered by name.
-fn checksum(progress: &str, views: &BTreeMap<&str, TensorView<'_>>) -> String {
+/// Computes the checksum of the progress, the bound settings, and names, shapes and elements of the tensors, ordered by
+/// name.
+fn checksum(progress: &str, bound: Option<&str>, views: &BTreeMap<&str, TensorView<'_>>) -> String {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(progress.as_bytes());
+    if let Some(bound) = bound {
+        hasher.update(format!("\n{bound}").as_bytes());
+    }
     for (name, view) in views {
         hasher.update(format!("\n{name} {:?}\n", view.shape()).as_bytes());
         hasher.update(view.data());

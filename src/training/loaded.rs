@@ -26,16 +26,18 @@ impl<T: TrainTask> Loaded<T> {
     /// data.
     ///
     /// # Errors
-    /// Fails if there is no run or no such checkpoint, and with [`Error::OtherData`](crate::Error::OtherData) if the
-    /// data are not those of the run.
+    /// Fails if there is no run or no such checkpoint, with [`Error::OtherSettings`](crate::Error::OtherSettings) if the
+    /// checkpoint was trained with other settings, and with [`Error::OtherData`](crate::Error::OtherData) if the data
+    /// are not those of the run.
     pub fn read(path: &Path, checkpoint: &str, device: Device, change: impl FnOnce(&mut T::Settings)) -> Result<Self> {
         let (folder, mut settings) = RunFolder::open::<T::Settings>(path)?;
         change(&mut settings);
         let checkpoint = Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?;
+        let mut warnings: Vec<String> = checkpoint.check_settings(&settings)?.into_iter().collect();
         let mut task = blank::<T>(&settings, device).map_err(|error| unreadable_data(&settings, error))?;
-        let warning = compare_data(&folder, &settings, &task)?;
+        warnings.extend(compare_data(&folder, &settings, &task)?);
         restore(&mut task, &checkpoint)?;
-        Ok(Self { task, settings, warnings: warning.into_iter().collect() })
+        Ok(Self { task, settings, warnings })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Training: the loop, schedules, checkpoints, the run folder, TensorBoard events, and weights from and to PyTorch; the
 //! VAE and the topic model as tasks, with their settings and evaluation.
 
+mod bound_settings;
 mod checkpoint;
 mod checkpoint_interval;
 mod data_record;
@@ -34,7 +35,7 @@ pub use run_files::{GRADIENTS, METRICS, RUN_FILES, RunFile, must_not_be_of_a_run
 pub use run_folder::{RunFolder, read_settings};
 pub use schedule::{Schedule, TruncationSetting};
 pub use session::Session;
-pub use settings::{DataWords, LoopConfig, Settings};
+pub use settings::{BoundSettings, DataWords, LoopConfig, Settings};
 pub use step_context::StepContext;
 pub use step_metrics::{Reduction, StepMeans, StepMetric};
 pub use step_report::{Control, StepReport};

@@ -3,6 +3,7 @@
 //! All randomness of a step depends only on the seed, the epoch and the step, so that a run that is stopped and resumed
 //! gives the same result as one that is not.
 
+use super::bound_settings::BoundValues;
 use super::checkpoint::{Checkpoint, Progress, not_finite};
 use super::checkpoint_interval::{Interval, OnNan};
 use super::data_record::{DataRecord, unreadable_data};
@@ -101,7 +102,8 @@ impl<T: TrainTask> Session<T> {
     ///
     /// # Errors
     /// Fails if there is no run, if another process trains in it, if no checkpoint can be read, if the checkpoint does
-    /// not match the settings, or if the data are not those of the run; and as `change` does.
+    /// not match the settings, or if the settings that it is bound to or the data are not those of the run; and as
+    /// `change` does.
     pub fn resume_with(
         path: &Path,
         device: Device,
@@ -113,6 +115,7 @@ impl<T: TrainTask> Session<T> {
         settings.check()?;
         settings.make_absolute();
         let Recovered { checkpoint, best_lost, mut warnings } = recovery::newest(&folder)?;
+        warnings.extend(checkpoint.check_settings(&settings)?);
         let progress = checkpoint.progress();
         let (fewest, epochs) = (progress.epochs + usize::from(progress.steps > 0), settings.loop_config().epochs);
         if epochs < fewest {
@@ -392,12 +395,13 @@ impl<T: TrainTask> Session<T> {
         self.events.sync()?;
         self.folder.write_records(METRICS, &self.records)?;
         self.task.save_extra_files(&self.folder)?;
+        let bound = BoundValues::of(&self.settings)?;
         if let Some((contents, progress)) = &self.best {
-            Checkpoint::write(&self.folder.file(BEST), contents, progress)?;
+            Checkpoint::write_bound(&self.folder.file(BEST), contents, progress, bound.as_ref())?;
             self.best = None;
         }
         let contents = self.task.contents();
-        Checkpoint::write(&self.folder.file(LAST), &contents, &self.progress)?;
+        Checkpoint::write_bound(&self.folder.file(LAST), &contents, &self.progress, bound.as_ref())?;
         self.saved = Instant::now();
         Ok(())
     }

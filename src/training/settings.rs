@@ -100,6 +100,23 @@ pub struct DataWords {
     pub features: &'static str,
 }
 
+/// The names of the settings that a task's weights are bound to, as in `config.toml`. A table stands for all settings in
+/// it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BoundSettings {
+    /// Settings that define the model: with another value, the same weights are another model.
+    pub of_model: &'static [&'static str],
+    /// Other settings that a run keeps from its start: what it draws, holds out, and is evaluated by.
+    pub of_run: &'static [&'static str],
+}
+
+impl BoundSettings {
+    /// Returns all names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.of_model.iter().chain(self.of_run).copied()
+    }
+}
+
 /// The settings of a run, as `config.toml` holds them.
 pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
     /// The program whose runs have these settings; empty if there is none.
@@ -107,6 +124,9 @@ pub trait Settings: Debug + Clone + Serialize + DeserializeOwned {
 
     /// The words for the data in messages.
     const DATA: DataWords = DataWords { setting: "", examples: "examples", features: "numbers" };
+
+    /// The settings that the weights are bound to: checkpoints hold them, and are refused if they differ.
+    const BOUND: BoundSettings = BoundSettings { of_model: &[], of_run: &[] };
 
     /// Checks that the settings are in their ranges. The model checks its own settings.
     ///

@@ -16,18 +16,18 @@ fn command(program: &str, home: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn run(program: &str, home: &Path, arguments: &[&str]) -> Output {
+pub fn run(program: &str, home: &Path, arguments: &[&str]) -> Output {
     let output = command(program, home, arguments).output().unwrap();
     assert!(output.status.code().is_some(), "{arguments:?}: {output:?}");
     output
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// Names and contents of all files below a folder, links not followed.
-fn all(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+pub fn all(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -42,7 +42,7 @@ fn all(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// Documents whose words have escapes, as they lie beside a file of counts.
-fn corpus(folder: &Path) -> PathBuf {
+pub fn corpus(folder: &Path) -> PathBuf {
     let path = folder.join("words.ldac");
     fs::write(&path, "2 0:1 1:2\n2 1:1 2:1\n2 0:1 2:3\n".repeat(10)).unwrap();
     fs::write(folder.join("words.vocab"), "red\x1b[2J\ngre\x07en\nblue\u{9b}31m\n").unwrap();
@@ -147,6 +147,20 @@ fn paths_outside_are_named_words_are_shown_and_files_of_the_run_are_no_targets()
     let words = topics[0]["words"].as_array().unwrap();
     assert!(words.iter().any(|word| word[0] == "red\x1b[2J"), "{topics}");
     assert!(!String::from_utf8(document).unwrap().contains(|c: char| c.is_control() && c != '\n'));
+
+    // Before its end, a run keeps nothing to show: its documents are read, and links in its folder named once.
+    fs::remove_file(home.join("run/topics-best.safetensors")).unwrap();
+    fs::rename(home.join("run/best.safetensors"), home.join("elsewhere")).unwrap();
+    symlink(home.join("elsewhere"), home.join("run/best.safetensors")).unwrap();
+    for arguments in [&["topics"][..], &["tree", "--html", "page.html"]] {
+        let output = run("gengs-topics", home, &[arguments, &["--run", "run"]].concat());
+        let text = stderr(&output);
+        assert!(output.status.success(), "{output:?}");
+        assert!(
+            [home.join("elsewhere").to_str().unwrap(), corpus].iter().all(|path| text.matches(path).count() == 1),
+            "{text}"
+        );
+    }
 
     let before = all(&home.join("run"));
     for arguments in [

@@ -1,6 +1,7 @@
 //! A run knows what it was trained on, and shows it without that: whatever happens to the files of the data, no number is silently of others.
 #![cfg(feature = "cli")]
 
+use crate::common::forget_settings;
 use gengs::data::TextRules;
 use gengs::training::{Control, Loaded, RunFolder, Session, TopicsShown, TopicsTask, TopicsTrainConfig};
 use serde_json::Value;
@@ -246,6 +247,27 @@ fn runs_of_before_load_with_one_warning_and_know_their_data_from_then_on() {
     assert!(topics(&home, "train --resume --out run --epochs 3 --quiet").status.success());
     let output = topics(&home, "eval --run run --json");
     assert!(said(&output).is_empty(), "{output:?}");
+}
+
+#[test]
+fn checkpoints_of_before_load_and_know_their_settings_from_the_next_save_on() {
+    let (_home, home) = trained("");
+    let own = json(&topics(&home, "eval --run run --json"));
+    for name in ["best.safetensors", "last.safetensors"] {
+        forget_settings(&home.join("run").join(name));
+    }
+    let output = topics(&home, "eval --run run --json");
+    assert_eq!(json(&output), own);
+    let warned = said(&output);
+    let warning = "best.safetensors: was written before checkpoints knew their settings; those of config.toml";
+    assert!(warned.lines().count() == 1 && warned.starts_with("warning: ") && warned.contains(warning), "{warned}");
+    std::fs::write(home.join("new.txt"), "ship and sailor\n").unwrap();
+    for line in ["infer --run run --input new.txt --quiet", "export --run run --safetensors x.safetensors --quiet"] {
+        let output = topics(&home, line);
+        assert!(output.status.success() && said(&output).is_empty(), "{output:?}");
+    }
+    assert!(said(&topics(&home, "train --resume --out run --epochs 3 --quiet")).contains("knew their settings"));
+    assert!(said(&topics(&home, "eval --run run --checkpoint last --json")).is_empty());
 }
 
 /// Sixty pictures of 36 pixels with a bar whose place depends on `turn`.

@@ -4,6 +4,7 @@
 mod common;
 
 mod documents;
+mod edited_settings;
 mod flags;
 mod gradients;
 mod handed_runs;

@@ -9,6 +9,9 @@ use gengs::distributions::{self, FamilyEntry};
 use gengs::models::Family;
 use gengs::prelude::*;
 use gengs::random::Held;
+use safetensors::SafeTensors;
+use std::collections::BTreeMap;
+use std::path::Path;
 use tch::{Kind, Tensor};
 
 /// Seeds libtorch's generator, which the whole process shares, and keeps it until the guard is dropped. The test's tensors are computed on its own thread:
@@ -24,12 +27,31 @@ pub fn on_one_thread() {
     tch::set_num_threads(1);
 }
 
-/// How many draws a statistical test makes: a twentieth of those of a thorough run, which `GENGS_THOROUGH=1` asks for.
+/// Whether `GENGS_THOROUGH=1` asks for all that there is.
+pub fn is_thorough() -> bool {
+    std::env::var_os("GENGS_THOROUGH").is_some_and(|value| value == "1")
+}
+
+/// How many draws a statistical test makes: a twentieth of those of a thorough run.
 pub fn draws(thorough: i64) -> i64 {
-    match std::env::var_os("GENGS_THOROUGH").is_some_and(|value| value == "1") {
-        true => thorough,
-        false => thorough / 20,
+    if is_thorough() { thorough } else { thorough / 20 }
+}
+
+/// Writes a checkpoint anew as it was before checkpoints held settings.
+pub fn forget_settings(path: &Path) {
+    let bytes = std::fs::read(path).unwrap();
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    let mut metadata = header.metadata().clone().unwrap();
+    metadata.remove("gengs.settings").unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let mut checksum = crc32fast::Hasher::new();
+    checksum.update(metadata["gengs.progress"].as_bytes());
+    for (name, view) in file.iter().collect::<BTreeMap<_, _>>() {
+        checksum.update(format!("\n{name} {:?}\n", view.shape()).as_bytes());
+        checksum.update(view.data());
     }
+    metadata.insert("gengs.crc32".into(), format!("{:08x}", checksum.finalize()));
+    std::fs::write(path, safetensors::serialize(file.iter(), Some(metadata)).unwrap()).unwrap();
 }
 
 pub fn doubles(tensor: &Tensor) -> Vec<f64> {

@@ -1,6 +1,6 @@
 //! Training through the library: it learns, checkpoints are whole, a stopped run goes on as if it had not been stopped.
 
-use crate::common::{LATENT_FAMILIES, seeded};
+use crate::common::{LATENT_FAMILIES, forget_settings, seeded};
 use gengs::models::Inference;
 use gengs::training::{Checkpoint, Control, EpochRecord, METRICS, RunFolder, Session, TrainConfig, VaeTask, evaluate};
 use std::path::Path;
@@ -129,7 +129,11 @@ fn a_checkpoint_of_another_model_is_refused_whole() {
     let wide = TrainConfig { hidden: vec![17], ..config(folder.path()) };
     Session::<VaeTask>::start(wide, &large, Device::Cpu).unwrap();
     std::fs::copy(small.join("last.safetensors"), large.join("last.safetensors")).unwrap();
-    let message = Session::<VaeTask>::resume(&large, None, None, Device::Cpu).unwrap_err().to_string();
+    let resume = || Session::<VaeTask>::resume(&large, None, None, Device::Cpu).unwrap_err().to_string();
+    let message = resume();
+    assert!(message.contains("its weights were trained with hidden [16], but config.toml says [17]"), "{message}");
+    forget_settings(&large.join("last.safetensors"));
+    let message = resume();
     assert!(message.contains("decoder.0.bias") && message.contains("[16]") && message.contains("[17]"), "{message}");
 }
 

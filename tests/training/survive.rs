@@ -1,6 +1,7 @@
 //! Runs that survive: the binary, killed, filled up, started twice, with damaged files. `docs/survive.md` says what is promised.
 #![cfg(all(feature = "cli", unix))]
 
+use crate::common::forget_settings;
 use gengs::training::{Checkpoint, EpochRecord, METRICS, RunFolder, TrainConfig};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -470,6 +471,14 @@ fn what_is_damaged_or_foreign_takes_nothing_else_with_it() {
     let warning = succeed(VAE.resumed(1, &out).args(["--epochs", "4"]));
     assert!(warning.contains("belongs to another model than last.safetensors"), "{warning}");
     assert_eq!(Checkpoint::read(&out.join("best.safetensors")).unwrap().progress().epochs, 4);
+
+    // Of the same shapes, and another model.
+    let mut other = VAE.train(1);
+    let settings = ["--hidden", "32", "--latents", "8", "--epochs", "1", "--family", "geometric", "--out"];
+    succeed(other.args(settings).arg(folder.path().join("geometric")));
+    std::fs::copy(folder.path().join("geometric/best.safetensors"), out.join("best.safetensors")).unwrap();
+    let warning = succeed(VAE.resumed(1, &out).args(["--epochs", "5"]));
+    assert!(warning.contains("in its training family was geometric, and not poisson"), "{warning}");
 }
 
 #[test]
@@ -482,6 +491,10 @@ fn a_checkpoint_of_another_architecture_is_refused_with_the_first_difference() {
     succeed(&mut other);
     std::fs::copy(small.join("last.safetensors"), large.join("last.safetensors")).unwrap();
     let message = failure(&mut VAE.resumed(1, &large));
+    assert!(message.contains("its weights were trained with hidden [32], but config.toml says [33]"), "{message}");
+    // One of before does not know its settings.
+    forget_settings(&large.join("last.safetensors"));
+    let message = failure(&mut VAE.resumed(1, &large));
     // Of all names the first is that of Adam's averages for the first layer of the decoder that differs.
     assert!(message.contains("adam.exp_avg.decoder.0.bias has shape [32], but [33] in the model"), "{message}");
 
@@ -489,7 +502,7 @@ fn a_checkpoint_of_another_architecture_is_refused_with_the_first_difference() {
     let mut other = VAE.train(1);
     other.args(["--hidden", "32,32", "--latents", "8", "--epochs", "1", "--out"]).arg(&deeper);
     succeed(&mut other);
-    std::fs::copy(small.join("last.safetensors"), deeper.join("last.safetensors")).unwrap();
+    std::fs::copy(large.join("last.safetensors"), deeper.join("last.safetensors")).unwrap();
     let message = failure(&mut VAE.resumed(1, &deeper));
     assert!(message.contains("tensor adam.exp_avg.decoder.2.bias has shape [784], but [32]"), "{message}");
 }

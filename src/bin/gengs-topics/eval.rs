@@ -87,6 +87,7 @@ impl Eval {
             None => self.own_documents(),
         };
         match (own, &self.corpus) {
+            (Err(error @ Error::OtherSettings { .. }), _) => Err(error.into()),
             (Err(error), Some(corpus)) if self.weights.is_none() => self.other_documents(corpus).with_context(|| {
                 // The second error says why reading failed. The advice in the first one is meant for training.
                 let reason = if let Error::OtherData { difference, .. } = error {

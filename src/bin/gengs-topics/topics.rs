@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use clap::Args;
+use gengs::Error;
 use gengs::cli::{Trained, print_line};
 use gengs::models::Inference;
 use gengs::topic_metrics::page::{About, html};
@@ -64,13 +65,16 @@ fn read_topics(
     if let Some(shown) = TopicsShown::read(&folder, &trained.checkpoint_args.checkpoint)? {
         return Ok((shown, config));
     }
-    let (task, config, _) = trained.load::<TopicsTask>(|config| set_corpus(config, corpus)).with_context(|| {
-        let run = folder.path().display();
-        format!(
-            "{run} has not stored the topics of this checkpoint, as a finished run does (train --resume), so that its \
-            documents are needed"
-        )
-    })?;
+    let (task, config) = match trained.load_opened::<TopicsTask>(&folder, device, |config| set_corpus(config, corpus)) {
+        Err(error @ Error::OtherSettings { .. }) => return Err(error.into()),
+        loaded => loaded.with_context(|| {
+            let run = folder.path().display();
+            format!(
+                "{run} has not stored the topics of this checkpoint, as a finished run does (train --resume), so that \
+                its documents are needed"
+            )
+        })?,
+    };
     Ok((TopicsShown::new(task.model(), task.corpus(), text && !config.no_text, device)?, config))
 }
 

@@ -53,7 +53,9 @@ impl Sample {
             }
         };
         let checkpoint = self.trained.checkpoint_args.file(&folder)?;
-        let vae = weights::read_vae(&config, &checkpoint, device)?.model;
+        let found = weights::read_vae(&config, &checkpoint, device)?;
+        found.check_run(&config)?;
+        let vae = found.model;
         if shown.size() != vae.pixels() {
             let (run, found, pixels) = (folder.path().display(), shown.size(), vae.pixels());
             anyhow::bail!("{run}: its images have {found} pixels, but its model is of images of {pixels}");

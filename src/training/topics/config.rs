@@ -7,7 +7,7 @@ use crate::models::{Family, Inference, Likelihood, TopicsConfig};
 use crate::training::checkpoint_interval::{Interval, OnNan};
 use crate::training::ranges::{integer, number};
 use crate::training::schedule::Schedule;
-use crate::training::settings::{DataWords, LoopConfig, Settings, absolute};
+use crate::training::settings::{BoundSettings, DataWords, LoopConfig, Settings, absolute};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -222,6 +222,13 @@ impl Settings for TopicsTrainConfig {
     const PROGRAM: &'static str = "gengs-topics";
 
     const DATA: DataWords = DataWords { setting: "corpus", examples: "documents", features: "words of the vocabulary" };
+
+    /// `text` cuts new texts into words, and `seed`, `split` and the shares decide which documents choose the best
+    /// epoch.
+    const BOUND: BoundSettings = BoundSettings {
+        of_model: &["topics", "family", "inference", "likelihood", "prior", "truncation", "hidden"],
+        of_run: &["temperature", "seed", "split", "test_share", "validation_share", "selects_by_counts", "text"],
+    };
 
     fn check(&self) -> Result<()> {
         self.loop_config().check()?;

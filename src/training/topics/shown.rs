@@ -1,6 +1,7 @@
 //! The topics of a checkpoint, stored in the run folder, so that `topics` and `tree` need no documents and the folder
 //! can be moved.
 
+use super::config::TopicsTrainConfig;
 use super::report::TopicsReport;
 use super::words::read_run_words;
 use crate::data::{Corpus, TextRules};
@@ -79,12 +80,14 @@ impl TopicsShown {
     /// to an earlier checkpoint because the run has been resumed and is not finished.
     ///
     /// # Errors
-    /// Fails if a file is damaged.
+    /// Fails if a file is damaged, or if the run's settings are not those that the checkpoint was trained with.
     pub fn read(folder: &RunFolder, name: &str) -> Result<Option<Self>> {
         let file = file_name(name);
         let found = side_file::read::<Self>(folder, &file)?;
         let Some((mut shown, tensors)) = found else { return Ok(None) };
         let checkpoint = Checkpoint::read(&folder.file(&format!("{name}.safetensors")))?;
+        let (_, settings) = RunFolder::open::<TopicsTrainConfig>(folder.path())?;
+        checkpoint.check_settings(&settings)?;
         if shown.checkpoint != checkpoint.mark() {
             return Ok(None);
         }

@@ -51,6 +51,8 @@ impl TrainedTopics {
     /// Fails if there is no run or no such checkpoint, or if they do not match.
     pub fn load(run: &Path, checkpoint: &str, device: Device) -> Result<Self> {
         let (folder, config) = RunFolder::open::<TopicsTrainConfig>(run)?;
+        let checkpoint = Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?;
+        checkpoint.check_settings(&config)?;
         let vocabulary = read_run_words(&folder, config.text.clone())?;
         let words = vocabulary.len() as i64;
         let shape = config.model(words);
@@ -58,7 +60,7 @@ impl TrainedTopics {
         let store = VarStore::new(device);
         let _generator = random::hold();
         let model = TopicModel::new(&store.root(), &shape, &blank(words, &config.topics, device))?;
-        Checkpoint::read(&folder.file(&format!("{checkpoint}.safetensors")))?.restore(&store)?;
+        checkpoint.restore(&store)?;
         Ok(Self { config, vocabulary, store, model })
     }
 

@@ -7,7 +7,7 @@ use crate::models::{Family, Inference, LatentConfig, VaeConfig};
 use crate::training::checkpoint_interval::{Interval, OnNan};
 use crate::training::ranges::{integer, number};
 use crate::training::schedule::{Schedule, TruncationSetting};
-use crate::training::settings::{DataWords, LoopConfig, Settings, absolute};
+use crate::training::settings::{BoundSettings, DataWords, LoopConfig, Settings, absolute};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -122,6 +122,11 @@ impl Settings for TrainConfig {
     const PROGRAM: &'static str = "gengs-vae";
 
     const DATA: DataWords = DataWords { setting: "dataset", examples: "images", features: "pixels an image" };
+
+    const BOUND: BoundSettings = BoundSettings {
+        of_model: &["family", "inference", "prior", "truncation", "latents", "hidden"],
+        of_run: &["temperature", "seed"],
+    };
 
     fn check(&self) -> Result<()> {
         self.loop_config().check()?;

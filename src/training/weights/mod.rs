@@ -22,10 +22,11 @@ mod topic_model;
 pub use crate::formats::safetensors::write_safetensors;
 pub use topic_model::read_topics;
 
-use super::TrainConfig;
+use super::bound_settings::BoundValues;
 use super::checkpoint::Checkpoint;
+use super::{Settings, TrainConfig};
 use crate::error::{Error, Result};
-use crate::formats::pytorch::{self, Problem};
+use crate::formats::pytorch::{self, Named, Problem};
 use crate::formats::safetensors;
 use crate::markup::shell_word;
 use crate::models::Vae;
@@ -33,7 +34,7 @@ use crate::nn::is_finite;
 use crate::platform::{budget, open};
 use crate::random;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tch::nn::VarStore;
 use tch::{Device, Tensor, no_grad_guard};
 
@@ -49,6 +50,11 @@ const LISTED: usize = 3;
 /// Fails if the file is missing, damaged, or has no named tensors. If Python can convert the file, the message has the
 /// command.
 pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
+    read_bound(path, device).map(|(named, _)| named)
+}
+
+/// The same, with the settings that a checkpoint is bound to.
+fn read_bound(path: &Path, device: Device) -> Result<(Named, Option<BoundValues>)> {
     let bytes = open::whole(path, budget::WEIGHTS).map_err(|error| Error::file(path, error))?;
     let damaged = |problem: String| Problem::Damaged(format!("not a whole file of weights ({problem}); get it again"));
     let named = if bytes.starts_with(b"PK\x03\x04") {
@@ -58,7 +64,11 @@ pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
     } else if safetensors::is_one(&bytes) {
         match Checkpoint::is_one(&bytes) {
             // A checkpoint is read whole or refused: it has a checksum and a list of its contents.
-            true => return parameters(Checkpoint::from_bytes(path, &bytes)?, device),
+            true => {
+                let checkpoint = Checkpoint::from_bytes(path, &bytes)?;
+                let bound = checkpoint.bound().cloned();
+                return Ok((on_device(checkpoint.into_parameters(), device)?, bound));
+            }
             false => safetensors::read(&bytes),
         }
     } else if let Some(problem) = parts(&bytes) {
@@ -83,12 +93,11 @@ pub fn read(path: &Path, device: Device) -> Result<Vec<(String, Tensor)>> {
             None => Error::file(path, format!("{what}; rename the file to have the command that converts it")),
         },
     })?;
-    named.into_iter().map(|(name, tensor)| Ok((name, tensor.f_to_device(device)?))).collect()
+    Ok((on_device(named, device)?, None))
 }
 
-/// Returns the parameters of a checkpoint on a device.
-fn parameters(checkpoint: Checkpoint, device: Device) -> Result<Vec<(String, Tensor)>> {
-    let named = checkpoint.into_parameters();
+/// Moves named tensors to a device.
+fn on_device(named: impl IntoIterator<Item = (String, Tensor)>, device: Device) -> Result<Named> {
     named.into_iter().map(|(name, tensor)| Ok((name, tensor.f_to_device(device)?))).collect()
 }
 
@@ -199,6 +208,9 @@ fn named<'a>(tensors: &'a [(String, Tensor)], name: &str) -> Option<&'a Tensor> 
     found.map(|(_, tensor)| tensor)
 }
 
+/// A file, and the settings that its weights are bound to, where it is a checkpoint that knows them.
+type Source = (PathBuf, Option<BoundValues>);
+
 /// A model with the weights of a file.
 #[derive(Debug)]
 pub struct FromFile<M> {
@@ -208,6 +220,26 @@ pub struct FromFile<M> {
     pub model: M,
     /// A sentence about a prefix that was removed from the names of the weights.
     pub note: Option<String>,
+    source: Source,
+}
+
+impl<M> FromFile<M> {
+    /// Fails where the file is a checkpoint of a run with other settings, also of those that do not change the model:
+    /// for who takes it for a run's own.
+    ///
+    /// # Errors
+    /// [`Error::OtherSettings`], with the first that differs.
+    pub fn check_run(&self, settings: &impl Settings) -> Result<()> {
+        let (path, bound) = &self.source;
+        bound.as_ref().map_or(Ok(()), |bound| bound.check_run(settings, path))
+    }
+}
+
+/// The tensors of a file, and the settings that they are bound to, whose model must be that of a run's settings.
+fn read_for(settings: &impl Settings, path: &Path, device: Device) -> Result<(Named, Source)> {
+    let (tensors, bound) = read_bound(path, device)?;
+    bound.as_ref().map_or(Ok(()), |bound| bound.check_model(settings, path))?;
+    Ok((tensors, (path.into(), bound)))
 }
 
 /// Lists the first few names and the number of the others; `None` without names.
@@ -225,9 +257,10 @@ fn listed(names: Vec<String>) -> Option<String> {
 /// `encoder.0.weight`.
 ///
 /// # Errors
-/// Fails as [`read`] and [`load_into`] do.
+/// Fails as [`read`] and [`load_into`] do, and with [`Error::OtherSettings`] for a checkpoint whose model has other
+/// settings.
 pub fn read_vae(config: &TrainConfig, path: &Path, device: Device) -> Result<FromFile<Vae>> {
-    let tensors = read(path, device)?;
+    let (tensors, source) = read_for(config, path, device)?;
     let first = named(&tensors, "encoder.0.weight").map(Tensor::size);
     let Some(&[_, pixels]) = first.as_deref() else {
         return Err(Error::file(
@@ -239,5 +272,5 @@ pub fn read_vae(config: &TrainConfig, path: &Path, device: Device) -> Result<Fro
     let _generator = random::hold();
     let model = Vae::new(&store.root(), &config.vae(pixels))?;
     let note = load_into(&store, &tensors, path)?;
-    Ok(FromFile { store, model, note })
+    Ok(FromFile { store, model, note, source })
 }

@@ -1,6 +1,6 @@
 //! Reads the weights of a topic model without its corpus.
 
-use super::{FromFile, load_into, named, read};
+use super::{FromFile, load_into, named, read_for};
 use crate::error::{Error, Result};
 use crate::models::TopicModel;
 use crate::random;
@@ -14,9 +14,10 @@ use tch::{Device, Tensor};
 /// file's `words.bias`.
 ///
 /// # Errors
-/// Fails as [`read`] and [`load_into`] do.
+/// Fails as [`read`](super::read) and [`load_into`] do, and with [`Error::OtherSettings`] for a checkpoint whose model
+/// has other settings.
 pub fn read_topics(config: &TopicsTrainConfig, path: &Path, device: Device) -> Result<FromFile<TopicModel>> {
-    let tensors = read(path, device)?;
+    let (tensors, source) = read_for(config, path, device)?;
     let bias = named(&tensors, "words.bias").map(Tensor::size);
     let Some(&[words]) = bias.as_deref() else {
         return Err(Error::file(
@@ -30,5 +31,5 @@ pub fn read_topics(config: &TopicsTrainConfig, path: &Path, device: Device) -> R
     let _generator = random::hold();
     let model = TopicModel::new(&store.root(), &shape, &blank(words, &config.topics, device))?;
     let note = load_into(&store, &tensors, path)?;
-    Ok(FromFile { store, model, note })
+    Ok(FromFile { store, model, note, source })
 }
