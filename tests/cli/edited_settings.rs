@@ -1,12 +1,18 @@
 //! Settings of a finished run that somebody edits: what its weights are bound to is refused by every command, and the rest is free.
 #![cfg(all(feature = "cli", unix))]
 
-use super::handed_runs::{all, corpus, run, stderr};
+use super::handed_runs::{all, run, stderr};
 use crate::common::is_thorough;
+use gengs::Error;
 use gengs::data::TextRules;
-use gengs::training::{Settings, TopicsTrainConfig, TrainConfig};
+use gengs::training::{
+    Loaded, RunFolder, Session, Settings, TopicsShown, TopicsTask, TopicsTrainConfig, TrainConfig, TrainedTopics,
+    VaeTask, weights,
+};
 use serde::de::DeserializeOwned;
 use std::fs;
+use std::path::Path;
+use tch::Device;
 
 /// A program's run, whose settings are edited after it has ended.
 struct Edited {
@@ -18,7 +24,9 @@ struct Edited {
     free: &'static [&'static str],
     /// How some of these are, before the run goes on.
     changed: &'static [(&'static str, &'static str)],
-    /// What reads the run's weights.
+    /// What reads the run's weights in the library, and its error.
+    readers: &'static [fn(&Path) -> Option<Error>],
+    /// The commands that do.
     commands: &'static [&'static str],
 }
 
@@ -51,6 +59,15 @@ const IMAGES: Edited = Edited {
         "init_from",
     ],
     changed: &[("lr", "0.01"), ("batch_size", "400"), ("epochs", "2"), ("estimator", "'gengs-st'")],
+    readers: &[
+        |run| Loaded::<VaeTask>::read(run, "best", Device::Cpu, |_| ()).err(),
+        |run| Session::<VaeTask>::resume(run, None, None, Device::Cpu).err(),
+        |run| {
+            let (folder, settings) = RunFolder::open::<TrainConfig>(run).unwrap();
+            let found = weights::read_vae(&settings, &folder.file("best.safetensors"), Device::Cpu);
+            found.and_then(|found| found.check_run(&settings)).err()
+        },
+    ],
     commands: &[
         "eval --run RUN --importance-samples 1",
         "sample --run RUN --png OUT",
@@ -63,7 +80,7 @@ const IMAGES: Edited = Edited {
 
 const WORDS: Edited = Edited {
     program: "gengs-topics",
-    training: &["--topics", "2", "--hidden", "2", "--split", "every-tenth", "--corpus", "words.ldac"],
+    training: &["--topics", "2", "--hidden", "2", "--corpus", "words.ldac"],
     bound: &[
         ("topics", "[2, 1]"),
         ("family", "'geometric'"),
@@ -74,7 +91,7 @@ const WORDS: Edited = Edited {
         ("hidden", "3"),
         ("temperature", "0.5"),
         ("seed", "1"),
-        ("split", "'seed'"),
+        ("split", "'every-tenth'"),
         ("test_share", "0.2"),
         ("validation_share", "0.2"),
         ("selects_by_counts", "true"),
@@ -111,6 +128,17 @@ const WORDS: Edited = Edited {
         "init_from",
     ],
     changed: &[("lr", "0.01"), ("batch_size", "7"), ("epochs", "2"), ("no_text", "true")],
+    readers: &[
+        |run| Loaded::<TopicsTask>::read(run, "best", Device::Cpu, |_| ()).err(),
+        |run| Session::<TopicsTask>::resume(run, None, None, Device::Cpu).err(),
+        |run| TrainedTopics::load(run, "best", Device::Cpu).err(),
+        |run| TopicsShown::read(&RunFolder::open::<TopicsTrainConfig>(run).unwrap().0, "best").err(),
+        |run| {
+            let (folder, settings) = RunFolder::open::<TopicsTrainConfig>(run).unwrap();
+            let found = weights::read_topics(&settings, &folder.file("best.safetensors"), Device::Cpu);
+            found.and_then(|found| found.check_run(&settings)).err()
+        },
+    ],
     commands: &[
         "eval --run RUN --importance-samples 1",
         "topics --run RUN",
@@ -172,7 +200,10 @@ fn edited(config: &str, changes: &[(&str, &str)]) -> String {
 fn edit(case: &Edited) {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path();
-    corpus(home);
+    // No two documents are alike: some are held out.
+    let documents = (1..60).map(|i| format!("2 0:{i} 1:{}\n2 1:{i} 2:2\n", 1 + i % 7));
+    fs::write(home.join("words.ldac"), documents.collect::<String>()).unwrap();
+    fs::write(home.join("words.vocab"), "red\ngreen\nblue\n").unwrap();
     fs::write(home.join("new.txt"), "red blue\n").unwrap();
     let settings = ["train", "--epochs", "1", "--quiet", "--device", "cpu", "--out", "run"];
     let output = run(case.program, home, &[&settings[..], case.training].concat());
@@ -184,13 +215,22 @@ fn edit(case: &Edited) {
     // Those of the run come after those of the model.
     let place = |setting: &str| case.bound.iter().position(|(name, _)| *name == setting).unwrap();
     let (family, temperature) = (place("family"), place("temperature"));
-    // Two settings go to every command, and each of the others to one of them; in a thorough run, to every one.
-    let goes_to =
-        |i: usize, j: usize| [family, temperature].contains(&i) || j == i % case.commands.len() || is_thorough();
+    let refused = |said: &str, setting: &str, value: &str| {
+        let trained = ["with", "without"].iter().any(|how| said.contains(&format!("trained {how} {setting}")));
+        assert!(trained && said.contains(&format!(", but config.toml says {}: ", value.trim_matches('\''))), "{said}");
+    };
     for (i, (setting, value)) in case.bound.iter().enumerate() {
         fs::write(&path, edited(&config, &[(*setting, *value)])).unwrap();
         let before = kept();
-        for (_, line) in case.commands.iter().enumerate().filter(|(j, _)| goes_to(i, *j)) {
+        for read in case.readers {
+            let error = read(&home.join("run")).unwrap_or_else(|| panic!("{setting} is believed"));
+            assert!(matches!(error, Error::OtherSettings { .. }), "{setting}: {error}");
+            refused(&error.to_string(), setting, value);
+        }
+        // The family goes to every command, and what is no part of the model to those that take the weights as from any
+        // file; in a thorough run, every setting to every command.
+        let from_file = |line: &str| i == temperature && (line.starts_with("sample") || line.starts_with("export"));
+        for line in case.commands.iter().filter(|line| i == family || from_file(line) || is_thorough()) {
             if line.contains("--weights") && i >= temperature {
                 // The weights may be those of another run.
                 continue;
@@ -201,14 +241,13 @@ fn edit(case: &Edited) {
             assert_eq!(output.status.code(), Some(1), "{setting} {line}: {text}");
             let said = text.lines().filter(|line| !line.contains("have these opened")).collect::<Vec<_>>();
             let [said] = said[..] else { panic!("{setting} {line}: {text}") };
-            let trained = ["with", "without"].iter().any(|how| said.contains(&format!("trained {how} {setting}")));
-            assert!(said.starts_with("error: run/") && trained, "{setting} {line}: {said}");
-            assert!(said.contains(&format!(", but config.toml says {}: ", value.trim_matches('\''))), "{said}");
-            assert!(kept() == before, "{setting} {line}");
+            assert!(said.starts_with("error: run/"), "{setting} {line}: {said}");
+            refused(said, setting, value);
         }
+        assert!(kept() == before, "{setting}");
     }
     fs::write(&path, edited(&config, case.changed)).unwrap();
-    for line in ["eval --run run --importance-samples 1", "train --resume --out run --quiet", "eval --run run"] {
+    for line in ["train --resume --out run --quiet", "eval --run run --importance-samples 1 --checkpoint last"] {
         let output = run(case.program, home, &line.split(' ').collect::<Vec<_>>());
         assert!(output.status.success(), "{line}: {output:?}");
     }

@@ -42,7 +42,7 @@ pub fn all(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// Documents whose words have escapes, as they lie beside a file of counts.
-pub fn corpus(folder: &Path) -> PathBuf {
+fn corpus(folder: &Path) -> PathBuf {
     let path = folder.join("words.ldac");
     fs::write(&path, "2 0:1 1:2\n2 1:1 2:1\n2 0:1 2:3\n".repeat(10)).unwrap();
     fs::write(folder.join("words.vocab"), "red\x1b[2J\ngre\x07en\nblue\u{9b}31m\n").unwrap();

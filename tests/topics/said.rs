@@ -1,6 +1,7 @@
 //! What the program says of a run, in its report, its help and its numbers, is what the run is.
 #![cfg(feature = "cli")]
 
+use crate::common::forget_settings;
 use assert_cmd::Command;
 use serde_json::Value;
 use std::fs;
@@ -86,6 +87,9 @@ fn poisson_runs_of_before_go_on_in_their_own_unit() {
     let is_new = |line: &&str| line.starts_with("header") || line.starts_with("quotes");
     fs::write(&path, config.lines().filter(|line| !is_new(line)).map(|line| format!("{line}\n")).collect::<String>())
         .unwrap();
+    for name in ["best.safetensors", "last.safetensors"] {
+        forget_settings(&run.join(name));
+    }
     let resume = |epochs: &str| said(&["train", "--resume", "--out", run.to_str().unwrap(), "--epochs", epochs]).1;
     for epochs in ["2", "3"] {
         let told = resume(epochs);
