@@ -25,7 +25,7 @@ impl Probability {
     /// Makes probabilities from values within 1e-30..1, float64, which are checked.
     pub fn from_probs(family: &str, probs: &Tensor) -> Result<Self> {
         let inside = |probs: &Tensor| probs.ge(1e-30).logical_and(&probs.lt(1.0));
-        check(&format!("probs of {family}"), probs, inside, "at least 1e-30 and below 1")?;
+        check(&format!("probs of {family}"), probs, inside, "inside (0, 1), and at least 1e-30")?;
         Ok(Self::of_probs(probs))
     }
 

@@ -266,7 +266,7 @@ mod tests {
         let drawn = chart(vec![line(&[10.0, 5.0, f64::NAN, 5.0, 10.0])]).draw(0.0, 0.0);
         assert!(drawn.contains("d=\"M0.0 0.0L47.0 100.0M141.0 100.0L188.0 0.0\""), "{drawn}");
         let alone = chart(vec![line(&[f64::INFINITY, 5.0, f64::NAN, f64::NAN, f64::NAN])]).draw(0.0, 0.0);
-        assert!(alone.contains("<circle class=\"dot\" cx=\"47.0\" cy=\"100.0\" r=\"6.5\"/>"), "{alone}");
+        assert!(alone.contains("<circle class=\"dot\" cx=\"47.0\" cy=\"100.0\" r=\"3.5\"/>"), "{alone}");
         assert!(!alone.contains("class=\"line\""), "{alone}");
         let none = chart(vec![line(&[f64::NAN; 5])]).draw(0.0, 0.0);
         assert!(!none.contains("NaN") && !none.contains("class=\"end\""), "{none}");

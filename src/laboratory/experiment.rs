@@ -110,7 +110,7 @@ impl Synthetic {
 
     /// Returns whether an estimator supports this law.
     pub fn admits(self, estimator: EstimatorKind) -> bool {
-        (self != Self::Multinomial || !estimator.needs_integers())
+        (self != Self::Multinomial || !estimator.needs_numbers())
             && (matches!(self, Self::Poisson | Self::Held) || !estimator.needs_poisson())
     }
 

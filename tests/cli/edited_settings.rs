@@ -104,6 +104,7 @@ const WORDS: Edited = Edited {
         ("text.max_words", "100"),
     ],
     free: &[
+        "estimator",
         "corpus",
         "data_dir",
         "store",
@@ -239,7 +240,7 @@ fn edit(case: &Edited) {
             let output = run(case.program, home, &line.split(' ').collect::<Vec<_>>());
             let text = stderr(&output);
             assert_eq!(output.status.code(), Some(1), "{setting} {line}: {text}");
-            let said = text.lines().filter(|line| !line.contains("have these opened")).collect::<Vec<_>>();
+            let said = text.lines().filter(|line| !line.contains("make this command read")).collect::<Vec<_>>();
             let [said] = said[..] else { panic!("{setting} {line}: {text}") };
             assert!(said.starts_with("error: run/"), "{setting} {line}: {said}");
             refused(said, setting, value);

@@ -55,7 +55,7 @@ fn the_experiment_leaves_a_page_numbers_and_pictures() {
     let panels: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
         (panels[0]["curves"].as_array().unwrap().len(), panels[1]["curves"].as_array().unwrap().len()),
-        (16, 21)
+        (17, 24)
     );
     let curve = &panels[1]["curves"][1];
     assert_eq!(curve["variance"]["median"].as_array().unwrap().len(), panels[1]["steps"].as_array().unwrap().len());

@@ -137,9 +137,9 @@ fn a_lock_that_leads_elsewhere_and_a_checkpoint_without_an_end_are_named() {
     let run = images_run(folder.path());
     let canary = Canary::new(folder.path().join("canary"));
     for (name, trap, part) in [
-        ("lock", Trap::Link, "a link is there"),
+        ("lock", Trap::Link, "is a link"),
         ("lock", Trap::SecondName, "has 2 names"),
-        ("lock", Trap::Pipe, "a pipe is there"),
+        ("lock", Trap::Pipe, "is a pipe"),
         ("last.safetensors", Trap::Link, "only a regular file is replaced"),
         ("config.toml", Trap::Pipe, "is a pipe, not a regular file"),
     ] {

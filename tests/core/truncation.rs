@@ -227,7 +227,7 @@ fn expectations_of_other_shapes_are_refused() {
     let q = TruncatedDistribution::new(&Poisson::new(&rate).unwrap(), &Truncation::right(6)).unwrap();
     for shape in [&[][..], &[5], &[6, 1], &[3, 6], &[2, 2, 6]] {
         let message = q.expectation(|_| Tensor::zeros(shape, (Kind::Float, CPU))).unwrap_err().to_string();
-        assert!(message.contains("one number for each atom"), "{shape:?}: {message}");
+        assert!(message.contains("one number per atom"), "{shape:?}: {message}");
     }
     let mean = doubles(&q.mean());
     for kind in [Kind::Double, Kind::Int64, Kind::Half] {
