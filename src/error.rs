@@ -1,7 +1,10 @@
 //! The error type of the library. Each message is one line without control characters, since it may quote files and
 //! names from anywhere.
 
+mod other_settings;
+
 use crate::markup::in_one_line;
+use other_settings::other_settings;
 use std::path::PathBuf;
 
 /// A result of this library.
@@ -281,19 +284,6 @@ impl From<tch::TchError> for Error {
 /// Returns a path as text for a message.
 fn path_text(path: &std::path::Path) -> String {
     in_one_line(&path.display().to_string())
-}
-
-/// Returns the sentence for a setting that differs from that in training.
-fn other_settings(setting: &str, trained: Option<&str>, found: Option<&str>) -> String {
-    let (trained, mend) = match trained {
-        Some(value) => (format!("with {setting} {value}"), "put it back"),
-        None => (format!("without {setting}"), "take it out"),
-    };
-    let found = found.map_or("has none".into(), |value| format!("says {value}"));
-    format!(
-        "its weights were trained {trained}, but config.toml {found}: {mend}, or use the weights with the settings of \
-         their own run"
-    )
 }
 
 /// What is wrong with a file: a message, and the underlying error if the message does not already say it.

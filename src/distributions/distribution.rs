@@ -135,8 +135,8 @@ pub trait Distribution: std::fmt::Debug + Send {
         None
     }
 
-    /// Returns mean and family of counts whose moments are closed forms, which can be drawn without a window; `None` for
-    /// other families.
+    /// Returns the mean and the family of counts whose moments are closed forms, which can be drawn without a window;
+    /// `None` for other families.
     fn count_moments(&self) -> Option<CountMoments> {
         None
     }

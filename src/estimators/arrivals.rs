@@ -99,7 +99,7 @@ impl ExponentialArrivals {
             return Err(Error::parameter(
                 "largest rate of exponential arrival times",
                 largest.double_value(&[]),
-                format!("small enough that at most {LARGEST_ATOM} arrivals are drawn per latent"),
+                format!("small enough that memory holds the arrivals, at most {LARGEST_ATOM} per latent"),
             ));
         }
         let arrivals = arrivals.to_kind(Kind::Int64).int64_value(&[]);

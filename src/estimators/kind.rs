@@ -138,8 +138,8 @@ impl EstimatorKind {
         self.facts().exact_degree
     }
 
-    /// How one sample a latent carries its gradient, for the estimators that are no more than that: the one-pass sampler
-    /// draws them.
+    /// Returns how one sample per latent carries its gradient, for the estimators that need nothing else: the one-pass
+    /// sampler draws these samples. `None` for the other estimators.
     pub fn pathwise(self, temperature: f64) -> Option<Pathwise> {
         match self {
             Self::Gengs => Some(Pathwise::Relaxed { temperature, forward: Forward::Soft }),

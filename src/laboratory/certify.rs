@@ -157,14 +157,7 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
             let Found { exact, mean, bias, z, beyond_rare, std, mse } =
                 sums.found(&exact, &rare, p as i64, rounding[p]);
             let exact_degree = proofs.as_ref().map(|proofs| proofs[p]);
-            let verdict = match claims_unbiased {
-                _ if exact_degree.is_some_and(|proof| !proof.holds()) => Verdict::Refuted,
-                false if exact_degree.is_some() => Verdict::Holds,
-                false => Verdict::NoClaim,
-                true if z.abs() <= REFUTED => Verdict::Holds,
-                true if beyond_rare <= REFUTED => Verdict::CannotTell,
-                true => Verdict::Refuted,
-            };
+            let verdict = verdict(claims_unbiased, exact_degree, z, beyond_rare);
             Certificate {
                 estimator: kind,
                 family: config.family.clone(),
@@ -194,6 +187,18 @@ pub fn certify(problem: &Problem, how: &Measurement) -> Result<Vec<Certificate>>
             }
         })
         .collect())
+}
+
+/// Returns what draws and enumeration say of the claims.
+fn verdict(claims_unbiased: bool, proof: Option<DegreeProof>, z: f64, beyond_rare: f64) -> Verdict {
+    match claims_unbiased {
+        _ if proof.is_some_and(|proof| !proof.holds()) => Verdict::Refuted,
+        false if proof.is_some() => Verdict::Holds,
+        false => Verdict::NoClaim,
+        true if z.abs() <= REFUTED => Verdict::Holds,
+        true if beyond_rare <= REFUTED => Verdict::CannotTell,
+        true => Verdict::Refuted,
+    }
 }
 
 /// Sums over estimates, what rounding leaves of them, the evaluations behind one, and the seconds that they took.

@@ -150,9 +150,9 @@ impl Latent {
         })
     }
 
-    /// A draw `[..., latents]` of the posterior with a gradient, and its KL to the prior, of the same shape. With a key,
-    /// the noise is that of its counter, and the one-pass sampler draws where it can; else the noise comes from
-    /// libtorch's generator.
+    /// Draws a sample `[..., latents]` of the posterior with a gradient, and returns it with the KL to the prior, of the
+    /// same shape. With a key, the noise is that of its counter, and the one-pass sampler draws if it can; without one,
+    /// the noise comes from libtorch's generator.
     pub fn rsample(&self, output: &Tensor, how: Pathwise, key: Option<NoiseKey>) -> Result<(Tensor, Tensor)> {
         let is_hard_limit = matches!(how, Pathwise::Relaxed { temperature: 0.0, .. });
         if let Some(key) = key.filter(|_| !is_hard_limit) {

@@ -26,8 +26,8 @@ pub trait LawBatch: Send + Sync {
     fn fill(&self, lanes: &mut LaneBlock, precision: f64) -> bool;
 
     /// Writes probabilities of a block's latents instead, and log weights if asked for, by products of ratios. Returns
-    /// `false` if these would lose digits, outside of one window from 0 to beyond the means; the block's content is then
-    /// invalid.
+    /// `false` if these would lose digits, outside of one window from 0 to beyond the means; the block's content is
+    /// then invalid.
     #[must_use]
     fn fill_weights(&self, lanes: &mut LaneBlock, precision: f64, with_logs: bool) -> bool;
 }
@@ -67,7 +67,7 @@ where
     /// Returns the laws of a block's lanes; `with_logs` if log ratios or closed forms beyond atom 0 will be asked of
     /// them, which need the logarithm of the parameter.
     #[inline(always)]
-    pub(super) fn laws(&self, lanes: &LaneBlock, with_logs: bool) -> Lanes<L> {
+    fn laws(&self, lanes: &LaneBlock, with_logs: bool) -> Lanes<L> {
         let mut columns = [[0.0; LANES]; 2];
         let follow = lanes.follow();
         for (column, values) in columns.iter_mut().zip(&self.values) {
@@ -105,11 +105,12 @@ where
     }
 
     fn fill_weights(&self, lanes: &mut LaneBlock, precision: f64, with_logs: bool) -> bool {
-        let (recurrences, law) = (self, PhantomData);
+        let laws = |lanes: &LaneBlock| self.laws(lanes, with_logs);
+        let law = PhantomData;
         if self.parameters > 1 {
-            pulp::Arch::new().dispatch(FillWeights::<F, L, 2> { recurrences, lanes, precision, with_logs, law })
+            pulp::Arch::new().dispatch(FillWeights::<_, L, 2> { laws, lanes, precision, with_logs, law })
         } else {
-            pulp::Arch::new().dispatch(FillWeights::<F, L, 1> { recurrences, lanes, precision, with_logs, law })
+            pulp::Arch::new().dispatch(FillWeights::<_, L, 1> { laws, lanes, precision, with_logs, law })
         }
     }
 }

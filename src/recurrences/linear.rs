@@ -1,6 +1,5 @@
 //! Probabilities of the atoms of a window, each from the one before: a product per atom in place of an exponential.
 
-use super::batch::Recurrences;
 use super::lane_block::LaneBlock;
 use super::recurrence::{PmfRecurrence, Step, common_steps, first_steps, score_step};
 use super::tails::above;
@@ -15,8 +14,9 @@ const MOST_ROWS: usize = 128;
 const LEAST_START: f64 = -600.0;
 
 /// Fills a block whose lanes share a window from 0 to beyond their means.
-pub(super) struct FillWeights<'a, F, L, const PARAMETERS: usize> {
-    pub recurrences: &'a Recurrences<F>,
+pub(super) struct FillWeights<'a, M, L, const PARAMETERS: usize> {
+    /// Returns the laws of the lanes.
+    pub laws: M,
     pub lanes: &'a mut LaneBlock,
     pub precision: f64,
     /// Whether log weights are needed too.
@@ -24,9 +24,9 @@ pub(super) struct FillWeights<'a, F, L, const PARAMETERS: usize> {
     pub law: PhantomData<L>,
 }
 
-impl<F, L, const PARAMETERS: usize> pulp::WithSimd for FillWeights<'_, F, L, PARAMETERS>
+impl<M, L, const PARAMETERS: usize> pulp::WithSimd for FillWeights<'_, M, L, PARAMETERS>
 where
-    F: Fn([f64; 2]) -> L + Send + Sync,
+    M: Fn(&LaneBlock) -> Lanes<L>,
     L: PmfRecurrence,
 {
     /// Whether the block was filled.
@@ -34,12 +34,12 @@ where
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> bool {
-        let Self { recurrences, lanes, precision, with_logs, .. } = self;
+        let Self { laws, lanes, precision, with_logs, .. } = self;
         let (lo, hi) = lanes.windows[0];
         if !lanes.is_shared || lo != 0 || hi == 0 || lanes.rows > MOST_ROWS {
             return false;
         }
-        let laws = recurrences.laws(lanes, with_logs);
+        let laws = laws(lanes);
         let start: Lanes<f64> = each(|i| laws[i].atom(0.0).log_weight);
         let mut lines = [[0.0; LANES]; PARAMETERS];
         for (p, line) in lines.iter_mut().enumerate() {

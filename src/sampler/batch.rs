@@ -1,7 +1,8 @@
 //! A batch through the one-pass sampler: tasks for the threads, lane blocks for the vectors, results straight into
 //! tensors.
 
-use super::kernel::{FamilyKernel, LogitsKernel, Outcome, Place, Scratch};
+use super::block::{Outcome, Place};
+use super::kernel::{FamilyKernel, LogitsKernel, Scratch};
 use super::prior::Prior;
 use crate::error::Result;
 use crate::math::lanes::{LANES, Real};

@@ -116,9 +116,8 @@ impl<F: Fn(Vec<Tensor>) -> Result<TruncatedDistribution>> Blocks<'_, F> {
     }
 }
 
-/// A value with derivatives in parameters, which may have dimensions of their own:
-/// the value, with the gradient of `sum J theta`. They can be taken once: the graph does not know how `J` depends on the
-/// parameters.
+/// Returns the value with the gradient of `sum J theta`, for derivatives `J` in parameters that may have dimensions of
+/// their own. The gradient can be taken once: the graph does not know how `J` depends on the parameters.
 pub(super) fn attach<'p>(value: &Tensor, slopes: impl Iterator<Item = (&'p Parameter, Tensor)>) -> Result<Tensor> {
     let mut attached: Option<Tensor> = None;
     for (parameter, slopes) in slopes.filter(|(parameter, _)| parameter.value.requires_grad()) {

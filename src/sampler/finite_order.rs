@@ -12,7 +12,7 @@
 //!
 //! Everything is summed in float64, whatever the kind of the draws.
 
-use super::kernel::{Outcome, Place, places, rounded, transpose};
+use super::block::{Outcome, Place, places, rounded, transpose};
 use crate::math::lanes::{LANES, Lanes, Real, each};
 use crate::recurrences::LaneBlock;
 use crate::relaxation::{LEAST_SQUARE, LEAST_VARIANCE, Order};

@@ -21,6 +21,7 @@
 )]
 
 mod batch;
+mod block;
 mod blocks;
 mod draw;
 mod finite_order;
@@ -43,8 +44,8 @@ use crate::relaxation::{Order, Pathwise};
 use crate::truncation::TruncatedDistribution;
 use crate::truncation::{Truncation, check_mass};
 use batch::{Batch, Windows};
+use block::Place;
 use blocks::{Blocks, attach};
-use kernel::Place;
 use options::{PriorLaw, Route, Window};
 use prior::Prior;
 use tch::{Device, Kind, Tensor};

@@ -26,9 +26,9 @@ impl<T: TrainTask> Loaded<T> {
     /// data.
     ///
     /// # Errors
-    /// Fails if there is no run or no such checkpoint, with [`Error::OtherSettings`](crate::Error::OtherSettings) if the
-    /// checkpoint was trained with other settings, and with [`Error::OtherData`](crate::Error::OtherData) if the data
-    /// are not those of the run.
+    /// Fails if there is no run or no such checkpoint, with [`Error::OtherSettings`](crate::Error::OtherSettings) if
+    /// the checkpoint was trained with other settings, and with [`Error::OtherData`](crate::Error::OtherData) if the
+    /// data are not those of the run.
     pub fn read(path: &Path, checkpoint: &str, device: Device, change: impl FnOnce(&mut T::Settings)) -> Result<Self> {
         let (folder, mut settings) = RunFolder::open::<T::Settings>(path)?;
         change(&mut settings);

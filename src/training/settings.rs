@@ -100,8 +100,8 @@ pub struct DataWords {
     pub features: &'static str,
 }
 
-/// The names of the settings that a task's weights are bound to, as in `config.toml`. A table stands for all settings in
-/// it.
+/// The names of the settings that a task's weights are bound to, as in `config.toml`. A table stands for all settings
+/// in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BoundSettings {
     /// Settings that define the model: with another value, the same weights are another model.

@@ -314,7 +314,7 @@ fn vectors_are_latents_too() {
             measured += 1;
         }
     }
-    assert_eq!(measured, 16 * 3);
+    assert_eq!(measured, 17 * 3);
 }
 
 #[test]

@@ -146,28 +146,9 @@ impl Certify {
         if self.common.json {
             print_line(serde_json::to_string(&found)?)?;
         }
-        let refuted: Vec<&Certificate> = found.iter().filter(|certificate| certificate.is_refuted()).collect();
-        for Certificate { estimator, family, parameter, z, exact_degree, .. } in &refuted {
-            match exact_degree.filter(|proof| !proof.holds()) {
-                Some(DegreeProof { degree, error, .. }) => print_status(format_args!(
-                    "{estimator} claims to be exact for polynomials up to degree {degree}, but has a relative error \
-                     of {error:.1e} for {parameter} of {family}"
-                )),
-                None => print_status(format_args!(
-                    "{estimator} claims to be unbiased, but is {z:.1} standard errors off for {parameter} of {family}"
-                )),
-            }
-        }
-        for Certificate { estimator, family, parameter, draws, .. } in
-            found.iter().filter(|certificate| certificate.verdict == Verdict::CannotTell)
-        {
-            print_status(format_args!(
-                "cannot tell whether {estimator} is unbiased for {parameter} of {family}: too few of {draws} draws \
-                 met the atoms that matter; take more --draws, or parameters that give these atoms more mass"
-            ));
-        }
+        let is_refuted = report_claims(&found);
         // Not exit code 1, which means that the measurement failed.
-        Ok(if refuted.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(REFUTED) })
+        Ok(if is_refuted { ExitCode::from(REFUTED) } else { ExitCode::SUCCESS })
     }
 
     fn problem(&self, family: &str, objective: ObjectiveKind) -> gengs::Result<Problem> {
@@ -209,6 +190,31 @@ impl Certify {
             })
             .collect()
     }
+}
+
+/// Prints which claims are refuted, and for which the draws are too few. Returns whether any is refuted.
+fn report_claims(found: &[Certificate]) -> bool {
+    let refuted: Vec<&Certificate> = found.iter().filter(|certificate| certificate.is_refuted()).collect();
+    for Certificate { estimator, family, parameter, z, exact_degree, .. } in &refuted {
+        match exact_degree.filter(|proof| !proof.holds()) {
+            Some(DegreeProof { degree, error, .. }) => print_status(format_args!(
+                "{estimator} claims to be exact for polynomials up to degree {degree}, but has a relative error \
+                 of {error:.1e} for {parameter} of {family}"
+            )),
+            None => print_status(format_args!(
+                "{estimator} claims to be unbiased, but is {z:.1} standard errors off for {parameter} of {family}"
+            )),
+        }
+    }
+    for Certificate { estimator, family, parameter, draws, .. } in
+        found.iter().filter(|certificate| certificate.verdict == Verdict::CannotTell)
+    {
+        print_status(format_args!(
+            "cannot tell whether {estimator} is unbiased for {parameter} of {family}: too few of {draws} draws \
+             met the atoms that matter; take more --draws, or parameters that give these atoms more mass"
+        ));
+    }
+    !refuted.is_empty()
 }
 
 /// The exit code if a claim is refuted.

@@ -64,7 +64,7 @@ pub struct Train {
     #[arg(long, value_name = "N")]
     truncation: Option<i64>,
     /// Estimator of the gradient through the counts [default: gengs-st]
-    #[arg(long, value_name = "NAME", value_parser = cli::choice_of(|kind: &EstimatorKind| kind.pathwise(1.0).is_some()))]
+    #[arg(long, value_name = "NAME", value_parser = cli::choice_of(takes_one_sample))]
     estimator: Option<EstimatorKind>,
     /// Temperature of gengs and gengs-st: a number, or FIRST..LAST, which changes linearly over the run [default:
     /// 1..0.3]
@@ -159,6 +159,11 @@ struct Text {
     /// Most words of the vocabulary; those in the most documents are kept [default: 10000]
     #[arg(long, value_name = "N", value_parser = cli::whole_number)]
     max_words: Option<i64>,
+}
+
+/// Returns whether an estimator takes one sample per document, as the training of topics does.
+fn takes_one_sample(kind: &EstimatorKind) -> bool {
+    kind.pathwise(1.0).is_some()
 }
 
 /// Returns a parser for the families of counts without an upper bound, which topics can have.
