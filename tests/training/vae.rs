@@ -235,7 +235,7 @@ fn estimators_train_encoder_and_decoder_along_the_exact_gradient() {
         let exact_value = double(&(&exact_elbo.reconstruction + &exact_elbo.kl).mean(Kind::Double));
         let exact = gradient(&store, &exact_elbo);
         let direction = &exact / exact.norm();
-        let fits = |kind: &EstimatorKind| family == Family::Poisson || !kind.needs_integers();
+        let fits = |kind: &EstimatorKind| family == Family::Poisson || !kind.needs_numbers();
         for kind in EstimatorKind::ALL.into_iter().filter(fits) {
             let mut estimator = kind.build(&setting).unwrap();
             let samples = kind.fewest_samples();
