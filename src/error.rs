@@ -1,6 +1,10 @@
 //! The one error type of the library. Messages quote files and names of anybody: they are one line without control
 //! characters.
 
+mod torch;
+
+pub use torch::TorchError;
+
 use crate::markup::in_one_line;
 use std::path::PathBuf;
 
@@ -20,6 +24,40 @@ pub enum Error {
         value: String,
         /// What would have been accepted.
         allowed: String,
+    },
+    /// A tensor would be larger than one call of the library may make.
+    #[error(
+        "shape of {} is {shape:?} of {kind}, but must be at most {largest} bytes of memory in one tensor; draw in \
+         parts, or raise the limit with `gengs::set_largest_tensor`",
+        in_one_line(what)
+    )]
+    TooLarge {
+        /// What it would hold.
+        what: String,
+        /// Its shape.
+        shape: Vec<i64>,
+        /// The kind of its numbers.
+        kind: String,
+        /// Bytes that a tensor may take.
+        largest: u64,
+    },
+    /// A step of a training that was to begin would make such a tensor.
+    #[error(
+        "a step of training is too large: its {} would have the shape {shape:?} of {kind}, and one tensor may take at \
+         most {largest} bytes",
+        in_one_line(what)
+    )]
+    StepTooLarge {
+        /// What it would hold.
+        what: String,
+        /// Its shape.
+        shape: Vec<i64>,
+        /// The kind of its numbers.
+        kind: String,
+        /// Bytes that a tensor may take.
+        largest: u64,
+        /// Settings that make it smaller.
+        settings: &'static [&'static str],
     },
     /// Tensor shapes do not fit together.
     #[error("{}: shape {found:?} does not fit {expected}", in_one_line(what))]
@@ -134,6 +172,14 @@ pub enum Error {
         /// Who.
         holder: String,
     },
+    /// Another process writes a store of documents.
+    #[error("{}: {holder} writes this store; wait until it ends, or stop it", shown(path))]
+    StoreInUse {
+        /// The folder.
+        path: PathBuf,
+        /// Who.
+        holder: String,
+    },
     /// The lock of a run folder is no longer this process's.
     #[error(
         "{}: was removed or replaced while this process trained, so that another one may train in the folder: nothing \
@@ -238,28 +284,9 @@ pub enum Error {
 /// What failed below.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// An error of libtorch; shows its first line, without the C++ backtrace that follows it.
-#[derive(Debug)]
-pub struct TorchError(tch::TchError);
-
-impl TorchError {
-    /// The whole of it.
-    pub fn into_inner(self) -> tch::TchError {
-        self.0
-    }
-}
-
-impl std::fmt::Display for TorchError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.to_string().lines().next().unwrap_or_default().trim())
-    }
-}
-
-impl std::error::Error for TorchError {}
-
 impl From<tch::TchError> for Error {
     fn from(error: tch::TchError) -> Self {
-        Error::Torch(TorchError(error))
+        Error::Torch(error.into())
     }
 }
 

@@ -4,7 +4,9 @@ use super::{Common, print_line, print_status};
 use crate::error::{Error, Result};
 use crate::markup::in_one_line;
 use crate::training::weights::FromFile;
-use crate::training::{Loaded, RunFolder, Settings, TrainTask, must_not_be_data, must_not_be_of_a_run, weights};
+use crate::training::{
+    Checkpoint, Loaded, Progress, RunFolder, Settings, TrainTask, must_not_be_data, must_not_be_of_a_run, weights,
+};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,12 +48,12 @@ impl Trained {
     pub fn load<T: TrainTask>(&self, change: impl FnOnce(&mut T::Settings)) -> Result<(T, T::Settings, Device)> {
         let device = self.common.prepare()?;
         let CheckpointArgs { run, checkpoint } = &self.checkpoint_args;
-        let (folder, _) = RunFolder::open::<T::Settings>(run)?;
+        let (folder, own) = RunFolder::open::<T::Settings>(run)?;
         self.checkpoint_args.check(&folder)?;
         let Loaded { task, settings, warnings } = Loaded::<T>::read(run, checkpoint, device, |settings| {
             change(settings);
             set_data_dir(settings, self.data_dir.as_deref());
-            name_outside(&self.common, &folder, settings);
+            name_outside(&self.common, &folder, &own, settings);
         })?;
         warn(&warnings);
         Ok((task, settings, device))
@@ -68,9 +70,15 @@ impl Trained {
         Ok((folder, settings, device))
     }
 
-    /// Says which data outside of its folder a run makes the command open, before it reads them.
-    pub fn name_data(&self, settings: &impl Settings) {
-        name(&self.common, "settings", settings.data_paths());
+    /// Says which data outside of its folder a run makes the command open, before it reads them. `settings` are those
+    /// that they are read by: what was typed in place of the run's own is not named.
+    ///
+    /// # Errors
+    /// As [`RunFolder::open`].
+    pub fn name_data<S: Settings>(&self, folder: &RunFolder, settings: &S) -> Result<()> {
+        let (_, own) = RunFolder::open::<S>(folder.path())?;
+        name(&self.common, "settings", of_run(&own, settings));
+        Ok(())
     }
 }
 
@@ -98,19 +106,32 @@ impl CheckpointArgs {
         format!("{}.safetensors", self.checkpoint)
     }
 
-    /// Fails where the checkpoint is not there and the other one is: before the end of its first epoch, a run has no
-    /// best one.
+    /// Fails where the checkpoint is not there and the other one is: until its first save after the end of an epoch, a
+    /// run has no best one. Warns of one from before the end of the first epoch.
     fn check(&self, folder: &RunFolder) -> Result<()> {
         let other = if self.checkpoint == "best" { "last" } else { "best" };
         let is_there = |name: &str| folder.file(name).symlink_metadata().is_ok();
-        if is_there(&self.name()) || !is_there(&format!("{other}.safetensors")) {
-            return Ok(());
+        if !is_there(&self.name()) && is_there(&format!("{other}.safetensors")) {
+            let problem = match other {
+                "last" => {
+                    "is not there: a run writes it when it saves for the first time after the end of an epoch (how \
+                     often it saves is --checkpoint-every); take the other one with --checkpoint last"
+                }
+                _ => "is not there; take the other one with --checkpoint best",
+            };
+            return Err(Error::file(folder.file(&self.name()), problem));
         }
-        let problem = format!(
-            "is not there: a run has one from the end of its first epoch on; take the other one with --checkpoint \
-             {other}"
-        );
-        Err(Error::file(folder.file(&self.name()), problem))
+        match Checkpoint::peek(&folder.file(&self.name())) {
+            Some(Progress { epochs: 0, steps: 0, .. }) => {
+                let what = "holds the weights that the run starts from: no step of training is saved yet";
+                warn(&[format!("{} {what}", self.name())]);
+            }
+            Some(Progress { epochs: 0, steps, .. }) => {
+                warn(&[format!("{} holds the weights of the first epoch's step {steps}", self.name())]);
+            }
+            _ => {}
+        }
+        Ok(())
     }
 }
 
@@ -134,9 +155,16 @@ pub fn warn(warnings: &[String]) {
     }
 }
 
-/// Says which paths outside of its folder a run makes a command open: the run may be somebody else's.
-pub(super) fn name_outside(common: &Common, folder: &RunFolder, settings: &impl Settings) {
-    name(common, "settings and links", folder.links().into_iter().chain(settings.data_paths()));
+/// Says which paths outside of its folder a run makes a command open: the run may be somebody else's. `own` are the
+/// run's settings, `settings` those with what was typed.
+pub(super) fn name_outside<S: Settings>(common: &Common, folder: &RunFolder, own: &S, settings: &S) {
+    name(common, "settings and links", folder.links().into_iter().chain(of_run(own, settings)));
+}
+
+/// The paths of data that are still those of the run's own settings: what a user typed he knows.
+fn of_run<S: Settings>(own: &S, settings: &S) -> Vec<PathBuf> {
+    let own = own.data_paths();
+    settings.data_paths().into_iter().filter(|path| own.contains(path)).collect()
 }
 
 fn name(common: &Common, what: &str, paths: impl IntoIterator<Item = PathBuf>) {

@@ -138,10 +138,10 @@ fn begin<C: Train + ?Sized>(command: &C) -> anyhow::Result<(Session<C::Task>, Pa
         }
         let writes_outside = typed.contains_key(STORE);
         let change = |settings: &mut <C::Task as TrainTask>::Settings| {
+            let (folder, own) = RunFolder::open::<<C::Task as TrainTask>::Settings>(out)?;
             *settings = with_typed(settings, typed)?;
             change(settings);
-            let (folder, _) = RunFolder::open::<<C::Task as TrainTask>::Settings>(out)?;
-            name_outside(common, &folder, settings);
+            name_outside(common, &folder, &own, settings);
             if writes_outside {
                 settings.check()?;
                 C::Task::write_outside(settings)?;

@@ -1,7 +1,9 @@
-//! Files of other programs: NumPy, MNIST, PyTorch, safetensors, TensorBoard. Nothing here knows what they are for.
+//! Files of other programs: gzip, NumPy, MNIST, PyTorch, safetensors, TensorBoard. Nothing here knows what they are
+//! for.
 
 mod archive;
 pub(crate) mod array;
+pub(crate) mod gzip;
 pub(crate) mod idx;
 pub(crate) mod npy;
 pub(crate) mod npz;

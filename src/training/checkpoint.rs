@@ -5,7 +5,7 @@
 //! checksums are read without.
 
 use crate::error::{Cause, Error, Result};
-use crate::formats::safetensors::{bytes_of, fits};
+use crate::formats::safetensors::{bytes_of, fits, header_of};
 use crate::nn::Adam;
 use crate::nn::is_finite;
 use crate::platform::files::replace;
@@ -143,6 +143,13 @@ impl Checkpoint {
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = open::whole(path, budget::WEIGHTS).map_err(|error| Error::file(path, error))?;
         Self::from_bytes(path, &bytes)
+    }
+
+    /// How far the run had come at a checkpoint, by the start of its file alone; `None` where that cannot be read,
+    /// which is the error of whoever reads the whole file.
+    pub fn peek(path: &Path) -> Option<Progress> {
+        let metadata = header_of(path)?;
+        serde_json::from_str(metadata.get(PROGRESS)?).ok()
     }
 
     /// Whether these are bytes of a safetensors file that has a record of progress.

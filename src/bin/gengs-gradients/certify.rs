@@ -20,7 +20,6 @@ pub struct Certify {
         long,
         long_help = parameters_of_families(),
         value_delimiter = ',',
-        allow_hyphen_values = true,
         value_name = "X,X"
     )]
     parameter: Vec<f64>,
@@ -37,7 +36,7 @@ pub struct Certify {
     )]
     objective: Vec<ObjectiveKind>,
     /// Target of the objective
-    #[arg(long, default_value_t = 4.0, allow_negative_numbers = true, value_name = "T", value_parser = target)]
+    #[arg(long, default_value_t = 4.0, value_name = "T", value_parser = target)]
     target: f64,
     /// Temperatures, for estimators that have one; the first is where learned ones start. The default shows how the
     /// bias falls; for the gradient itself, 0.02 is recommended, at more variance
@@ -45,7 +44,6 @@ pub struct Certify {
         long,
         value_delimiter = ',',
         default_value = "0.5,0.1",
-        allow_negative_numbers = true,
         value_name = "T,T",
         value_parser = temperature
     )]
@@ -54,7 +52,6 @@ pub struct Certify {
     #[arg(
         long,
         default_value_t = 1,
-        allow_negative_numbers = true,
         value_name = "K",
         value_parser = whole(1, Problem::MOST_LATENTS)
     )]
@@ -64,13 +61,12 @@ pub struct Certify {
     #[arg(long, allow_hyphen_values = true, value_name = "N|LO..HI|tail:MASS", value_parser = window)]
     truncation: Option<Truncation>,
     /// Samples behind one estimate [default: as few as the estimator works with, one or two]
-    #[arg(long, allow_negative_numbers = true, value_name = "S", value_parser = whole(1, 10_000))]
+    #[arg(long, value_name = "S", value_parser = whole(1, 10_000))]
     samples: Option<i64>,
     /// Estimates
     #[arg(
         long,
         default_value_t = 400_000,
-        allow_negative_numbers = true,
         value_name = "N",
         value_parser = whole(2, 1_000_000_000)
     )]
@@ -79,7 +75,6 @@ pub struct Certify {
     #[arg(
         long,
         default_value_t = 500,
-        allow_negative_numbers = true,
         value_name = "N",
         value_parser = whole(0, 1_000_000)
     )]
@@ -88,7 +83,7 @@ pub struct Certify {
     #[arg(long, default_value = "float64", value_parser = ["float32", "float64"])]
     dtype: String,
     /// Where the randomness starts
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_name = "N", value_parser = generator_seed)]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = generator_seed)]
     seed: i64,
     #[command(flatten)]
     common: Common,

@@ -30,10 +30,10 @@ pub struct Curves {
     seeds: u64,
     /// Temperature of those that have one; where it is learned, the start. At 0.5 curves show bias against variance;
     /// for the gradient itself, 0.02 is recommended
-    #[arg(long, default_value_t = 0.5, allow_negative_numbers = true, value_name = "T", value_parser = temperature)]
+    #[arg(long, default_value_t = 0.5, value_name = "T", value_parser = temperature)]
     temperature: f64,
     /// Adam's learning rate
-    #[arg(long, default_value_t = 0.03, allow_negative_numbers = true, value_parser = learning_rate)]
+    #[arg(long, default_value_t = 0.03, value_parser = learning_rate)]
     lr: f64,
     /// Folder of the page (report.html), the numbers (curves.json), and a picture a law (*.svg)
     #[arg(long, default_value = "runs/gradients", value_name = "DIR")]

@@ -20,8 +20,8 @@ pub struct Train {
     /// uci, ldac, svmlight, npz, store [default: reuters-395]
     #[arg(long, value_name = "NAME|PATH")]
     corpus: Option<String>,
-    /// Column of a table that holds the text, by its name or its number from 1; of JSON lines, the field [default:
-    /// found by its name]
+    /// Column of a table that holds the text, by its name or its number from 1; of JSON lines, the field, or a.b for
+    /// the field b of the object in the field a [default: found by its name]
     #[arg(long, value_name = "COLUMN")]
     text_column: Option<String>,
     /// Column or field that documents are called by: typical documents in 'tree' and the longest in the report have
@@ -122,7 +122,7 @@ pub struct Train {
     #[command(flatten)]
     text: Text,
     /// Where all randomness starts [default: 0]
-    #[arg(long, allow_negative_numbers = true, value_parser = cli::generator_seed)]
+    #[arg(long, value_parser = cli::generator_seed)]
     seed: Option<i64>,
     #[command(flatten)]
     #[serde(skip)]
@@ -183,6 +183,8 @@ fn without_effect(config: &TopicsTrainConfig, of_text: bool) -> Vec<String> {
     let given = [
         ("--text-column", config.text_column.is_some()),
         ("--id-column", config.id_column.is_some()),
+        ("--header", matches!(config.header, Header::Yes | Header::No)),
+        ("--quotes", config.quotes == Quotes::Text),
         ("--lower-case", text.lower_case != own.lower_case),
         ("--min-letters", text.min_letters != own.min_letters),
         ("--stop-words", text.stop_words != own.stop_words),

@@ -17,7 +17,7 @@ pub struct Eval {
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
     /// Where the randomness starts
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = generator_seed)]
+    #[arg(long, default_value_t = 0, value_parser = generator_seed)]
     seed: i64,
     /// Evaluate these weights in place of a checkpoint's: a file of safetensors, of torch.save, or a TorchScript module
     /// (which is code: here only its tensors are read, nothing in it runs)
@@ -75,7 +75,7 @@ impl Eval {
         place(&mut config, self.dataset.as_deref());
         let FromFile { model: vae, note, .. } = weights::read_vae(&config, weights, device)?;
         warn(note.as_slice());
-        self.trained.name_data(&config);
+        self.trained.name_data(&folder, &config)?;
         let data = config.image_set().load(config.data_dir.as_deref())?;
         warn(check_data(&folder, &config, &data.identity()?)?.as_slice());
         let images = data.test.to_device(device);

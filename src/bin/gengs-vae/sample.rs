@@ -13,7 +13,7 @@ pub struct Sample {
     #[command(flatten)]
     trained: Trained,
     /// Where the randomness starts
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = generator_seed)]
+    #[arg(long, default_value_t = 0, value_parser = generator_seed)]
     seed: i64,
     /// Where the images are now of a run that was made before runs kept those that are reconstructed
     #[arg(long, value_name = "NAME|FILE")]
@@ -48,7 +48,7 @@ impl Sample {
             Some(shown) => shown,
             None => {
                 place(&mut config, self.dataset.as_deref());
-                self.trained.name_data(&config);
+                self.trained.name_data(&folder, &config)?;
                 ShownImages::of(&config.image_set().load(config.data_dir.as_deref())?.to_device(device))
             }
         };

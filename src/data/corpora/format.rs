@@ -126,7 +126,7 @@ impl Format {
         if holds_arrays(&start) {
             return Ok(Format::Npz);
         }
-        let (start, _) = unpack::started(path, origin.open_text()?)?;
+        let (start, _) = unpack::started(path, origin.open_text()?.reader)?;
         by_content(&start, by_name.is_some()).or(by_name).ok_or_else(|| {
             if start.trim_ascii_start().starts_with(b"[") {
                 return Error::file(
@@ -156,7 +156,7 @@ impl Format {
         if holds_arrays(&start) {
             return Ok(Format::Npz);
         }
-        let (start, _) = unpack::started(origin.path(), origin.open_text()?)?;
+        let (start, _) = unpack::started(origin.path(), origin.open_text()?.reader)?;
         Ok(by_content(&start, true).unwrap_or(Format::Text))
     }
 

@@ -3,7 +3,7 @@
 use super::columns::{Columns, label};
 use super::lines::{Lines, Origin};
 use super::names::{TITLE, listed};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::markup::{quoted, shell_word};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
@@ -14,7 +14,8 @@ use std::path::Path;
 const TEXT: &str = "text";
 
 /// Calls `each` with the text of every line, and what its document is called. Blank lines are skipped, other fields are
-/// left alone.
+/// left alone. `a.b` is the field `a.b`, or where there is none the field `b` of the object in the field `a`. Returns
+/// what a user should know of how the lines were read.
 ///
 /// # Errors
 /// When a line is no object, or has no text; and those of `each`.
@@ -22,7 +23,7 @@ pub(super) fn visit(
     origin: Origin<'_>,
     columns: &Columns,
     each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let mut lines = origin.lines()?;
     while lines.advance()? {
         let line = lines.text()?;
@@ -31,7 +32,7 @@ pub(super) fn visit(
             each(&text, label.as_deref())?;
         }
     }
-    Ok(())
+    Ok(lines.note())
 }
 
 /// A command that makes lines of a JSON list of texts or of objects, as a sentence goes on; nothing where the file's
@@ -65,6 +66,9 @@ fn parse<'a>(lines: &Lines<'_>, line: &'a str, columns: &Columns) -> Result<(Cow
     let mut json = serde_json::Deserializer::from_str(line);
     let parsed = fields.deserialize(&mut json).and_then(|found| json.end().map(|()| found));
     let found = parsed.map_err(|error| {
+        if let Some(likely) = texts(line).into_iter().find(|name| rest(name, fields.text).is_some()) {
+            return without_text(lines, &format!("has an object in the field '{}'", fields.text), vec![likely]);
+        }
         let problem = error.to_string();
         let problem = problem.split(" at line ").next().unwrap_or_default();
         lines.wrong(&format!(
@@ -74,15 +78,49 @@ fn parse<'a>(lines: &Lines<'_>, line: &'a str, columns: &Columns) -> Result<(Cow
             error.column()
         ))
     })?;
-    let Found { text, title, id, others } = found;
-    let Some(text) = text else {
-        let Some(other) = others.first() else { return Err(lines.wrong("is an object without a field of text")) };
-        let likely = others.iter().find(|name| *name != "id").unwrap_or(other);
-        let likely = quoted(&likely.escape_debug().to_string());
-        let problem = format!("has no field '{}', but {}", fields.text, listed(&others));
-        return Err(lines.without_text(&problem, likely));
+    let Found { text, title, id, inner_text, inner_id } = found;
+    let Some(text) = text.or(inner_text.map(Cow::Owned)) else {
+        return Err(without_text(lines, &format!("has no field '{}'", fields.text), texts(line)));
     };
-    Ok((text, label(id.and_then(shown), title.and_then(shown))))
+    Ok((text, label(id.or(inner_id).and_then(shown), title.and_then(shown))))
+}
+
+/// That a line has no text where it is expected, with the fields that hold some, the likeliest first.
+fn without_text(lines: &Lines<'_>, problem: &str, texts: Vec<String>) -> Error {
+    let Some(likely) = texts.first() else { return lines.wrong("is an object without a field of text") };
+    lines.without_text(&format!("{problem}, but {}", listed(&texts)), quoted(&likely.escape_debug().to_string()))
+}
+
+/// The fields of a line that hold text, those of objects in it as `a.b`, that of the longest text first.
+fn texts(line: &str) -> Vec<String> {
+    fn add(before: &str, value: &Value, found: &mut Vec<(usize, String)>) {
+        match value {
+            Value::String(text) => found.push((text.chars().count(), before.to_string())),
+            Value::Object(fields) => {
+                let name = |name: &str| if before.is_empty() { name.into() } else { format!("{before}.{name}") };
+                fields.iter().for_each(|(field, value)| add(&name(field), value, found));
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    if let Ok(value) = serde_json::from_str(line) {
+        add("", &value, &mut found);
+    }
+    found.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
+    found.into_iter().map(|(_, name)| name).collect()
+}
+
+/// What is left of a name of the form `a.b` where it is looked for in the object `a`.
+fn rest<'n>(name: &'n str, object: &str) -> Option<&'n str> {
+    name.strip_prefix(object)?.strip_prefix('.')
+}
+
+/// The field of this name in an object, or in one of those in it.
+fn inside(value: &Value, name: &str) -> Option<Value> {
+    let fields = value.as_object()?;
+    let inner = || fields.iter().find_map(|(object, value)| inside(value, rest(name, object)?));
+    fields.get(name).cloned().or_else(inner)
 }
 
 /// A title or a name: text, a number, or true or false.
@@ -108,8 +146,9 @@ struct Found<'a> {
     text: Option<Cow<'a, str>>,
     title: Option<Value>,
     id: Option<Value>,
-    /// Names of other fields that hold text.
-    others: Vec<String>,
+    /// From objects in the object, for where it has no such field itself.
+    inner_text: Option<String>,
+    inner_id: Option<Value>,
 }
 
 impl<'de> DeserializeSeed<'de> for Fields<'_> {
@@ -140,8 +179,16 @@ impl<'de> Visitor<'de> for Fields<'_> {
             } else if name == TITLE {
                 found.title = Some(map.next_value()?);
             } else {
-                map.next_value::<IgnoredAny>()?;
-                found.others.push(name.into_owned());
+                let (text, id) = (rest(self.text, &name), self.id.and_then(|id| rest(id, &name)));
+                if text.is_none() && id.is_none() {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+                let value: Value = map.next_value()?;
+                if let Some(Value::String(text)) = text.and_then(|text| inside(&value, text)) {
+                    found.inner_text = Some(text);
+                }
+                found.inner_id = id.and_then(|id| inside(&value, id)).or(found.inner_id);
             }
         }
         Ok(found)

@@ -1,10 +1,10 @@
 //! Files and bytes as lines with numbers, plain or gzipped.
 
-use super::unpack::{self, to_utf8, unreadable};
+use super::unpack::{self, Decoded, to_utf8, unreadable};
 use crate::error::{Error, Result};
+use crate::formats::gzip::Gunzip;
 use crate::platform::budget;
 use crate::platform::open::{Opened, open};
-use flate2::bufread::MultiGzDecoder;
 use std::io::{BufRead, BufReader, Error as IoError, ErrorKind, Read};
 use std::path::Path;
 
@@ -47,7 +47,7 @@ impl<'a> Origin<'a> {
         if !reader.fill_buf().map_err(wrong)?.starts_with(&[0x1f, 0x8b]) {
             return Ok((reader, Most { line: LONGEST, lines: u64::MAX }));
         }
-        let unpacked = Unpacked { source: MultiGzDecoder::new(reader), left: budget::most_text(held), held };
+        let unpacked = Unpacked { source: Gunzip::new(reader), left: budget::most_text(held), held };
         let most = Most { line: LONGEST.min(budget::most_text(held)), lines: budget::most_lines(held) };
         Ok((Box::new(BufReader::with_capacity(1 << 16, unpacked)), most))
     }
@@ -56,14 +56,14 @@ impl<'a> Origin<'a> {
     ///
     /// # Errors
     /// When it is no text, or cannot be read.
-    pub fn open_text(self) -> Result<Box<dyn BufRead + 'a>> {
+    pub fn open_text(self) -> Result<Decoded<'a>> {
         unpack::text(self.path(), self.open()?)
     }
 
     pub fn lines(self) -> Result<Lines<'a>> {
         let (reader, most) = self.unpacked()?;
-        let reader = unpack::text(self.path(), reader)?;
-        Ok(Lines { origin: self, reader, line: Vec::new(), number: 0, most })
+        let text = unpack::text(self.path(), reader)?;
+        Ok(Lines { origin: self, text, line: Vec::new(), number: 0, most })
     }
 
     /// An error at a line that is not UTF-8.
@@ -73,12 +73,13 @@ impl<'a> Origin<'a> {
         Error::file(self.path(), format!("line {line} is not UTF-8; convert the file{example}"))
     }
 
-    /// The whole as one text.
-    pub fn whole(self) -> Result<String> {
+    /// The whole as one text, and how much of it was none ([`Decoded`]).
+    pub fn whole(self) -> Result<(String, u64)> {
         let wrong = |problem: String| Error::file(self.path(), problem);
         let mut bytes = Vec::new();
         let (reader, most) = self.unpacked()?;
-        let read = unpack::text(self.path(), reader)?.take(most.line + 1).read_to_end(&mut bytes);
+        let Decoded { reader, replaced } = unpack::text(self.path(), reader)?;
+        let read = reader.take(most.line + 1).read_to_end(&mut bytes);
         read.map_err(|error| unreadable(self.path(), "", error))?;
         if bytes.len() as u64 > most.line {
             return Err(wrong(format!("is one document of more than {} bytes; cut it into parts", most.line)));
@@ -87,10 +88,11 @@ impl<'a> Origin<'a> {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             self.not_utf8(1 + before.iter().filter(|byte| **byte == b'\n').count() as u64)
         })?;
-        Ok(match text.strip_prefix('\u{feff}') {
+        let text = match text.strip_prefix('\u{feff}') {
             Some(rest) => rest.to_string(),
             None => text,
-        })
+        };
+        Ok((text, replaced.get()))
     }
 }
 
@@ -104,7 +106,7 @@ struct Most {
 
 /// What compressed bytes unpack to, which ends in an error where it is many times as much.
 struct Unpacked<R> {
-    source: MultiGzDecoder<R>,
+    source: Gunzip<R>,
     left: u64,
     held: u64,
 }
@@ -125,7 +127,7 @@ impl<R: BufRead> Read for Unpacked<R> {
 /// Lines one after the other; a byte order mark, `\n` and `\r\n` are not part of them.
 pub(super) struct Lines<'a> {
     origin: Origin<'a>,
-    reader: Box<dyn BufRead + 'a>,
+    text: Decoded<'a>,
     line: Vec<u8>,
     number: u64,
     most: Most,
@@ -137,7 +139,7 @@ impl Lines<'_> {
         self.line.clear();
         self.number += 1;
         let Most { line, lines } = self.most;
-        let read = (&mut self.reader).take(line + 1).read_until(b'\n', &mut self.line);
+        let read = (&mut self.text.reader).take(line + 1).read_until(b'\n', &mut self.line);
         let read = read.map_err(|error| unreadable(self.origin.path(), &format!("line {} ", self.number), error))?;
         if read as u64 > line {
             return Err(self.wrong(&format!("is longer than {line} bytes")));
@@ -161,6 +163,11 @@ impl Lines<'_> {
     /// The line that was read last.
     pub fn text(&self) -> Result<&str> {
         std::str::from_utf8(&self.line).map_err(|_| self.origin.not_utf8(self.number))
+    }
+
+    /// What a user should know of how the lines that were read so far were decoded.
+    pub fn note(&self) -> Option<String> {
+        unpack::note(self.text.replaced.get())
     }
 
     /// What errors call their file.

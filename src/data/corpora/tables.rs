@@ -4,7 +4,7 @@ use super::columns::{Columns, Places, label, longest};
 use super::lines::{LONGEST, Origin};
 use super::names::{are_names, listed};
 use super::quotes::{Quotes, Seen, Watched};
-use super::unpack;
+use super::unpack::{self, Decoded};
 use crate::error::{Error, Result};
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use std::cell::{Cell, RefCell};
@@ -77,7 +77,8 @@ pub(super) fn visit(
     columns: &Columns,
     each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>,
 ) -> Result<Vec<String>> {
-    let (start, rest) = unpack::started(origin.path(), origin.open_text()?)?;
+    let Decoded { reader: text, replaced } = origin.open_text()?;
+    let (start, rest) = unpack::started(origin.path(), text)?;
     let quotes = columns.quotes;
     let delimiter = separated.unwrap_or_else(|| delimiter(&start, quotes));
     let rows = rows(&start, delimiter, quotes);
@@ -103,7 +104,7 @@ pub(super) fn visit(
         table.row(&record, has_header, each)?;
     }
     let layout = table.layout.map(|layout| layout.note(columns, has_header));
-    Ok(layout.into_iter().chain(seen.borrow().note()).collect())
+    Ok(layout.into_iter().chain(seen.borrow().note()).chain(unpack::note(replaced.get())).collect())
 }
 
 /// A table that is being read.

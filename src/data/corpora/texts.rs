@@ -5,13 +5,13 @@ use super::columns::Columns;
 use super::corpus_rules::CorpusRules;
 use super::counter::Counter;
 use super::lines::Origin;
-use super::{Corpus, Format, json, tables};
+use super::{Corpus, Format, json, tables, unpack};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Texts that can be read twice: once to count words, once to write documents.
 pub(super) enum Texts<'a> {
-    Lines(Origin<'a>),
+    Lines(Origin<'a>, &'a Columns),
     JsonLines(Origin<'a>, &'a Columns),
     /// With what separates fields, where the format says so.
     Table(Origin<'a>, Option<u8>, &'a Columns),
@@ -20,6 +20,7 @@ pub(super) enum Texts<'a> {
         folder: &'a Path,
         files: Vec<PathBuf>,
         capitals: usize,
+        columns: &'a Columns,
     },
 }
 
@@ -33,11 +34,11 @@ impl<'a> Texts<'a> {
             Format::Csv => Texts::Table(origin, None, columns),
             Format::Tsv => Texts::Table(origin, Some(b'\t'), columns),
             Format::JsonLines => Texts::JsonLines(origin, columns),
-            Format::Text => Texts::Lines(origin),
-            Format::Folder => Self::of_folder(origin.path())?,
+            Format::Text => Texts::Lines(origin, columns),
+            Format::Folder => Self::of_folder(origin.path(), columns)?,
             _ => return Ok(None),
         };
-        if matches!(texts, Texts::Lines(_) | Texts::Files { .. }) && (columns.text.is_some() || columns.id.is_some()) {
+        if matches!(texts, Texts::Lines(..) | Texts::Files { .. }) && (columns.text.is_some() || columns.id.is_some()) {
             let problem = format!(
                 "is read as {}, without columns; for a table, name the format: csv:{}",
                 if format == Format::Folder { "a folder of texts" } else { "a text a line" },
@@ -49,7 +50,7 @@ impl<'a> Texts<'a> {
     }
 
     /// All `.txt` and `.txt.gz` files in a folder and the folders in it, sorted by their paths.
-    fn of_folder(folder: &'a Path) -> Result<Self> {
+    fn of_folder(folder: &'a Path, columns: &'a Columns) -> Result<Self> {
         let (mut files, mut capitals) = (Vec::new(), Vec::new());
         let mut folders = vec![folder.to_path_buf()];
         while let Some(folder) = folders.pop() {
@@ -79,34 +80,37 @@ impl<'a> Texts<'a> {
             return Err(Error::file(folder, format!("holds no .txt file, each of which would be a document{problem}")));
         }
         files.sort_unstable();
-        Ok(Texts::Files { folder, files, capitals: capitals.len() })
+        Ok(Texts::Files { folder, files, capitals: capitals.len(), columns })
     }
 
     /// Calls `each` with every text and its title, if it has one. Returns what a user should know of how they were
     /// read.
     pub fn visit(&self, each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>) -> Result<Vec<String>> {
-        match self {
-            Texts::Lines(origin) => {
+        let (note, columns) = match self {
+            Texts::Lines(origin, columns) => {
                 let mut lines = origin.lines()?;
                 while lines.advance()? {
                     each(lines.text()?, None)?;
                 }
+                (lines.note(), columns)
             }
-            Texts::JsonLines(origin, columns) => json::visit(*origin, columns, each)?,
+            Texts::JsonLines(origin, columns) => (json::visit(*origin, columns, each)?, columns),
             Texts::Table(origin, separated, columns) => return tables::visit(*origin, *separated, columns, each),
-            Texts::Files { folder, files, capitals } => {
+            Texts::Files { folder, files, capitals, columns } => {
+                let mut replaced = 0;
                 for path in files {
                     let name = path.strip_prefix(folder).unwrap_or(path).to_string_lossy();
-                    each(&Origin::File(path).whole()?, Some(&name))?;
+                    let (text, of_file) = Origin::File(path).whole()?;
+                    replaced += of_file;
+                    each(&text, Some(&name))?;
                 }
-                if *capitals > 0 {
-                    return Ok(vec![format!(
-                        "files that are left out, since they end in .TXT: {capitals}; rename them to .txt"
-                    )]);
-                }
+                let left_out = (*capitals > 0).then(|| {
+                    format!("files that are left out, since they end in .TXT: {capitals}; rename them to .txt")
+                });
+                return Ok([left_out, unpack::note(replaced), columns.without_table()].into_iter().flatten().collect());
             }
-        }
-        Ok(Vec::new())
+        };
+        Ok(note.into_iter().chain(columns.without_table()).collect())
     }
 
     /// What a document is shown as: its title, or how it starts; of a file, its name and how it starts.

@@ -70,6 +70,11 @@ impl Layer {
         self.topics
     }
 
+    /// Atoms of a count's window.
+    pub fn atoms(&self) -> i64 {
+        self.atoms
+    }
+
     /// How many numbers beside a logit offset of each count a network must put out for the posterior.
     pub fn extra(&self) -> i64 {
         match (self.inference, self.family) {

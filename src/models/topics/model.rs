@@ -8,7 +8,7 @@ use super::{BagOfWordsBatch, Evidence, Likelihood};
 use crate::checks::real;
 use crate::error::{Error, Result};
 use crate::nn::Rows;
-use crate::platform::limits::check_shape;
+use crate::platform::limits::{check_shape, of_step, rows_at_once};
 use crate::relaxation::Forward;
 use crate::sampler::NoiseKey;
 use tch::nn::Path;
@@ -34,32 +34,13 @@ pub struct TopicsElbo {
     pub rows: Vec<Rows>,
 }
 
-/// Bounds on `-log p(x)` from hard samples, in nats, `[B]` each.
-///
-/// Those of tokens are on the law of a document's tokens given how many there are, so that per token they can be
-/// compared between laws of words: of the Poisson law, they leave out what only says how long the document is, and in
-/// how many orders its words can come, and are those of the multinomial of the same rates.
-#[derive(Debug)]
-pub struct TopicsBound {
-    /// The negative ELBO, averaged over the samples.
-    pub neg_elbo: Tensor,
-    /// Its KL part, all layers.
-    pub kl: Tensor,
-    /// The negative importance-weighted bound.
-    pub neg_iwae: Tensor,
-    /// The negative ELBO of the tokens given their number.
-    pub neg_elbo_of_tokens: Tensor,
-    /// The negative importance-weighted bound of the tokens given their number.
-    pub neg_iwae_of_tokens: Tensor,
-}
-
 /// The model.
 #[derive(Debug)]
 pub struct TopicModel {
-    encoder: Encoder,
+    pub(super) encoder: Encoder,
     /// From the lowest.
-    layers: Vec<Layer>,
-    words: Words,
+    pub(super) layers: Vec<Layer>,
+    pub(super) words: Words,
 }
 
 impl TopicModel {
@@ -136,7 +117,7 @@ impl TopicModel {
 
     /// The posterior of each layer from the lowest, and a draw of it, which `draw` makes: from the top down, since a
     /// posterior looks at the draw above.
-    fn descend(
+    pub(super) fn descend(
         &self,
         outputs: &[Output],
         draw: impl Fn(usize, &Posterior) -> Result<Tensor>,
@@ -152,13 +133,8 @@ impl TopicModel {
         Ok((posteriors, draws))
     }
 
-    /// Hard samples of the posteriors.
-    fn sample(&self, outputs: &[Output]) -> Result<(Vec<Posterior>, Vec<Tensor>)> {
-        self.descend(outputs, |_, posterior| posterior.truncated.sample(&[]))
-    }
-
     /// The KL of each layer given a draw of the layer above.
-    fn kl(&self, posteriors: &[Posterior], draws: &[Tensor]) -> Result<Vec<Tensor>> {
+    pub(super) fn kl(&self, posteriors: &[Posterior], draws: &[Tensor]) -> Result<Vec<Tensor>> {
         let layers = self.layers.iter().zip(posteriors).enumerate();
         layers.map(|(l, (layer, posterior))| posterior.kl(&layer.prior(draws.get(l + 1))?)).collect()
     }
@@ -170,7 +146,33 @@ impl TopicModel {
     /// When a tensor cannot be made.
     pub fn infer(&self, bags: &BagOfWordsBatch) -> Result<Vec<Tensor>> {
         bags.check(self.words(), self.words.device())?;
-        Ok(self.descend(&self.encoder.infer(bags)?, |_, posterior| Ok(posterior.truncated.mean()))?.1)
+        let mean = |_, posterior: &Posterior| Ok(posterior.truncated.mean());
+        let parts = self.passes(bags)?.into_iter();
+        let parts = parts.map(|(_, part)| Ok(self.descend(&self.encoder.infer(&part)?, mean)?.1));
+        joined(&parts.collect::<Result<Vec<_>>>()?)
+    }
+
+    /// Documents in parts of which a pass without a gradient keeps all atoms of a layer at once, each with the number
+    /// of its first document.
+    pub(super) fn passes(&self, bags: &BagOfWordsBatch) -> Result<Vec<(i64, BagOfWordsBatch)>> {
+        let sizes = self.layers.iter().map(|layer| rows_at_once(&[layer.topics(), layer.atoms()]));
+        bags.parts(sizes.min().unwrap_or(1))
+    }
+
+    /// Whether a step of training with so many documents makes no tensor that is too large.
+    ///
+    /// # Errors
+    /// [`Error::StepTooLarge`], with the settings that make it smaller.
+    pub fn check_step(&self, documents: i64) -> Result<()> {
+        for layer in &self.layers {
+            check_shape("log weights of counts", &[documents, layer.topics(), layer.atoms()], Kind::Double)
+                .map_err(|error| of_step(error, &["batch-size", "topics", "truncation"]))?;
+        }
+        if self.likelihood() != Likelihood::LogLinear {
+            return Ok(());
+        }
+        let topics = self.layers.first().map_or(0, Layer::topics);
+        check_shape("products of topics", &[topics, topics], Kind::Float).map_err(|error| of_step(error, &["topics"]))
     }
 
     /// Tokens of each document by the topic that they are attributed to, of each layer from the lowest, `[B, topics]`,
@@ -196,65 +198,6 @@ impl TopicModel {
             tokens.push(above * (&tokens[l] / layer.rate(Some(above))).matmul(&weight.tr()));
         }
         Ok(tokens)
-    }
-
-    /// Bounds from `samples` hard samples a document, from libtorch's generator, without a gradient.
-    ///
-    /// # Errors
-    /// When `samples` is below 1.
-    pub fn bound(&self, bags: &BagOfWordsBatch, samples: i64) -> Result<TopicsBound> {
-        if samples < 1 {
-            return Err(Error::parameter("number of importance samples", samples, "at least 1"));
-        }
-        let _guard = no_grad_guard();
-        bags.check(self.words(), self.words.device())?;
-        let outputs = self.encoder.infer(bags)?;
-        let (mut kls, mut neg_elbos, mut log_weights) =
-            (Vec::new(), [Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
-        for _ in 0..samples {
-            let (posteriors, draws) = self.sample(&outputs)?;
-            let kl = self.kl(&posteriors, &draws)?;
-            let mut log_ratio = kl[0].zeros_like();
-            for (l, (layer, posterior)) in self.layers.iter().zip(&posteriors).enumerate() {
-                let prior = layer.prior(draws.get(l + 1))?;
-                let ratio = prior.log_prob(&draws[l])? - posterior.truncated.log_prob(&draws[l])?;
-                log_ratio += ratio.sum_dim_intlist(-1, false, None::<Kind>);
-            }
-            let kl = Tensor::stack(&kl, 0).sum_dim_intlist(0, false, None::<Kind>);
-            for (i, reconstruction) in self.words.neg_log_probs(&draws[0], bags)?.into_iter().enumerate() {
-                neg_elbos[i].push(&reconstruction + &kl);
-                log_weights[i].push(&log_ratio - reconstruction);
-            }
-            kls.push(kl);
-        }
-        let mean = |parts: &[Tensor]| Tensor::stack(parts, 0).mean_dim(0, false, None::<Kind>);
-        let neg_iwae = |parts: &[Tensor]| (samples as f64).ln() - Tensor::stack(parts, 0).logsumexp(0, false);
-        Ok(TopicsBound {
-            neg_elbo: mean(&neg_elbos[0]),
-            kl: mean(&kls),
-            neg_iwae: neg_iwae(&log_weights[0]),
-            neg_elbo_of_tokens: mean(&neg_elbos[1]),
-            neg_iwae_of_tokens: neg_iwae(&log_weights[1]),
-        })
-    }
-
-    /// The probabilities of words in each document, `[B, words]`, averaged over `samples` hard samples of its lowest
-    /// topics, without a gradient.
-    ///
-    /// # Errors
-    /// When `samples` is below 1.
-    pub fn predict(&self, bags: &BagOfWordsBatch, samples: i64) -> Result<Tensor> {
-        if samples < 1 {
-            return Err(Error::parameter("number of samples", samples, "at least 1"));
-        }
-        let _guard = no_grad_guard();
-        bags.check(self.words(), self.words.device())?;
-        let outputs = self.encoder.infer(bags)?;
-        let mut sum = self.words.log_probs(&self.sample(&outputs)?.1[0]).exp();
-        for _ in 1..samples {
-            sum += self.words.log_probs(&self.sample(&outputs)?.1[0]).exp();
-        }
-        Ok(sum / samples as f64)
     }
 
     /// `log p(w | z)` of each word, `[..., words]`, of counts of the lowest topics `[..., topics]`, real numbers of any
@@ -287,10 +230,12 @@ impl TopicModel {
     pub fn topics(&self, evidence: &Evidence) -> Result<Vec<Tensor>> {
         let _guard = no_grad_guard();
         let mut topics = vec![self.words.lowest(&evidence.by_topic())?];
-        let mut mixture = Tensor::eye(topics[0].size()[0], (Kind::Float, self.words.device()));
+        let mut below: Option<Tensor> = None;
         for (l, weight) in self.weights().iter().enumerate() {
-            mixture = distinctive_words(weight).matmul(&mixture);
+            let own = distinctive_words(weight);
+            let mixture = below.map_or_else(|| own.shallow_clone(), |below| own.matmul(&below));
             topics.push(self.words.upper(&mixture, l + 1));
+            below = Some(mixture);
         }
         Ok(topics)
     }
@@ -299,6 +244,13 @@ impl TopicModel {
     pub fn weights(&self) -> Vec<Tensor> {
         self.layers.iter().filter_map(Layer::weight).collect()
     }
+}
+
+/// Rows of each of some tensors, in parts of which each has one of every tensor.
+pub(super) fn joined(parts: &[Vec<Tensor>]) -> Result<Vec<Tensor>> {
+    let tensors = parts.first().map_or(0, Vec::len);
+    let of = |i: usize| Ok(Tensor::f_cat(&parts.iter().map(|part| &part[i]).collect::<Vec<_>>(), 0)?);
+    (0..tensors).map(of).collect()
 }
 
 /// How many times the mean share a topic must have of an upper one's weights, to be one of those that it is shown by.
@@ -317,7 +269,7 @@ fn distinctive_words(weight: &Tensor) -> Tensor {
 }
 
 /// The noise of a layer: layers share no numbers.
-fn of_layer(key: NoiseKey, layer: usize) -> NoiseKey {
+pub(super) fn of_layer(key: NoiseKey, layer: usize) -> NoiseKey {
     NoiseKey { seed: key.seed.wrapping_add((layer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)), ..key }
 }
 

@@ -93,7 +93,7 @@ impl TopicsTask {
         let (mut sums, mut count) = ([0.0; 3], 0);
         for batch in batches(documents, VALIDATION_BATCH, self.device()) {
             let (_, bags) = batch?;
-            let bound = self.model.bound(&bags, 1)?;
+            let bound = self.model.bound(&bags, 1, None)?;
             let per_token =
                 if of_counts { &bound.neg_elbo } else { &bound.neg_elbo_of_tokens } / bags.lengths.clamp_min(1.0);
             for (sum, part) in sums.iter_mut().zip([bound.neg_elbo, bound.kl, per_token]) {
@@ -163,6 +163,10 @@ impl TrainTask for TopicsTask {
             Some(store) if !self.corpus.train.are_on_disk() => Err(Error::NotInStore { path: store.clone() }),
             _ => Ok(()),
         }
+    }
+
+    fn check_step(&self, config: &TopicsTrainConfig) -> Result<()> {
+        self.model.check_step(config.batch_size.min(self.fitted))
     }
 
     /// Starts topics from groups of documents.
