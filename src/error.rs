@@ -3,10 +3,9 @@
 
 mod torch;
 
-pub use torch::TorchError;
-
 use crate::markup::in_one_line;
 use std::path::PathBuf;
+pub use torch::TorchError;
 
 /// A result of this library.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -43,9 +42,8 @@ pub enum Error {
     },
     /// A step of a training that was to begin would make such a tensor.
     #[error(
-        "a step of training is too large: its {} would have the shape {shape:?} of {kind}, and one tensor may take at \
-         most {largest} bytes",
-        in_one_line(what)
+        "a step of training is too large: its {what} would have the shape {shape:?} of {kind}, and one tensor may take \
+         at most {largest} bytes"
     )]
     StepTooLarge {
         /// What it would hold.
