@@ -3,9 +3,12 @@
 
 mod other_settings;
 
+mod torch;
+
 use crate::markup::in_one_line;
 use other_settings::other_settings;
 use std::path::PathBuf;
+pub use torch::TorchError;
 
 /// A result of this library.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -23,6 +26,39 @@ pub enum Error {
         value: String,
         /// The values that are allowed.
         allowed: String,
+    },
+    /// A tensor would be larger than one call of the library may make.
+    #[error(
+        "shape of {} is {shape:?} of {kind}, but must be at most {largest} bytes of memory in one tensor; draw in \
+         parts, or raise the limit with `gengs::set_largest_tensor`",
+        in_one_line(what)
+    )]
+    TooLarge {
+        /// What it would hold.
+        what: String,
+        /// Its shape.
+        shape: Vec<i64>,
+        /// The kind of its numbers.
+        kind: String,
+        /// Bytes that a tensor may take.
+        largest: u64,
+    },
+    /// A step of a training that was to begin would make such a tensor.
+    #[error(
+        "a step of training is too large: its {what} would have the shape {shape:?} of {kind}, and one tensor may take \
+         at most {largest} bytes"
+    )]
+    StepTooLarge {
+        /// What it would hold.
+        what: String,
+        /// Its shape.
+        shape: Vec<i64>,
+        /// The kind of its numbers.
+        kind: String,
+        /// Bytes that a tensor may take.
+        largest: u64,
+        /// Settings that make it smaller.
+        settings: &'static [&'static str],
     },
     /// Tensor shapes do not fit together.
     #[error("{}: shape {found:?} does not fit {expected}", in_one_line(what))]
@@ -152,7 +188,15 @@ pub enum Error {
         /// The process that holds the lock.
         holder: String,
     },
-    /// Another process removed or replaced the lock of a run folder while this process trained.
+    /// Another process writes a store of documents.
+    #[error("{}: {holder} writes this store; wait until it ends, or stop it", path_text(path))]
+    StoreInUse {
+        /// The folder.
+        path: PathBuf,
+        /// Who.
+        holder: String,
+    },
+    /// The lock of a run folder is no longer this process's.
     #[error(
         "{}: was removed or replaced while this process trained, so that another one may train in the folder: nothing \
          is saved any more",
@@ -256,28 +300,9 @@ pub enum Error {
 /// The underlying error of another error.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// An error of libtorch. Its message is the first line, without the C++ backtrace.
-#[derive(Debug)]
-pub struct TorchError(tch::TchError);
-
-impl TorchError {
-    /// Returns the error with its backtrace.
-    pub fn into_inner(self) -> tch::TchError {
-        self.0
-    }
-}
-
-impl std::fmt::Display for TorchError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.to_string().lines().next().unwrap_or_default().trim())
-    }
-}
-
-impl std::error::Error for TorchError {}
-
 impl From<tch::TchError> for Error {
     fn from(error: tch::TchError) -> Self {
-        Error::Torch(TorchError(error))
+        Error::Torch(error.into())
     }
 }
 

@@ -36,6 +36,15 @@ pub(super) fn advice(error: &Error) -> Option<String> {
         Error::EmptyPart { held_out: true, .. } => "; train with another --seed or a higher --test-share".into(),
         Error::EmptyPart { held_out: false, .. } => "; take a lower --test-share, or another --seed".into(),
         Error::NotInStore { .. } => ": give --store DIR with --resume".into(),
+        Error::StepTooLarge { settings, .. } => {
+            let flags: Vec<String> = settings.iter().map(|setting| format!("--{setting}")).collect();
+            match flags.split_last() {
+                Some((last, [])) => format!("; take a lower {last}"),
+                Some((last, others)) => format!("; take a lower {} or {last}", others.join(", ")),
+                None => return None,
+            }
+        }
+        Error::StoreInUse { .. } => ", or name another folder with --store".into(),
         Error::InUse { .. } => ", or name another folder with --out".into(),
         Error::LockLost { .. } => "; go on from the last checkpoint with --resume".into(),
         Error::HoldsRun { .. } => "; continue it with --resume, or name another folder with --out".into(),
@@ -59,5 +68,15 @@ mod tests {
         assert_eq!(advice(&error).unwrap(), "; they are kept by --min-letters 1 --stop-words false");
         assert_eq!(message_with_advice(&error), "no word is left; they are kept by --min-letters 1 --stop-words false");
         assert!(advice(&Error::Config("anything".into())).is_none());
+        let large = |settings| Error::StepTooLarge {
+            what: "weights".into(),
+            shape: vec![9],
+            kind: "Double".into(),
+            largest: 8,
+            settings,
+        };
+        let said = message_with_advice(&large(&["batch-size", "topics", "truncation"]));
+        assert!(said.ends_with("at most 8 bytes; take a lower --batch-size, --topics or --truncation"), "{said}");
+        assert_eq!(advice(&large(&["topics"])).unwrap(), "; take a lower --topics");
     }
 }

@@ -4,7 +4,9 @@ use super::{Common, print_line, print_status};
 use crate::error::{Error, Result};
 use crate::markup::in_one_line;
 use crate::training::weights::FromFile;
-use crate::training::{Loaded, RunFolder, Settings, TrainTask, must_not_be_data, must_not_be_of_a_run, weights};
+use crate::training::{
+    Checkpoint, Loaded, Progress, RunFolder, Settings, TrainTask, must_not_be_data, must_not_be_of_a_run, weights,
+};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -45,9 +47,9 @@ impl Trained {
     /// Fails if the device cannot be used, and as [`Loaded::read`] does.
     pub fn load<T: TrainTask>(&self, change: impl FnOnce(&mut T::Settings)) -> Result<(T, T::Settings, Device)> {
         let device = self.common.prepare()?;
-        let (folder, _) = RunFolder::open::<T::Settings>(&self.checkpoint_args.run)?;
+        let (folder, own) = RunFolder::open::<T::Settings>(&self.checkpoint_args.run)?;
         let (task, settings) = self.read(&folder, device, change, |settings: &T::Settings| {
-            report_outside_paths(&self.common, &folder, settings);
+            report_outside_paths(&self.common, &folder, &own, settings);
         })?;
         Ok((task, settings, device))
     }
@@ -63,7 +65,9 @@ impl Trained {
         device: Device,
         change: impl FnOnce(&mut T::Settings),
     ) -> Result<(T, T::Settings)> {
-        self.read(folder, device, change, |settings| self.report_data_paths(settings))
+        let (_, own) = RunFolder::open::<T::Settings>(folder.path())?;
+        let report = |settings: &T::Settings| report_paths(&self.common, "settings", of_run(&own, settings));
+        self.read(folder, device, change, report)
     }
 
     /// Reads the model with its data; `report` prints the paths that are opened.
@@ -97,9 +101,14 @@ impl Trained {
     }
 
     /// Prints the data paths outside of the run folder that the run's settings make the command read, before it reads
-    /// them.
-    pub fn report_data_paths(&self, settings: &impl Settings) {
-        report_paths(&self.common, "settings", settings.data_paths());
+    /// them. `settings` are those in use: paths that the user typed in place of the run's are not printed.
+    ///
+    /// # Errors
+    /// Fails as [`RunFolder::open`] does.
+    pub fn report_data_paths<S: Settings>(&self, folder: &RunFolder, settings: &S) -> Result<()> {
+        let (_, own) = RunFolder::open::<S>(folder.path())?;
+        report_paths(&self.common, "settings", of_run(&own, settings));
+        Ok(())
     }
 }
 
@@ -128,19 +137,32 @@ impl CheckpointArgs {
         format!("{}.safetensors", self.checkpoint)
     }
 
-    /// Fails if the checkpoint does not exist and the other one does: a run has no best checkpoint before the end of
-    /// its first epoch.
+    /// Fails where the checkpoint is not there and the other one is: until its first save after the end of an epoch, a
+    /// run has no best one. Warns of one from before the end of the first epoch.
     fn check(&self, folder: &RunFolder) -> Result<()> {
         let other = if self.checkpoint == "best" { "last" } else { "best" };
         let is_there = |name: &str| folder.file(name).symlink_metadata().is_ok();
-        if is_there(&self.name()) || !is_there(&format!("{other}.safetensors")) {
-            return Ok(());
+        if !is_there(&self.name()) && is_there(&format!("{other}.safetensors")) {
+            let problem = match other {
+                "last" => {
+                    "is not there: a run writes it when it saves for the first time after the end of an epoch (how \
+                     often it saves is --checkpoint-every); take the other one with --checkpoint last"
+                }
+                _ => "is not there; take the other one with --checkpoint best",
+            };
+            return Err(Error::file(folder.file(&self.name()), problem));
         }
-        let problem = format!(
-            "does not exist (a run has no best checkpoint before the end of its first epoch); take the other one with \
-             --checkpoint {other}"
-        );
-        Err(Error::file(folder.file(&self.name()), problem))
+        match Checkpoint::peek(&folder.file(&self.name())) {
+            Some(Progress { epochs: 0, steps: 0, .. }) => {
+                let what = "holds the weights that the run starts from: no step of training is saved yet";
+                warn(&[format!("{} {what}", self.name())]);
+            }
+            Some(Progress { epochs: 0, steps, .. }) => {
+                warn(&[format!("{} holds the weights of the first epoch's step {steps}", self.name())]);
+            }
+            _ => {}
+        }
+        Ok(())
     }
 }
 
@@ -164,9 +186,16 @@ pub fn warn(warnings: &[String]) {
     }
 }
 
-/// Prints the paths outside of the run folder that a run makes a command read: the run may come from someone else.
-pub(super) fn report_outside_paths(common: &Common, folder: &RunFolder, settings: &impl Settings) {
-    report_paths(common, "settings and links", folder.links().into_iter().chain(settings.data_paths()));
+/// Says which paths outside of its folder a run makes a command open: the run may be somebody else's. `own` are the
+/// run's settings, `settings` those with what was typed.
+pub(super) fn report_outside_paths<S: Settings>(common: &Common, folder: &RunFolder, own: &S, settings: &S) {
+    report_paths(common, "settings and links", folder.links().into_iter().chain(of_run(own, settings)));
+}
+
+/// The paths of data that are still those of the run's own settings: what a user typed he knows.
+fn of_run<S: Settings>(own: &S, settings: &S) -> Vec<PathBuf> {
+    let own = own.data_paths();
+    settings.data_paths().into_iter().filter(|path| own.contains(path)).collect()
 }
 
 fn report_paths(common: &Common, source: &str, paths: impl IntoIterator<Item = PathBuf>) {

@@ -5,8 +5,10 @@ use super::output::ClosedPipe;
 use crate::error::{Error, Result};
 use crate::markup::printable;
 use crate::platform::device::device;
-use clap::{Args, Parser};
+use clap::{Arg, Args, Command, Parser};
+use std::any::TypeId;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use tch::Device;
 
@@ -65,7 +67,11 @@ pub fn print_status(sentence: impl std::fmt::Display) {
 /// Parses the command line and runs the program. Returns the exit code of `run`; 0 if the reader of standard output
 /// closed it; 2 for a wrong command line. After any other error, prints it as one line on stderr and returns 1.
 pub fn main<C: Parser>(run: impl FnOnce(C) -> anyhow::Result<ExitCode>) -> ExitCode {
-    let outcome = match C::try_parse() {
+    let parsed = with_negative_numbers(C::command())
+        .try_get_matches()
+        .and_then(|mut matches| C::from_arg_matches_mut(&mut matches))
+        .map_err(|error| error.format(&mut C::command()));
+    let outcome = match parsed {
         Ok(command) => run(command),
         Err(message) => print_clap_message(&message),
     };
@@ -78,7 +84,24 @@ pub fn main<C: Parser>(run: impl FnOnce(C) -> anyhow::Result<ExitCode>) -> ExitC
     })
 }
 
-/// Returns the advice for the library error behind a failure, as the end of its message; empty if there is none.
+/// Lets every option but those that take a path have a value that begins as an option does and is a negative number:
+/// what is wrong with it the value's own parser says, or the settings. Of several numbers the first may be negative.
+fn with_negative_numbers(command: Command) -> Command {
+    let takes = |arg: Arg| {
+        let found = arg.get_value_parser().type_id();
+        let are_several = arg.get_value_delimiter().is_some();
+        let are_numbers = found == TypeId::of::<i64>() || found == TypeId::of::<f64>();
+        let takes_none = arg.get_num_args().is_some_and(|count| !count.takes_values());
+        match found {
+            _ if takes_none || !arg.get_action().takes_values() || found == TypeId::of::<PathBuf>() => arg,
+            _ if are_several && are_numbers => arg.allow_hyphen_values(true),
+            _ => arg.allow_negative_numbers(true),
+        }
+    };
+    command.mut_args(takes).mut_subcommands(with_negative_numbers)
+}
+
+/// What a user can type against the error of the library that is behind a failure.
 fn advice_for(error: &anyhow::Error) -> String {
     let found = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
     found.and_then(advice).unwrap_or_default()

@@ -139,10 +139,10 @@ fn begin<C: Train + ?Sized>(command: &C) -> anyhow::Result<(Session<C::Task>, Pa
         }
         let writes_outside = given.contains_key(STORE);
         let change = |settings: &mut <C::Task as TrainTask>::Settings| {
+            let (folder, own) = RunFolder::open::<<C::Task as TrainTask>::Settings>(out)?;
             *settings = with_given(settings, given)?;
             change(settings);
-            let (folder, _) = RunFolder::open::<<C::Task as TrainTask>::Settings>(out)?;
-            report_outside_paths(common, &folder, settings);
+            report_outside_paths(common, &folder, &own, settings);
             if writes_outside {
                 settings.check()?;
                 C::Task::write_outside(settings)?;

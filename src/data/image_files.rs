@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::formats::array::{Array, NoIntensities};
+use crate::formats::gzip::Gunzip;
 use crate::formats::{idx, npy, npz};
 use crate::platform::budget::{longest, most_content};
 use crate::platform::open::{Opened, open};
-use flate2::read::MultiGzDecoder;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path) -> Result<ImageFile> {
         return archive(path);
     }
     let array = if start.starts_with(idx::GZIP) {
-        let unpacked = BufReader::new(MultiGzDecoder::new(source));
+        let unpacked = BufReader::new(Gunzip::new(source));
         read_array(path, unpacked, most_content(held))?
     } else {
         read_array(path, source, length.min(longest(held)))?

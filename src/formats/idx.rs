@@ -2,10 +2,10 @@
 //! dimensions, each dimension as a big-endian 32-bit number, the elements.
 
 use super::array::{Array, Number};
+use super::gzip::Gunzip;
 use crate::error::{Error, Result};
 use crate::platform::budget::{longest, most_content};
 use crate::platform::open::{Opened, open};
-use flate2::read::MultiGzDecoder;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
@@ -24,7 +24,7 @@ pub(crate) fn parse(name: &Path, mut source: impl Read, length: u64) -> Result<(
     fill(name, &mut source, &mut start, "the first two bytes")?;
     let source = start.chain(source);
     let array = if start == GZIP {
-        parse_plain(name, MultiGzDecoder::new(source), most_content(length))
+        parse_plain(name, Gunzip::new(BufReader::new(source)), most_content(length))
     } else {
         parse_plain(name, source, length)
     }?;

@@ -2,6 +2,7 @@
 
 mod archive;
 pub(crate) mod array;
+pub(crate) mod gzip;
 pub(crate) mod idx;
 pub(crate) mod npy;
 pub(crate) mod npz;

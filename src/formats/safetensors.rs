@@ -4,9 +4,12 @@ use super::pytorch::{Named, Problem};
 use super::rebuild::{MAX_DIMENSIONS, elements};
 use crate::error::{Cause, Error, Result};
 use crate::platform::files::replace;
+use crate::platform::open::open;
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::Path;
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
@@ -56,7 +59,21 @@ pub(crate) fn metadata(bytes: &[u8]) -> std::result::Result<HashMap<String, Stri
     Ok(header.metadata().clone().unwrap_or_default())
 }
 
-/// Returns the shape of a tensor in a file; `None` if libtorch cannot have it, or if the number of bytes is wrong.
+/// The metadata of a file whose tensors are left unread; `None` where there is none.
+pub(crate) fn header_of(path: &Path) -> Option<HashMap<String, String>> {
+    /// The longest header, in bytes: what safetensors itself allows.
+    const LONGEST: u64 = 100_000_000;
+    let mut file = open(path).ok()?.file;
+    let mut length = [0; 8];
+    file.read_exact(&mut length).ok()?;
+    let length = u64::from_le_bytes(length);
+    let mut header = Vec::new();
+    file.take(length.min(LONGEST)).read_to_end(&mut header).ok()?;
+    let header: Value = serde_json::from_slice(&header).ok()?;
+    serde_json::from_value(header.get("__metadata__")?.clone()).ok()
+}
+
+/// The shape of a tensor in a file, if it can be one of libtorch's and has as many bytes as it should.
 pub(crate) fn fits(view: &TensorView<'_>, kind: Kind) -> Option<Vec<i64>> {
     let shape: Vec<i64> = view.shape().iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
     let length = elements(&shape).and_then(|count| count.checked_mul(kind.elt_size_in_bytes() as i64));

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::estimators::{Estimate, Estimator, Expectation, Setting};
 use crate::nn::{Mlp, SparseProduct};
 use crate::platform::device::is_host;
-use crate::platform::limits::check_shape;
+use crate::platform::limits::{check_shape, rows_at_once};
 use crate::relaxation::{Forward, Pathwise};
 use crate::sampler::{Backend, NoiseKey};
 use crate::truncation::TruncatedDistribution;
@@ -337,6 +337,11 @@ impl Vae {
         let mean = q.mean();
         let posterior_mean = if mean.dim() == 3 { mean.flatten(-2, -1) } else { mean };
         Ok(ImportanceBound { elbo, neg_iwae, posterior_mean })
+    }
+
+    /// Images of whose posteriors a pass without a gradient keeps all atoms at once, with so many hard samples.
+    pub fn images_at_once(&self, samples: i64) -> i64 {
+        rows_at_once(&[samples.min(SAMPLES_AT_ONCE), self.latent.latents(), self.prior().len()])
     }
 
     fn kl(&self, q: &TruncatedDistribution) -> Result<Tensor> {

@@ -7,7 +7,10 @@ use tch::Kind;
 /// The size of the largest tensor in bytes; the default is a gibibyte.
 static LARGEST_TENSOR: AtomicU64 = AtomicU64::new(1 << 30);
 
-/// Sets the size in bytes of the largest tensor that one call of the library makes; the default is 2^30, a gibibyte.
+/// Numbers that a pass without a gradient keeps in a tensor, where it may choose: 128 MiB in float64.
+const AT_ONCE: i64 = 1 << 24;
+
+/// Sets the largest tensor, in bytes, that one call of the library makes; the default is 2^30, a gibibyte.
 ///
 /// Calls that would need a larger tensor return an [`Error`]: otherwise, a mistyped shape could fill the machine's
 /// memory. The limit is for the whole process.
@@ -28,11 +31,23 @@ pub(crate) fn check_shape(what: &str, shape: &[i64], kind: Kind) -> Result<()> {
     if bytes.is_some_and(fits) {
         return Ok(());
     }
-    let allowed = format!(
-        "at most {largest} bytes of memory in one tensor; draw in parts, or raise the limit with \
-         `gengs::set_largest_tensor`"
-    );
-    Err(Error::parameter(format!("shape of {what}"), format!("{shape:?} of {kind:?}"), allowed))
+    Err(Error::TooLarge { what: what.into(), shape: shape.to_vec(), kind: format!("{kind:?}"), largest })
+}
+
+/// Of a tensor that is too large, that it is one of a step of training, which these settings make smaller.
+pub(crate) fn of_step(error: Error, settings: &'static [&'static str]) -> Error {
+    match error {
+        Error::TooLarge { what, shape, kind, largest } => Error::StepTooLarge { what, shape, kind, largest, settings },
+        error => error,
+    }
+}
+
+/// How many rows of this shape, in float64, a pass without a gradient takes at once: at least one.
+pub(crate) fn rows_at_once(row: &[i64]) -> i64 {
+    let numbers = row.iter().fold(1, |numbers: i64, &size| numbers.saturating_mul(size.max(1)));
+    let bytes = Kind::Double.elt_size_in_bytes() as u64;
+    let allowed = i64::try_from(LARGEST_TENSOR.load(Ordering::Relaxed) / bytes).unwrap_or(i64::MAX);
+    (allowed.min(AT_ONCE) / numbers).max(1)
 }
 
 #[cfg(test)]
@@ -49,5 +64,10 @@ mod tests {
             assert!(error.contains("shape of draws"), "{error}");
         }
         check_shape("draws", &[1 << 28], Kind::Float).unwrap();
+    }
+
+    #[test]
+    fn rows_of_a_pass_fit_into_a_tensor() {
+        assert_eq!([&[50, 24][..], &[400, 1000], &[1 << 40], &[i64::MAX, 2]].map(rows_at_once), [13981, 41, 1, 1]);
     }
 }

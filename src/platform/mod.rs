@@ -6,6 +6,7 @@ pub(crate) mod contention;
 pub mod device;
 pub(crate) mod files;
 pub(crate) mod limits;
+pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod open;
 pub(crate) mod slices;

@@ -8,6 +8,7 @@
 //! # Source
 //! Wallach, Murray, Salakhutdinov and Mimno, "Evaluation methods for topic models", ICML 2009.
 
+use super::ratio::Ratio;
 use crate::error::{Error, Result};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -63,6 +64,8 @@ pub struct Completion {
     log_likelihood: f64,
     tokens: u64,
     documents: u64,
+    /// The negative log-likelihood a token.
+    a_token: Ratio,
 }
 
 impl Completion {
@@ -91,6 +94,8 @@ impl Completion {
             sum.log_likelihood += f64::from(count) * p.ln();
             sum.tokens += u64::from(count);
         }
+        let (before, after) = (self.log_likelihood, sum.log_likelihood);
+        sum.a_token.add(before - after, (sum.tokens - self.tokens) as f64);
         *self = sum;
         Ok(())
     }
@@ -118,5 +123,10 @@ impl Completion {
             ));
         }
         Ok((-self.log_likelihood / self.tokens as f64).exp())
+    }
+
+    /// The standard error of the perplexity over documents, to the first order; `None` for fewer than two.
+    pub fn standard_error(&self) -> Option<f64> {
+        self.a_token.exponential().1
     }
 }

@@ -8,7 +8,7 @@
 use super::bound_settings::BoundValues;
 use super::settings::Settings;
 use crate::error::{Cause, Error, Result};
-use crate::formats::safetensors::{bytes_of, fits};
+use crate::formats::safetensors::{bytes_of, fits, header_of};
 use crate::nn::Adam;
 use crate::nn::is_finite;
 use crate::platform::files::replace;
@@ -166,7 +166,14 @@ impl Checkpoint {
         Self::from_bytes(path, &bytes)
     }
 
-    /// Returns whether the bytes are a safetensors file with a record of progress.
+    /// How far the run had come at a checkpoint, by the start of its file alone; `None` where that cannot be read,
+    /// which is the error of whoever reads the whole file.
+    pub fn peek(path: &Path) -> Option<Progress> {
+        let metadata = header_of(path)?;
+        serde_json::from_str(metadata.get(PROGRESS)?).ok()
+    }
+
+    /// Whether these are bytes of a safetensors file that has a record of progress.
     pub(super) fn is_one(bytes: &[u8]) -> bool {
         let header: Option<(usize, Metadata)> = SafeTensors::read_metadata(bytes).ok();
         let metadata = header.and_then(|(_, header)| header.metadata().clone());

@@ -7,7 +7,6 @@ mod checkpoint_interval;
 mod data_record;
 mod elbo_metrics;
 mod loaded;
-mod lock;
 mod ranges;
 mod recovery;
 mod run_events;
@@ -40,8 +39,8 @@ pub use step_context::StepContext;
 pub use step_metrics::{Reduction, StepMeans, StepMetric};
 pub use step_report::{Control, StepReport};
 pub use topics::{
-    Inferred, OtherDocuments, TopicsEvaluation, TopicsRecord, TopicsReport, TopicsShown, TopicsTask, TopicsTrainConfig,
-    TrainedTopics, evaluate_documents, evaluate_topics, read_run_words,
+    Inferred, OtherDocuments, StandardErrors, TopicsEvaluation, TopicsRecord, TopicsReport, TopicsShown, TopicsTask,
+    TopicsTrainConfig, TrainedTopics, evaluate_documents, evaluate_topics, read_run_words,
 };
 pub use train_task::{LogItem, Metric, Record, TrainTask, Trained};
 pub use vae::{

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::platform::budget;
+use crate::platform::lock::LONGEST;
 use std::path::Path;
 
 /// A file of a run folder.
@@ -63,7 +64,7 @@ pub const RUN_FILES: [RunFile; 13] = {
         file(DATA, budget::WEIGHTS),
         file(TOPICS[0], budget::WEIGHTS),
         file(TOPICS[1], budget::WEIGHTS),
-        file(LOCK, 20),
+        file(LOCK, LONGEST),
         file(VOCABULARY, budget::LINE),
         file(READING, budget::SETTINGS),
         file(PICTURES[0], 0),

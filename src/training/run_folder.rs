@@ -1,11 +1,11 @@
 //! The folder of a run: `config.toml`, `metrics.jsonl`, `gradients.jsonl`, `last.safetensors`, `best.safetensors`,
 //! events, pictures.
 
-use super::lock::Lock;
 use super::run_files::{BEST, LOCK, SETTINGS, max_bytes, names};
 use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::platform::files::{make_folder, remove_file, remove_leftovers, write_file};
+use crate::platform::lock::Lock;
 use crate::platform::{budget, open};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -62,7 +62,8 @@ impl RunFolder {
     /// # Errors
     /// Fails if another process trains in the folder; the message has its number.
     pub fn locked(self) -> Result<Self> {
-        let lock = Arc::new(Lock::take(&self.path)?);
+        let in_use = |holder| Error::InUse { path: self.path.clone(), holder };
+        let lock = Arc::new(Lock::take(&self.file(LOCK), in_use)?);
         let removed = remove_leftovers(&self.path, &names());
         removed.map_err(|error| Error::caused(&self.path, "cannot be written", error))?;
         Ok(Self { lock: Some(lock), ..self })

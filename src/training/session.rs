@@ -64,6 +64,7 @@ impl<T: TrainTask> Session<T> {
         let task = {
             let _generator = random::seeded(settings.loop_config().seed as i64);
             let mut task = T::new(&settings, device)?;
+            task.check_step(&settings)?;
             task.init_from_data(&settings)?;
             task
         };

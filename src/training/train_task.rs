@@ -115,7 +115,15 @@ pub trait TrainTask: Sized {
         Ok(())
     }
 
-    /// Initialises a new run from its data. It is not called for resumed runs.
+    /// Fails where a step takes more memory than a tensor may have: asked before a new run writes anything.
+    ///
+    /// # Errors
+    /// [`Error::StepTooLarge`](crate::Error::StepTooLarge), with the settings that make it smaller.
+    fn check_step(&self, _settings: &Self::Settings) -> Result<()> {
+        Ok(())
+    }
+
+    /// What a new run does once, and a resumed one does not: a start from the data, say.
     ///
     /// # Errors
     /// Fails if the data cannot be read.

@@ -5,8 +5,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 
 /// Integers that no setting allows, or just so; numbers too, where a flag takes them.
-const VALUES: [&str; 9] =
-    ["-1", "0", "1", "2147483648", "9223372036854775807", "4611686018427387904", "nan", "inf", ""];
+const VALUES: [&str; 11] =
+    ["-1", "-0.1", "-1,-2", "0", "1", "2147483648", "9223372036854775807", "4611686018427387904", "nan", "inf", ""];
 
 /// The numeric flags of a command, with arguments that end it once they are checked: data or a run that is not there, or a name that is none.
 const COMMANDS: [(&str, &[&str], &[&str]); 9] = [
@@ -109,11 +109,17 @@ fn start_with(values: &(dyn Fn(&str) -> Vec<&'static str> + Sync)) {
             scope.spawn(|| {
                 while let Some((program, end, flag)) = { jobs.lock().unwrap().next() } {
                     for value in values(flag) {
-                        let typed = format!("--{flag}={value}");
-                        let output = run(program, &[end, &[typed.as_str()][..]].concat());
-                        let text = in_one_sentence(&output, &format!("{program} {typed}"));
-                        assert_ne!(output.status.code(), Some(0), "{program} {typed}");
-                        assert!(text.contains(flag) || text.contains("no-such-"), "{program} {typed}: {text}");
+                        // A negative number as most people type it, which looks like an option.
+                        let typed = match value.starts_with('-') {
+                            true => vec![format!("--{flag}"), value.to_string()],
+                            false => vec![format!("--{flag}={value}")],
+                        };
+                        let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
+                        let output = run(program, &[*end, &typed].concat());
+                        let text = in_one_sentence(&output, &format!("{program} {typed:?}"));
+                        assert_ne!(output.status.code(), Some(0), "{program} {typed:?}");
+                        assert!(text.contains(flag) || text.contains("no-such-"), "{program} {typed:?}: {text}");
+                        assert!(!text.contains("unexpected argument"), "{program} {typed:?}: {text}");
                     }
                 }
             });
@@ -121,10 +127,10 @@ fn start_with(values: &(dyn Fn(&str) -> Vec<&'static str> + Sync)) {
     });
 }
 
-/// Settings are checked before data is read. One start a flag, with another value for the next, keeps this short.
+/// Settings are checked before data is read. Two starts a flag, with another value for the next, keep this short.
 #[test]
 fn every_flag_with_some_value_ends_with_a_sentence() {
-    start_with(&|flag| vec![["9223372036854775807", "nan", "-1"][flag.len() % 3]]);
+    start_with(&|flag| vec![["9223372036854775807", "nan"][flag.len() % 2], "-1"]);
 }
 
 #[test]
@@ -184,6 +190,17 @@ fn what_contradicts_itself_is_refused_at_the_start() {
         ("gengs-vae", &["--family=bernoulli", "--truncation=12"], "2 for a Bernoulli latent"),
         ("gengs-vae", &["--latents=1000000", "--hidden=1000000"], "at most 2^30"),
         ("gengs-topics", &["--topics=100000,100000"], "at most 2^30"),
+        (
+            "gengs-topics",
+            &["--topics=100", "--truncation=10000", "--hidden=4"],
+            "[200, 100, 10000] of Double, and one tensor may take at most 1073741824 bytes; take a lower --batch-size, \
+             --topics or --truncation",
+        ),
+        (
+            "gengs-vae",
+            &["--inference=explicit", "--estimator=reinforce", "--latents=1000", "--truncation=2000", "--hidden=4"],
+            "a step of training is too large",
+        ),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("run");

@@ -138,6 +138,13 @@ fn paths_outside_are_named_words_are_shown_and_files_of_the_run_are_no_targets()
     assert!(run("gengs-topics", home, &[&["train"][..], &settings].concat()).status.success());
     let evaluated = stderr(&run("gengs-topics", home, &["eval", "--run", "run", "--importance-samples", "1"]));
     assert!(evaluated.contains(&format!("make this command read: {corpus}")), "{evaluated}");
+    // What a user typed he knows.
+    fs::write(home.join("others.ldac"), "2 0:1 1:2\n1 2:5\n").unwrap();
+    fs::copy(home.join("words.vocab"), home.join("others.vocab")).unwrap();
+    let typed = ["eval", "--run", "run", "--importance-samples", "1", "--corpus", "others.ldac"];
+    let evaluated = run("gengs-topics", home, &typed);
+    let text = stderr(&evaluated);
+    assert!(evaluated.status.success() && !text.contains("make this command read"), "{text}");
     let shown = run("gengs-topics", home, &["topics", "--run", "run"]);
     let text = String::from_utf8(shown.stdout).unwrap();
     assert!(text.contains(r"red\u001b[2J") && text.contains(r"gre\u0007en"), "{text}");

@@ -45,8 +45,8 @@ fn window() -> impl Strategy<Value = Truncation> {
 
 /// An error must say what is wrong with which value; the rest is nothing's fault but ours.
 fn is_plain(error: &gengs::Error) -> bool {
-    use gengs::Error::{InvalidParameter, Shape, WindowMissesMass};
-    matches!(error, InvalidParameter { .. } | Shape { .. } | WindowMissesMass { .. })
+    use gengs::Error::{InvalidParameter, Shape, TooLarge, WindowMissesMass};
+    matches!(error, InvalidParameter { .. } | Shape { .. } | TooLarge { .. } | WindowMissesMass { .. })
 }
 
 /// Everything that a user would ask of a law, finite and consistent.

@@ -41,7 +41,14 @@ fn damaged_and_lying_files_are_refused_in_one_sentence() {
         ("wordless.txt", "1\n2\n3", "no word is left"),
         ("text.jsonl", "{\"text\": \"a\"}\nplain", "line 2"),
         ("field.jsonl", "{\"txt\": \"a\"}", "has no field 'text', but 'txt'; say which holds the text"),
+        (
+            "in.jsonl",
+            "{\"id\": \"a long name\", \"a\": {\"b\": {\"txt\": \"words of a text\"}}}",
+            "but 'a.b.txt', 'id'",
+        ),
+        ("none.jsonl", "{\"txt\": 7, \"a\": {\"b\": [\"c\"]}}", "is an object without a field of text"),
         ("kind.jsonl", "{\"text\": 7}", "line 1"),
+        ("object.jsonl", "{\"text\": {\"a\": \"b\"}}", "has an object in the field 'text', but 'text.a'; say which"),
         ("list.jsonl", "[\"a\"]", "line 1"),
         ("twice.jsonl", "{\"text\": \"a\", \"text\": \"b\"}", "duplicate field"),
         ("cut.jsonl", "{\"text\": \"a\"}\n{\"text\": \"", "line 2"),
@@ -172,6 +179,11 @@ fn a_cut_or_damaged_gzip_file_is_refused() {
     encoder.write_all(text.as_bytes()).unwrap();
     let packed = encoder.finish().unwrap();
     assert_eq!(load(&write(folder.path(), "a.txt.gz", &packed)).unwrap().train.len(), 4500);
+    // Padded, and of two parts, it is whole; what else follows is named.
+    assert_eq!(load(&write(folder.path(), "a.txt.gz", [&packed[..], &[0; 700]].concat())).unwrap().train.len(), 4500);
+    assert_eq!(load(&write(folder.path(), "a.txt.gz", [&packed[..], &packed].concat())).unwrap().train.len(), 9000);
+    let followed = write(folder.path(), "a.txt.gz", [&packed[..], b"junk"].concat());
+    refused(&followed, "unpack the file first with gzip -dc, which leaves out what does not belong to it");
     for length in (3..packed.len()).step_by(7) {
         refused(&write(folder.path(), "cut.txt.gz", &packed[..length]), "cannot be read");
     }

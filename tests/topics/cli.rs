@@ -44,6 +44,27 @@ fn train_eval_topics_tree_and_infer() {
     }
     assert_eq!(found["documents"], REUTERS_TEST);
 
+    // A document's samples are its own: neither batches nor other measures change them.
+    let close = |one: &Value, other: &Value| {
+        let [one, other] = [one, other].map(|value| value.as_f64().unwrap());
+        assert!((one / other - 1.0).abs() < 1e-4, "{one} and {other}");
+    };
+    let measures =
+        ["completion_perplexity", "elbo_perplexity_document", "elbo_perplexity_word", "iwae_perplexity_word", "kl"];
+    let single = json(&["eval", "--run", run, "--importance-samples", "3", "--batch-size", "1", "--json"]);
+    measures.iter().for_each(|name| close(&single[name], &found[name]));
+    let fewer = json(&["eval", "--run", run, "--importance-samples", "1", "--json"]);
+    assert_eq!(fewer["completion_perplexity"], found["completion_perplexity"]);
+    // Other samples change less than other documents would.
+    let other = json(&["eval", "--run", run, "--importance-samples", "3", "--seed", "1", "--json"]);
+    for name in measures {
+        let [found, other, error] =
+            [&found[name], &other[name], &found["standard_errors"][name]].map(|value| value.as_f64().unwrap());
+        assert!(found != other && error > 0.0 && (found - other).abs() < 2.0 * error, "{name}: {found}, {other}");
+    }
+    let shown = topics(&["eval", "--run", run]).output().unwrap();
+    assert_eq!(String::from_utf8(shown.stdout).unwrap().matches(" +- ").count(), 6);
+
     let listed = json(&["topics", "--run", run, "--top", "5", "--json"]);
     assert_eq!(listed.as_array().unwrap().len(), 11);
     assert!(listed.as_array().unwrap().iter().all(|topic| topic["words"].as_array().unwrap().len() == 5));

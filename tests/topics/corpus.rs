@@ -473,3 +473,25 @@ fn a_word_of_a_vocabulary_is_found_again() {
     };
     runner.run(&("(\\PC|[a-zA-Z'’ \u{301}İΣς]){0,40}", any::<bool>()), check).unwrap();
 }
+
+/// The kernel's lock is this process's own, by another descriptor.
+#[test]
+fn one_process_at_a_time_writes_a_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    fs::create_dir(&store).unwrap();
+    let lock = fs::File::create(store.join("documents.lock")).unwrap();
+    fs::write(store.join("documents.lock"), "4242\n").unwrap();
+    lock.lock().unwrap();
+    let load = || CorpusSet::Reuters395.load(None, &TextRules::default(), Some(&store));
+    let error = load().unwrap_err();
+    assert!(matches!(error, gengs::Error::StoreInUse { .. }), "{error}");
+    assert!(error.to_string().ends_with("process 4242 writes this store; wait until it ends, or stop it"), "{error}");
+    assert_eq!(fs::read_dir(&store).unwrap().count(), 1);
+    drop(lock);
+    assert!(load().unwrap().train.are_on_disk());
+    // Whole, it is read by many.
+    let lock = fs::File::open(store.join("documents.lock")).unwrap();
+    lock.lock().unwrap();
+    assert!(load().unwrap().train.are_on_disk());
+}

@@ -303,3 +303,18 @@ fn what_does_not_fit_together_is_refused() {
     refused(Tree::new(&[layer], &[], &vocabulary(3), four()), "the 3 words of the vocabulary");
     refused(Tree::new(&[layer], &[], &words, Vec::<Document>::new()), "reference documents");
 }
+
+/// Of three documents, `se = sqrt(3 / 2 * sum (x - r t)^2) / sum t`, and that times the perplexity.
+#[test]
+fn the_standard_error_of_completion_by_hand() {
+    let mut completion = Completion::default();
+    completion.add(&[(3, 2)], &[0.5]).unwrap();
+    assert_eq!(completion.standard_error(), None, "of one document");
+    completion.add(&[(1, 1)], &[0.25]).unwrap();
+    completion.add(&[(2, 1)], &[0.125]).unwrap();
+    // Bits: 2 of 2 tokens, 2 of 1, 3 of 1; the ratio is 7 / 4.
+    let residuals = [2.0 - 3.5, 2.0 - 1.75, 3.0 - 1.75f64].map(|bits| bits * 2.0f64.ln());
+    let sum: f64 = residuals.iter().map(|residual| residual * residual).sum();
+    let expected = 2.0f64.powf(1.75) * (1.5 * sum).sqrt() / 4.0;
+    close("standard error", completion.standard_error().unwrap(), expected, 1e-12);
+}

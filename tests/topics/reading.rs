@@ -308,7 +308,15 @@ fn advice_works_when_it_is_followed() {
     let table: String = texts(100).iter().map(|text| format!("7,{text}\n")).collect();
     let objects: String =
         texts(100).iter().map(|text| serde_json::json!({"id": 1, "the words": text}).to_string() + "\n").collect();
-    for (name, content) in [("t.csv", format!("a,free text\n{table}")), ("h.csv", table), ("o.jsonl", objects)] {
+    let nested: String = texts(100)
+        .iter()
+        .map(|text| {
+            serde_json::json!({"id": "a", "data": {"kind": "news", "body": {"words": text}}}).to_string() + "\n"
+        })
+        .collect();
+    for (name, content) in
+        [("t.csv", format!("a,free text\n{table}")), ("h.csv", table), ("o.jsonl", objects), ("n.jsonl", nested)]
+    {
         let corpus = write(folder, name, content);
         let refused = stderr(&train(corpus.to_str().unwrap(), &out(name), &[]));
         let column = refused.trim().split("as in --text-column ").nth(1).unwrap_or_else(|| panic!("{refused}"));
@@ -360,4 +368,58 @@ fn standard_input_is_a_source() {
     let titles: Vec<&Value> = answers.iter().map(|answer| &answer["title"]).collect();
     assert_eq!(titles, ["x1", "x2"]);
     assert_eq!(answers[1]["tokens"], 2);
+}
+
+/// A field's own name comes before the path to one in an object.
+#[test]
+fn fields_of_objects_in_json_are_named_by_their_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let corpus = write(folder.path(), "texts.txt", texts(60).join("\n"));
+    assert!(train(corpus.to_str().unwrap(), &run, &[]).status.success());
+    let lines = "{\"a\": {\"t\": \"ship ocean\", \"n\": 7}}\n{\"a.t\": \"bank loan share\", \"a\": {\"t\": \"ship\"}}\n\
+                 {\"a\": {\"b\": 1}, \"a.t\": \"nurse\", \"a.n\": \"x\"}\n";
+    let input = write(folder.path(), "new.jsonl", lines);
+    let fields = ["--text-column", "a.t", "--id-column", "a.n"];
+    let (answers, said) = infer(&run, &[&["--input", input.to_str().unwrap()], &fields[..]].concat(), "");
+    let found: Vec<_> = answers.iter().map(|answer| (answer["tokens"].as_u64(), answer["title"].as_str())).collect();
+    assert_eq!(found, [(Some(2), Some("7")), (Some(3), None), (Some(1), Some("x"))], "{said}");
+}
+
+/// What has no effect, what was lost, and what is needed again.
+#[test]
+fn sources_that_are_not_as_they_were_meant_are_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = texts(60).join("\n");
+    let plain = write(folder.path(), "texts.txt", &lines);
+    let said = stderr(&train(plain.to_str().unwrap(), &folder.path().join("a"), &["--header", "yes"]));
+    assert!(said.contains("header 'yes' has no effect: the texts are read from no table"), "{said}");
+    let said = stderr(&train(plain.to_str().unwrap(), &folder.path().join("b"), &[]));
+    assert!(!said.contains("no effect") && !said.contains("UTF-16"), "{said}");
+
+    let utf16 = |text: &str, more: &[u8]| -> Vec<u8> {
+        let units = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        [&units, more].concat()
+    };
+    let table = format!("id,text\n{}", texts(60).iter().map(|text| format!("7,{text}\n")).collect::<String>());
+    for (name, content) in [
+        ("odd.txt", utf16(&lines, &[0x61])),
+        ("half.txt", utf16(&lines, &[0, 0xd8, 0x61, 0])),
+        ("half.csv", utf16(&table, &[0x37, 0, 0x2c, 0, 0, 0xdc])),
+        ("folder/1.txt", utf16(&lines, &[0x61])),
+    ] {
+        let path = write(folder.path(), name, content);
+        let corpus = if name.starts_with("folder") { path.parent().unwrap() } else { &path };
+        let rules = CorpusRules { split: Split { test_share: 0.0, ..Split::default() }, ..CorpusRules::default() };
+        let rules = CorpusRules { text: TextRules { max_share: 1.0, min_documents: 1, ..rules.text }, ..rules };
+        let corpus = CorpusSet::from_name(corpus.to_str().unwrap()).load(None, rules, None).unwrap();
+        let notes = corpus.report().unwrap().notes.join("; ");
+        assert!(notes.contains("half characters, which are read as U+FFFD: 1"), "{name}: {notes}");
+    }
+
+    let run = folder.path().join("stdin");
+    let small = ["train", "--corpus", "-", "--epochs", "1", "--topics", "3", "--hidden", "8", "--threads", "1"];
+    topics(&small).arg("--out").arg(&run).write_stdin(lines).assert().success();
+    let resumed = topics(&["train", "--resume", "--epochs", "2", "--out", run.to_str().unwrap()]).output().unwrap();
+    assert!(stderr(&resumed).contains("pipe the corpus into the program, also where a run goes on"), "{resumed:?}");
 }

@@ -203,3 +203,30 @@ fn inferred_files_of_a_folder_have_their_names() {
     let refused = topics(&arguments).output().unwrap();
     assert!(String::from_utf8_lossy(&refused.stderr).contains("the ending of 'LARGE.TXT' is not in lower case"));
 }
+
+/// Until it saves after the end of an epoch, a run has no best checkpoint; its last one may be where it starts.
+#[test]
+fn a_run_that_has_hardly_begun_says_so() {
+    use gengs::training::{Control, Interval, Session, TopicsTask, TopicsTrainConfig};
+    let folder = tempfile::tempdir().unwrap();
+    let config = TopicsTrainConfig {
+        corpus: corpus(folder.path()).display().to_string(),
+        topics: vec![2],
+        hidden: 4,
+        batch_size: 50,
+        checkpoint_every: Interval::Steps(1000),
+        text: gengs::data::TextRules { max_share: 1.0, ..Default::default() },
+        ..TopicsTrainConfig::default()
+    };
+    let run = folder.path().join("run");
+    let mut session = Session::<TopicsTask>::start(config, &run, tch::Device::Cpu).unwrap();
+    let path = run.to_str().unwrap();
+    let output = topics(&["topics", "--run", path]).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("saves for the first time after the end of an epoch"), "{told}");
+    let last = || said(&["topics", "--run", path, "--checkpoint", "last"]).1;
+    assert!(last().contains("weights that the run starts from"), "{}", last());
+    let stop = |report: &gengs::training::StepReport| if report.step == 2 { Control::Stop } else { Control::Continue };
+    session.run(stop, |_| ()).unwrap();
+    assert!(last().contains("weights of the first epoch's step 2"), "{}", last());
+}

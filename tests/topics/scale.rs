@@ -7,6 +7,9 @@ use gengs::models::{
 use gengs::nn::{Adam, Rows};
 use gengs::prelude::*;
 use gengs::sampler::{NoiseKey, OnePass};
+use gengs::training::{
+    Control, Session, TopicsTask, TopicsTrainConfig, TrainedTopics, evaluate_documents, evaluate_topics,
+};
 use std::collections::BTreeMap;
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
@@ -350,7 +353,7 @@ fn evaluation_is_exact_over_a_large_vocabulary() {
     let documents: Vec<Vec<(u32, u32)>> =
         (0..20).map(|d| (0..d % 4).map(|w| (w * 1000 + d, 1 + w)).collect()).collect();
     let bags = BagOfWordsBatch::from_documents(&documents, Device::Cpu);
-    let bound = model.bound(&bags, 1).unwrap();
+    let bound = model.bound(&bags, 1, None).unwrap();
     let log_p = store.variables()["words.bias"].detach().log_softmax(-1, None::<Kind>);
     for ((document, neg_elbo), kl) in documents.iter().zip(doubles(&bound.neg_elbo)).zip(doubles(&bound.kl)) {
         let exact: f64 =
@@ -395,4 +398,68 @@ fn adam_moves_the_rows_of_a_step_alone() {
     let of_values = loss(&values);
     assert!(sparse.minimize_rows(&of_values, &[rows(&Tensor::from_slice(&[1i64, 6]), &values)]).is_err());
     assert_eq!(doubles(&large), doubles(&found));
+}
+
+/// A smaller limit of tensors for a while; it belongs to the whole process, and other tests make none that are as large.
+struct Limit;
+
+impl Limit {
+    fn of(bytes: u64) -> Self {
+        gengs::set_largest_tensor(bytes);
+        Self
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        gengs::set_largest_tensor(1 << 30);
+    }
+}
+
+/// Steps of 10 documents take 4 MB, all documents at once 32 MB.
+#[test]
+fn what_a_step_can_take_the_rest_of_a_run_can_and_what_it_cannot_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let themes = ["wave ship anchor voyage", "bank loan share bond", "nurse doctor clinic virus"];
+    let texts: Vec<String> = (0..90).map(|n| format!("{} {}", themes[n % 3], themes[n / 3 % 3])).collect();
+    let corpus = folder.path().join("texts.txt");
+    std::fs::write(&corpus, texts.join("\n")).unwrap();
+    let config = TopicsTrainConfig {
+        corpus: corpus.display().to_string(),
+        topics: vec![100],
+        truncation: 500,
+        hidden: 4,
+        epochs: 1,
+        batch_size: 10,
+        validation_share: 0.3,
+        text: gengs::data::TextRules { max_share: 1.0, ..Default::default() },
+        ..TopicsTrainConfig::default()
+    };
+    let run = folder.path().join("run");
+    let _limit = Limit::of(5 << 20);
+    let start = |config: &TopicsTrainConfig| Session::<TopicsTask>::start(config.clone(), &run, Device::Cpu);
+    for (config, settings) in [
+        (TopicsTrainConfig { batch_size: 20, ..config.clone() }, &["batch-size", "topics", "truncation"][..]),
+        (TopicsTrainConfig { topics: vec![1200], truncation: 2, batch_size: 1, ..config.clone() }, &["topics"]),
+    ] {
+        match start(&config).unwrap_err() {
+            gengs::Error::StepTooLarge { settings: found, .. } => assert_eq!(found, settings),
+            other => panic!("{other}"),
+        }
+        assert!(!run.exists());
+    }
+    let mut session = start(&config).unwrap();
+    session.run(|_| Control::Continue, |_| ()).unwrap();
+    let task = session.task();
+    let (model, corpus) = (task.model(), task.corpus());
+    evaluate_topics(model, corpus, 2, 500, 0, Device::Cpu).unwrap();
+    let trained = TrainedTopics::load(&run, "last", Device::Cpu).unwrap();
+    assert_eq!(trained.infer(&texts).unwrap().len(), 90);
+    // In parts and at once, the same.
+    let parts = evaluate_documents(model, &corpus.train, &[], 2, 500, 0, Device::Cpu).unwrap();
+    drop(_limit);
+    let whole = evaluate_documents(model, &corpus.train, &[], 2, 500, 0, Device::Cpu).unwrap();
+    close("ELBO", parts.elbo_perplexity_word, whole.elbo_perplexity_word, 1e-5);
+    close("completion", parts.completion_perplexity, whole.completion_perplexity, 1e-5);
+    assert_eq!(parts.active_topics, whole.active_topics);
 }

@@ -314,3 +314,23 @@ fn images_and_latents_that_do_not_fit_are_errors() {
     }
     assert!(vae.generate(0).is_err() && vae.generate(-1).is_err() && vae.generate(2).is_ok());
 }
+
+/// Images whose posteriors take 160 MB at once, where a tensor may have 64.
+#[test]
+fn evaluation_takes_as_many_images_at_once_as_a_tensor_holds() {
+    let _guard = seeded(5);
+    let truncation = Truncation::right(1000).allow_low_mass();
+    let latent =
+        LatentConfig { family: Family::Poisson, prior: None, truncation, inference: Inference::Explicit, latents: 100 };
+    let store = VarStore::new(Device::Cpu);
+    let vae = Vae::new(&store.root(), &VaeConfig { pixels: PIXELS, hidden: vec![8], latent }).unwrap();
+    assert_eq!((vae.images_at_once(1), vae.images_at_once(1000)), (167, 16));
+    gengs::set_largest_tensor(64 << 20);
+    assert_eq!(vae.images_at_once(1), 83);
+    let x = Tensor::randint(2, [200, PIXELS], (Kind::Uint8, Device::Cpu));
+    let bytes = Vec::<u8>::try_from(&x.reshape([-1])).unwrap();
+    let images = gengs::data::Images::new(&bytes, 200, PIXELS, gengs::data::Pixels::Binary).unwrap();
+    let found = gengs::training::evaluate(&vae, &images, 1, 0.5, 500, 0);
+    gengs::set_largest_tensor(1 << 30);
+    assert_eq!(found.unwrap().examples, 200);
+}

@@ -23,7 +23,6 @@ pub struct Certify {
         long,
         long_help = parameters_of_families(),
         value_delimiter = ',',
-        allow_hyphen_values = true,
         value_name = "X,X"
     )]
     parameter: Vec<f64>,
@@ -40,7 +39,7 @@ pub struct Certify {
     )]
     objective: Vec<ObjectiveKind>,
     /// Target of the objective
-    #[arg(long, default_value_t = 4.0, allow_negative_numbers = true, value_name = "T", value_parser = target)]
+    #[arg(long, default_value_t = 4.0, value_name = "T", value_parser = target)]
     target: f64,
     /// Temperatures of the estimators that have one; a learned temperature starts at the first. The default shows how
     /// the bias falls; to train, 0.02 is recommended, which has less bias and more variance
@@ -48,7 +47,6 @@ pub struct Certify {
         long,
         value_delimiter = ',',
         default_value = "0.5,0.1",
-        allow_negative_numbers = true,
         value_name = "T,T",
         value_parser = temperature
     )]
@@ -57,7 +55,6 @@ pub struct Certify {
     #[arg(
         long,
         default_value_t = 1,
-        allow_negative_numbers = true,
         value_name = "K",
         value_parser = whole_number(1, Problem::MOST_LATENTS)
     )]
@@ -67,13 +64,12 @@ pub struct Certify {
     #[arg(long, allow_hyphen_values = true, value_name = "N|LO..HI|tail:MASS", value_parser = window)]
     truncation: Option<Truncation>,
     /// Samples per estimate [default: the fewest that the estimator allows, one or two]
-    #[arg(long, allow_negative_numbers = true, value_name = "S", value_parser = whole_number(1, 10_000))]
+    #[arg(long, value_name = "S", value_parser = whole_number(1, 10_000))]
     samples: Option<i64>,
     /// Number of estimates
     #[arg(
         long,
         default_value_t = 400_000,
-        allow_negative_numbers = true,
         value_name = "N",
         value_parser = whole_number(2, 1_000_000_000)
     )]
@@ -82,7 +78,6 @@ pub struct Certify {
     #[arg(
         long,
         default_value_t = 500,
-        allow_negative_numbers = true,
         value_name = "N",
         value_parser = whole_number(0, 1_000_000)
     )]
@@ -91,7 +86,7 @@ pub struct Certify {
     #[arg(long, default_value = "float64", value_parser = ["float32", "float64"])]
     dtype: String,
     /// Seed of all random numbers
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_name = "N", value_parser = generator_seed)]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = generator_seed)]
     seed: i64,
     #[command(flatten)]
     common: Common,

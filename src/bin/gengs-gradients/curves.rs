@@ -31,10 +31,10 @@ pub struct Curves {
     seeds: u64,
     /// Temperature of the estimators that have one; its first value if it is learned. 0.5 makes the bias visible; to
     /// train, 0.02 is recommended, which has less bias and more variance
-    #[arg(long, default_value_t = 0.5, allow_negative_numbers = true, value_name = "T", value_parser = temperature)]
+    #[arg(long, default_value_t = 0.5, value_name = "T", value_parser = temperature)]
     temperature: f64,
     /// Adam's learning rate
-    #[arg(long, default_value_t = 0.03, allow_negative_numbers = true, value_parser = learning_rate)]
+    #[arg(long, default_value_t = 0.03, value_parser = learning_rate)]
     lr: f64,
     /// Folder for the page (report.html), the numbers (curves.json), and one figure per law (LAW.svg)
     #[arg(long, default_value = "runs/gradients", value_name = "DIR")]

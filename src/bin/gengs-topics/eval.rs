@@ -28,15 +28,17 @@ never from relaxed ones:
                           by word: exp of the sum of the bounds divided by the number of all tokens
   IWAE perplexity         Perplexity from the importance-weighted bound (Burda et al., arXiv 1509.00519), which is
                           tighter
-  KL                      Sum over all layers, in nats per document; each layer's KL is given a sample of the layer
-                          above
-  NPMI                    Coherence. Mean over the pairs of a topic's top 10 words of log(p(a,b) / p(a) p(b))
-                          / -log p(a,b), estimated from the training documents; -1 for a pair that never occurs
-                          together. The value of a layer is the mean over its topics
-  diversity               Distinct words among the top 25 of all topics of a layer, divided by 25 times their number
-  NPMI with parents       Mean over the pairs of distinct words, one of a topic's top ten and one of its parent's.
-                          Shown beside it: the mean over all pairs of topics of the two layers, the value of a
-                          meaningless hierarchy
+  KL                      Of all layers, in nats a document; each layer's given a sample of the layer above
+  NPMI                    Coherence. Mean over the pairs of a topic's 10 first words of log(p(a,b) / p(a) p(b))
+                          / -log p(a,b), from the documents of the training part that hold the words; -1 for a
+                          pair that never occurs. Then the mean over topics, by layer
+  diversity               Distinct words among the 25 first of all topics of a layer, over 25 times their number
+  NPMI with parents       Mean over the pairs of distinct words, one of a topic's ten and one of its parent's;
+                          beside it the same over all pairs of topics of the two layers, which is what a
+                          meaningless tree would have
+  +-                      Standard error over the documents, to the first order: how far a measure would move with
+                          other documents of the same source, other samples included. Of the difference of two
+                          runs on the same documents, the error is smaller
   active topics           Topics whose posterior mean count has a variance above 0.01 over the documents
 The words of a topic of the lowest layer are ordered by a weight. Log-linear topics: the square of the word's \
 weight, if the weight is positive, times the information about it, which is the sum of the squares of the topic's \
@@ -62,11 +64,11 @@ pub struct Eval {
     /// Hard samples per document, for the ELBO and the importance-weighted bound
     #[arg(long, default_value_t = 10, value_name = "S", value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     importance_samples: i64,
-    /// Documents per batch
+    /// Documents at once: what memory holds; changes no measure, but in its last digits
     #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     batch_size: u32,
-    /// Seed of all random numbers
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = generator_seed)]
+    /// Where the randomness of the samples starts; a document's samples depend on it and on the document's number alone
+    #[arg(long, default_value_t = 0, value_parser = generator_seed)]
     seed: i64,
 }
 
@@ -123,7 +125,7 @@ impl Eval {
         set_corpus(&mut config, self.corpus.as_deref());
         let FromFile { model, note, .. } = weights::read_topics(&config, weights, device)?;
         warn(note.as_slice());
-        self.trained.report_data_paths(&config);
+        self.trained.report_data_paths(&folder, &config)?;
         let corpus = config.load()?;
         warn(check_data(&folder, &config, &corpus.identity()?)?.as_slice());
         read_run_words(&folder, config.text.clone())?;
@@ -165,16 +167,29 @@ impl Eval {
 }
 
 fn show(result: &TopicsEvaluation) -> anyhow::Result<()> {
-    let TopicsEvaluation { documents, tokens, importance_samples, .. } = result;
+    let TopicsEvaluation { documents, tokens, importance_samples, standard_errors: errors, .. } = result;
+    let error = |error: Option<f64>, digits: usize| error.map_or(String::new(), |e| format!(" +- {e:.digits$}"));
     print_line(format_args!("{documents} test documents of {tokens} words, {importance_samples} hard samples each"))?;
-    print_line(format_args!("completion perplexity  {:8.1}", result.completion_perplexity))?;
-    let [elbo, iwae] = [
-        [result.elbo_perplexity_document, result.elbo_perplexity_word],
-        [result.iwae_perplexity_document, result.iwae_perplexity_word],
-    ];
-    print_line(format_args!("ELBO perplexity        {:8.1}   by document, {:.1} by word", elbo[0], elbo[1]))?;
-    print_line(format_args!("IWAE perplexity        {:8.1}   by document, {:.1} by word", iwae[0], iwae[1]))?;
-    print_line(format_args!("KL                     {:8.2}   nats a document", result.kl))?;
+    let completion = error(errors.completion_perplexity, 1);
+    print_line(format_args!("completion perplexity  {:8.1}{completion}", result.completion_perplexity))?;
+    for (name, [document, word], [of_document, of_word]) in [
+        (
+            "ELBO",
+            [result.elbo_perplexity_document, result.elbo_perplexity_word],
+            [errors.elbo_perplexity_document, errors.elbo_perplexity_word],
+        ),
+        (
+            "IWAE",
+            [result.iwae_perplexity_document, result.iwae_perplexity_word],
+            [errors.iwae_perplexity_document, errors.iwae_perplexity_word],
+        ),
+    ] {
+        let (of_document, of_word) = (error(of_document, 1), error(of_word, 1));
+        print_line(format_args!(
+            "{name} perplexity        {document:8.1}{of_document}   by document, {word:.1}{of_word} by word"
+        ))?;
+    }
+    print_line(format_args!("KL                     {:8.2}{}   nats a document", result.kl, error(errors.kl, 2)))?;
     let number = |value: Option<f64>| value.map_or("    -".into(), |value| format!("{value:5.3}"));
     for (layer, npmi) in result.npmi.iter().enumerate() {
         let (diversity, active) = (result.diversity[layer], result.active_topics[layer]);

@@ -6,8 +6,8 @@ use gengs::data::{Columns, Header, Quotes};
 
 #[derive(Debug, Args)]
 pub struct TableArgs {
-    /// Column of a table that holds the text, by name or by number from 1; for JSON lines, the field [default: found by
-    /// its usual names]
+    /// Column of a table that holds the text, by its name or its number from 1; of JSON lines, the field, or a.b for
+    /// the field b of the object in the field a [default: found by its name]
     #[arg(long, value_name = "COLUMN")]
     text_column: Option<String>,
     /// Whether the first line of a table holds the names of its columns

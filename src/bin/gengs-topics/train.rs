@@ -21,8 +21,8 @@ pub struct Train {
     /// folder, uci, ldac, svmlight, npz, store [default: reuters-395]
     #[arg(long, value_name = "NAME|PATH")]
     corpus: Option<String>,
-    /// Column of a table that holds the text, by name or by number from 1; for JSON lines, the field [default: found by
-    /// its usual names]
+    /// Column of a table that holds the text, by its name or its number from 1; of JSON lines, the field, or a.b for
+    /// the field b of the object in the field a [default: found by its name]
     #[arg(long, value_name = "COLUMN")]
     text_column: Option<String>,
     /// Column or field with the names of documents, which 'tree' shows for typical documents and the report for the
@@ -125,7 +125,7 @@ pub struct Train {
     #[command(flatten)]
     text: Text,
     /// Seed of all random numbers [default: 0]
-    #[arg(long, allow_negative_numbers = true, value_parser = cli::generator_seed)]
+    #[arg(long, value_parser = cli::generator_seed)]
     seed: Option<i64>,
     #[command(flatten)]
     #[serde(skip)]
@@ -191,6 +191,8 @@ fn without_effect(config: &TopicsTrainConfig, of_text: bool) -> Vec<String> {
     let given = [
         ("--text-column", config.text_column.is_some()),
         ("--id-column", config.id_column.is_some()),
+        ("--header", matches!(config.header, Header::Yes | Header::No)),
+        ("--quotes", config.quotes == Quotes::Text),
         ("--lower-case", text.lower_case != own.lower_case),
         ("--min-letters", text.min_letters != own.min_letters),
         ("--stop-words", text.stop_words != own.stop_words),

@@ -17,7 +17,7 @@ pub struct Eval {
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
     /// Seed of all random numbers
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = generator_seed)]
+    #[arg(long, default_value_t = 0, value_parser = generator_seed)]
     seed: i64,
     /// Evaluate these weights instead of a checkpoint: a .safetensors file, a torch.save file, or a TorchScript module
     /// (only its tensors are read; its code is not run)
@@ -76,7 +76,7 @@ impl Eval {
         set_dataset(&mut config, self.dataset.as_deref());
         let FromFile { model: vae, note, .. } = weights::read_vae(&config, weights, device)?;
         warn(note.as_slice());
-        self.trained.report_data_paths(&config);
+        self.trained.report_data_paths(&folder, &config)?;
         let data = config.image_set().load(config.data_dir.as_deref())?;
         warn(check_data(&folder, &config, &data.identity()?)?.as_slice());
         let images = data.test.to_device(device);

@@ -13,7 +13,7 @@ pub struct Sample {
     #[command(flatten)]
     trained: Trained,
     /// Seed of all random numbers
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = generator_seed)]
+    #[arg(long, default_value_t = 0, value_parser = generator_seed)]
     seed: i64,
     /// Present location of the run's images; needed only if the run folder has no images.safetensors
     #[arg(long, value_name = "NAME|FILE")]
@@ -48,7 +48,7 @@ impl Sample {
             Some(shown) => shown,
             None => {
                 set_dataset(&mut config, self.dataset.as_deref());
-                self.trained.report_data_paths(&config);
+                self.trained.report_data_paths(&folder, &config)?;
                 ShownImages::from_data(&config.image_set().load(config.data_dir.as_deref())?.to_device(device))
             }
         };

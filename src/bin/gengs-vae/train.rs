@@ -71,7 +71,7 @@ pub struct Train {
     #[arg(long, value_name = "FILE")]
     init_from: Option<PathBuf>,
     /// Seed of all random numbers [default: 0]
-    #[arg(long, allow_negative_numbers = true, value_parser = cli::generator_seed)]
+    #[arg(long, value_parser = cli::generator_seed)]
     seed: Option<i64>,
     #[command(flatten)]
     #[serde(skip)]

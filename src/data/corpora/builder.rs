@@ -10,6 +10,7 @@ use super::vocabulary::{read_words, write_words};
 use super::{Corpus, Document, Documents};
 use crate::error::{Error, Result};
 use crate::platform::files::{absolute_text, make_folder, remove_leftovers, write_file};
+use crate::platform::lock::Lock;
 use crate::platform::{budget, open as files};
 use std::path::{Path, PathBuf};
 
@@ -23,9 +24,12 @@ const REPORT: &str = "documents.report";
 /// The line of `documents.source` for a corpus whose source has parts of its own, instead of the rule of a split.
 pub(super) const SPLIT_OF_SOURCE: &str = "split: given";
 
-/// All file names of a store.
-pub const STORE_FILES: [&str; 7] =
-    [TRAIN, TEST, VOCABULARY, SOURCE, REPORT, "train.documents.hash", "test.documents.hash"];
+/// Locked by the process that writes.
+const LOCK: &str = "documents.lock";
+
+/// The files of a store.
+pub const STORE_FILES: [&str; 8] =
+    [TRAIN, TEST, VOCABULARY, SOURCE, REPORT, "train.documents.hash", "test.documents.hash", LOCK];
 
 /// Collects documents in memory or in a folder, and assigns each to the training or the test part.
 pub(super) struct CorpusBuilder {
@@ -166,7 +170,16 @@ pub(super) fn is_store_of(folder: &Path, source: &str, state: Option<&str>) -> R
     Err(Error::file(folder, problem))
 }
 
-/// Starts a store of the corpus of this source.
+/// Takes the folder of a store for this process, as long as the lock lives.
+///
+/// # Errors
+/// When it cannot be written, or another process writes it.
+pub(super) fn lock(folder: &Path) -> Result<Lock> {
+    make_folder(folder)?;
+    Lock::take(&folder.join(LOCK), |holder| Error::StoreInUse { path: folder.into(), holder })
+}
+
+/// Begins a store of the corpus of this source, in a folder that is locked.
 ///
 /// # Errors
 /// Fails if the folder cannot be written.

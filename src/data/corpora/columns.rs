@@ -57,7 +57,22 @@ impl Columns {
         Ok(ColumnIndices { text, title, id })
     }
 
-    /// Returns whether the first row of a table holds the names of the columns.
+    /// What is asked for of a table, where the texts are in none: it has no effect. The rules of old runs, which nobody
+    /// asked for, are not told of.
+    pub(super) fn without_table(&self) -> Option<String> {
+        let header = matches!(self.header, Header::Yes | Header::No).then(|| format!("header '{}'", self.header));
+        let quotes = (self.quotes == Quotes::Text).then(|| format!("quotes '{}'", self.quotes));
+        let asked: Vec<String> = header.into_iter().chain(quotes).collect();
+        (!asked.is_empty()).then(|| {
+            format!(
+                "{} {} no effect: the texts are read from no table; for one, name the format, as in csv:PATH",
+                asked.join(" and "),
+                if asked.len() == 1 { "has" } else { "have" }
+            )
+        })
+    }
+
+    /// Whether the first row of a table holds names.
     pub(super) fn has_header(&self, rows: &[Vec<String>]) -> bool {
         self.header.is_header(rows, [&self.text, &self.id].into_iter().flatten())
     }

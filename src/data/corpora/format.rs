@@ -130,7 +130,7 @@ impl Format {
         if is_npz(&start) {
             return Ok(Format::Npz);
         }
-        let (start, _) = unpack::read_start(path, origin.open_text()?)?;
+        let (start, _) = unpack::read_start(path, origin.open_text()?.reader)?;
         by_content(&start, by_name.is_some()).or(by_name).ok_or_else(|| {
             if start.trim_ascii_start().starts_with(b"[") {
                 return Error::file(
@@ -160,7 +160,7 @@ impl Format {
         if is_npz(&start) {
             return Ok(Format::Npz);
         }
-        let (start, _) = unpack::read_start(origin.path(), origin.open_text()?)?;
+        let (start, _) = unpack::read_start(origin.path(), origin.open_text()?.reader)?;
         Ok(by_content(&start, true).unwrap_or(Format::Text))
     }
 

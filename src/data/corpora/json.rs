@@ -3,7 +3,7 @@
 use super::columns::{Columns, id_and_title};
 use super::lines::{Lines, Origin};
 use super::names::{TITLE_NAME, quoted_list};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::markup::{shell_quoted, shell_word};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
@@ -13,7 +13,9 @@ use std::path::Path;
 /// The field of the text, if the user names none.
 const TEXT: &str = "text";
 
-/// Calls `each` with the text and the label of every line. Skips blank lines and ignores other fields.
+/// Calls `each` with the text of every line, and what its document is called. Blank lines are skipped, other fields are
+/// left alone. `a.b` is the field `a.b`, or where there is none the field `b` of the object in the field `a`. Returns
+/// what a user should know of how the lines were read.
 ///
 /// # Errors
 /// Fails if a line is no object or has no text, and as `each` does.
@@ -21,7 +23,7 @@ pub(super) fn visit(
     origin: Origin<'_>,
     columns: &Columns,
     each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let mut lines = origin.lines()?;
     while lines.advance()? {
         let line = lines.text()?;
@@ -30,11 +32,11 @@ pub(super) fn visit(
             each(&text, label.as_deref())?;
         }
     }
-    Ok(())
+    Ok(lines.note())
 }
 
 /// Returns a command that converts a JSON list to lines, as the end of a sentence; empty if the file's name cannot be
-/// quoted for a shell.
+/// shell_quoted for a shell.
 pub(super) fn conversion_command(path: &Path) -> String {
     const PROGRAM: &str = concat!(
         "import json, sys; ",
@@ -64,6 +66,9 @@ fn parse<'a>(lines: &Lines<'_>, line: &'a str, columns: &Columns) -> Result<(Cow
     let mut json = serde_json::Deserializer::from_str(line);
     let parsed = fields.deserialize(&mut json).and_then(|found| json.end().map(|()| found));
     let found = parsed.map_err(|error| {
+        if let Some(likely) = texts(line).into_iter().find(|name| rest(name, fields.text).is_some()) {
+            return without_text(lines, &format!("has an object in the field '{}'", fields.text), vec![likely]);
+        }
         let problem = error.to_string();
         let problem = problem.split(" at line ").next().unwrap_or_default();
         lines.wrong(&format!(
@@ -73,15 +78,52 @@ fn parse<'a>(lines: &Lines<'_>, line: &'a str, columns: &Columns) -> Result<(Cow
             error.column()
         ))
     })?;
-    let Found { text, title, id, others } = found;
-    let Some(text) = text else {
-        let Some(other) = others.first() else { return Err(lines.wrong("is an object without a text field")) };
-        let likely = others.iter().find(|name| *name != "id").unwrap_or(other);
-        let likely = shell_quoted(&likely.escape_debug().to_string());
-        let problem = format!("has no field '{}', but {}", fields.text, quoted_list(&others));
-        return Err(lines.without_text(&problem, likely));
+    let Found { text, title, id, inner_text, inner_id } = found;
+    let Some(text) = text.or(inner_text.map(Cow::Owned)) else {
+        return Err(without_text(lines, &format!("has no field '{}'", fields.text), texts(line)));
     };
-    Ok((text, id_and_title(id.and_then(as_label), title.and_then(as_label))))
+    Ok((text, id_and_title(id.or(inner_id).and_then(as_label), title.and_then(as_label))))
+}
+
+/// That a line has no text where it is expected, with the fields that hold some, the likeliest first.
+fn without_text(lines: &Lines<'_>, problem: &str, texts: Vec<String>) -> Error {
+    let Some(likely) = texts.first() else { return lines.wrong("is an object without a field of text") };
+    lines.without_text(
+        &format!("{problem}, but {}", quoted_list(&texts)),
+        shell_quoted(&likely.escape_debug().to_string()),
+    )
+}
+
+/// The fields of a line that hold text, those of objects in it as `a.b`, that of the longest text first.
+fn texts(line: &str) -> Vec<String> {
+    fn add(before: &str, value: &Value, found: &mut Vec<(usize, String)>) {
+        match value {
+            Value::String(text) => found.push((text.chars().count(), before.to_string())),
+            Value::Object(fields) => {
+                let name = |name: &str| if before.is_empty() { name.into() } else { format!("{before}.{name}") };
+                fields.iter().for_each(|(field, value)| add(&name(field), value, found));
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    if let Ok(value) = serde_json::from_str(line) {
+        add("", &value, &mut found);
+    }
+    found.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
+    found.into_iter().map(|(_, name)| name).collect()
+}
+
+/// What is left of a name of the form `a.b` where it is looked for in the object `a`.
+fn rest<'n>(name: &'n str, object: &str) -> Option<&'n str> {
+    name.strip_prefix(object)?.strip_prefix('.')
+}
+
+/// The field of this name in an object, or in one of those in it.
+fn inside(value: &Value, name: &str) -> Option<Value> {
+    let fields = value.as_object()?;
+    let inner = || fields.iter().find_map(|(object, value)| inside(value, rest(name, object)?));
+    fields.get(name).cloned().or_else(inner)
 }
 
 /// Returns a title or a name as text, if it is a string, a number or a boolean, and not blank.
@@ -108,8 +150,9 @@ struct Found<'a> {
     text: Option<Cow<'a, str>>,
     title: Option<Value>,
     id: Option<Value>,
-    /// Names of other fields.
-    others: Vec<String>,
+    /// From objects in the object, for where it has no such field itself.
+    inner_text: Option<String>,
+    inner_id: Option<Value>,
 }
 
 impl<'de> DeserializeSeed<'de> for Fields<'_> {
@@ -140,8 +183,16 @@ impl<'de> Visitor<'de> for Fields<'_> {
             } else if name == TITLE_NAME {
                 found.title = Some(map.next_value()?);
             } else {
-                map.next_value::<IgnoredAny>()?;
-                found.others.push(name.into_owned());
+                let (text, id) = (rest(self.text, &name), self.id.and_then(|id| rest(id, &name)));
+                if text.is_none() && id.is_none() {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+                let value: Value = map.next_value()?;
+                if let Some(Value::String(text)) = text.and_then(|text| inside(&value, text)) {
+                    found.inner_text = Some(text);
+                }
+                found.inner_id = id.and_then(|id| inside(&value, id)).or(found.inner_id);
             }
         }
         Ok(found)

@@ -1,14 +1,14 @@
 //! Reads files and bytes as numbered lines, gzipped or not.
 
-use super::unpack::{self, to_utf8, unreadable};
+use super::unpack::{self, Decoded, to_utf8, unreadable};
 use crate::error::{Error, Result};
+use crate::formats::gzip::Gunzip;
 use crate::platform::budget;
 use crate::platform::open::{Opened, open};
-use flate2::bufread::MultiGzDecoder;
 use std::io::{BufRead, BufReader, Error as IoError, ErrorKind, Read};
 use std::path::Path;
 
-/// The most bytes of a line, and of a file that is one document.
+/// The limits bytes of a line, and of a file that is one document.
 pub(super) const MAX_LINE_BYTES: u64 = budget::LINE;
 
 /// The origin of a corpus; it can be read repeatedly.
@@ -47,11 +47,8 @@ impl<'a> Origin<'a> {
         if !reader.fill_buf().map_err(wrong)?.starts_with(&[0x1f, 0x8b]) {
             return Ok((reader, Limits { line: MAX_LINE_BYTES, lines: u64::MAX }));
         }
-        let unpacked = Unpacked {
-            source: MultiGzDecoder::new(reader),
-            bytes_left: budget::most_text(compressed_bytes),
-            compressed_bytes,
-        };
+        let unpacked =
+            Unpacked { source: Gunzip::new(reader), bytes_left: budget::most_text(compressed_bytes), compressed_bytes };
         let limits = Limits {
             line: MAX_LINE_BYTES.min(budget::most_text(compressed_bytes)),
             lines: budget::most_lines(compressed_bytes),
@@ -62,16 +59,16 @@ impl<'a> Origin<'a> {
     /// Opens the origin as text in UTF-8, with lines that end in line feeds.
     ///
     /// # Errors
-    /// Fails if the origin is not text, or cannot be read.
-    pub fn open_text(self) -> Result<Box<dyn BufRead + 'a>> {
+    /// When it is no text, or cannot be read.
+    pub fn open_text(self) -> Result<Decoded<'a>> {
         unpack::text(self.path(), self.open()?)
     }
 
     /// Opens the origin as lines.
     pub fn lines(self) -> Result<Lines<'a>> {
         let (reader, limits) = self.unpacked()?;
-        let reader = unpack::text(self.path(), reader)?;
-        Ok(Lines { origin: self, reader, line: Vec::new(), number: 0, limits })
+        let text = unpack::text(self.path(), reader)?;
+        Ok(Lines { origin: self, text, line: Vec::new(), number: 0, limits })
     }
 
     /// Makes the error that a line is not UTF-8.
@@ -81,12 +78,13 @@ impl<'a> Origin<'a> {
         Error::file(self.path(), format!("line {line} is not UTF-8; convert the file{example}"))
     }
 
-    /// Reads the whole origin as one text.
-    pub fn read_all(self) -> Result<String> {
+    /// The whole as one text, and how much of it was none ([`Decoded`]).
+    pub fn read_all(self) -> Result<(String, u64)> {
         let wrong = |problem: String| Error::file(self.path(), problem);
         let mut bytes = Vec::new();
         let (reader, limits) = self.unpacked()?;
-        let read = unpack::text(self.path(), reader)?.take(limits.line + 1).read_to_end(&mut bytes);
+        let Decoded { reader, replaced } = unpack::text(self.path(), reader)?;
+        let read = reader.take(limits.line + 1).read_to_end(&mut bytes);
         read.map_err(|error| unreadable(self.path(), "", error))?;
         if bytes.len() as u64 > limits.line {
             return Err(wrong(format!("is one document of more than {} bytes; cut it into parts", limits.line)));
@@ -95,10 +93,11 @@ impl<'a> Origin<'a> {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             self.not_utf8(1 + before.iter().filter(|byte| **byte == b'\n').count() as u64)
         })?;
-        Ok(match text.strip_prefix('\u{feff}') {
+        let text = match text.strip_prefix('\u{feff}') {
             Some(rest) => rest.to_string(),
             None => text,
-        })
+        };
+        Ok((text, replaced.get()))
     }
 }
 
@@ -112,7 +111,7 @@ struct Limits {
 
 /// Decompresses bytes; fails if there are far more than compressed text would have.
 struct Unpacked<R> {
-    source: MultiGzDecoder<R>,
+    source: Gunzip<R>,
     bytes_left: u64,
     compressed_bytes: u64,
 }
@@ -136,7 +135,7 @@ impl<R: BufRead> Read for Unpacked<R> {
 /// Numbered lines, without byte order mark, `\n` and `\r\n`.
 pub(super) struct Lines<'a> {
     origin: Origin<'a>,
-    reader: Box<dyn BufRead + 'a>,
+    text: Decoded<'a>,
     line: Vec<u8>,
     number: u64,
     limits: Limits,
@@ -148,7 +147,7 @@ impl Lines<'_> {
         self.line.clear();
         self.number += 1;
         let Limits { line, lines } = self.limits;
-        let read = (&mut self.reader).take(line + 1).read_until(b'\n', &mut self.line);
+        let read = (&mut self.text.reader).take(line + 1).read_until(b'\n', &mut self.line);
         let read = read.map_err(|error| unreadable(self.origin.path(), &format!("line {} ", self.number), error))?;
         if read as u64 > line {
             return Err(self.wrong(&format!("is longer than {line} bytes")));
@@ -174,7 +173,12 @@ impl Lines<'_> {
         std::str::from_utf8(&self.line).map_err(|_| self.origin.not_utf8(self.number))
     }
 
-    /// Returns the path of the origin, or its name for errors.
+    /// What a user should know of how the lines that were read so far were decoded.
+    pub fn note(&self) -> Option<String> {
+        unpack::note(self.text.replaced.get())
+    }
+
+    /// What errors call their file.
     pub fn path(&self) -> &Path {
         self.origin.path()
     }
@@ -184,7 +188,7 @@ impl Lines<'_> {
         Error::file(self.path(), format!("line {} {problem}", self.number))
     }
 
-    /// Makes the error that the line read last has no text field; `likely` is the most likely one.
+    /// Makes the error that the line read last has no text field; `likely` is the limits likely one.
     pub fn without_text(&self, problem: &str, likely: String) -> Error {
         Error::TextColumn { path: self.path().into(), problem: format!("line {} {problem}", self.number), likely }
     }

@@ -76,34 +76,53 @@ impl CorpusSet {
     /// be rules for text alone.
     ///
     /// With a folder `store`, documents are written to it as they are read (`train.documents`, `test.documents`,
-    /// `documents.vocabulary`), so that only the last blocks are in memory, besides the counts for a vocabulary: some
-    /// 30 MB for a corpus of any size. Text is read twice, counts once; archives are first read into memory.
-    /// Afterwards, the folder is a corpus itself. If the same corpus is loaded again with the same rules and the same
-    /// store, the store is opened at once. The source is not read then and may be missing, but if it is a file that
-    /// exists, it must be unchanged.
+    /// `documents.vocabulary`), and only what was used last is in memory: beside the counts for a vocabulary, some 30
+    /// MB, whatever the size of the corpus. Text is read twice, counts once; archives, which hold their arrays whole,
+    /// are read into memory first. The folder is a corpus of its own afterwards. When the same corpus is loaded by the
+    /// same rules into it again, it opens at once, and its source is not read, nor needed; a file that is there must
+    /// not have changed. One process at a time writes it.
     ///
     /// # Errors
-    /// Fails if a file is missing, truncated or malformed, if no document or no word is left, or if the store holds
-    /// another corpus. The message names the file, and the line if there is one.
+    /// When a file is missing, truncated or malformed, or no document or no word is left; the message names the file,
+    /// and the line where there is one. Also when the store holds another corpus, or another process writes it.
     pub fn load(&self, folder: Option<&Path>, rules: impl Into<CorpusRules>, store: Option<&Path>) -> Result<Corpus> {
         let rules = rules.into();
         rules.split.check()?;
+        let mut lock = None;
         if let Some(store) = store {
             let (source, state) = (self.source(&rules), self.state());
-            if builder::is_store_of(store, &source, state.as_deref())? {
+            let holds = || builder::is_store_of(store, &source, state.as_deref());
+            if holds()? {
+                return builder::open(store, rules.split);
+            }
+            lock = Some(builder::lock(store)?);
+            // Another process may have written it between the look and the lock.
+            if holds()? {
                 return builder::open(store, rules.split);
             }
             builder::start_store(store, &source, state.as_deref())?;
         }
+        let corpus = self.read(folder, &rules, store);
+        drop(lock);
+        corpus
+    }
+
+    /// Reads the corpus, into a store where there is one, which is this process's.
+    fn read(&self, folder: Option<&Path>, rules: &CorpusRules, store: Option<&Path>) -> Result<Corpus> {
         match self {
-            CorpusSet::Reuters395 => reuters(&rules, store),
+            CorpusSet::Reuters395 => reuters(rules, store),
             CorpusSet::TwentyNews => archive(&find(folder, "20news", "20news_prodlda_V1995.npz")?, store),
             CorpusSet::Reuters21578 => archive(&find(folder, "reuters21578", "reuters21578_V2000.npz")?, store),
             CorpusSet::Rcv1Sample => archive(&find(folder, "rcv1-sample", "rcv1_sample_V10000.npz")?, store),
-            CorpusSet::Path { path, format } => load(Format::or_recognise(*format, path)?, path, &rules, store),
+            CorpusSet::Path { path, format } => load(Format::or_recognise(*format, path)?, path, rules, store),
             CorpusSet::StandardInput { format } => {
                 let (bytes, format) = standard_input(*format)?;
-                stored(parse(format, Path::new(STANDARD_INPUT), &bytes, None, &rules)?, store)
+                if bytes.is_empty() {
+                    let problem = "holds no document; pipe the corpus into the program, also where a run goes on that \
+                        was trained on it: nothing else keeps it";
+                    return Err(Error::file(STANDARD_INPUT, problem));
+                }
+                stored(parse(format, Path::new(STANDARD_INPUT), &bytes, None, rules)?, store)
             }
         }
     }

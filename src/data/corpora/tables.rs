@@ -4,7 +4,7 @@ use super::columns::{ColumnIndices, Columns, id_and_title, longest_column};
 use super::lines::{MAX_LINE_BYTES, Origin};
 use super::names::{are_names, quoted_list};
 use super::quotes::{CheckedQuotes, Findings, Quotes};
-use super::unpack;
+use super::unpack::{self, Decoded};
 use crate::error::{Error, Result};
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use std::cell::{Cell, RefCell};
@@ -80,7 +80,8 @@ pub(super) fn visit(
     columns: &Columns,
     each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>,
 ) -> Result<Vec<String>> {
-    let (start, rest) = unpack::read_start(origin.path(), origin.open_text()?)?;
+    let Decoded { reader: text, replaced } = origin.open_text()?;
+    let (start, rest) = unpack::read_start(origin.path(), text)?;
     let quotes = columns.quotes;
     let delimiter = given_delimiter.unwrap_or_else(|| delimiter(&start, quotes));
     let rows = rows(&start, delimiter, quotes);
@@ -107,7 +108,7 @@ pub(super) fn visit(
         table.row(&record, has_header, each)?;
     }
     let layout = table.layout.map(|layout| layout.note(columns, has_header));
-    Ok(layout.into_iter().chain(findings.borrow().note()).collect())
+    Ok(layout.into_iter().chain(findings.borrow().note()).chain(unpack::note(replaced.get())).collect())
 }
 
 /// The state of reading a table.

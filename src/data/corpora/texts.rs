@@ -5,13 +5,13 @@ use super::columns::Columns;
 use super::corpus_rules::CorpusRules;
 use super::counter::Counter;
 use super::lines::Origin;
-use super::{Corpus, Format, json, tables};
+use super::{Corpus, Format, json, tables, unpack};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Texts that can be read twice: first to count words, then to write documents.
 pub(super) enum Texts<'a> {
-    Lines(Origin<'a>),
+    Lines(Origin<'a>, &'a Columns),
     JsonLines(Origin<'a>, &'a Columns),
     /// A table, with its delimiter; `None`: the delimiter is detected.
     Table(Origin<'a>, Option<u8>, &'a Columns),
@@ -20,6 +20,7 @@ pub(super) enum Texts<'a> {
         folder: &'a Path,
         files: Vec<PathBuf>,
         skipped_uppercase: usize,
+        columns: &'a Columns,
     },
 }
 
@@ -33,11 +34,11 @@ impl<'a> Texts<'a> {
             Format::Csv => Texts::Table(origin, None, columns),
             Format::Tsv => Texts::Table(origin, Some(b'\t'), columns),
             Format::JsonLines => Texts::JsonLines(origin, columns),
-            Format::Text => Texts::Lines(origin),
-            Format::Folder => Self::from_folder(origin.path())?,
+            Format::Text => Texts::Lines(origin, columns),
+            Format::Folder => Self::from_folder(origin.path(), columns)?,
             _ => return Ok(None),
         };
-        if matches!(texts, Texts::Lines(_) | Texts::Files { .. }) && (columns.text.is_some() || columns.id.is_some()) {
+        if matches!(texts, Texts::Lines(..) | Texts::Files { .. }) && (columns.text.is_some() || columns.id.is_some()) {
             let problem = format!(
                 "is read as {}, which has no columns; to read a table, write csv:{}",
                 if format == Format::Folder { "a folder of texts" } else { "one text per line" },
@@ -48,8 +49,8 @@ impl<'a> Texts<'a> {
         Ok(Some(texts))
     }
 
-    /// Lists all `.txt` and `.txt.gz` files in a folder and in the folders in it, sorted by path.
-    fn from_folder(folder: &'a Path) -> Result<Self> {
+    /// All `.txt` and `.txt.gz` files in a folder and the folders in it, sorted by their paths.
+    fn from_folder(folder: &'a Path, columns: &'a Columns) -> Result<Self> {
         let (mut files, mut skipped_uppercase) = (Vec::new(), Vec::new());
         let mut folders = vec![folder.to_path_buf()];
         while let Some(folder) = folders.pop() {
@@ -79,35 +80,37 @@ impl<'a> Texts<'a> {
             return Err(Error::file(folder, format!("holds no .txt file (each would be one document){problem}")));
         }
         files.sort_unstable();
-        Ok(Texts::Files { folder, files, skipped_uppercase: skipped_uppercase.len() })
+        Ok(Texts::Files { folder, files, skipped_uppercase: skipped_uppercase.len(), columns })
     }
 
     /// Calls `each` with every text and its title, if there is one. Returns notes for the user about how the texts were
     /// read.
     pub fn visit(&self, each: &mut dyn FnMut(&str, Option<&str>) -> Result<()>) -> Result<Vec<String>> {
-        match self {
-            Texts::Lines(origin) => {
+        let (note, columns) = match self {
+            Texts::Lines(origin, columns) => {
                 let mut lines = origin.lines()?;
                 while lines.advance()? {
                     each(lines.text()?, None)?;
                 }
+                (lines.note(), columns)
             }
-            Texts::JsonLines(origin, columns) => json::visit(*origin, columns, each)?,
+            Texts::JsonLines(origin, columns) => (json::visit(*origin, columns, each)?, columns),
             Texts::Table(origin, separated, columns) => return tables::visit(*origin, *separated, columns, each),
-            Texts::Files { folder, files, skipped_uppercase } => {
+            Texts::Files { folder, files, skipped_uppercase, columns } => {
+                let mut replaced = 0;
                 for path in files {
                     let name = path.strip_prefix(folder).unwrap_or(path).to_string_lossy();
-                    each(&Origin::File(path).read_all()?, Some(&name))?;
+                    let (text, of_file) = Origin::File(path).read_all()?;
+                    replaced += of_file;
+                    each(&text, Some(&name))?;
                 }
-                if *skipped_uppercase > 0 {
-                    return Ok(vec![format!(
-                        "files left out because their ending is not in lower case: {skipped_uppercase}; rename them to \
-                         .txt"
-                    )]);
-                }
+                let left_out = (*skipped_uppercase > 0).then(|| {
+                    format!("files that are left out, since they end in .TXT: {skipped_uppercase}; rename them to .txt")
+                });
+                return Ok([left_out, unpack::note(replaced), columns.without_table()].into_iter().flatten().collect());
             }
-        }
-        Ok(Vec::new())
+        };
+        Ok(note.into_iter().chain(columns.without_table()).collect())
     }
 
     /// Returns the label of a document: its title, else its beginning; for a file, its name and its beginning.

@@ -1,9 +1,12 @@
 //! Converts the bytes of a text source to UTF-8: decodes UTF-16, and makes all lines end in line feeds.
 
 use crate::error::{Error, Result};
+use crate::formats::gzip::Trailing;
 use crate::markup::shell_word;
+use std::cell::Cell;
 use std::io::{BufRead, BufReader, Chain, Cursor, Error as IoError, ErrorKind, Read};
 use std::path::Path;
+use std::rc::Rc;
 
 /// The number of bytes from which a format is detected.
 pub(super) const DETECTION_BYTES: u64 = 1 << 16;
@@ -11,10 +14,25 @@ pub(super) const DETECTION_BYTES: u64 = 1 << 16;
 /// A source whose first bytes have been read, with these bytes put back.
 pub(super) type WithStart<'a> = Chain<Cursor<Vec<u8>>, Box<dyn BufRead + 'a>>;
 
-/// Makes the error that a file cannot be read at a place, with advice.
+/// A source as text in UTF-8.
+pub(super) struct Decoded<'a> {
+    pub reader: Box<dyn BufRead + 'a>,
+    /// How often what was read so far was no text, and was read as U+FFFD.
+    pub replaced: Rc<Cell<u64>>,
+}
+
+/// What a user should know of text of which so much was none.
+pub(super) fn note(replaced: u64) -> Option<String> {
+    (replaced > 0)
+        .then(|| format!("UTF-16 that is damaged or cut off: half characters, which are read as U+FFFD: {replaced}"))
+}
+
+/// That reading failed at a place in a file, and what to do.
 pub(super) fn unreadable(path: &Path, place: &str, error: IoError) -> Error {
+    let is_trailing = error.get_ref().is_some_and(|cause| cause.is::<Trailing>());
     let advice = match error.kind() {
         ErrorKind::FileTooLarge => "unpack the file first, if you trust it",
+        _ if is_trailing => "unpack the file first with gzip -dc, which leaves out what does not belong to it",
         _ => "get the file again",
     };
     Error::caused(path, format!("{place}cannot be read; {advice}"), error)
@@ -31,8 +49,8 @@ pub(super) fn read_start<'a>(path: &Path, mut reader: Box<dyn BufRead + 'a>) -> 
 /// Opens the text of a source as UTF-8.
 ///
 /// # Errors
-/// Fails if the source is not text; the message says what it is.
-pub(super) fn text<'a>(path: &Path, reader: Box<dyn BufRead + 'a>) -> Result<Box<dyn BufRead + 'a>> {
+/// When it is no text: the message says what it is.
+pub(super) fn text<'a>(path: &Path, reader: Box<dyn BufRead + 'a>) -> Result<Decoded<'a>> {
     let (start, reader) = read_start(path, reader)?;
     if is_utf32(&start) {
         let example =
@@ -47,10 +65,11 @@ pub(super) fn text<'a>(path: &Path, reader: Box<dyn BufRead + 'a>) -> Result<Box
         [0xfe, 0xff, ..] => Some(u16::from_be_bytes as fn([u8; 2]) -> u16),
         _ => None,
     };
-    let Some(unit) = decoded else { return Ok(with_line_feeds(&start, reader)) };
-    let (start, reader) =
-        read_start(path, Box::new(BufReader::new(Utf16 { reader, unit, high: None, decoded: Vec::new() })))?;
-    Ok(with_line_feeds(&start, reader))
+    let replaced = Rc::default();
+    let Some(unit) = decoded else { return Ok(Decoded { reader: with_line_feeds(&start, reader), replaced }) };
+    let utf16 = Utf16 { reader, unit, high: None, decoded: Vec::new(), replaced: Rc::clone(&replaced) };
+    let (start, reader) = read_start(path, Box::new(BufReader::new(utf16)))?;
+    Ok(Decoded { reader: with_line_feeds(&start, reader), replaced })
 }
 
 /// Returns whether text is in UTF-32, by its byte order mark, which begins with the mark of UTF-16.
@@ -125,8 +144,10 @@ struct Utf16<R> {
     unit: fn([u8; 2]) -> u16,
     /// The first half of a surrogate pair at the end of the bytes read so far.
     high: Option<u16>,
-    /// Decoded bytes in reverse order, so that the next one is last.
+    /// Bytes that are decoded, the next one last.
     decoded: Vec<u8>,
+    /// How many halves were alone.
+    replaced: Rc<Cell<u64>>,
 }
 
 /// The number of bytes that are decoded at a time.
@@ -142,11 +163,15 @@ impl<R: Read> Utf16<R> {
         if bytes.len() == CHUNK_BYTES {
             self.high = units.pop_if(|last| (0xd800..0xdc00).contains(last));
         }
-        let text: String = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
-        self.decoded = text.into_bytes();
+        let replaced = || {
+            self.replaced.set(self.replaced.get() + 1);
+            char::REPLACEMENT_CHARACTER
+        };
+        let mut text: String = char::decode_utf16(units).map(|c| c.unwrap_or_else(|_| replaced())).collect();
         if bytes.len() % 2 == 1 {
-            self.decoded.extend("\u{fffd}".bytes());
+            text.push(replaced());
         }
+        self.decoded = text.into_bytes();
         self.decoded.reverse();
         Ok(())
     }
@@ -171,7 +196,9 @@ mod tests {
 
     fn read(bytes: &[u8]) -> Result<String> {
         let mut whole = String::new();
-        text(Path::new("FILE"), Box::new(bytes))?.read_to_string(&mut whole).unwrap();
+        let Decoded { mut reader, replaced } = text(Path::new("FILE"), Box::new(bytes))?;
+        reader.read_to_string(&mut whole).unwrap();
+        assert_eq!(replaced.get(), whole.matches('\u{fffd}').count() as u64);
         Ok(whole)
     }
 
@@ -186,6 +213,7 @@ mod tests {
             assert_eq!(read(&bytes).unwrap().trim_start_matches('\u{feff}'), wanted);
         }
         assert_eq!(read(&[0xff, 0xfe, 0x61, 0, 0x0a]).unwrap(), "\u{feff}a\u{fffd}");
+        assert_eq!(read(&[0xff, 0xfe, 0x61, 0, 0, 0xd8, 0x62, 0]).unwrap(), "\u{feff}a\u{fffd}b");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::BagOfWordsBatch;
 use crate::error::{Error, Result};
+use crate::platform::limits::rows_at_once;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// For each word and each of the lowest topics, the sum of the topic's squared posterior means over the documents with
@@ -37,7 +38,12 @@ impl Evidence {
             });
         }
         let squares = means.to_kind(Kind::Double).square();
-        let _ = self.sums.f_index_add_(0, &bags.words, &squares.index_select(0, &bags.rows))?;
+        let entries = bags.words.size()[0];
+        let at_once = rows_at_once(&squares.size()[1..]);
+        for start in (0..entries).step_by(at_once as usize) {
+            let [words, rows] = [&bags.words, &bags.rows].map(|of| of.narrow(0, start, at_once.min(entries - start)));
+            let _ = self.sums.f_index_add_(0, &words, &squares.index_select(0, &rows))?;
+        }
         Ok(())
     }
 

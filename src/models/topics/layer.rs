@@ -71,7 +71,12 @@ impl Layer {
         self.topics
     }
 
-    /// Returns how many outputs per document the posterior needs beside the logit offsets.
+    /// Atoms of a count's window.
+    pub fn atoms(&self) -> i64 {
+        self.atoms
+    }
+
+    /// How many numbers beside a logit offset of each count a network must put out for the posterior.
     pub fn extra(&self) -> i64 {
         match (self.inference, self.family) {
             (Inference::Implicit, _) => self.topics * self.atoms,

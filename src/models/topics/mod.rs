@@ -18,6 +18,7 @@
 //! documents of any length: Sonderby, Raiko, Maaloe, Sonderby, Winther, arXiv 1602.02282.
 
 mod bags;
+mod bounds;
 mod config;
 mod encoder;
 mod evidence;
@@ -32,8 +33,9 @@ mod tables;
 mod words;
 
 pub use bags::BagOfWordsBatch;
+pub use bounds::TopicsBound;
 pub use config::{TopicsConfig, TopicsStart};
 pub use evidence::Evidence;
 pub(crate) use layer::FROM_ABOVE;
 pub use likelihood::Likelihood;
-pub use model::{TopicModel, TopicsBound, TopicsElbo};
+pub use model::{TopicModel, TopicsElbo};

@@ -8,7 +8,7 @@ use super::{BagOfWordsBatch, Evidence, Likelihood};
 use crate::checks::real;
 use crate::error::{Error, Result};
 use crate::nn::Rows;
-use crate::platform::limits::check_shape;
+use crate::platform::limits::{check_shape, of_step, rows_at_once};
 use crate::relaxation::{Forward, Pathwise};
 use crate::sampler::NoiseKey;
 use tch::nn::Path;
@@ -35,32 +35,13 @@ pub struct TopicsElbo {
     pub rows: Vec<Rows>,
 }
 
-/// Bounds of `-log p(x)` from hard samples, in nats, `[B]` each.
-///
-/// The bounds of tokens are on the probability of a document's tokens given their number, so that they can be compared
-/// per token between likelihoods. For the Poisson likelihood they are the bounds of the multinomial with the same
-/// rates: they omit the probability of the document's length and the number of orders of its words.
-#[derive(Debug)]
-pub struct TopicsBound {
-    /// The negative ELBO, averaged over the samples.
-    pub neg_elbo: Tensor,
-    /// The KL part of the negative ELBO, summed over all layers.
-    pub kl: Tensor,
-    /// The negative importance-weighted bound.
-    pub neg_iwae: Tensor,
-    /// The negative ELBO of the tokens given their number.
-    pub neg_elbo_of_tokens: Tensor,
-    /// The negative importance-weighted bound of the tokens given their number.
-    pub neg_iwae_of_tokens: Tensor,
-}
-
-/// The topic model: encoder, layers, and words given topics.
+/// The model.
 #[derive(Debug)]
 pub struct TopicModel {
-    encoder: Encoder,
-    /// The layers, from the lowest.
-    layers: Vec<Layer>,
-    words: Words,
+    pub(super) encoder: Encoder,
+    /// From the lowest.
+    pub(super) layers: Vec<Layer>,
+    pub(super) words: Words,
 }
 
 impl TopicModel {
@@ -144,9 +125,9 @@ impl TopicModel {
         })
     }
 
-    /// Returns the posterior of each layer from the lowest, and a sample of each, made by `draw`. Works from the top
-    /// down, since a posterior depends on the sample above.
-    fn descend(
+    /// The posterior of each layer from the lowest, and a draw of it, which `draw` makes: from the top down, since a
+    /// posterior looks at the draw above.
+    pub(super) fn descend(
         &self,
         outputs: &[Output],
         draw: impl Fn(usize, &Posterior) -> Result<Tensor>,
@@ -162,13 +143,8 @@ impl TopicModel {
         Ok((posteriors, draws))
     }
 
-    /// Returns the posteriors, and a hard sample of each.
-    fn sample(&self, outputs: &[Output]) -> Result<(Vec<Posterior>, Vec<Tensor>)> {
-        self.descend(outputs, |_, posterior| posterior.truncated.sample(&[]))
-    }
-
-    /// Computes the KL of each layer given a sample of the layer above.
-    fn kl(&self, posteriors: &[Posterior], draws: &[Tensor]) -> Result<Vec<Tensor>> {
+    /// The KL of each layer given a draw of the layer above.
+    pub(super) fn kl(&self, posteriors: &[Posterior], draws: &[Tensor]) -> Result<Vec<Tensor>> {
         let layers = self.layers.iter().zip(posteriors).enumerate();
         layers.map(|(l, (layer, posterior))| posterior.kl(&layer.prior(draws.get(l + 1))?)).collect()
     }
@@ -180,7 +156,33 @@ impl TopicModel {
     /// Fails if the batch does not fit the model, or if a tensor would be too large.
     pub fn infer(&self, bags: &BagOfWordsBatch) -> Result<Vec<Tensor>> {
         bags.check(self.words(), self.words.device())?;
-        Ok(self.descend(&self.encoder.infer(bags)?, |_, posterior| Ok(posterior.truncated.mean()))?.1)
+        let mean = |_, posterior: &Posterior| Ok(posterior.truncated.mean());
+        let parts = self.passes(bags)?.into_iter();
+        let parts = parts.map(|(_, part)| Ok(self.descend(&self.encoder.infer(&part)?, mean)?.1));
+        joined(&parts.collect::<Result<Vec<_>>>()?)
+    }
+
+    /// Documents in parts of which a pass without a gradient keeps all atoms of a layer at once, each with the number
+    /// of its first document.
+    pub(super) fn passes(&self, bags: &BagOfWordsBatch) -> Result<Vec<(i64, BagOfWordsBatch)>> {
+        let sizes = self.layers.iter().map(|layer| rows_at_once(&[layer.topics(), layer.atoms()]));
+        bags.parts(sizes.min().unwrap_or(1))
+    }
+
+    /// Whether a step of training with so many documents makes no tensor that is too large.
+    ///
+    /// # Errors
+    /// [`Error::StepTooLarge`], with the settings that make it smaller.
+    pub fn check_step(&self, documents: i64) -> Result<()> {
+        for layer in &self.layers {
+            check_shape("log weights of counts", &[documents, layer.topics(), layer.atoms()], Kind::Double)
+                .map_err(|error| of_step(error, &["batch-size", "topics", "truncation"]))?;
+        }
+        if self.likelihood() != Likelihood::LogLinear {
+            return Ok(());
+        }
+        let topics = self.layers.first().map_or(0, Layer::topics);
+        check_shape("products of topics", &[topics, topics], Kind::Float).map_err(|error| of_step(error, &["topics"]))
     }
 
     /// Attributes the tokens of each document to topics, for each layer from the lowest: `[B, topics]`, given the
@@ -209,67 +211,8 @@ impl TopicModel {
         Ok(tokens)
     }
 
-    /// Computes bounds from `samples` hard samples per document, from libtorch's generator, without gradient.
-    ///
-    /// # Errors
-    /// Fails if `samples` is below 1, or if the batch does not fit the model.
-    pub fn bound(&self, bags: &BagOfWordsBatch, samples: i64) -> Result<TopicsBound> {
-        if samples < 1 {
-            return Err(Error::parameter("number of importance samples", samples, "at least 1"));
-        }
-        let _guard = no_grad_guard();
-        bags.check(self.words(), self.words.device())?;
-        let outputs = self.encoder.infer(bags)?;
-        let (mut kls, mut neg_elbos, mut log_weights) =
-            (Vec::new(), [Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
-        for _ in 0..samples {
-            let (posteriors, draws) = self.sample(&outputs)?;
-            let kl = self.kl(&posteriors, &draws)?;
-            let mut log_ratio = kl[0].zeros_like();
-            for (l, (layer, posterior)) in self.layers.iter().zip(&posteriors).enumerate() {
-                let prior = layer.prior(draws.get(l + 1))?;
-                let ratio = prior.log_prob(&draws[l])? - posterior.truncated.log_prob(&draws[l])?;
-                log_ratio += ratio.sum_dim_intlist(-1, false, None::<Kind>);
-            }
-            let kl = Tensor::stack(&kl, 0).sum_dim_intlist(0, false, None::<Kind>);
-            for (i, reconstruction) in self.words.neg_log_probs(&draws[0], bags)?.into_iter().enumerate() {
-                neg_elbos[i].push(&reconstruction + &kl);
-                log_weights[i].push(&log_ratio - reconstruction);
-            }
-            kls.push(kl);
-        }
-        let mean = |parts: &[Tensor]| Tensor::stack(parts, 0).mean_dim(0, false, None::<Kind>);
-        let neg_iwae = |parts: &[Tensor]| (samples as f64).ln() - Tensor::stack(parts, 0).logsumexp(0, false);
-        Ok(TopicsBound {
-            neg_elbo: mean(&neg_elbos[0]),
-            kl: mean(&kls),
-            neg_iwae: neg_iwae(&log_weights[0]),
-            neg_elbo_of_tokens: mean(&neg_elbos[1]),
-            neg_iwae_of_tokens: neg_iwae(&log_weights[1]),
-        })
-    }
-
-    /// Returns the word probabilities of each document, `[B, words]`, averaged over `samples` hard samples of its
-    /// lowest topics, without gradient.
-    ///
-    /// # Errors
-    /// Fails if `samples` is below 1, or if the batch does not fit the model.
-    pub fn predict(&self, bags: &BagOfWordsBatch, samples: i64) -> Result<Tensor> {
-        if samples < 1 {
-            return Err(Error::parameter("number of samples", samples, "at least 1"));
-        }
-        let _guard = no_grad_guard();
-        bags.check(self.words(), self.words.device())?;
-        let outputs = self.encoder.infer(bags)?;
-        let mut sum = self.words.log_probs(&self.sample(&outputs)?.1[0]).exp();
-        for _ in 1..samples {
-            sum += self.words.log_probs(&self.sample(&outputs)?.1[0]).exp();
-        }
-        Ok(sum / samples as f64)
-    }
-
-    /// Computes `log p(w | z)` of each word, `[..., words]`, from counts of the lowest topics `[..., topics]`, real
-    /// numbers of any kind, without gradient.
+    /// `log p(w | z)` of each word, `[..., words]`, of counts of the lowest topics `[..., topics]`, real numbers of any
+    /// kind, without a gradient.
     ///
     /// # Errors
     /// Fails if there is not one count per topic, or if the result would be too large.
@@ -300,10 +243,12 @@ impl TopicModel {
     pub fn topics(&self, evidence: &Evidence) -> Result<Vec<Tensor>> {
         let _guard = no_grad_guard();
         let mut topics = vec![self.words.lowest(&evidence.by_topic())?];
-        let mut mixture = Tensor::eye(topics[0].size()[0], (Kind::Float, self.words.device()));
+        let mut below: Option<Tensor> = None;
         for (l, weight) in self.weights().iter().enumerate() {
-            mixture = distinctive_topics(weight).matmul(&mixture);
+            let own = distinctive_topics(weight);
+            let mixture = below.map_or_else(|| own.shallow_clone(), |below| own.matmul(&below));
             topics.push(self.words.upper(&mixture, l + 1));
+            below = Some(mixture);
         }
         Ok(topics)
     }
@@ -314,8 +259,14 @@ impl TopicModel {
     }
 }
 
-/// A lower topic represents an upper one if its share of the upper topic's weights is at least this many times its mean
-/// share.
+/// Rows of each of some tensors, in parts of which each has one of every tensor.
+pub(super) fn joined(parts: &[Vec<Tensor>]) -> Result<Vec<Tensor>> {
+    let tensors = parts.first().map_or(0, Vec::len);
+    let of = |i: usize| Ok(Tensor::f_cat(&parts.iter().map(|part| &part[i]).collect::<Vec<_>>(), 0)?);
+    (0..tensors).map(of).collect()
+}
+
+/// How many times the mean share a topic must have of an upper one's weights, to be one of those that it is shown by.
 const DISTINCTIVE: f64 = 1.5;
 
 /// Returns for each row of weights `[topics above, topics]` a mixture of the few topics that are specific to it: the
@@ -330,8 +281,8 @@ fn distinctive_topics(weight: &Tensor) -> Tensor {
     shares.where_self(&none, &share(&excess.square()))
 }
 
-/// Returns the key of a layer's noise: layers use different noise.
-fn layer_key(key: NoiseKey, layer: usize) -> NoiseKey {
+/// The noise of a layer: layers share no numbers.
+pub(super) fn layer_key(key: NoiseKey, layer: usize) -> NoiseKey {
     NoiseKey { seed: key.seed.wrapping_add((layer as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)), ..key }
 }
 

@@ -13,7 +13,7 @@ mod trained;
 mod words;
 
 pub use config::TopicsTrainConfig;
-pub use evaluate::{TopicsEvaluation, evaluate_documents, evaluate_topics};
+pub use evaluate::{StandardErrors, TopicsEvaluation, evaluate_documents, evaluate_topics};
 pub use others::OtherDocuments;
 pub use record::TopicsRecord;
 pub use report::TopicsReport;

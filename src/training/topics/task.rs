@@ -94,7 +94,7 @@ impl TopicsTask {
         let (mut sums, mut count) = ([0.0; 3], 0);
         for batch in batches(documents, VALIDATION_BATCH, self.device()) {
             let (_, bags) = batch?;
-            let bound = self.model.bound(&bags, 1)?;
+            let bound = self.model.bound(&bags, 1, None)?;
             let per_token =
                 if of_counts { &bound.neg_elbo } else { &bound.neg_elbo_of_tokens } / bags.lengths.clamp_min(1.0);
             for (sum, part) in sums.iter_mut().zip([bound.neg_elbo, bound.kl, per_token]) {
@@ -166,7 +166,11 @@ impl TrainTask for TopicsTask {
         }
     }
 
-    /// Initialises topics from clusters of documents.
+    fn check_step(&self, config: &TopicsTrainConfig) -> Result<()> {
+        self.model.check_step(config.batch_size.min(self.fitted))
+    }
+
+    /// Starts topics from groups of documents.
     fn init_from_data(&mut self, config: &TopicsTrainConfig) -> Result<()> {
         let _guard = LibtorchOnOneThread::new();
         let device = self.device();

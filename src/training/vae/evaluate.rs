@@ -58,7 +58,7 @@ pub fn evaluate(
     }
     let mut sums = [0.0; 4];
     let mut means = Vec::new();
-    let batch_size = batch_size.clamp(1, examples);
+    let batch_size = batch_size.clamp(1, examples).min(vae.images_at_once(samples));
     for start in (0..examples).step_by(batch_size as usize) {
         let end = (start + batch_size).min(examples);
         let x = images.fixed_batch(start, end)?;

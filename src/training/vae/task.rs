@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::estimators::Estimator;
 use crate::models::{Elbo, Vae};
 use crate::nn::{Adam, SparseProduct};
+use crate::platform::limits::of_step;
 use crate::random;
 use crate::relaxation::{Forward, Pathwise};
 use crate::sampler::{Backend, NoiseKey};
@@ -121,6 +122,23 @@ impl TrainTask for VaeTask {
         Ok(Self { data, validation, store, vae, adam, estimator, diagnosis, gradients: Vec::new() })
     }
 
+    /// Tries the forward pass of a first step: what it draws from depends on the estimator and the family.
+    fn check_step(&self, config: &TrainConfig) -> Result<()> {
+        let _generator = random::seeded(config.seed as i64);
+        let count = config.batch_size.min(self.data.train.len());
+        let x = self.data.train.batch(&Tensor::arange(count, (Kind::Int64, self.device())));
+        let temperature = config.temperature.first;
+        let how = config.estimator.pathwise(temperature).filter(|_| config.is_pathwise());
+        let tried = match how {
+            Some(how) => self.vae.pathwise_elbo(&x, how, Some(NoiseKey::new(config.seed, u64::MAX))),
+            None => {
+                let mut estimator = config.estimator.build(&self.vae.estimator_setting(temperature))?;
+                self.vae.estimated_elbo(&x, estimator.as_mut(), config.samples())
+            }
+        };
+        tried.map(drop).map_err(|error| of_step(error, &["batch-size", "latents", "truncation", "samples"]))
+    }
+
     fn identity(&self) -> Result<Option<Identity>> {
         self.data.identity().map(Some)
     }
@@ -185,8 +203,12 @@ impl TrainTask for VaeTask {
     fn log_items(&self, _: &TrainConfig) -> Result<Vec<(String, LogItem)>> {
         let _guard = no_grad_guard();
         let count = VALIDATION_BATCH.min(self.data.validation.len());
-        let x = self.data.validation.batch(&Tensor::arange(count, (Kind::Int64, self.device())));
-        let means = self.vae.posterior(&x)?.mean();
+        let at_once = self.vae.images_at_once(1);
+        let means = (0..count).step_by(at_once as usize).map(|start| {
+            let numbers = Tensor::arange_start(start, count.min(start + at_once), (Kind::Int64, self.device()));
+            Ok(self.vae.posterior(&self.data.validation.batch(&numbers))?.mean())
+        });
+        let means = Tensor::f_cat(&means.collect::<Result<Vec<_>>>()?, 0)?;
         let [samples, reconstructions] = pictures(&self.vae, &ShownImages::from_data(&self.data))?;
         Ok(vec![
             ("posterior/mean".into(), LogItem::Histogram(means)),

@@ -4,7 +4,9 @@ use super::{Place, TruncatedDistribution};
 use crate::checks::broadcasts;
 use crate::checks::real;
 use crate::error::{Error, Result};
-use crate::random::gumbel;
+use crate::platform::limits::check_shape;
+use crate::random::counter_tensors::gumbel_on;
+use crate::random::{NoiseKey, gumbel};
 use tch::{Kind, Tensor, no_grad_guard};
 
 impl TruncatedDistribution {
@@ -36,6 +38,24 @@ impl TruncatedDistribution {
         let below = self.log_weights.to_kind(Kind::Double).exp().cumsum(-1, Kind::Double);
         let index = below.le_tensor(&uniform.unsqueeze(-1)).sum_dim_intlist(-1, false, Kind::Int64);
         index.clamp_max(self.len() - 1)
+    }
+
+    /// Hard samples of scalar atoms, `batch_shape` = `[..., latents]`, whose noise is a function of the key and of
+    /// their places: rows are numbered through the leading dimensions.
+    ///
+    /// # Errors
+    /// When there is no dimension of latents, or the noise would be too large.
+    pub(crate) fn sample_by(&self, key: &NoiseKey) -> Result<Tensor> {
+        let _guard = no_grad_guard();
+        let shape = self.log_weights.size();
+        let &[ref rows @ .., latents, atoms] = shape.as_slice() else {
+            let expected = "[..., latents, atoms]".into();
+            return Err(Error::Shape { what: "noise by counter".into(), found: shape, expected });
+        };
+        check_shape("noise by counter", &shape, self.kind())?;
+        let place = (0, rows.iter().product::<i64>() * latents);
+        let noise = gumbel_on(key, place, latents, (0, atoms), self.kind(), self.device())?;
+        Ok(self.select((&self.log_weights + noise.reshape(&shape)).argmax(-1, false)))
     }
 
     /// The log weight of hard samples, of the shape to which the value and the batch shape broadcast; minus infinity

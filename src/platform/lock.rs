@@ -1,49 +1,54 @@
-//! The lock of a run folder: one process at a time trains in it.
+//! One process at a time writes a folder: a run, or a store of documents.
 //!
-//! The kernel's lock on a file of the folder ends with the process that holds it, so there are no stale locks. The file
-//! holds the number of the process, for the error message of another one. Readers of the run need no lock, since its
-//! files are replaced whole.
+//! The kernel's lock on a file of the folder ends with the process that holds it, however it ends: there are no stale
+//! ones. The file holds the process's number, for whoever is refused. Readers need no lock, since files are replaced
+//! whole.
 //!
-//! The file must be a regular file with one name. A folder may come from someone else, and a link in it must not make
-//! us empty another file. If the file is removed while a process trains, another process may lock a new file; the first
-//! process checks for this before it saves.
+//! The file is a regular one with one name. A folder may come from somebody else, and a link in it to a file of the
+//! reader's must not be emptied; and where the file is removed while a process writes, another one locks a new file,
+//! which the first must notice before it saves again.
 
-use super::run_files::{LOCK, max_bytes};
+use super::files::{operation, regular};
 use crate::error::{Error, Result};
-use crate::platform::files::{operation, regular};
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// The lock of a run folder, held until it is dropped.
+/// The most bytes of the file that are read.
+pub(crate) const LONGEST: u64 = 20;
+
+/// Held as long as it lives.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     path: PathBuf,
     file: File,
 }
 
 impl Lock {
-    /// Locks a folder. Fails if another process trains in it, or if the lock is not a regular file with one name.
-    pub fn take(folder: &Path) -> Result<Self> {
-        let path = folder.join(LOCK);
+    /// Locks the file of this path. `in_use` is the error where another process has, which is named to it.
+    ///
+    /// # Errors
+    /// When another process has it, and when what is called the lock is none.
+    pub fn take(path: &Path, in_use: impl FnOnce(String) -> Error) -> Result<Self> {
+        let path = path.to_path_buf();
         let failed = |error: std::io::Error| Error::caused(&path, "cannot be written", error);
         let file = operation().and_then(|()| open(&path)).map_err(failed)?;
         let found = file.metadata().map_err(failed)?;
         if !found.is_file() || found.nlink() != 1 {
-            let problem = format!("cannot be the lock of a run: it has {} names, and must have one", found.nlink());
+            let problem = format!("cannot be a lock: it has {} names, and must have one", found.nlink());
             return Err(Error::file(&path, format!("{problem}; remove it and run the command again")));
         }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                let _ = (&file).take(max_bytes(LOCK)).read_to_string(&mut holder);
+                let _ = (&file).take(LONGEST).read_to_string(&mut holder);
                 let holder =
                     holder.trim().parse::<u32>().map_or("another process".into(), |id| format!("process {id}"));
-                return Err(Error::InUse { path: folder.into(), holder });
+                return Err(in_use(holder));
             }
-            // Some network file systems have no locks; a run there is as safe as without this file.
+            // Some network file systems have no locks; a folder there is as safe as it would be without this file.
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
@@ -61,8 +66,8 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Fails if the path of the lock is not the locked file: the file was removed or replaced, and another process may
-    /// train in the folder.
+    /// Fails where the file at the lock's place is not the one that is locked: it was removed or replaced, and another
+    /// process may write in the folder.
     pub fn check(&self) -> Result<()> {
         let identity = |found: &Metadata| (found.dev(), found.ino());
         let locked = self.file.metadata().ok();
