@@ -15,8 +15,9 @@
 //! `z + s sum_j P_j(x(z)) (E[Q_j] - E[Q_j].detach()) / E[P_j^2]`. Its value is `z`, to the bit.
 //!
 //! # Which degree is exact
-//! That of the order, where as many atoms carry mass. Where they are fewer, or the variance is below 1e-30, the order
-//! falls: [`FiniteOrder::orders`] says to which. A law with mass on two atoms is exact at order 2 for every `f`.
+//! That of the order, if as many atoms carry mass. The order falls if they are fewer, to the second if next to nothing
+//! is on other atoms than two (some 1e-8 of the mass), to the first if the variance is below 1e-30:
+//! [`FiniteOrder::orders`] returns the order in force. A law with mass on two atoms is exact at order 2 for every `f`.
 //!
 //! # Source
 //! He, Wu, "Extending pathwise gradients to discrete random variables via finite-order relaxation" (2026); order 2 in
@@ -72,9 +73,9 @@ impl From<Order> for i64 {
 /// The least variance that orders above the first divide by.
 pub(crate) const LEAST_VARIANCE: f64 = 1e-30;
 
-/// The least `E[P_2^2]` that the third order divides by, in units of `3 + E[x^4]`: what rounding leaves of zero, where
-/// two atoms carry mass, is below it.
-pub(crate) const LEAST_SQUARE: f64 = 1e-24;
+/// The least `E[P_2^2]` that the third order divides by, in units of `3 + E[x^4]`: below it, nearly all mass is on two
+/// atoms, where `P_2` is zero but for rounding, and the error of the slope would pass a part in 10^9.
+pub(crate) const LEAST_SQUARE: f64 = 1e-7;
 
 /// A law whose exact samples carry a gradient of finite order.
 ///
