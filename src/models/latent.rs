@@ -151,8 +151,8 @@ impl Latent {
     }
 
     /// Draws a sample `[..., latents]` of the posterior with a gradient, and returns it with the KL to the prior, of
-    /// the same shape. With a key, the noise is that of its counter, and the one-pass sampler draws if it can; without one,
-    /// the noise comes from libtorch's generator.
+    /// the same shape. With a key, the noise is that of its counter, and the one-pass sampler draws if it can; without
+    /// one, the noise comes from libtorch's generator.
     pub fn rsample(&self, output: &Tensor, how: Pathwise, key: Option<NoiseKey>) -> Result<(Tensor, Tensor)> {
         let is_hard_limit = matches!(how, Pathwise::Relaxed { temperature: 0.0, .. });
         if let Some(key) = key.filter(|_| !is_hard_limit) {
