@@ -105,7 +105,10 @@ impl<'a> Texts<'a> {
                     each(&text, Some(&name))?;
                 }
                 let left_out = (*skipped_uppercase > 0).then(|| {
-                    format!("files that are left out, since they end in .TXT: {skipped_uppercase}; rename them to .txt")
+                    format!(
+                        "files left out because their ending is not in lower case: {skipped_uppercase}; rename them to \
+                         .txt"
+                    )
                 });
                 return Ok([left_out, unpack::note(replaced), columns.without_table()].into_iter().flatten().collect());
             }
