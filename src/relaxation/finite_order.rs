@@ -186,18 +186,18 @@ impl<'a> FiniteOrder<'a> {
         let rise =
             |antiderivative: &Tensor| no_value(&(weights * antiderivative).sum_dim_intlist(-1, true, None::<Kind>));
         let at_sample = (z - mode - mean) / scale;
-        let mut moved = rise(x);
+        let mut parts = Vec::new();
         if self.order > Order::First {
             let second = &at_sample * rise(&(x.square() / 2.0));
-            moved = moved + second.where_self(has_second, &second.zeros_like());
+            parts.push(second.where_self(has_second, &second.zeros_like()));
         }
         if let Some(ThirdOrder { skewness, square, is_in_force }) = third {
             let polynomial = at_sample.square() - skewness * &at_sample - 1.0;
             let antiderivative = x.pow_tensor_scalar(3) / 3.0 - skewness * x.square() / 2.0 - x;
             let third = polynomial / square * rise(&antiderivative);
-            moved = moved + third.where_self(is_in_force, &third.zeros_like());
+            parts.push(third.where_self(is_in_force, &third.zeros_like()));
         }
-        moved * scale
+        parts.into_iter().fold(rise(x), |sum, part| sum + part) * scale
     }
 
     fn polynomials(&self, weights: &Tensor) -> Polynomials {

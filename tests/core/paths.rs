@@ -331,7 +331,7 @@ fn finite_order(q: &TruncatedDistribution, lo: i64, order: Order, uniform: &Tens
     let x = &distance / &scale;
     let at_draw = x.expand_as(&fixed).gather(-1, &index.to_kind(Kind::Int64).unsqueeze(-1), false).squeeze_dim(-1);
     let orders = FiniteOrder::new(q, order).unwrap().orders();
-    let mut z = &index + lo as f64;
+    let mut parts = Vec::new();
     for degree in 1..=order.degree() {
         let moment = |weights: &Tensor, d: i64| sum(weights * x.pow_tensor_scalar(d));
         let entry = |i: i64| (0..degree).map(|j| moment(&fixed, i + j)).collect::<Vec<_>>();
@@ -343,10 +343,10 @@ fn finite_order(q: &TruncatedDistribution, lo: i64, order: Order, uniform: &Tens
             let u = u.select(-1, d - 1);
             let u = u.where_self(&orders.eq(degree), &u.zeros_like()) * scale.squeeze_dim(-1);
             let m = moment(&weights, d);
-            z = z + u * (&m - m.detach()) / d as f64;
+            parts.push(u * (&m - m.detach()) / d as f64);
         }
     }
-    z
+    parts.into_iter().fold(index + lo as f64, |z, part| z + part)
 }
 
 /// Fails unless two lists of numbers agree, relative to the largest; infinities and numbers that are none where the other has them.

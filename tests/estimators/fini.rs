@@ -142,7 +142,9 @@ fn bias_and_deviation_are_those_of_the_table() {
         (s, s * (1.0 - s))
     };
     type Function = fn(f64) -> (f64, f64);
-    let rows: [(&str, &[f64], Function, f64, [(f64, f64); 3], f64); 5] = [
+    /// Family, parameters, function, exact gradient, bias and standard deviation of each order, and half a digit of them.
+    type Row<'a> = (&'a str, &'a [f64], Function, f64, [(f64, f64); 3], f64);
+    let rows: [Row<'_>; 5] = [
         ("poisson", &[5.0], quadratic, 3.0, [(-1.0, 4.47), (0.0, 5.55), (0.0, 5.37)], 0.005),
         ("poisson", &[0.5], sigmoid, 0.0543, [(-0.019, 0.032), (0.0022, 0.108), (0.0001, 0.084)], 0.0005),
         ("poisson", &[0.05], quadratic, -6.9, [(-1.0, 0.45), (0.0, 12.8), (0.0, 17.9)], 0.05),

@@ -137,8 +137,7 @@ fn the_kl_is_that_of_a_wide_window() {
             }
             let hi = highest(one.as_ref()).min((mean + 40.0 * deviation + 60.0) as i64);
             let window = Truncation::between(0, hi);
-            let wide =
-                |law: &dyn Distribution| TruncatedDistribution::new(law, &window.clone().allow_low_mass()).unwrap();
+            let wide = |law: &dyn Distribution| TruncatedDistribution::new(law, &window.allow_low_mass()).unwrap();
             if highest(prior.as_ref()) < hi {
                 continue;
             }
