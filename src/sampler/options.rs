@@ -173,7 +173,8 @@ impl<'a> OnePass<'a> {
     }
 
     /// Draws by the one-pass sampler or not at all. [`rsample`](Self::rsample) is an [`Error::NotInOnePass`] elsewhere
-    /// than on the CPU, for families without [`LawBatch`](crate::recurrences::LawBatch), for logits that are neither float32
+    /// than on the CPU, for families without [`LawBatch`](crate::recurrences::LawBatch), for logits that are neither
+    /// float32
     /// nor float64, in windows of more than 2^18 atoms, and if a tail beyond the window has more than 2^16 terms that
     /// count.
     #[must_use]
